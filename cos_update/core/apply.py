@@ -1,0 +1,288 @@
+"""Carries a plan out: lanes together, the calls of one lane one after another.
+
+The only part of the core with effects, and those only through the `Concertim` protocol. One refused object never
+stops the others; a Concertim that does not answer at all stops the rest, which is then reported as not done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from cos_update.core.plan import Action, Lane, Plan, Target, Verb
+from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.model.racks import Device, Rack, Template
+
+SILENCE = 3
+"""Calls in a row without any usable answer after which the rest is not tried."""
+
+
+class Concertim(Protocol):
+    """What is asked of Concertim's client; every call raises errors of `cos_update.model.errors`."""
+
+    def create_template(self, template: Template) -> Template: ...
+    def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template: ...
+    def delete_template(self, template_id: str) -> None: ...
+    def create_rack(self, rack: Rack) -> Rack: ...
+    def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack: ...
+    def delete_rack(self, rack_id: str) -> None: ...
+    def create_device(self, device: Device) -> Device: ...
+    def update_device(self, device: Device, changes: Mapping[str, object]) -> Device: ...
+    def delete_device(self, device_id: str) -> None: ...
+    def device(self, device_id: str) -> Device | None: ...
+
+
+class Result(StrEnum):
+    """What became of an action."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """Concertim said no to this object, for good as far as this pass goes."""
+    STALE = "stale"
+    """The object was gone when we came: the rack must be looked at again."""
+    FAILED = "failed"
+    """No usable answer: it may or may not have been done."""
+    SKIPPED = "skipped"
+    """Not tried, because something it needs was not there or the work was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One action and what became of it. `record` is the object as Concertim has it now, if it has and we know."""
+
+    action: Action
+    result: Result
+    reason: str = ""
+    record: Template | Rack | Device | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """All outcomes, and the stacks whose lanes must be planned anew (`stale`)."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    stale: frozenset[str] = frozenset()
+    stopped: str = ""
+    """Why the rest was not tried, or ""."""
+
+
+Record = Callable[[Sequence[Outcome]], None]
+"""Told what was posted to a rack, before anybody else may post to it."""
+Guard = Callable[[Lane], AbstractContextManager[Record | None]]
+"""Holds a rack while its lane runs; gives None when the rack is not any more what the plan was made from."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the threads of one application share."""
+
+    concertim: Concertim
+    stop: threading.Event
+    on_outcome: Callable[[Outcome], None]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    outcomes: list[Outcome] = field(default_factory=list)
+    stale: set[str] = field(default_factory=set)
+    templates: dict[str, str] = field(default_factory=dict)
+    silent: int = 0
+    stopped: str = ""
+
+    def book(self, outcome: Outcome) -> Outcome:
+        """Keeps an outcome, and notices when Concertim has fallen silent."""
+        with self.lock:
+            self.outcomes.append(outcome)
+            if outcome.result is Result.FAILED:
+                self.silent += 1
+                if self.silent >= SILENCE and not self.stopped:
+                    self.stopped = outcome.reason
+            elif outcome.result is not Result.SKIPPED:
+                self.silent = 0
+            if outcome.result is Result.DONE and isinstance(outcome.record, Template):
+                self.templates[outcome.action.openstack_id] = outcome.record.id
+        self.on_outcome(outcome)
+        return outcome
+
+    def why_not(self) -> str:
+        """Why nothing more is to be tried, or ""."""
+        if self.stopped:
+            return self.stopped
+        return "stopped before its turn" if self.stop.is_set() else ""
+
+
+def apply(
+    plan: Plan,
+    concertim: Concertim,
+    guard: Guard,
+    *,
+    workers: int,
+    stop: threading.Event,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> Applied:
+    """Posts the plan, with at most `workers` racks in hand at once, and says what became of each action.
+
+    Once `stop` is set the requests in flight are finished and nothing new is begun.
+    """
+    run = _Run(concertim, stop, on_outcome)
+    for action in (*plan.templates, *plan.first):
+        _attempt(run, action)
+    _run_lanes(run, plan.lanes, guard, workers)
+    unused = _removable(plan.last, run.outcomes)
+    for action in plan.last:
+        if action.concertim_id in unused:
+            _attempt(run, action)
+        else:
+            run.book(Outcome(action, Result.SKIPPED, "a device that was to go still uses it"))
+    return Applied(tuple(run.outcomes), frozenset(run.stale), run.stopped)
+
+
+def _run_lanes(run: _Run, lanes: Sequence[Lane], guard: Guard, workers: int) -> None:
+    waiting = [lane for lane in lanes if lane.actions]
+    ended = {lane.key for lane in lanes} - {lane.key for lane in waiting}
+    running: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack") as pool:
+        while waiting or running:
+            ready = [lane for lane in waiting if lane.after <= ended]
+            if not ready and not running:
+                # Only names that were freed elsewhere are waited for; whoever has the name, Concertim says so.
+                ready = waiting[:1]
+            for lane in ready:
+                running[pool.submit(_run_lane, run, lane, guard)] = lane.key
+            waiting = [lane for lane in waiting if lane not in ready]
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                ended.add(running.pop(future))
+                future.result()
+
+
+def _run_lane(run: _Run, lane: Lane, guard: Guard) -> None:
+    if why := run.why_not():
+        _skip(run, lane.actions, why)
+        return
+    with guard(lane) as record:
+        if record is None:
+            with run.lock:
+                run.stale.add(lane.stack_id)
+            return
+        outcomes = list(_lane_outcomes(run, lane))
+        if any(outcome.result is Result.STALE for outcome in outcomes):
+            with run.lock:
+                run.stale.add(lane.stack_id)
+        record(outcomes)
+
+
+def _lane_outcomes(run: _Run, lane: Lane) -> Iterator[Outcome]:
+    rack_id = lane.rack_id
+    blocked: set[int] = set()
+    for action in lane.actions:
+        if action.rack is not None and action.verb is Verb.REMOVE and blocked:
+            yield run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
+            continue
+        if action.device is not None and action.verb is Verb.CREATE:
+            outcome = _create_device(run, action, rack_id, blocked)
+        else:
+            outcome = _attempt(run, action)
+        if outcome.result is Result.DONE and isinstance(outcome.record, Rack):
+            rack_id = outcome.record.id
+        if action.device is not None and action.verb is Verb.REMOVE and outcome.result is not Result.DONE:
+            place = action.device.location
+            blocked.update(range(place.start_u, place.end_u + 1))
+        yield outcome
+
+
+def _create_device(run: _Run, action: Action, rack_id: str, blocked: set[int]) -> Outcome:
+    device = action.device
+    if device is None:
+        raise TypeError("an action on a device has none")
+    template_id = device.template_id or run.templates.get(action.flavor_id, "")
+    if not rack_id:
+        return run.book(Outcome(action, Result.SKIPPED, "its rack could not be created"))
+    if not template_id:
+        return run.book(Outcome(action, Result.SKIPPED, "its template could not be created"))
+    if blocked.intersection(range(device.location.start_u, device.location.end_u + 1)):
+        return run.book(Outcome(action, Result.SKIPPED, "a device in its place could not be removed"))
+    ready = replace(device, rack_id=rack_id, template_id=template_id)
+    return _attempt(run, replace(action, device=ready))
+
+
+def _attempt(run: _Run, action: Action) -> Outcome:
+    if why := run.why_not():
+        return run.book(Outcome(action, Result.SKIPPED, why))
+    try:
+        return run.book(Outcome(action, Result.DONE, record=_call(run.concertim, action)))
+    except ConcertimLoginError as error:
+        with run.lock:
+            run.stopped = str(error)
+        return run.book(Outcome(action, Result.FAILED, str(error)))
+    except Gone:
+        return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
+    except Refused as error:
+        return run.book(Outcome(action, Result.REFUSED, str(error), _as_it_is(run.concertim, action)))
+    except Unavailable as error:
+        return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
+
+
+def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
+    """A device after a failed update: the app saves its parts one by one, so some of it may be done."""
+    if action.device is None or action.verb is not Verb.UPDATE:
+        return None
+    try:
+        return concertim.device(action.device.id)
+    except ConcertimError:
+        return None
+
+
+def _call(concertim: Concertim, action: Action) -> Template | Rack | Device | None:
+    if action.template is not None:
+        return _call_template(concertim, action, action.template)
+    if action.rack is not None:
+        return _call_rack(concertim, action, action.rack)
+    if action.device is None:
+        raise TypeError("an action is about a template, a rack or a device")
+    if action.verb is Verb.CREATE:
+        return concertim.create_device(action.device)
+    if action.verb is Verb.UPDATE:
+        return concertim.update_device(action.device, action.payload)
+    concertim.delete_device(action.device.id)
+    return None
+
+
+def _call_template(concertim: Concertim, action: Action, template: Template) -> Template | None:
+    if action.verb is Verb.CREATE:
+        return concertim.create_template(template)
+    if action.verb is Verb.UPDATE:
+        return concertim.update_template(template.id, action.payload)
+    concertim.delete_template(template.id)
+    return None
+
+
+def _call_rack(concertim: Concertim, action: Action, rack: Rack) -> Rack | None:
+    if action.verb is Verb.CREATE:
+        return concertim.create_rack(rack)
+    if action.verb is Verb.UPDATE:
+        return concertim.update_rack(rack.id, action.payload)
+    concertim.delete_rack(rack.id)
+    return None
+
+
+def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:
+    """Templates that nothing uses: every device of theirs that was to go is gone."""
+    still_used = {
+        outcome.action.device.template_id
+        for outcome in outcomes
+        if outcome.action.device and outcome.action.verb is Verb.REMOVE and outcome.result is not Result.DONE
+    }
+    return {action.concertim_id for action in last} - still_used
+
+
+def _skip(run: _Run, actions: Sequence[Action], why: str) -> None:
+    for action in actions:
+        run.book(Outcome(action, Result.SKIPPED, why))
+
+
+def is_about_device(action: Action) -> bool:
+    """Whether an action is about a device rather than a rack or a template."""
+    return action.target not in (Target.TEMPLATE, Target.RACK)

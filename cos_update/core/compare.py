@@ -1,0 +1,100 @@
+"""Field by field: what is there against what should be there, in Concertim's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cos_update.core.desired import DesiredDevice, DesiredRack, DesiredTemplate
+from cos_update.core.plan import Change
+from cos_update.core.texts import canonical
+from cos_update.model.racks import Device, Rack, Template
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What to send (`payload`, in the model's names) and what that changes, for people."""
+
+    payload: Mapping[str, object]
+    changes: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.payload)
+
+
+def template_difference(template: Template, wanted: DesiredTemplate, name: str) -> Difference:
+    """What a template lacks. Its height can't be changed, so it is not compared."""
+    changes = _fields(
+        template,
+        {
+            "name": name,
+            "description": wanted.description,
+            "vcpus": wanted.vcpus,
+            "ram": wanted.ram,
+            "disk": wanted.disk,
+        },
+    )
+    return _difference(changes)
+
+
+def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int) -> Difference:
+    """What a rack lacks: only what is known, and only our own keys of its metadata."""
+    changes = _fields(
+        rack,
+        {
+            "name": name,
+            "status": wanted.status,
+            "height": height,
+            "network_details": wanted.network_details,
+            "creation_output": wanted.creation_output,
+        },
+        leave_none=True,
+    )
+    return _difference(changes, _metadata(rack.metadata, wanted.metadata), rack.metadata)
+
+
+def device_difference(device: Device, wanted: DesiredDevice, name: str) -> Difference:
+    """What a device lacks. Where it stands is a person's choice, so that is not compared."""
+    changes = _fields(device, {"name": name, "status": wanted.status, "description": wanted.description})
+    details = _fields(device.details, wanted.details)
+    difference = _difference(changes, _metadata(device.metadata, wanted.metadata), device.metadata)
+    if not details:
+        return difference
+    sent = {change.field: change.new for change in details}
+    return Difference({**difference.payload, "details": sent}, (*difference.changes, *details))
+
+
+def _fields(record: object, wanted: Mapping[str, object], *, leave_none: bool = False) -> list[Change]:
+    changes = []
+    for field, new in wanted.items():
+        old = getattr(record, field)
+        if (new is None and leave_none) or old == new:
+            continue
+        if _plain(old) != _plain(new):
+            changes.append(Change(field, old, new))
+    return changes
+
+
+def _plain(value: object) -> object:
+    """`canonical`, with one form for all that is empty."""
+    return None if value in (None, "", (), [], {}) else canonical(value)
+
+
+def _metadata(there: Mapping[str, object], wanted: Mapping[str, object]) -> list[Change]:
+    return [
+        Change(f"metadata.{key}", there.get(key), new)
+        for key, new in wanted.items()
+        if key not in there or (there[key] != new and canonical(there[key]) != canonical(new))
+    ]
+
+
+def _difference(
+    fields: Iterable[Change], metadata: Iterable[Change] = (), there: Mapping[str, object] | None = None
+) -> Difference:
+    fields, metadata = tuple(fields), tuple(metadata)
+    payload: dict[str, object] = {change.field: change.new for change in fields}
+    if metadata:
+        # The app replaces the whole object: what others wrote goes along.
+        ours = {change.field.removeprefix("metadata."): change.new for change in metadata}
+        payload["metadata"] = {**(there or {}), **ours}
+    return Difference(payload, fields + metadata)

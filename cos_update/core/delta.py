@@ -1,0 +1,238 @@
+"""Desired against actual: the plan that makes them agree. Pure; the heart of the matter.
+
+The plan is complete in itself: names and places are settled here, so that whatever order the lanes run in, Concertim
+has no reason to refuse anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cos_update.core.desired import Desired, DesiredRack
+from cos_update.core.lanes import Ground, ending_lane, sync_lane
+from cos_update.core.matching import Matches, match
+from cos_update.core.names import RACK_NAME, Rename, Wish, assign, in_order
+from cos_update.core.plan import Action, Change, Lane, Plan, Target, Verb
+from cos_update.core.removal import TARGET_OF, Losses, Scope, judge, too_many
+from cos_update.core.templates import plan_templates
+from cos_update.model.absence import Verdict
+from cos_update.model.cloud import Inventory
+from cos_update.model.events import Key
+from cos_update.model.racks import MAX_RACK_HEIGHT, Actual, Owner, Rack
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a person has set or allowed. `max_deletes` is in percent, heights are rack units."""
+
+    max_deletes: float = 30.0
+    allow_deletes: bool = False
+    prune_unwatched: bool = False
+    default_rack_height: int = 42
+
+
+EVERYTHING = Scope()
+
+
+def suspects(
+    desired: Desired, actual: Actual, inventory: Inventory, rules: Rules, scope: Scope = EVERYTHING
+) -> tuple[Key, ...]:
+    """The objects whose absence must be confirmed, one by one, before `make_plan` may remove anything."""
+    matches = match(desired, actual)
+    prune = rules.prune_unwatched
+    return judge(desired, actual, matches, inventory, {}, scope, prune_unwatched=prune).asked
+
+
+def make_plan(
+    desired: Desired,
+    actual: Actual,
+    inventory: Inventory,
+    verdicts: Mapping[Key, Verdict],
+    rules: Rules,
+    scope: Scope = EVERYTHING,
+) -> Plan:
+    """All that is to be done so that Concertim shows what it should, within `scope`."""
+    matches = match(desired, actual)
+    losses = judge(desired, actual, matches, inventory, verdicts, scope, prune_unwatched=rules.prune_unwatched)
+    excess = None if rules.allow_deletes else too_many(losses, actual, scope, rules.max_deletes)
+    kept_back = losses if excess else Losses()
+    if excess:
+        losses = Losses(notices=losses.notices)
+    ground = _ground(desired, actual, matches, losses, rules)
+    lanes, first = _lanes(ground, actual, scope)
+    leaving = {a.concertim_id for lane in lanes for a in lane.actions if a.verb is Verb.REMOVE and a.device}
+    sweep = scope.is_everything
+    templates = plan_templates(desired, actual, matches, losses.templates, leaving, sweep=sweep)
+    return Plan(
+        templates=templates.actions,
+        first=first,
+        lanes=lanes,
+        last=templates.removals,
+        notices=(*desired.notices, *templates.notices, *([excess] if excess else [])),
+        held=_held(kept_back, actual),
+        in_step=_in_step(desired, lanes, scope),
+    )
+
+
+def _ground(desired: Desired, actual: Actual, matches: Matches, losses: Losses, rules: Rules) -> Ground:
+    return Ground(
+        desired=desired,
+        matches=matches,
+        losses=losses,
+        flavour=actual.flavour,
+        default_height=min(max(rules.default_rack_height, 1), MAX_RACK_HEIGHT),
+        homes={device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices},
+    )
+
+
+def _lanes(ground: Ground, actual: Actual, scope: Scope) -> tuple[tuple[Lane, ...], tuple[Action, ...]]:
+    wanted = [rack for rack in ground.desired.racks.values() if scope.covers(rack.project_id, rack.stack_id)]
+    ending = _ending(ground, actual, scope)
+    names = _rack_names(ground, actual, wanted, ending)
+    order_ids = _order_ids(ground, actual, wanted)
+    lanes = [
+        *(sync_lane(ground, rack, names[rack.stack_id], order_ids.get(rack.stack_id, "")) for rack in wanted),
+        *ending,
+    ]
+    lanes.sort(key=lambda lane: (lane.owner_name, lane.rack_name, lane.stack_id, lane.rack_id))
+    first = _out_of_the_way(lanes)
+    return _after(lanes, {action.concertim_id for action in first}), first
+
+
+def _ending(ground: Ground, actual: Actual, scope: Scope) -> list[Lane]:
+    """The lanes of racks that stand for no stack, or for one that another rack stands for."""
+    lanes = []
+    for rack in sorted(actual.racks.values(), key=lambda r: r.id):
+        owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
+        if not rack.stack_id or not scope.covers(owner.project_id, rack.stack_id):
+            continue
+        wanted = ground.desired.racks.get(rack.stack_id)
+        stays = ground.matches.racks[rack.stack_id]
+        if wanted is None:
+            lanes.append(ending_lane(ground, rack, owner, None))
+        elif stays.id != rack.id and wanted.name is not None:
+            lanes.append(ending_lane(ground, rack, owner, f"rack {stays.name} ({stays.id}) stands for the same stack"))
+    return [lane for lane in lanes if lane.actions or lane.notices]
+
+
+def _rack_names(
+    ground: Ground, actual: Actual, wanted: Sequence[DesiredRack], ending: Sequence[Lane]
+) -> dict[str, str]:
+    """Names by stack id, unique within each owner."""
+    ends = {lane.rack_id for lane in ending if any(a.rack and a.verb is Verb.REMOVE for a in lane.actions)}
+    named: dict[str, str] = {}
+    moving: set[str] = set()
+    wishes: dict[str, list[Wish]] = defaultdict(list)
+    for rack in wanted:
+        current = ground.matches.racks.get(rack.stack_id)
+        if rack.name is None:
+            named[rack.stack_id] = current.name if current else rack.stack_id
+            continue
+        wishes[current.owner_id if current else rack.owner.id].append(Wish(rack.stack_id, rack.name))
+        if current:
+            moving.add(current.id)
+    taken: dict[str, set[str]] = defaultdict(set)
+    for there in actual.racks.values():
+        if there.id not in ends and there.id not in moving:
+            taken[there.owner_id].add(there.name)
+    for owner_id, wished in wishes.items():
+        named.update(assign(wished, taken[owner_id], RACK_NAME))
+    return named
+
+
+def _order_ids(ground: Ground, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
+    """Order ids of new racks, unique over all owners: where the wish is taken it is the stack's id."""
+    taken = {rack.order_id for rack in actual.racks.values()}
+    chosen: dict[str, str] = {}
+    for rack in sorted(wanted, key=lambda r: r.stack_id):
+        if rack.stack_id in ground.matches.racks:
+            continue
+        order_id = next(
+            candidate
+            for candidate in (rack.order_id, *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))))
+            if candidate and candidate not in taken
+        )
+        chosen[rack.stack_id] = order_id
+        taken.add(order_id)
+    return chosen
+
+
+def _numbers(count: int) -> list[str]:
+    return [f"-{number}" for number in range(2, count + 3)]
+
+
+def _renaming(lane: Lane) -> tuple[Action, Rack, str] | None:
+    for action in lane.actions:
+        if action.rack and action.verb is Verb.UPDATE and "name" in action.payload:
+            return action, action.rack, str(action.payload["name"])
+    return None
+
+
+def _out_of_the_way(lanes: Sequence[Lane]) -> tuple[Action, ...]:
+    """Renames that must come before all lanes, because names go round in a circle within an owner."""
+    found = [renaming for lane in lanes if (renaming := _renaming(lane))]
+    by_owner: dict[str, list[tuple[Action, Rack, str]]] = defaultdict(list)
+    for renaming in found:
+        by_owner[renaming[1].owner_id].append(renaming)
+    parked = []
+    for renamings in by_owner.values():
+        actions = {rack.id: action for action, rack, _ in renamings}
+        first, _ = in_order([Rename(rack.id, rack.name, new) for _, rack, new in renamings])
+        parked += [
+            replace(
+                actions[rename.object_id],
+                payload={"name": rename.new},
+                changes=(Change("name", rename.old, rename.new),),
+            )
+            for rename in first
+        ]
+    return tuple(parked)
+
+
+def _after(lanes: Sequence[Lane], parked: set[str]) -> tuple[Lane, ...]:
+    """Lets each lane wait for the one that frees the name which it takes."""
+    freed: dict[tuple[str, str], str] = {}
+    takes: dict[str, tuple[str, str]] = {}
+    for lane in lanes:
+        for action in lane.actions:
+            if action.rack is None:
+                continue
+            rack = action.rack
+            if action.verb is Verb.CREATE:
+                takes[lane.key] = (rack.owner_id, rack.name)
+            elif action.verb is Verb.REMOVE:
+                freed[rack.owner_id, rack.name] = lane.key
+            elif "name" in action.payload:
+                takes[lane.key] = (rack.owner_id, str(action.payload["name"]))
+                if rack.id not in parked:
+                    freed[rack.owner_id, rack.name] = lane.key
+    waits = {key: freed[name] for key, name in takes.items() if name in freed and freed[name] != key}
+    return tuple(replace(lane, after=frozenset({waits[lane.key]})) if lane.key in waits else lane for lane in lanes)
+
+
+def _held(losses: Losses, actual: Actual) -> tuple[Action, ...]:
+    devices = (actual.devices[item] for item in losses.devices)
+    racks = (actual.racks[item] for item in losses.racks)
+    templates = (actual.templates[item] for item in losses.templates)
+    return (
+        *(
+            Action(Verb.REMOVE, TARGET_OF[d.type], d.name, d.object_id, device=d, why=losses.devices[d.id])
+            for d in devices
+        ),
+        *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=losses.racks[r.id]) for r in racks),
+        *(
+            Action(Verb.REMOVE, Target.TEMPLATE, t.name, t.foreign_id, template=t, why=losses.templates[t.id])
+            for t in templates
+        ),
+    )
+
+
+def _in_step(desired: Desired, lanes: Sequence[Lane], scope: Scope) -> int:
+    """How many racks and devices are there and as they should be."""
+    wanted = {rack.stack_id for rack in desired.racks.values() if scope.covers(rack.project_id, rack.stack_id)}
+    wanted |= {d.object_id for s in tuple(wanted) for d in desired.racks[s].devices}
+    touched = {a.openstack_id for lane in lanes for a in lane.actions}
+    touched |= {n.openstack_id for lane in lanes for n in lane.notices if n.leaves_work}
+    return len(wanted - touched)

@@ -1,0 +1,336 @@
+"""What Concertim should show, by OpenStack's own ids: inventory -> templates, racks and devices.
+
+None stands for what is not known and must be left as it is. Names are OpenStack's own; making them legal and unique
+is the delta's business, which sees the names that are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cos_update.core import details, states, texts
+from cos_update.core.plan import Notice, NoticeKind, Target
+from cos_update.model.cloud import Flavor, Inventory, Listing, Network, Server, Stack, StackContent, Volume
+from cos_update.model.racks import OBJECT_ID, STACK_ID, Actual, ApiFlavour, Device, DeviceType, Owner, Rack
+
+TAG_OF: Mapping[DeviceType, str] = {DeviceType.VOLUME: "volume", DeviceType.NETWORK: "network"}
+"""The tags of Concertim's own templates for volumes and networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredTemplate:
+    """The template of a flavor. `listed` is False for a flavor that only a server remembers."""
+
+    flavor_id: str
+    name: str
+    height: int
+    vcpus: int | None
+    ram: int | None
+    disk: int | None
+    description: str
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredDevice:
+    """A device. `details` and `metadata` hold only what OpenStack knows; `template` is a flavor's id or a tag."""
+
+    object_id: str
+    type: DeviceType
+    name: str
+    status: str
+    description: str
+    template: str
+    metadata: Mapping[str, object]
+    details: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRack:
+    """The rack of a stack. `settled` tells that an object missing from the stack's content is not in the stack.
+
+    A rack whose stack could not be read has neither name nor status, and as devices those it has already, as far as
+    their objects could be read.
+    """
+
+    stack_id: str
+    project_id: str
+    owner: Owner
+    name: str | None = None
+    status: str | None = None
+    order_id: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    network_details: Mapping[str, object] | None = None
+    creation_output: str | None = None
+    devices: tuple[DesiredDevice, ...] = ()
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """All that should be there: templates by flavor id, racks by stack id, and what is to be said about the rest."""
+
+    templates: Mapping[str, DesiredTemplate]
+    racks: Mapping[str, DesiredRack]
+    notices: tuple[Notice, ...] = ()
+
+
+def desired_state(inventory: Inventory, actual: Actual, order_id: str = "stack_id") -> Desired:
+    """What Concertim should show of `inventory`.
+
+    `actual` gives the owners, what Concertim can show at all, and the devices of racks whose stack could not be
+    read. `order_id` is the setting concertim.order_id.
+    """
+    owners = _owners(actual)
+    racks: dict[str, DesiredRack] = {}
+    claimed: set[str] = set()
+    for stack in sorted(inventory.stacks.values(), key=lambda s: (s.created, s.id)):
+        if owner := owners.get(stack.project_id):
+            racks[stack.id] = _rack(stack, owner, inventory, actual, order_id, claimed)
+    for rack in _unread_racks(inventory, actual, owners):
+        racks[rack.stack_id] = rack
+    notices = (
+        *_unread(inventory),
+        *_ownerless(inventory, owners),
+        *_not_shown(inventory, actual),
+        *_unknown(inventory),
+    )
+    return Desired(_templates(inventory), racks, notices)
+
+
+def template_height(vcpus: int) -> int:
+    """The height of a flavor's template, in rack units."""
+    return 4 if vcpus > 4 else 3 if vcpus > 2 else max(vcpus, 1)
+
+
+def _owners(actual: Actual) -> dict[str, Owner]:
+    owners: dict[str, Owner] = {}
+    for owner in sorted(actual.owners.values(), key=lambda o: o.id):
+        if owner.project_id:
+            owners.setdefault(owner.project_id, owner)
+    return owners
+
+
+def _templates(inventory: Inventory) -> dict[str, DesiredTemplate]:
+    remembered = {
+        server.flavor_id: _template(server.flavor, server.flavor_id, listed=False)
+        for server in sorted(inventory.servers.values(), key=lambda s: s.id)
+        if server.flavor is not None and server.flavor_id
+    }
+    listed = {flavor.id: _template(flavor, flavor.id, listed=True) for flavor in inventory.flavors.values()}
+    return remembered | listed
+
+
+def _template(flavor: Flavor, flavor_id: str, *, listed: bool) -> DesiredTemplate:
+    return DesiredTemplate(
+        flavor_id=flavor_id,
+        name=flavor.name,
+        height=template_height(flavor.vcpus),
+        vcpus=texts.positive(flavor.vcpus),
+        ram=texts.positive(flavor.ram),
+        disk=texts.positive(flavor.disk),
+        description=texts.clean_text(flavor.description, texts.SHORT_TEXT),
+        listed=listed,
+    )
+
+
+def _rack(
+    stack: Stack, owner: Owner, inventory: Inventory, actual: Actual, order_id: str, claimed: set[str]
+) -> DesiredRack:
+    content = inventory.contents.get(stack.id)
+    known = content is not None
+    if content is None:
+        content = _content_shown(stack.id, actual)
+    devices = _devices(stack.id, content, inventory, actual, claimed)
+    outputs = content.outputs if known else None
+    metadata: dict[str, object] = {
+        STACK_ID: stack.id,
+        "openstack_stack_owner": texts.clean_text(stack.owner),
+        "stack_status_reason": texts.clean_text(stack.status_reason),
+    }
+    if owner_id := _stack_owner_id(content, inventory):
+        metadata["openstack_stack_owner_id"] = owner_id
+    if outputs is not None:
+        metadata["openstack_stack_output"] = texts.stack_output(outputs)
+    return DesiredRack(
+        stack_id=stack.id,
+        project_id=stack.project_id,
+        owner=owner,
+        name=stack.name,
+        status=states.stack_status(stack),
+        order_id=_order_id(stack, order_id),
+        metadata=metadata,
+        network_details=_network_details(content, inventory, stack.project_id) if known else None,
+        creation_output=None if outputs is None else texts.creation_output(outputs),
+        devices=devices,
+        settled=known
+        and content.whole
+        and not stack.status.endswith("_IN_PROGRESS")
+        and inventory.is_complete(Listing.RESOURCES, stack.project_id, stack.id),
+    )
+
+
+def _unread_racks(inventory: Inventory, actual: Actual, owners: Mapping[str, Owner]) -> Iterable[DesiredRack]:
+    """Racks of watched projects whose stacks could not be listed: their devices' own services still speak."""
+    for rack in sorted(actual.racks.values(), key=lambda r: r.id):
+        owner = actual.owners.get(rack.owner_id)
+        if not rack.stack_id or owner is None or rack.stack_id in inventory.stacks:
+            continue
+        if owner.project_id in inventory.projects and not inventory.is_complete(
+            Listing.STACKS, owner.project_id, rack.stack_id
+        ):
+            content = _content_shown(rack.stack_id, actual)
+            devices = _devices(rack.stack_id, content, inventory, actual, set())
+            yield DesiredRack(rack.stack_id, owner.project_id, owner, devices=devices)
+
+
+def _content_shown(stack_id: str, actual: Actual) -> StackContent:
+    racks = {rack.id for rack in actual.racks.values() if rack.stack_id == stack_id}
+    shown = [device for device in actual.devices.values() if device.rack_id in racks and device.object_id]
+
+    def of(kind: DeviceType) -> tuple[str, ...]:
+        return tuple(sorted({device.object_id for device in shown if device.type == kind}))
+
+    return StackContent(of(DeviceType.INSTANCE), of(DeviceType.VOLUME), of(DeviceType.NETWORK), None, whole=False)
+
+
+def _devices(
+    stack_id: str, content: StackContent, inventory: Inventory, actual: Actual, claimed: set[str]
+) -> tuple[DesiredDevice, ...]:
+    devices = [
+        _instance(stack_id, inventory.servers[item], inventory)
+        for item in content.servers
+        if item in inventory.servers and item not in claimed
+    ]
+    if actual.flavour is ApiFlavour.TEAMS:
+        devices += [
+            _volume(stack_id, inventory.volumes[item])
+            for item in content.volumes
+            if item in inventory.volumes and item not in claimed
+        ]
+        devices += [
+            _network(stack_id, inventory.networks[item])
+            for item in content.networks
+            if item in inventory.networks and item not in claimed
+        ]
+    claimed.update(device.object_id for device in devices)
+    return tuple(devices)
+
+
+def _instance(stack_id: str, server: Server, inventory: Inventory) -> DesiredDevice:
+    return DesiredDevice(
+        object_id=server.id,
+        type=DeviceType.INSTANCE,
+        name=server.name,
+        status=states.server_status(server),
+        description=texts.clean_text(server.description, texts.SHORT_TEXT),
+        template=server.flavor_id,
+        metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
+        details=details.of_server(server, inventory),
+    )
+
+
+def _volume(stack_id: str, volume: Volume) -> DesiredDevice:
+    return DesiredDevice(
+        object_id=volume.id,
+        type=DeviceType.VOLUME,
+        name=volume.name,
+        status=states.volume_status(volume),
+        description=texts.clean_text(volume.description, texts.SHORT_TEXT),
+        template=TAG_OF[DeviceType.VOLUME],
+        metadata=_ids(volume.id, stack_id),
+        details=details.of_volume(volume),
+    )
+
+
+def _network(stack_id: str, network: Network) -> DesiredDevice:
+    return DesiredDevice(
+        object_id=network.id,
+        type=DeviceType.NETWORK,
+        name=network.name,
+        status=states.network_status(network),
+        description=texts.clean_text(network.description, texts.SHORT_TEXT),
+        template=TAG_OF[DeviceType.NETWORK],
+        metadata=_ids(network.id, stack_id),
+        details=details.of_network(network),
+    )
+
+
+def _ids(object_id: str, stack_id: str) -> dict[str, object]:
+    return {OBJECT_ID: object_id, STACK_ID: stack_id}
+
+
+def _stack_owner_id(content: StackContent, inventory: Inventory) -> str:
+    """Heat tells the owner's name only; Nova tells who made the servers, which is the owner's trust."""
+    servers = [inventory.servers[item] for item in content.servers if item in inventory.servers]
+    users = {server.user_id for server in servers}
+    return users.pop() if len(users) == 1 and len(servers) == len(content.servers) else ""
+
+
+def _network_details(content: StackContent, inventory: Inventory, project_id: str) -> Mapping[str, object] | None:
+    if not (inventory.is_complete(Listing.NETWORKS, project_id) and inventory.is_complete(Listing.SUBNETS, project_id)):
+        return None
+    found: dict[str, set[str]] = {}
+    for item in content.networks:
+        if network := inventory.networks.get(item):
+            found.setdefault(texts.clean_text(network.name) or network.id, set()).update(network.cidrs or ())
+    return {name: sorted(cidrs) for name, cidrs in found.items()}
+
+
+def _order_id(stack: Stack, setting: str) -> str:
+    prefix = setting.removeprefix("tag:") + "=" if setting.startswith("tag:") else None
+    if prefix:
+        for tag in sorted(stack.tags):
+            if tag.startswith(prefix) and (
+                value := texts.clean_text(tag.removeprefix(prefix), texts.SHORT_TEXT).strip()
+            ):
+                return value
+    return stack.id
+
+
+def _unread(inventory: Inventory) -> Iterable[Notice]:
+    for gap in inventory.gaps:
+        yield details.gap_notice(gap, inventory)
+
+
+def _ownerless(inventory: Inventory, owners: Mapping[str, Owner]) -> Iterable[Notice]:
+    for project in sorted(inventory.projects.values(), key=lambda p: p.name):
+        stacks = sum(stack.project_id == project.id for stack in inventory.stacks.values())
+        if stacks and project.id not in owners:
+            text = (
+                f"no team of Concertim has the project id {project.id}: {stacks} stacks not shown; "
+                "create the team, or give an existing one this project id"
+            )
+            yield Notice(NoticeKind.NO_OWNER, Target.PROJECT, project.name, project.id, text)
+
+
+def _not_shown(inventory: Inventory, actual: Actual) -> Iterable[Notice]:
+    volumes = sum(len(content.volumes) for content in inventory.contents.values())
+    networks = sum(len(content.networks) for content in inventory.contents.values())
+    if actual.flavour is ApiFlavour.USERS and volumes + networks:
+        text = f"this Concertim's API shows instances only: {volumes} volumes and {networks} networks left out"
+        yield Notice(NoticeKind.NOT_SHOWN, Target.SERVICE, "Concertim", "", text)
+
+
+def _unknown(inventory: Inventory) -> Iterable[Notice]:
+    words: dict[str, Notice] = {}
+    kinds: tuple[
+        tuple[Target, Mapping[str, Server] | Mapping[str, Stack] | Mapping[str, Volume] | Mapping[str, Network]], ...
+    ] = (
+        (Target.INSTANCE, inventory.servers),
+        (Target.STACK, inventory.stacks),
+        (Target.VOLUME, inventory.volumes),
+        (Target.NETWORK, inventory.networks),
+    )
+    for target, items in kinds:
+        for item in items.values():
+            if word := states.unknown_word(item):
+                text = f"the state {word!r} of {target} {item.name} is not known here"
+                words.setdefault(word, Notice(NoticeKind.UNKNOWN_STATE, target, item.name, item.id, text))
+    yield from words.values()
+
+
+def is_ours(record: Rack | Device) -> bool:
+    """Whether a rack or device carries an OpenStack id which we wrote."""
+    return bool(record.stack_id if isinstance(record, Rack) else record.object_id)

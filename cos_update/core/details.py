@@ -1,0 +1,93 @@
+"""The details of devices, of what OpenStack knows; a field that it leaves unsaid is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cos_update.core import texts
+from cos_update.core.plan import Notice, NoticeKind, Target
+from cos_update.model.cloud import SERVICE_OF, Gap, Inventory, Listing, Network, Server, Volume
+
+
+def of_server(server: Server, inventory: Inventory) -> Mapping[str, object]:
+    """Details of an instance; `volume_details` only when every attached volume could be read."""
+    found: dict[str, object] = {
+        "public_ips": texts.address_list(a for a in server.addresses if a.floating),
+        "private_ips": texts.address_list(a for a in server.addresses if not a.floating),
+        "ssh_key": texts.clean_text(server.key_name or ""),
+    }
+    volumes = _attached(server, inventory)
+    if volumes is not None:
+        found["volume_details"] = volumes
+    return found
+
+
+def net_interfaces(server: Server) -> list[dict[str, object]]:
+    """The server's addresses as typed values, for the metadata key of that name."""
+    interfaces: list[dict[str, object]] = [
+        {
+            "network": texts.clean_text(item.network),
+            "address": texts.clean_text(item.address),
+            "type": "floating" if item.floating else "fixed",
+        }
+        for item in server.addresses
+    ]
+    return sorted(interfaces, key=lambda i: (str(i["network"]), str(i["address"])))
+
+
+def of_volume(volume: Volume) -> Mapping[str, object]:
+    """Details of a volume."""
+    return _said(
+        {
+            "availability_zone": _short(volume.availability_zone),
+            "bootable": volume.bootable,
+            "encrypted": volume.encrypted,
+            "read_only": volume.read_only,
+            "size": volume.size if 0 <= volume.size <= texts.MAX_INTEGER else None,
+            "volume_type": _short(volume.volume_type),
+        }
+    )
+
+
+def of_network(network: Network) -> Mapping[str, object]:
+    """Details of a network."""
+    return _said(
+        {
+            "admin_state_up": network.admin_state_up,
+            "dns_domain": _short(network.dns_domain),
+            "l2_adjacency": network.l2_adjacency,
+            "mtu": network.mtu if network.mtu is not None and 0 <= network.mtu <= texts.MAX_INTEGER else None,
+            "port_security_enabled": network.port_security_enabled,
+            "shared": network.shared,
+            "qos_policy": _short(network.qos_policy),
+        }
+    )
+
+
+def gap_notice(gap: Gap, inventory: Inventory) -> Notice:
+    """What a listing that is not complete means, in words."""
+    service = SERVICE_OF[gap.listing]
+    if gap.absent:
+        text = f"the cloud has no {service}: {gap.listing} are left alone"
+        return Notice(NoticeKind.ABSENT, Target.SERVICE, service, "", text)
+    project = inventory.projects.get(gap.project_id or "")
+    stack = inventory.stacks.get(gap.stack_id or "")
+    where = f" of stack {stack.name}" if stack else f" of project {project.name}" if project else ""
+    text = f"{service} could not be read ({gap.reason}): {gap.listing}{where} left alone"
+    name = stack.name if stack else project.name if project else service
+    return Notice(NoticeKind.UNREAD, Target.SERVICE, name, gap.stack_id or gap.project_id or "", text)
+
+
+def _attached(server: Server, inventory: Inventory) -> list[dict[str, object]] | None:
+    known = [inventory.volumes[item] for item in sorted(server.volume_ids) if item in inventory.volumes]
+    if len(known) < len(server.volume_ids) and not inventory.is_complete(Listing.VOLUMES, server.project_id):
+        return None
+    return [{"id": v.id, "name": texts.clean_text(v.name), "size": v.size} for v in known]
+
+
+def _said(fields: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else texts.clean_text(text, texts.SHORT_TEXT)

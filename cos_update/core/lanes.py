@@ -1,0 +1,333 @@
+"""One rack's part of the plan: its own fields, then its devices; or its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cos_update.core.compare import device_difference, rack_difference
+from cos_update.core.desired import Desired, DesiredDevice, DesiredRack
+from cos_update.core.matching import Matches
+from cos_update.core.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
+from cos_update.core.placement import Item, Placement, place
+from cos_update.core.plan import Action, Change, Lane, Notice, NoticeKind, Target, Verb
+from cos_update.core.removal import TARGET_OF, Losses
+from cos_update.model.racks import (
+    ApiFlavour,
+    Details,
+    Device,
+    DeviceType,
+    InstanceDetails,
+    Location,
+    NetworkDetails,
+    Owner,
+    Rack,
+    VolumeDetails,
+)
+
+_ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
+_NOTHING_KNOWN: Mapping[DeviceType, Details] = {
+    DeviceType.INSTANCE: InstanceDetails(),
+    DeviceType.VOLUME: VolumeDetails(),
+    DeviceType.NETWORK: NetworkDetails(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every lane stands on. `homes` tells by OpenStack id the stack whose rack an object belongs in."""
+
+    desired: Desired
+    matches: Matches
+    losses: Losses
+    flavour: ApiFlavour
+    default_height: int
+    homes: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The devices of one rack, by what becomes of them."""
+
+    kept: list[tuple[Device, DesiredDevice]] = field(default_factory=list)
+    replaced: list[tuple[Device, DesiredDevice, str]] = field(default_factory=list)
+    new: list[DesiredDevice] = field(default_factory=list)
+    removals: list[Action] = field(default_factory=list)
+    others: list[Device] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+def sync_lane(ground: Ground, wanted: DesiredRack, name: str, order_id: str) -> Lane:
+    """All that the rack of a stack needs, when it is to be called `name`."""
+    rack = ground.matches.racks.get(wanted.stack_id)
+    found = _sort(ground, wanted, rack)
+    rule = DEVICE_NAME[ground.flavour]
+    names = assign(
+        [Wish(device.object_id, device.name) for device in wanted.devices],
+        {device.name for device in found.others},
+        rule,
+    )
+    placement = _place(ground, rack, found)
+    found.removals += [_removal(device, why, replaces=True) for device, _, why in found.replaced]
+    found.notices += [_no_template(wish) for wish in found.new if _height(ground, wish) is None]
+    found.notices += [
+        _unplaced(ground, wish, names[wish.object_id], placement)
+        for wish in found.new
+        if wish.object_id in placement.unplaced
+    ]
+    shell = rack or _new_rack(wanted, name, placement.height, order_id)
+    actions: list[Action] = []
+    if rack is None:
+        actions.append(Action(Verb.CREATE, Target.RACK, name, wanted.stack_id, rack=shell))
+    elif difference := rack_difference(rack, wanted, name, placement.height):
+        actions.append(
+            Action(
+                Verb.UPDATE,
+                Target.RACK,
+                rack.name,
+                wanted.stack_id,
+                rack=rack,
+                payload=difference.payload,
+                changes=difference.changes,
+            )
+        )
+    actions += found.removals
+    actions += _updates(found, names)
+    actions += _creations(ground, found, names, placement, shell)
+    if rack is not None and wanted.owner.id != rack.owner_id:
+        text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
+        found.notices.append(Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, wanted.stack_id, text))
+    return Lane(
+        stack_id=wanted.stack_id,
+        project_id=wanted.project_id,
+        owner_id=shell.owner_id,
+        owner_name=wanted.owner.name,
+        rack_name=name,
+        status=wanted.status or shell.status,
+        rack_id=shell.id,
+        new=rack is None,
+        actions=tuple(actions),
+        notices=(*_said(ground, rack), *found.notices),
+    )
+
+
+def ending_lane(ground: Ground, rack: Rack, owner: Owner, why: str | None) -> Lane:
+    """The end of a rack: of ours what is lost, or with `why` (a doubled rack) all that is ours."""
+    actions = []
+    foreign = False
+    for device in ground.matches.in_rack.get(rack.id, ()):
+        reason = ground.losses.devices.get(device.id) or (why if device.object_id else None)
+        foreign = foreign or not device.object_id
+        if reason:
+            actions.append(_removal(device, reason, replaces=why is not None))
+    reason = ground.losses.racks.get(rack.id) or (None if foreign else why)
+    if reason:
+        actions.append(Action(Verb.REMOVE, Target.RACK, rack.name, rack.stack_id, rack=rack, why=reason))
+    notices = list(_said(ground, rack))
+    if why:
+        notices.append(Notice(NoticeKind.DUPLICATE, Target.RACK, rack.name, rack.stack_id, why))
+    return Lane(
+        stack_id=rack.stack_id,
+        project_id=owner.project_id,
+        owner_id=owner.id,
+        owner_name=owner.name,
+        rack_name=rack.name,
+        status=rack.status,
+        rack_id=rack.id,
+        actions=tuple(actions),
+        notices=tuple(notices),
+    )
+
+
+def _said(ground: Ground, rack: Rack | None) -> tuple[Notice, ...]:
+    return ground.losses.notices.get(rack.id, ()) if rack else ()
+
+
+def _sort(ground: Ground, wanted: DesiredRack, rack: Rack | None) -> _Sorted:
+    found = _Sorted()
+    wishes = {device.object_id: device for device in wanted.devices}
+    present: set[str] = set()
+    for device in ground.matches.in_rack.get(rack.id, ()) if rack else ():
+        home = ground.homes.get(device.object_id)
+        if why := ground.losses.devices.get(device.id):
+            found.removals.append(_removal(device, why))
+        elif home is None:
+            found.others.append(device)
+        elif (stays := ground.matches.devices[device.object_id]).id != device.id:
+            _drop_double(found, device, stays)
+        elif home != wanted.stack_id:
+            found.removals.append(_removal(device, "now in another stack", replaces=True))
+        else:
+            present.add(device.object_id)
+            _keep_or_replace(ground, found, device, wishes[device.object_id])
+    found.new += [device for device in wanted.devices if device.object_id not in present]
+    return found
+
+
+def _drop_double(found: _Sorted, device: Device, stays: Device) -> None:
+    why = f"device {stays.name} stands for the same {TARGET_OF[device.type]}"
+    found.removals.append(_removal(device, why, replaces=True))
+    found.notices.append(Notice(NoticeKind.DUPLICATE, TARGET_OF[device.type], device.name, device.object_id, why))
+
+
+def _keep_or_replace(ground: Ground, found: _Sorted, device: Device, wish: DesiredDevice) -> None:
+    template = ground.matches.template_of(wish)
+    remade = template is None and wish.type is DeviceType.INSTANCE and wish.template in ground.desired.templates
+    if device.type != wish.type:
+        why = "of the wrong type; made anew"
+    elif remade or (template is not None and device.template_id != template.id):
+        why = "of another flavor now; made anew in its place"
+    else:
+        found.kept.append((device, wish))
+        return
+    found.replaced.append((device, wish, why))
+
+
+def _removal(device: Device, why: str, *, replaces: bool = False) -> Action:
+    return Action(
+        Verb.REMOVE,
+        TARGET_OF[device.type],
+        device.name,
+        device.object_id,
+        device=device,
+        why=why,
+        replaces=replaces,
+    )
+
+
+def _height(ground: Ground, wish: DesiredDevice) -> int | None:
+    if template := ground.matches.template_of(wish):
+        return template.height
+    desired = ground.desired.templates.get(wish.template) if wish.type is DeviceType.INSTANCE else None
+    return desired.height if desired else None
+
+
+def _place(ground: Ground, rack: Rack | None, found: _Sorted) -> Placement:
+    """Places what is replaced or new. What can't be replaced for want of space stays as it is."""
+    height = rack.height if rack else ground.default_height
+    while True:
+        placement = place(height, _occupied(found), _items(ground, found))
+        stuck = [entry for entry in found.replaced if entry[1].object_id in placement.unplaced]
+        if not stuck:
+            return placement
+        found.replaced = [entry for entry in found.replaced if entry not in stuck]
+        found.kept += [(device, wish) for device, wish, _ in stuck]
+        found.notices += [_unplaced(ground, wish, wish.name, placement) for _, wish, _ in stuck]
+
+
+def _occupied(found: _Sorted) -> set[int]:
+    return {
+        unit
+        for device in (*found.others, *(device for device, _ in found.kept))
+        for unit in range(device.location.start_u, device.location.end_u + 1)
+    }
+
+
+def _items(ground: Ground, found: _Sorted) -> list[Item]:
+    wishes = [(wish, device.location.start_u) for device, wish, _ in found.replaced]
+    ordered = sorted(
+        [*wishes, *((wish, None) for wish in found.new)],
+        key=lambda pair: (_ORDER[pair[0].type], natural(pair[0].name), pair[0].object_id),
+    )
+    return [
+        Item(wish.object_id, height, wish.type is DeviceType.NETWORK, start)
+        for wish, start in ordered
+        if (height := _height(ground, wish)) is not None
+    ]
+
+
+def _no_template(wish: DesiredDevice) -> Notice:
+    if wish.type is DeviceType.INSTANCE:
+        text = f"its flavor {wish.template or '(none)'} is not known: not shown yet"
+    else:
+        text = f"Concertim has no template with the tag {wish.template!r}: not shown"
+    return Notice(NoticeKind.NOT_SHOWN, TARGET_OF[wish.type], wish.name, wish.object_id, text)
+
+
+def _new_rack(wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
+    return Rack(
+        id="",
+        name=name,
+        owner_id=wanted.owner.id,
+        height=height,
+        status=wanted.status or "",
+        metadata=wanted.metadata,
+        network_details=wanted.network_details or {},
+        creation_output=wanted.creation_output or "",
+        order_id=order_id,
+    )
+
+
+def _updates(found: _Sorted, names: Mapping[str, str]) -> list[Action]:
+    updates: dict[str, Action] = {}
+    for device, wish in found.kept:
+        if difference := device_difference(device, wish, names[wish.object_id]):
+            updates[device.id] = Action(
+                Verb.UPDATE,
+                TARGET_OF[device.type],
+                device.name,
+                device.object_id,
+                device=device,
+                payload=difference.payload,
+                changes=difference.changes,
+            )
+    renames = [Rename(i, a.name, str(a.payload["name"])) for i, a in updates.items() if "name" in a.payload]
+    first, then = in_order(renames)
+    parked = [
+        replace(
+            updates[rename.object_id],
+            payload={"name": rename.new},
+            changes=(Change("name", rename.old, rename.new),),
+        )
+        for rename in first
+    ]
+    plain = [action for action in updates.values() if "name" not in action.payload]
+    return [*parked, *(updates[rename.object_id] for rename in then), *plain]
+
+
+def _creations(
+    ground: Ground, found: _Sorted, names: Mapping[str, str], placement: Placement, rack: Rack
+) -> list[Action]:
+    wishes = [*(wish for _, wish, _ in found.replaced), *found.new]
+    placed = [wish for wish in wishes if wish.object_id in placement.starts]
+    placed.sort(key=lambda wish: placement.starts[wish.object_id])
+    return [_creation(ground, wish, names[wish.object_id], placement.starts[wish.object_id], rack) for wish in placed]
+
+
+def _creation(
+    ground: Ground,
+    wish: DesiredDevice,
+    name: str,
+    start: int,
+    rack: Rack,
+) -> Action:
+    template = ground.matches.template_of(wish)
+    former = ground.matches.devices.get(wish.object_id)
+    known: dict[str, Any] = dict(wish.details)
+    device = Device(
+        id="",
+        name=name,
+        type=wish.type,
+        rack_id=rack.id,
+        template_id=template.id if template else "",
+        status=wish.status,
+        location=Location(start, start + (_height(ground, wish) or 1) - 1),
+        details=replace(_NOTHING_KNOWN[wish.type], **known),
+        description=wish.description,
+        metadata={**(former.metadata if former else {}), **wish.metadata},
+    )
+    return Action(
+        Verb.CREATE,
+        TARGET_OF[wish.type],
+        name,
+        wish.object_id,
+        device=device,
+        flavor_id="" if template else wish.template,
+        replaces=former is not None,
+    )
+
+
+def _unplaced(ground: Ground, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
+    text = f"needs {_height(ground, wish)}U, {placement.free}U free in {placement.height}U: not placed"
+    return Notice(NoticeKind.UNPLACED, TARGET_OF[wish.type], name, wish.object_id, text)

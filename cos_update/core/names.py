@@ -1,0 +1,134 @@
+"""Names that Concertim accepts, unique where it demands it, stable, and as close to the original as can be.
+
+Who keeps the clean name when several want it depends on the objects alone, never on the order in which they come:
+first whoever is really called so, then the smallest id.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cos_update.core.texts import clean_text
+from cos_update.model.racks import ApiFlavour
+
+PIECE = 8
+"""Characters of an object's own id that set a name apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRule:
+    """What Concertim accepts as the name of one kind of object: the legal characters and the greatest length."""
+
+    illegal: re.Pattern[str] | None
+    limit: int
+
+    def clean(self, name: str, object_id: str) -> str:
+        """The closest legal name; made of the object's id when nothing legal is left."""
+        name = clean_text(name)
+        if self.illegal is None:
+            return name[: self.limit] if name.strip() else self.piece(object_id)
+        if name and not self.illegal.search(name):
+            return name[: self.limit]
+        plain = unicodedata.normalize("NFKD", name)
+        plain = "".join(char for char in plain if not unicodedata.combining(char))
+        return self.illegal.sub("-", plain).strip("-")[: self.limit] or self.piece(object_id)
+
+    def piece(self, object_id: str, length: int = PIECE) -> str:
+        """The first `length` legal characters of an id (ids of flavors may be any text)."""
+        legal = clean_text(object_id) if self.illegal is None else self.illegal.sub("-", object_id)
+        return legal.strip()[:length] or "x"
+
+    def apart(self, name: str, object_id: str, length: int = PIECE) -> str:
+        """`name` with a piece of the object's id appended, within the limit."""
+        piece = self.piece(object_id, length)[: self.limit - 2]
+        return f"{name[: self.limit - len(piece) - 1]}-{piece}"
+
+
+# The app builds a hidden chassis name of the template's and the rack's name; together they stay under 220.
+TEMPLATE_NAME = NameRule(None, 109)
+RACK_NAME = NameRule(re.compile(r"[^A-Za-z0-9_-]+"), 110)
+DEVICE_NAME: Mapping[ApiFlavour, NameRule] = {
+    ApiFlavour.TEAMS: NameRule(re.compile(r"[^A-Za-z0-9.-]+"), 150),
+    ApiFlavour.USERS: NameRule(re.compile(r"[^A-Za-z0-9-]+"), 150),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An object that wants a name. `rank` lets those of a lower one go first, whatever their ids."""
+
+    object_id: str
+    name: str
+    rank: int = 0
+
+
+def assign(wishes: Iterable[Wish], taken: Collection[str], rule: NameRule) -> dict[str, str]:
+    """A legal name for each wish by object id, all different from each other and from `taken`."""
+    used = set(taken)
+    assigned: dict[str, str] = {}
+    clean = [(wish, rule.clean(wish.name, wish.object_id)) for wish in wishes]
+    clean.sort(key=lambda pair: (pair[0].rank, pair[0].name != pair[1], pair[0].object_id))
+    clashing = []
+    for wish, name in clean:
+        if name in used:
+            clashing.append((wish, name))
+        else:
+            used.add(name)
+            assigned[wish.object_id] = name
+    for wish, name in clashing:
+        assigned[wish.object_id] = _set_apart(name, wish.object_id, used, rule)
+        used.add(assigned[wish.object_id])
+    return assigned
+
+
+def _set_apart(name: str, object_id: str, used: Collection[str], rule: NameRule) -> str:
+    for length in range(PIECE, max(len(object_id), PIECE) + 1, 4):
+        candidate = rule.apart(name, object_id, length)
+        if candidate not in used:
+            return candidate
+    number = 2
+    while (candidate := rule.apart(name, f"{object_id[:PIECE]}-{number}", PIECE + 12)) in used:
+        number += 1
+    return candidate
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key by which node-2 comes before node-10."""
+    pieces = re.split(r"(\d+)", name)
+    return tuple((1, int(p), "") if p.isdecimal() and p.isascii() else (0, 0, p) for p in pieces if p)
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """One object's way from one name to another."""
+
+    object_id: str
+    old: str
+    new: str
+
+
+def in_order(renames: Sequence[Rename]) -> tuple[list[Rename], list[Rename]]:
+    """Renames in an order in which no name is taken twice at any time.
+
+    Gives (first, then): where names go round in a circle, `first` moves one of them out of the way, and `then`
+    starts from there.
+    """
+    waiting = sorted(renames, key=lambda r: r.object_id)
+    first: list[Rename] = []
+    then: list[Rename] = []
+    while waiting:
+        held = {rename.old for rename in waiting}
+        free = [rename for rename in waiting if rename.new not in held]
+        if free:
+            then += free
+            waiting = [rename for rename in waiting if rename.new in held]
+        else:
+            rename = waiting.pop(0)
+            piece = re.sub(r"[^A-Za-z0-9]", "", rename.object_id)[:PIECE]
+            parked = f"{rename.old[:90]}-moving-{piece}"
+            first.append(Rename(rename.object_id, rename.old, parked))
+            waiting.append(Rename(rename.object_id, parked, rename.new))
+    return first, then

@@ -1,0 +1,177 @@
+"""What is to be done to Concertim, as data: actions, what is left alone and why, and the order of business.
+
+A plan is shown by `diff`, reported by `bulk`, and carried out by `apply`; it says everything that each of them needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cos_update.model.racks import Device, Rack, Template
+
+
+class Verb(StrEnum):
+    """What an action does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REMOVE = "remove"
+
+
+class Target(StrEnum):
+    """What an action or a notice is about."""
+
+    TEMPLATE = "template"
+    RACK = "rack"
+    INSTANCE = "instance"
+    VOLUME = "volume"
+    NETWORK = "network"
+    STACK = "stack"
+    PROJECT = "project"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of an object, as it is and as it is to be; `field` may be a path ("metadata.net_interfaces")."""
+
+    field: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One call to Concertim.
+
+    Exactly one of `template`, `rack` and `device` is set: on create the new record (its id is ""), on update and
+    removal the record as it is. `payload` holds the fields to send on update, in the model's names. `why` ends the
+    sentence "removed: ..." or says why something is replaced. `flavor_id` names the template of a new device when
+    that template is itself made by this plan.
+    """
+
+    verb: Verb
+    target: Target
+    name: str
+    openstack_id: str
+    template: Template | None = None
+    rack: Rack | None = None
+    device: Device | None = None
+    payload: Mapping[str, object] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    why: str = ""
+    flavor_id: str = ""
+    replaces: bool = False
+    """Part of replacing a device: not a loss (remove), not a gain (create)."""
+
+    @property
+    def concertim_id(self) -> str:
+        """The object's id in Concertim, "" for one that is to be made."""
+        record = self.template or self.rack or self.device
+        return record.id if record else ""
+
+
+class NoticeKind(StrEnum):
+    """Why something is not as a person might expect, though nothing is posted about it."""
+
+    UNREAD = "unread"
+    """A listing of OpenStack is not complete: what depends on it is left alone."""
+    ABSENT = "absent"
+    """The cloud does not have the service."""
+    NO_OWNER = "no-owner"
+    """No team (or user) of Concertim stands for the project."""
+    OTHER_OWNER = "other-owner"
+    """The rack belongs to another team than the project's; Concertim cannot move it."""
+    ORPHANED = "orphaned"
+    """The project is not watched any more: its racks stay."""
+    HELD_BACK = "held-back"
+    """More removals than `max_deletes` allows."""
+    UNCONFIRMED = "unconfirmed"
+    """Missing from a listing, but not proven gone."""
+    UNPLACED = "unplaced"
+    """The device fits nowhere in its rack."""
+    SHARED_RACK = "shared-rack"
+    """The stack is gone, but its rack holds devices that are not ours."""
+    IN_USE = "in-use"
+    """A template whose flavor is gone is still used by a device."""
+    DUPLICATE = "duplicate"
+    """Two Concertim objects stood for one OpenStack object."""
+    NOT_SHOWN = "not-shown"
+    """Concertim has no way to show it."""
+    UNKNOWN_STATE = "unknown-state"
+    """A state word that the tables do not know."""
+
+
+_IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPLACED})
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that is reported, about one object; `text` is for people and complete in itself."""
+
+    kind: NoticeKind
+    target: Target
+    name: str
+    openstack_id: str
+    text: str
+
+    @property
+    def leaves_work(self) -> bool:
+        """Whether the pass is done only in part because of it."""
+        return self.kind in _IN_PART
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All that happens to one rack, one call after another, in this order.
+
+    `after` names by their keys the lanes that must have ended before this one begins: they free a name that this
+    one takes.
+    """
+
+    stack_id: str
+    project_id: str
+    owner_id: str
+    owner_name: str
+    rack_name: str
+    status: str
+    rack_id: str = ""
+    new: bool = False
+    actions: tuple[Action, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    after: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """What tells this lane from all others: its rack, or for a new rack its stack."""
+        return self.rack_id or self.stack_id
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole order of business: `templates`, then `first`, then the lanes (together), then `last`.
+
+    `first` moves racks out of the way whose names go round in a circle; `last` removes templates. `held` are the
+    removals that are held back; `in_step` counts the racks and devices that are as they should be.
+    """
+
+    templates: tuple[Action, ...] = ()
+    first: tuple[Action, ...] = ()
+    lanes: tuple[Lane, ...] = ()
+    last: tuple[Action, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    held: tuple[Action, ...] = ()
+    in_step: int = 0
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """Every action, in the order of business."""
+        lanes = tuple(action for lane in self.lanes for action in lane.actions)
+        return self.templates + self.first + lanes + self.last
+
+    @property
+    def all_notices(self) -> tuple[Notice, ...]:
+        """Every notice: the plan's own, then those of its lanes."""
+        return self.notices + tuple(notice for lane in self.lanes for notice in lane.notices)

@@ -1,0 +1,248 @@
+"""What may be removed, and why the rest may not: nothing on doubt.
+
+A managed object goes only when every listing concerned was read completely for its project, the object is in none of
+them, and its service answered 404 to its own id. More than `max_deletes` percent at once are held back altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from cos_update.core.desired import Desired, DesiredRack
+from cos_update.core.matching import Matches, is_managed
+from cos_update.core.plan import Notice, NoticeKind, Target
+from cos_update.model.absence import Presence, Verdict
+from cos_update.model.cloud import SERVICE_OF, Inventory, Listing
+from cos_update.model.events import Key, Kind
+from cos_update.model.racks import Actual, Device, DeviceType, Rack
+
+LISTING_OF: Mapping[DeviceType, Listing] = {
+    DeviceType.INSTANCE: Listing.SERVERS,
+    DeviceType.VOLUME: Listing.VOLUMES,
+    DeviceType.NETWORK: Listing.NETWORKS,
+}
+TARGET_OF: Mapping[DeviceType, Target] = {
+    DeviceType.INSTANCE: Target.INSTANCE,
+    DeviceType.VOLUME: Target.VOLUME,
+    DeviceType.NETWORK: Target.NETWORK,
+}
+_KIND_OF: Mapping[DeviceType, Kind] = {
+    DeviceType.INSTANCE: Kind.SERVER,
+    DeviceType.VOLUME: Kind.VOLUME,
+    DeviceType.NETWORK: Kind.NETWORK,
+}
+FEW = 10
+"""So many removals are never held back for being too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a plan is about; None: everything. Racks of other projects and stacks are not looked at."""
+
+    projects: frozenset[str] | None = None
+    stacks: frozenset[str] | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether the plan is about the whole cloud."""
+        return self.projects is None and self.stacks is None
+
+    def covers(self, project_id: str, stack_id: str) -> bool:
+        """Whether the rack of this stack is looked at."""
+        return (self.projects is None or project_id in self.projects) and (
+            self.stacks is None or stack_id in self.stacks
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What is to go, by Concertim id, each with why; by rack id what is to be said; and whom to ask first.
+
+    `asked` are the objects whose absence decides something, `held` tells that there were too many.
+    """
+
+    devices: Mapping[str, str] = field(default_factory=dict)
+    racks: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+    notices: Mapping[str, tuple[Notice, ...]] = field(default_factory=dict)
+    asked: tuple[Key, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.devices) + len(self.racks) + len(self.templates)
+
+
+@dataclass(slots=True)
+class Court:
+    """Collects what goes and what stays, and remembers which absences mattered."""
+
+    inventory: Inventory
+    verdicts: Mapping[Key, Verdict]
+    devices: dict[str, str] = field(default_factory=dict)
+    racks: dict[str, str] = field(default_factory=dict)
+    templates: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, list[Notice]] = field(default_factory=dict)
+    asked: dict[Key, None] = field(default_factory=dict)
+
+    def ask(self, key: Key) -> Verdict:
+        """The verdict on an object that is missing from a complete listing."""
+        self.asked[key] = None
+        return self.verdicts.get(key, Verdict(Presence.UNKNOWN, "it was not asked for"))
+
+    def say(self, rack_id: str, notice: Notice) -> None:
+        """Reports `notice` with the rack."""
+        self.notices.setdefault(rack_id, []).append(notice)
+
+    def losses(self) -> Losses:
+        """What has been decided."""
+        notices = {rack_id: tuple(said) for rack_id, said in self.notices.items()}
+        return Losses(self.devices, self.racks, self.templates, notices, tuple(self.asked))
+
+
+def judge(
+    desired: Desired,
+    actual: Actual,
+    matches: Matches,
+    inventory: Inventory,
+    verdicts: Mapping[Key, Verdict],
+    scope: Scope,
+    *,
+    prune_unwatched: bool = False,
+) -> Losses:
+    """What is gone for good. Called without verdicts it tells by `asked` which ones are needed."""
+    court = Court(inventory, verdicts)
+    shown = {device.object_id for rack in desired.racks.values() for device in rack.devices}
+    for rack in sorted(actual.racks.values(), key=lambda r: r.id):
+        owner = actual.owners.get(rack.owner_id)
+        project_id = owner.project_id if owner else ""
+        if not rack.stack_id or not scope.covers(project_id, rack.stack_id):
+            continue
+        wanted = desired.racks.get(rack.stack_id)
+        if wanted is None:
+            _judge_lost_rack(court, rack, project_id, matches, prune_unwatched=prune_unwatched)
+        elif matches.racks[rack.stack_id].id == rack.id:
+            _judge_devices(court, rack, wanted, matches, shown)
+    if scope.is_everything:
+        _judge_templates(court, desired, actual)
+    return court.losses()
+
+
+def _judge_lost_rack(court: Court, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool) -> None:
+    if project_id not in court.inventory.projects:
+        _judge_orphan(court, rack, matches, prune_unwatched=prune_unwatched)
+        return
+    if rack.stack_id in court.inventory.stacks:
+        text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
+        court.say(rack.id, Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, rack.stack_id, text))
+        return
+    ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
+    for listing in (Listing.STACKS, *(LISTING_OF[device.type] for device in ours)):
+        if not court.inventory.is_complete(listing, project_id):
+            text = f"its stack is not listed any more, but {SERVICE_OF[listing]} could not be read: kept"
+            court.say(rack.id, Notice(NoticeKind.UNCONFIRMED, Target.RACK, rack.name, rack.stack_id, text))
+            return
+    verdict = court.ask(Key(Kind.STACK, rack.stack_id, project_id))
+    if verdict.presence is Presence.GONE:
+        _empty(court, rack, matches, "its stack is gone from Heat (404)")
+    else:
+        _keep(court, rack.id, Target.RACK, rack.name, rack.stack_id, "Heat", verdict)
+
+
+def _judge_orphan(court: Court, rack: Rack, matches: Matches, *, prune_unwatched: bool) -> None:
+    if prune_unwatched and court.inventory.is_complete(Listing.PROJECTS) and court.inventory.projects:
+        _empty(court, rack, matches, "its project is not watched any more")
+        return
+    text = "its project is not watched any more: kept (bulk --prune-unwatched removes it)"
+    court.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
+
+
+def _empty(court: Court, rack: Rack, matches: Matches, why: str) -> None:
+    held = matches.in_rack.get(rack.id, ())
+    court.devices.update((device.id, why) for device in held if device.object_id)
+    foreign = [device.name for device in held if not device.object_id]
+    if foreign:
+        text = f"{why}, but it holds devices that are not ours ({', '.join(sorted(foreign)[:3])}): rack kept"
+        court.say(rack.id, Notice(NoticeKind.SHARED_RACK, Target.RACK, rack.name, rack.stack_id, text))
+    else:
+        court.racks[rack.id] = why
+
+
+def _judge_devices(court: Court, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:
+    for device in matches.in_rack.get(rack.id, ()):
+        if device.object_id and device.object_id not in shown:
+            _judge_device(court, device, wanted, rack)
+
+
+def _judge_device(court: Court, device: Device, wanted: DesiredRack, rack: Rack) -> None:
+    listing = LISTING_OF[device.type]
+    inventory = court.inventory
+    if not (
+        inventory.is_complete(listing, wanted.project_id)
+        and inventory.is_complete(Listing.STACKS, wanted.project_id, wanted.stack_id)
+        and inventory.is_complete(Listing.RESOURCES, wanted.project_id, wanted.stack_id)
+    ):
+        return
+    if _is_listed(device, inventory):
+        if wanted.settled:
+            court.devices[device.id] = "no longer in its stack"
+        return
+    verdict = court.ask(Key(_KIND_OF[device.type], device.object_id, wanted.project_id))
+    service = SERVICE_OF[listing]
+    if verdict.presence is Presence.GONE:
+        court.devices[device.id] = f"gone from {service} (404)"
+    else:
+        _keep(court, rack.id, TARGET_OF[device.type], device.name, device.object_id, service, verdict)
+
+
+def _is_listed(device: Device, inventory: Inventory) -> bool:
+    if device.type is DeviceType.INSTANCE:
+        return device.object_id in inventory.servers
+    if device.type is DeviceType.VOLUME:
+        return device.object_id in inventory.volumes
+    return device.object_id in inventory.networks
+
+
+def _keep(
+    court: Court, rack_id: str, target: Target, name: str, openstack_id: str, service: str, verdict: Verdict
+) -> None:
+    if verdict.presence is Presence.EXISTS:
+        text = f"missing from {service}'s listing, but {service} still has it when asked by id: kept"
+    else:
+        text = f"missing from {service}'s listing, but not proven gone ({verdict.reason}): kept"
+    court.say(rack_id, Notice(NoticeKind.UNCONFIRMED, target, name, openstack_id, text))
+
+
+def _judge_templates(court: Court, desired: Desired, actual: Actual) -> None:
+    if not court.inventory.is_complete(Listing.FLAVORS):
+        return
+    for template in sorted(actual.templates.values(), key=lambda t: t.id):
+        if is_managed(template) and template.foreign_id not in desired.templates:
+            verdict = court.ask(Key(Kind.FLAVOR, template.foreign_id))
+            if verdict.presence is Presence.GONE:
+                court.templates[template.id] = "its flavor is gone from Nova (404)"
+
+
+def too_many(losses: Losses, actual: Actual, scope: Scope, max_deletes: float) -> Notice | None:
+    """The notice that says why everything is held back, when it is more than `max_deletes` percent."""
+    managed = sum(1 for _ in _managed(actual, scope))
+    count = len(losses)
+    if count <= FEW or count * 100 <= max_deletes * managed:
+        return None
+    text = (
+        f"{count} of {managed} managed objects would be removed ({count * 100 / managed:.0f} %, more than "
+        f"max_deletes: {max_deletes:g}): all removals held back. If they are really gone, run "
+        "cos-update bulk --once --allow-deletes, or raise max_deletes in the configuration"
+    )
+    return Notice(NoticeKind.HELD_BACK, Target.SERVICE, "removals", "", text)
+
+
+def _managed(actual: Actual, scope: Scope) -> Iterable[str]:
+    covered = set()
+    for rack in actual.racks.values():
+        owner = actual.owners.get(rack.owner_id)
+        if rack.stack_id and scope.covers(owner.project_id if owner else "", rack.stack_id):
+            covered.add(rack.id)
+    yield from covered
+    yield from (d.id for d in actual.devices.values() if d.object_id and d.rack_id in covered)
+    if scope.is_everything:
+        yield from (template.id for template in actual.templates.values() if is_managed(template))

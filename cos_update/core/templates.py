@@ -1,0 +1,151 @@
+"""The templates' part of the plan: made before anything else, removed after everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from cos_update.core.compare import template_difference
+from cos_update.core.desired import Desired, DesiredTemplate
+from cos_update.core.matching import Matches, is_managed
+from cos_update.core.names import TEMPLATE_NAME, Rename, Wish, assign, in_order
+from cos_update.core.plan import Action, Change, Notice, NoticeKind, Target, Verb
+from cos_update.model.racks import Actual, Template
+
+HIDDEN_NAMES = frozenset({"rack"})
+"""The app's rack template takes a name, but is not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplatePlan:
+    """Actions on templates, in order: `actions` first of all, `removals` last of all."""
+
+    actions: tuple[Action, ...]
+    removals: tuple[Action, ...]
+    notices: tuple[Notice, ...]
+
+
+def plan_templates(
+    desired: Desired,
+    actual: Actual,
+    matches: Matches,
+    lost: Mapping[str, str],
+    leaving: Collection[str],
+    *,
+    sweep: bool,
+) -> TemplatePlan:
+    """What to do about templates. `lost` are those whose flavor is gone, `leaving` the ids of devices that go.
+
+    `sweep` tells that superseded and doubled templates may go too.
+    """
+    kept = {template.id for template in matches.templates.values() if template.foreign_id in desired.templates}
+    rest = [t for t in actual.templates.values() if is_managed(t) and t.id not in kept]
+    taken = {t.name for t in actual.templates.values() if not is_managed(t)} | HIDDEN_NAMES
+    wishes = [Wish(w.flavor_id, w.name, 0 if w.listed else 1) for w in desired.templates.values()]
+    wishes += [Wish(t.id, t.name, 2) for t in rest]
+    names = assign(wishes, taken, TEMPLATE_NAME)
+    updates = [
+        *_renamed(rest, names),
+        *_updates(desired, matches, names),
+    ]
+    removals, notices = _removals(rest, desired, actual, lost, leaving, sweep=sweep)
+    return TemplatePlan((*_ordered(updates), *_creations(desired, matches, names)), removals, notices)
+
+
+def _updates(desired: Desired, matches: Matches, names: Mapping[str, str]) -> list[Action]:
+    actions = []
+    for flavor_id, wanted in sorted(desired.templates.items()):
+        template = matches.templates.get(flavor_id)
+        if template is None:
+            continue
+        if difference := template_difference(template, wanted, names[flavor_id]):
+            actions.append(_update(template, difference.payload, difference.changes))
+    return actions
+
+
+def _renamed(templates: Collection[Template], names: Mapping[str, str]) -> list[Action]:
+    return [
+        _update(template, {"name": name}, (Change("name", template.name, name),))
+        for template in sorted(templates, key=lambda t: t.id)
+        if (name := names[template.id]) != template.name
+    ]
+
+
+def _update(template: Template, payload: Mapping[str, object], changes: tuple[Change, ...]) -> Action:
+    return Action(
+        Verb.UPDATE,
+        Target.TEMPLATE,
+        template.name,
+        template.foreign_id,
+        template=template,
+        payload=payload,
+        changes=changes,
+    )
+
+
+def _ordered(updates: list[Action]) -> list[Action]:
+    """Updates in an order in which no name is there twice."""
+    named = {a.concertim_id: a for a in updates if "name" in a.payload}
+    first, then = in_order([Rename(i, a.name, str(a.payload["name"])) for i, a in named.items()])
+    parked = [
+        _update(template, {"name": r.new}, (Change("name", r.old, r.new),))
+        for r in first
+        if (template := named[r.object_id].template)
+    ]
+    others = [action for action in updates if action.concertim_id not in named]
+    return [*others, *parked, *(named[r.object_id] for r in then)]
+
+
+def _creations(desired: Desired, matches: Matches, names: Mapping[str, str]) -> list[Action]:
+    return [
+        Action(
+            Verb.CREATE,
+            Target.TEMPLATE,
+            names[flavor_id],
+            flavor_id,
+            template=_record(wanted, names[flavor_id]),
+            flavor_id=flavor_id,
+        )
+        for flavor_id, wanted in sorted(desired.templates.items())
+        if flavor_id not in matches.templates
+    ]
+
+
+def _record(wanted: DesiredTemplate, name: str) -> Template:
+    return Template(
+        id="",
+        name=name,
+        height=wanted.height,
+        foreign_id=wanted.flavor_id,
+        vcpus=wanted.vcpus,
+        ram=wanted.ram,
+        disk=wanted.disk,
+        description=wanted.description,
+    )
+
+
+def _removals(
+    rest: Collection[Template],
+    desired: Desired,
+    actual: Actual,
+    lost: Mapping[str, str],
+    leaving: Collection[str],
+    *,
+    sweep: bool,
+) -> tuple[tuple[Action, ...], tuple[Notice, ...]]:
+    used = {device.template_id for device in actual.devices.values() if device.id not in leaving}
+    actions, notices = [], []
+    for template in sorted(rest, key=lambda t: t.id):
+        why = lost.get(template.id)
+        if why is None and sweep and template.foreign_id in desired.templates:
+            why = "another template stands for its flavor"
+        if why is None:
+            continue
+        if template.id in used:
+            text = f"{why}, but devices still use it: kept until the last one is gone"
+            notices.append(Notice(NoticeKind.IN_USE, Target.TEMPLATE, template.name, template.foreign_id, text))
+        else:
+            actions.append(
+                Action(Verb.REMOVE, Target.TEMPLATE, template.name, template.foreign_id, template=template, why=why)
+            )
+    return tuple(actions), tuple(notices)

@@ -1,0 +1,388 @@
+"""The consumer: a thread of its own that keeps the connection to RabbitMQ alive and never waits for anything else.
+
+pika serves heartbeats only inside its own calls, so nothing slow may ever run here: messages are handed to a callback
+that must only take note of them, and acks come back from other threads through a list that this thread works off.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pika
+import pika.exceptions
+from pika.adapters.blocking_connection import BlockingChannel
+
+from cos_update.listen.connection import Address, BrokerError, addresses, connect, explain
+from cos_update.listen.receipts import Outstanding, Receipt
+from cos_update.listen.topology import Topology, depth, topology
+from cos_update.model.settings import BrokerSettings
+
+_log = logging.getLogger(__name__)
+
+_TURN = 1.0
+"""Seconds that the thread waits for something to happen before it looks around."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message, as it came."""
+
+    body: bytes
+    tag: int
+    generation: int
+    """The number of the channel that it came by."""
+    exchange: str
+    routing_key: str
+    redelivered: bool
+
+    @property
+    def receipt(self) -> Receipt:
+        """What to give to `ack` when the message is done with."""
+        return Receipt(self.generation, self.tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds between two tries of whatever is tried again."""
+
+    first_retry: float = 1.0
+    """The first wait after a failure; it doubles, less up to half by chance."""
+    longest_retry: float = 30.0
+    exchange_poll: float = 30.0
+    """Between two looks for exchanges that were missing."""
+    depth_poll: float = 10.0
+    """Between two looks at how full the queue is."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatus:
+    """How the consumer fares. Points in time are seconds since the epoch; None: not yet, or not now."""
+
+    queue: str
+    host: str | None = None
+    connected_since: float | None = None
+    last_message: float | None = None
+    last_ack: float | None = None
+    depth: int | None = None
+    """Messages waiting in the queue when last looked at."""
+    unacked: int = 0
+    """Messages in our hands."""
+    delivered: int = 0
+    """Messages since the start, redelivered ones included."""
+    reconnects: int = 0
+    missing_exchanges: tuple[str, ...] = ()
+    error: str | None = None
+    """Why there is no connection now, with what to do about it."""
+
+
+class BrokerConsumer:
+    """Consumes one queue, reconnecting for ever.
+
+    `on_message(delivery)` and `on_gap(reason)` are called in the consumer's thread and must be quick. `on_gap` says
+    that messages may have been lost up to now; it is called when everything is bound, so that a full read begun from
+    then on makes up for them, and is repeated until it returns without an exception. `on_turn()` is called at every
+    sign of life of the thread: after every wait, and before every try to connect. `existing_queue` is the name of a
+    queue that is consumed in place of our own.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        on_message: Callable[[Delivery], None],
+        on_gap: Callable[[str], None],
+        *,
+        existing_queue: str | None = None,
+        timing: Timing | None = None,
+        on_turn: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._on_message = on_message
+        self._on_gap = on_gap
+        self._on_turn = on_turn
+        self._timing = timing or Timing()
+        self._topology: Topology = topology(settings, existing_queue)
+        self._addresses = addresses(settings)
+        self._next_address = 0
+
+        self._lock = threading.Lock()
+        self._to_ack: list[Receipt] = []
+        self._questions: list[Future[bool]] = []
+        self._connection: pika.BlockingConnection | None = None
+        self._woken = False
+
+        self._generation = 0
+        self._outstanding = Outstanding()
+        self._gap = ""
+        self._overflowing = False
+        self._said: str | None = None
+        self._host: str | None = None
+        self._connected_since: float | None = None
+        self._last_message: float | None = None
+        self._last_ack: float | None = None
+        self._depth: int | None = None
+        self._delivered = 0
+        self._sessions = 0
+
+        self._serving = threading.Event()
+        self._cancelling = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+
+    def start(self) -> None:
+        """Starts to connect and consume. Never fails: whatever is wrong is logged once and tried again."""
+        self._thread.start()
+
+    def wait_serving(self, timeout: float) -> bool:
+        """Waits up to `timeout` seconds until the queue is being consumed; says whether it is."""
+        return self._serving.wait(timeout)
+
+    def ack(self, receipts: Iterable[Receipt]) -> None:
+        """Acknowledges messages, from any thread, without waiting.
+
+        Those of an earlier channel are ignored: the broker has put those messages back, and their tags mean others now.
+        """
+        with self._lock:
+            self._to_ack.extend(receipts)
+        self._wake()
+
+    def drained(self, timeout: float = 10.0) -> bool:
+        """True when the queue is empty and no message is in our hands; False also when nobody can tell in time."""
+        question: Future[bool] = Future()
+        with self._lock:
+            if self._connection is None:
+                return False
+            self._questions.append(question)
+        self._wake()
+        try:
+            return question.result(timeout)
+        except FutureTimeoutError:
+            return False
+
+    def stop_consuming(self) -> None:
+        """Takes no more messages; the connection stays for the acks of those in hand, but is not made anew."""
+        self._cancelling.set()
+        self._wake()
+
+    def stop(self, timeout: float) -> bool:
+        """Takes no more messages, sends the acks given so far and closes; what is not acked goes back to the queue.
+
+        Says whether that was done within `timeout` seconds.
+        """
+        self._cancelling.set()
+        self._stopping.set()
+        self._wake()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def status(self) -> BrokerStatus:
+        """How the consumer fares, at this moment."""
+        return BrokerStatus(
+            queue=self._topology.queue,
+            host=self._host,
+            connected_since=self._connected_since,
+            last_message=self._last_message,
+            last_ack=self._last_ack,
+            depth=self._depth,
+            unacked=len(self._outstanding),
+            delivered=self._delivered,
+            reconnects=max(0, self._sessions - 1),
+            missing_exchanges=self._topology.missing,
+            error=self._said,
+        )
+
+    def _wake(self) -> None:
+        """Ends the thread's present wait."""
+        with self._lock:
+            if self._connection is None or self._woken:
+                return
+            self._woken = True
+            with suppress(pika.exceptions.ConnectionWrongStateError):
+                self._connection.add_callback_threadsafe(lambda: None)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._cancelling.is_set():
+            began = time.monotonic()
+            try:
+                self._session()
+            except Exception as error:
+                self._complain(error)
+            if time.monotonic() - began > self._timing.longest_retry:
+                failures = 0
+            delay = min(self._timing.longest_retry, self._timing.first_retry * 2.0 ** min(failures, 30))
+            failures += 1
+            self._on_turn()
+            self._cancelling.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the load, guards nothing
+
+    def _session(self) -> None:
+        """One connection, from its making to its end. Returns when told to stop; every other end is an exception."""
+        connection, address = self._connect()
+        try:
+            reason = self._topology.establish(connection)
+            self._gap = self._gap or reason
+            channel = connection.channel()
+            channel.basic_qos(prefetch_count=self._settings.prefetch)
+            self._look_at_depth(channel)
+            self._report_gap()
+            self._begin(connection, address)
+            channel.basic_consume(self._topology.queue, self._on_delivery)
+            self._serving.set()
+            self._serve(connection, channel)
+        finally:
+            self._end()
+            with suppress(Exception):
+                connection.close()
+
+    def _connect(self) -> tuple[pika.BlockingConnection, Address]:
+        """Tries each broker once, beginning with the one after the last that was tried."""
+        reasons = []
+        for _ in self._addresses:
+            if self._cancelling.is_set():
+                break
+            self._on_turn()
+            address = self._addresses[self._next_address]
+            self._next_address = (self._next_address + 1) % len(self._addresses)
+            try:
+                return connect(self._settings, address), address
+            except Exception as error:
+                reasons.append((address, explain(error, self._settings)))
+        told = "; ".join(f"{address}: {reason}" for address, reason in sorted(reasons, key=lambda pair: str(pair[0])))
+        raise BrokerError(told, " ".join(dict.fromkeys(reason.hint for _, reason in reasons if reason.hint)))
+
+    def _begin(self, connection: pika.BlockingConnection, address: Address) -> None:
+        with self._lock:
+            self._connection = connection
+            self._woken = False
+            self._generation += 1
+        self._outstanding = Outstanding()
+        self._sessions += 1
+        self._host = str(address)
+        self._connected_since = time.time()
+        self._said = None
+        _log.info("consuming queue %s of %s", self._topology.queue, address)
+
+    def _end(self) -> None:
+        self._serving.clear()
+        with self._lock:
+            self._connection = None
+            questions, self._questions = self._questions, []
+        for question in questions:
+            question.set_result(False)
+        self._outstanding = Outstanding()
+        self._host = self._connected_since = self._depth = None
+
+    def _serve(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> None:
+        next_look = time.monotonic() + self._timing.exchange_poll
+        next_depth = time.monotonic() + self._timing.depth_poll
+        while True:
+            connection.process_data_events(time_limit=_TURN)
+            with self._lock:
+                self._woken = False
+            self._on_turn()
+            if not channel.is_open:
+                raise getattr(channel, "_closing_reason", None) or BrokerError("The broker closed the channel")
+            if self._cancelling.is_set():
+                self._cancel(channel)
+            elif not channel.consumer_tags:
+                raise BrokerError(f"The broker ended the consumer: queue {self._topology.queue} was deleted or moved")
+            self._send_acks(channel)
+            if self._stopping.is_set():
+                return
+            self._answer(connection, channel)
+            now = time.monotonic()
+            if now >= next_look:
+                next_look = now + self._timing.exchange_poll
+                self._gap = self._gap or self._topology.look_again(connection)
+            if now >= next_depth:
+                next_depth = now + self._timing.depth_poll
+                self._look_at_depth(channel)
+            self._report_gap()
+
+    def _cancel(self, channel: BlockingChannel) -> None:
+        for tag in channel.consumer_tags:
+            channel.basic_cancel(tag)
+
+    def _on_delivery(
+        self,
+        channel: BlockingChannel,
+        method: pika.spec.Basic.Deliver,
+        properties: pika.BasicProperties,
+        body: bytes,
+    ) -> None:
+        self._outstanding.delivered(method.delivery_tag)
+        self._delivered += 1
+        self._last_message = time.time()
+        delivery = Delivery(
+            body=body,
+            tag=method.delivery_tag,
+            generation=self._generation,
+            exchange=method.exchange,
+            routing_key=method.routing_key,
+            redelivered=method.redelivered,
+        )
+        try:
+            self._on_message(delivery)
+        except Exception as error:
+            # The text of the exception may hold what the message holds, and OpenStack sends live tokens.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("a message could not be taken note of: %s at\n%s", type(error).__name__, where)
+            self.ack([delivery.receipt])
+            self._gap = self._gap or "a message could not be taken note of"
+
+    def _send_acks(self, channel: BlockingChannel) -> None:
+        with self._lock:
+            receipts, self._to_ack = self._to_ack, []
+        tags = (receipt.tag for receipt in receipts if receipt.generation == self._generation)
+        for tag, multiple in self._outstanding.settle(tags):
+            channel.basic_ack(tag, multiple=multiple)
+            self._last_ack = time.time()
+
+    def _answer(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> None:
+        with self._lock:
+            questions, self._questions = self._questions, []
+        if not questions:
+            return
+        drained = False
+        try:
+            self._look_at_depth(channel)
+            # What was delivered before the broker answered is with pika, and not yet with us.
+            connection.process_data_events(time_limit=0)
+            drained = self._depth == 0 and not self._outstanding
+        finally:
+            for question in questions:
+                question.set_result(drained)
+
+    def _look_at_depth(self, channel: BlockingChannel) -> None:
+        """Notes how full the queue is. It loses messages as long as it overflows, so its end is a gap as well."""
+        self._depth = depth(channel, self._topology.queue)
+        overflowing = self._topology.is_overflowing(self._depth)
+        if overflowing != self._overflowing:
+            self._overflowing = overflowing
+            self._gap = self._gap or f"queue {self._topology.queue} overflowed"
+
+    def _report_gap(self) -> None:
+        if not self._gap:
+            return
+        try:
+            self._on_gap(self._gap)
+        except Exception:
+            _log.exception("that messages may have been lost (%s) could not be passed on; trying again", self._gap)
+        else:
+            self._gap = ""
+
+    def _complain(self, error: Exception) -> None:
+        """Logs why there is no connection: once for as long as the reason stays the same."""
+        reason = explain(error, self._settings)
+        told = f"{reason}. {reason.hint}".rstrip()
+        level = logging.DEBUG if told == self._said or self._cancelling.is_set() else logging.WARNING
+        self._said = told
+        _log.log(level, "not consuming queue %s: %s", self._topology.queue, told)

@@ -1,0 +1,190 @@
+"""How one connection to RabbitMQ is made, and what its faults mean to a person."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+
+import pika
+import pika.exceptions
+
+from cos_update.model.errors import CosUpdateError
+from cos_update.model.settings import BrokerSettings
+
+_CONNECT_TIMEOUT = 10.0
+"""Seconds for the TCP connection of one host, and again for the AMQP handshake."""
+
+_NOT_FOUND, _ACCESS_REFUSED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 406, 530
+
+
+class BrokerError(CosUpdateError):
+    """The broker cannot be used just now; the listener tries again for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One broker."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def addresses(settings: BrokerSettings) -> tuple[Address, ...]:
+    """The brokers in the order given. A host may be a name, an IPv4 or IPv6 address, each with or without a port."""
+    return tuple(_address(host, settings.port) for host in settings.hosts)
+
+
+def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnection:
+    """Opens a connection to one broker.
+
+    Raises whatever pika, `socket` and `ssl` raise; `explain` puts it into words. Certificates are read anew every time,
+    so that renewed ones are taken up by the next reconnect.
+    """
+    # pika reports every failed try as an error with a traceback, and its debug records hold message bodies, in which
+    # OpenStack sends live tokens. What a person needs to know is said by our own loggers.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    return pika.BlockingConnection(
+        pika.ConnectionParameters(
+            host=address.host,
+            port=address.port,
+            virtual_host=settings.virtual_host,
+            credentials=pika.PlainCredentials(settings.username, settings.password),
+            heartbeat=settings.heartbeat,
+            socket_timeout=_CONNECT_TIMEOUT,
+            stack_timeout=2 * _CONNECT_TIMEOUT,
+            connection_attempts=1,
+            ssl_options=pika.SSLOptions(_tls_context(settings), address.host) if settings.tls else None,
+            client_properties={"connection_name": f"cos-update listen on {socket.gethostname()}, pid {os.getpid()}"},
+        )
+    )
+
+
+def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
+    """What an exception of pika, `socket` or `ssl` means, and what to do about it; never holds a secret."""
+    if isinstance(error, BrokerError):
+        return error
+    if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
+        return BrokerError(
+            f"The broker refused the login of user {settings.username!r}",
+            "Check rmq.rmq_username and rmq.rmq_password, and that the user may log in from this host.",
+        )
+    if isinstance(error, pika.exceptions.ProbableAccessDeniedError) or _code(error) == _NOT_ALLOWED:
+        return BrokerError(
+            f"User {settings.username!r} may not use the virtual host {settings.virtual_host!r}, or there is none of "
+            "that name",
+            "Check rmq.rmq_path; `rabbitmqctl list_vhosts` and `rabbitmqctl list_permissions -p VHOST` tell.",
+        )
+    if isinstance(error, pika.exceptions.IncompatibleProtocolError):
+        return BrokerError(
+            "The broker does not speak AMQP on this port", "Check rmq.rmq_port, and rmq.tls if the port is one for TLS."
+        )
+    if isinstance(error, pika.exceptions.ChannelClosedByBroker):
+        return _explain_refusal(error, settings)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BrokerError(
+            f"The broker's certificate is not trusted: {error.verify_message}",
+            "Set rmq.verify to the CA file that signed it, and rmq.rmq_address to a name that it is made out for.",
+        )
+    if isinstance(error, ssl.SSLError):
+        return BrokerError(
+            f"TLS with the broker failed: {error.reason or error}",
+            "Check rmq.tls and rmq.rmq_port (TLS is usually on port 5671), and the client certificate if one is asked "
+            "for.",
+        )
+    return _explain_loss(error)
+
+
+def _explain_refusal(error: pika.exceptions.ChannelClosedByBroker, settings: BrokerSettings) -> BrokerError:
+    reason = error.reply_text
+    if error.reply_code == _ACCESS_REFUSED:
+        return BrokerError(
+            f"The broker denies access: {reason}",
+            f"Give user {settings.username!r} the permissions to configure, write and read its own queue, and to read "
+            "the services' exchanges (`rabbitmqctl set_permissions`).",
+        )
+    if error.reply_code == _PRECONDITION_FAILED and "inequivalent arg" in reason:
+        return BrokerError(
+            f"The queue exists already with other properties: {reason}",
+            "Stop all listeners and delete it (`rabbitmqctl delete_queue NAME`), or choose another name in rmq.queue.",
+        )
+    return BrokerError(f"The broker closed the channel: {reason}")
+
+
+def _explain_loss(error: BaseException) -> BrokerError:
+    if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
+        return BrokerError("The broker fell silent: no heartbeat came in time")
+    if isinstance(error, pika.exceptions.ConnectionClosedByBroker):
+        return BrokerError(f"The broker closed the connection: {error.reply_text}")
+    cause = _root(error)
+    if isinstance(cause, socket.gaierror):
+        return BrokerError("The broker's name cannot be resolved", "Check rmq.rmq_address.")
+    if isinstance(cause, TimeoutError):
+        return BrokerError("The broker does not answer", "Check rmq.rmq_address, rmq.rmq_port and the network.")
+    if isinstance(cause, OSError):
+        return BrokerError(f"No connection to the broker: {cause.strerror or cause}")
+    return BrokerError(f"The connection to the broker failed: {cause!r}")
+
+
+def is_missing(error: BaseException) -> bool:
+    """True when the broker closed the channel because a queue or an exchange is not there."""
+    return isinstance(error, pika.exceptions.ChannelClosedByBroker) and error.reply_code == _NOT_FOUND
+
+
+def is_refused(error: BaseException) -> bool:
+    """True when the broker closed the channel because we lack a permission."""
+    return isinstance(error, pika.exceptions.ChannelClosedByBroker) and error.reply_code == _ACCESS_REFUSED
+
+
+def _address(host: str, port: int) -> Address:
+    if host.startswith("["):
+        name, _, rest = host[1:].partition("]")
+        return Address(name, int(rest[1:]) if rest.startswith(":") else port)
+    name, colon, given = host.partition(":")
+    if colon and ":" not in given:
+        return Address(name, int(given))
+    return Address(host, port)
+
+
+def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
+    authorities = settings.verify if isinstance(settings.verify, str) else None
+    try:
+        if authorities is not None and os.path.isdir(authorities):
+            context = ssl.create_default_context(capath=authorities)
+        else:
+            context = ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise BrokerError(
+            f"The CA file {authorities} cannot be used: {error.strerror or error}", "Check rmq.verify."
+        ) from None
+    if settings.verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.client_cert is not None:
+        try:
+            context.load_cert_chain(settings.client_cert, settings.client_key)
+        except OSError as error:
+            raise BrokerError(
+                f"The client certificate {settings.client_cert} cannot be used: {error.strerror or error}",
+                "Check rmq.client_cert and rmq.client_key.",
+            ) from None
+    return context
+
+
+def _code(error: BaseException) -> int | None:
+    return error.reply_code if isinstance(error, pika.exceptions.ConnectionClosed) else None
+
+
+def _root(error: BaseException) -> BaseException:
+    """The exception that pika wrapped into its own, as deep as it goes."""
+    for _ in range(5):
+        inner = getattr(error, "exception", None) or (error.args[0] if error.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return error

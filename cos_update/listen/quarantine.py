@@ -1,0 +1,88 @@
+"""Messages that nobody can understand, kept for whoever looks into them, within bounds.
+
+Payloads may carry secrets (Nova's `compute_task.build_instances` holds a live token), hence the mode 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME = "quarantine.jsonl"
+LARGEST_BODY = 64 * 1024
+"""Bytes of a body that are kept."""
+_LARGEST_REASON = 1000
+
+
+class Quarantine:
+    """Appends poison messages to `quarantine.jsonl` in the data dir, one JSON object a line.
+
+    Keys: `time` (ISO 8601, UTC), `reason`, `exchange`, `routing_key`, `size` (bytes of the whole body), `body` (base64
+    of its first 64 KiB). The file and its one predecessor (`quarantine.jsonl.1`) together stay within `limit` bytes.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, limit: int = 10 * 1024 * 1024, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.path = data_dir / FILE_NAME
+        self.count = 0
+        """Messages set aside since the start, whether or not they could be written down."""
+        self._limit = limit // 2
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failing = False
+
+    def put(self, body: bytes, reason: str, *, exchange: str = "", routing_key: str = "") -> None:
+        """Keeps a message and the reason why it is here. Never raises: what cannot be written is said once."""
+        record = {
+            "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds"),
+            "reason": reason[:_LARGEST_REASON],
+            "exchange": exchange,
+            "routing_key": routing_key,
+            "size": len(body),
+            "body": base64.b64encode(body[:LARGEST_BODY]).decode("ascii"),
+        }
+        line = json.dumps(record, ensure_ascii=True).encode("ascii") + b"\n"
+        with self._lock:
+            self.count += 1
+            try:
+                self._append(line)
+            except OSError as error:
+                if not self._failing:
+                    _log.error(
+                        "%s cannot be written (%s): messages that cannot be understood are dropped until it can",
+                        self.path,
+                        error.strerror or error,
+                    )
+                self._failing = True
+            else:
+                self._failing = False
+
+    def _append(self, line: bytes) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size + len(line) > self._limit:
+                self.path.replace(self.path.with_name(FILE_NAME + ".1"))
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(handle, 0o600)
+            before = os.fstat(handle).st_size
+            try:
+                written = os.write(handle, line)
+                if written < len(line):
+                    raise OSError(f"only {written} of {len(line)} bytes fitted")
+            except OSError:
+                # Half a line would spoil the next one too.
+                os.ftruncate(handle, before)
+                raise
+        finally:
+            os.close(handle)

@@ -1,0 +1,122 @@
+"""What ties a notification to its effect: a message is acknowledged only when all that it made dirty is done.
+
+`Ledger` knows which messages wait for which keys; `Outstanding` turns finished messages into as few acks as possible.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Hashable, Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Receipt(NamedTuple):
+    """One delivered message: the number of the channel it came by, counted up with every channel, and its tag there."""
+
+    generation: int
+    tag: int
+
+
+class Ledger(Generic[K]):
+    """Which receipts each key carries; thread-safe.
+
+    The order that makes it safe: `attach` before the key is added to the queue, and `begin` before the worker reads
+    anything. Whatever is attached later waits for the key's next round, for that round's reading may have missed it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._owing: dict[Receipt, set[K]] = {}
+        self._attached: dict[K, set[Receipt]] = {}
+        self._in_hand: dict[K, set[Receipt]] = {}
+
+    def attach(self, receipt: Receipt, keys: Iterable[K]) -> tuple[Receipt, ...]:
+        """Notes that a message waits for these keys; returns it at once when there are none.
+
+        The first receipt of a newer channel makes all older ones worthless (the broker delivers those messages
+        again), so they are forgotten: this is what bounds the ledger to one channel's prefetch.
+        """
+        wanted = set(keys)
+        with self._lock:
+            if receipt.generation < self._generation:
+                return ()
+            if receipt.generation > self._generation:
+                self._generation = receipt.generation
+                self._owing.clear()
+                self._attached.clear()
+                self._in_hand.clear()
+            if not wanted:
+                return (receipt,)
+            self._owing[receipt] = wanted
+            for key in wanted:
+                self._attached.setdefault(key, set()).add(receipt)
+            return ()
+
+    def begin(self, key: K) -> None:
+        """A worker starts on a key: it answers for what was attached so far."""
+        with self._lock:
+            receipts = self._attached.pop(key, None)
+            if receipts:
+                self._in_hand.setdefault(key, set()).update(receipts)
+
+    def finish(self, key: K) -> tuple[Receipt, ...]:
+        """The key is done (or handed to a resync); returns the messages that wait for nothing else."""
+        with self._lock:
+            return tuple(receipt for receipt in sorted(self._in_hand.pop(key, ())) if self._settle(receipt, key))
+
+    def give_back(self, key: K) -> None:
+        """The work on a key failed: what it answered for waits for its next round."""
+        with self._lock:
+            receipts = self._in_hand.pop(key, None)
+            if receipts:
+                self._attached.setdefault(key, set()).update(receipts)
+
+    def __len__(self) -> int:
+        """Messages that still wait for a key."""
+        return len(self._owing)
+
+    def _settle(self, receipt: Receipt, key: K) -> bool:
+        owing = self._owing[receipt]
+        owing.discard(key)
+        if owing:
+            return False
+        del self._owing[receipt]
+        return True
+
+
+class Ack(NamedTuple):
+    """One `basic.ack`: this tag, and all before it when `multiple`."""
+
+    tag: int
+    multiple: bool
+
+
+class Outstanding:
+    """The unacknowledged deliveries of one channel. Used by one thread; `len` may be asked from any."""
+
+    def __init__(self) -> None:
+        self._tags: dict[int, None] = {}
+
+    def delivered(self, tag: int) -> None:
+        """A message arrived. Tags rise by one with every delivery on a channel (AMQP 0-9-1)."""
+        self._tags[tag] = None
+
+    def settle(self, tags: Iterable[int]) -> list[Ack]:
+        """The fewest acks for these tags: one for the run at the front, one each for those behind a gap.
+
+        Tags that are not outstanding are ignored: acknowledging one twice would make the broker close the channel.
+        """
+        ready = {tag for tag in tags if tag in self._tags}
+        front = list(itertools.takewhile(ready.__contains__, self._tags))
+        behind = sorted(ready.difference(front))
+        for tag in ready:
+            del self._tags[tag]
+        acks = [Ack(front[-1], multiple=len(front) > 1)] if front else []
+        return acks + [Ack(tag, multiple=False) for tag in behind]
+
+    def __len__(self) -> int:
+        return len(self._tags)

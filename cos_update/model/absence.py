@@ -1,0 +1,24 @@
+"""What asking for one object by its id has shown of an object that was missing from a listing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Presence(StrEnum):
+    """Whether an object is there."""
+
+    GONE = "gone"
+    """The service answered 404 to the object's own id, in the object's own project."""
+    EXISTS = "exists"
+    UNKNOWN = "unknown"
+    """It could not be asked, or too many were missing to ask for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The presence of one object, and for people why it is not known."""
+
+    presence: Presence
+    reason: str = ""

@@ -1,0 +1,62 @@
+"""Every error that a person may read, each with what failed and what to do next."""
+
+from __future__ import annotations
+
+
+class CosUpdateError(Exception):
+    """Base of all errors that end as a message, never as a traceback.
+
+    `hint` is one sentence that says what to do next, or "".
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(CosUpdateError):
+    """config.yaml is missing, unreadable or wrong; the message names file, line and key."""
+
+
+class CloudError(CosUpdateError):
+    """OpenStack could not be asked. `status` is the HTTP status, or None when no answer came."""
+
+    def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class CloudLoginError(CloudError):
+    """Keystone could not be reached or refused the credentials: nothing can be said about the cloud."""
+
+
+class ConcertimError(CosUpdateError):
+    """Concertim could not be asked or refused. `status` is the HTTP status, or None when no answer came."""
+
+    def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class ConcertimLoginError(ConcertimError):
+    """Concertim refused the login, or refuses its own fresh tokens."""
+
+
+class Refused(ConcertimError):
+    """Concertim says no to this one object (400, 403, 422, 500); asking again in this pass would not help."""
+
+
+class Gone(ConcertimError):
+    """The object is not in Concertim any more (404)."""
+
+
+class Unavailable(ConcertimError):
+    """No usable answer after the allowed tries (no connection, timeout, 429, 502, 503, 504)."""
+
+
+class ViewError(CosUpdateError):
+    """The data dir or the view cannot be read or written."""
+
+
+class LockedError(CosUpdateError):
+    """Another process holds the data dir; the message says which one and since when."""

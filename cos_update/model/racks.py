@@ -1,0 +1,169 @@
+"""What Concertim shows: owners, templates, racks and devices, in its own form.
+
+Heights and positions are rack units, `ram` MiB, `disk` and volume sizes GiB. A record with id "" is one that
+Concertim does not have yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+STACK_ID = "openstack_stack_id"
+"""Metadata key that makes a rack ours: the id of its Heat stack."""
+OBJECT_ID = "openstack_instance_id"
+"""Metadata key that makes a device ours: the id of its server, volume or network."""
+MAX_RACK_HEIGHT = 72
+"""The tallest rack that Concertim accepts, in rack units."""
+
+
+class ApiFlavour(StrEnum):
+    """Which of its two APIs a Concertim app speaks."""
+
+    TEAMS = "teams"
+    """The current one: racks belong to teams; devices are instances, volumes and networks."""
+    USERS = "users"
+    """The older one: racks belong to users; every device is an instance."""
+
+
+class DeviceType(StrEnum):
+    """The types of device, as the API spells them."""
+
+    INSTANCE = "Instance"
+    VOLUME = "Volume"
+    NETWORK = "Network"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The team (older API: user) that stands for a project; `project_id` is "" when it stands for none."""
+
+    id: str
+    name: str
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A device template. Those with a `tag` are Concertim's own; ours carry the flavor's id in `foreign_id`."""
+
+    id: str
+    name: str
+    height: int
+    foreign_id: str = ""
+    vcpus: int | None = None
+    ram: int | None = None
+    disk: int | None = None
+    description: str = ""
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rack:
+    """A rack. It is ours when its metadata names a stack."""
+
+    id: str
+    name: str
+    owner_id: str
+    height: int
+    status: str
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    network_details: Mapping[str, object] = field(default_factory=dict)
+    creation_output: str = ""
+    order_id: str = ""
+
+    @property
+    def stack_id(self) -> str:
+        """The id of the stack that this rack shows, or "" when we do not manage it."""
+        return _text(self.metadata.get(STACK_ID))
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDetails:
+    """Details of an Instance; each entry of `volume_details` is one attached volume."""
+
+    public_ips: str = ""
+    private_ips: str = ""
+    ssh_key: str = ""
+    login_user: str = ""
+    volume_details: object = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeDetails:
+    """Details of a Volume, `size` in GiB."""
+
+    availability_zone: str = ""
+    bootable: bool | None = None
+    encrypted: bool | None = None
+    read_only: bool | None = None
+    size: int | None = None
+    volume_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDetails:
+    """Details of a Network."""
+
+    admin_state_up: bool | None = None
+    dns_domain: str = ""
+    l2_adjacency: bool | None = None
+    mtu: int | None = None
+    port_security_enabled: bool | None = None
+    shared: bool | None = None
+    qos_policy: str = ""
+
+
+Details = InstanceDetails | VolumeDetails | NetworkDetails
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a device stands: its lowest and highest unit, both counted from 1 at the bottom."""
+
+    start_u: int
+    end_u: int
+    facing: str = "f"
+
+    @property
+    def height(self) -> int:
+        """How many units it takes."""
+        return self.end_u - self.start_u + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device in a rack. It is ours when its metadata names an OpenStack object."""
+
+    id: str
+    name: str
+    type: DeviceType
+    rack_id: str
+    template_id: str
+    status: str
+    location: Location
+    details: Details
+    description: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def object_id(self) -> str:
+        """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
+        return _text(self.metadata.get(OBJECT_ID))
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """One reading of Concertim: records by id. `began` is the Unix time at which the reading began."""
+
+    began: float
+    flavour: ApiFlavour = ApiFlavour.TEAMS
+    owners: Mapping[str, Owner] = field(default_factory=dict)
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    racks: Mapping[str, Rack] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

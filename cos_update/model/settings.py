@@ -1,0 +1,133 @@
+"""What a person can set, as frozen dataclasses; `cos_update.config` fills them from config.yaml.
+
+Durations are seconds. Secrets are kept out of `repr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from cos_update.model.racks import ApiFlavour
+
+
+class ReadScope(StrEnum):
+    """How OpenStack is read."""
+
+    AUTO = "auto"
+    """Cloud-wide where a service allows it to these credentials, per project where it does not."""
+    CLOUD = "cloud"
+    """Cloud-wide only; what is refused is not read."""
+    PROJECT = "project"
+    """One session per watched project."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """The section `openstack`."""
+
+    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """keystoneauth's own keys (auth_url, username, password, project_name, application_credential_id, ...)."""
+    auth_type: str | None = None
+    """keystoneauth's plugin; None: told by the keys (password or v3applicationcredential)."""
+    cloud: str | None = None
+    """The name of a cloud in clouds.yaml, in place of `auth`."""
+    region_name: str | None = None
+    interface: str = "public"
+    """Which endpoints of the catalog are used: public, internal or admin."""
+    verify: bool | str = True
+    """TLS verification: on, off, or the path of a CA bundle."""
+    scope: ReadScope = ReadScope.AUTO
+    concurrency: int = 8
+    """How many requests may be under way at once."""
+    timeout: float = 60.0
+    """How long one answer may take."""
+    retries: int = 3
+    """How often a failed request is tried again."""
+    watcher_user: str = "concertim"
+    watcher_role: str = "watcher"
+    """A project is watched when this user has this role in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConcertimSettings:
+    """The section `concertim`."""
+
+    url: str
+    username: str
+    password: str = field(repr=False)
+    verify: bool | str = True
+    """TLS verification: on, off, or the path of a CA bundle."""
+    api: ApiFlavour | None = None
+    """Which API the app speaks; None: ask it."""
+    concurrency: int = 3
+    """How many writes may be under way at once; adapts down when the app labours."""
+    timeout: float = 300.0
+    """How long one answer may take. The app needs minutes to list a large number of devices."""
+    retries: int = 3
+    default_rack_height: int = 42
+    """Rack units of a new rack, unless its devices need more."""
+    order_id: str = "stack_id"
+    """What a new rack's order id is: `stack_id`, or `tag:NAME` for the value of the stack's tag `NAME=value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """The section `rmq`."""
+
+    hosts: tuple[str, ...]
+    """Host names; each may carry its own `:port`."""
+    username: str
+    password: str = field(repr=False)
+    port: int = 5672
+    virtual_host: str = "/"
+    tls: bool = False
+    verify: bool | str = True
+    """TLS verification: on, off, or the path of a CA bundle."""
+    client_cert: str | None = None
+    client_key: str | None = None
+    exchanges: tuple[str, ...] = ("nova", "heat", "cinder", "neutron", "keystone", "openstack")
+    topics: tuple[str, ...] = ("notifications", "versioned_notifications")
+    """Topics; the priorities `info`, `warn` and `error` of each are bound."""
+    queue: str = "cos-update"
+    """The name of our own queue (a shard's number is appended)."""
+    queue_type: str = "classic"
+    """classic or quorum."""
+    single_active_consumer: bool = False
+    shard_index: int = 0
+    shard_count: int = 1
+    max_length: int = 100_000
+    """Messages that our queue may hold before the broker drops the oldest."""
+    expires: float = 7 * 24 * 3600.0
+    """How long the broker keeps our queue when nobody reads it."""
+    prefetch: int = 2000
+    """Unacknowledged messages that may be in our hands."""
+    heartbeat: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of config.yaml. Sections that a command does not need may be None."""
+
+    openstack: CloudSettings | None = None
+    concertim: ConcertimSettings | None = None
+    rmq: BrokerSettings | None = None
+    data_dir: Path = Path("/var/lib/concertim-openstack-service/data")
+    log_dir: Path = Path("/var/log/concertim-openstack-service")
+    log_level: str = "INFO"
+    log_format: str = "text"
+    """text or json."""
+    interval: float = 150.0
+    """From the start of one bulk pass to the start of the next."""
+    max_deletes: float = 30.0
+    """Percent of what we manage that one pass may remove; more is held back (when it is more than 10 objects)."""
+    full_read_every: int = 24
+    """Passes after which every device of Concertim is read in full again."""
+    membership_refresh: int = 96
+    """Passes after which the content of every stack is asked of Heat again."""
+    shutdown_timeout: float = 30.0
+    """How long a stopping process may take to finish what is in hand."""
+    source: Path | None = None
+    """The file that this was read from."""

@@ -1,0 +1,66 @@
+"""Whatever there was, applying the plan makes Concertim show the cloud; the second plan is empty."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from clouds import OWNERS, inventories, settled, truth
+from hypothesis import HealthCheck, given, settings
+from strictapp import StrictApp, unguarded
+
+from cos_update.core.apply import apply
+from cos_update.core.delta import Rules, make_plan, suspects
+from cos_update.core.desired import Desired, desired_state
+from cos_update.core.plan import Plan
+from cos_update.model.cloud import Inventory
+from cos_update.model.racks import Actual, ApiFlavour
+
+FREELY = Rules(allow_deletes=True)
+
+
+def one_pass(app: StrictApp, inventory: Inventory, rules: Rules = FREELY) -> Plan:
+    actual = app.actual()
+    desired = desired_state(inventory, actual)
+    verdicts = truth(inventory, suspects(desired, actual, inventory, rules))
+    plan = make_plan(desired, actual, inventory, verdicts, rules)
+    apply(plan, app, unguarded, workers=3, stop=threading.Event())
+    return plan
+
+
+def shown(actual: Actual) -> dict[str, tuple[str, str]]:
+    """OpenStack id -> (stack id of its rack, status), of all managed devices."""
+    return {
+        device.object_id: (actual.racks[device.rack_id].stack_id, device.status)
+        for device in actual.devices.values()
+        if device.object_id
+    }
+
+
+def wanted(desired: Desired) -> dict[str, tuple[str, str]]:
+    return {d.object_id: (rack.stack_id, d.status) for rack in desired.racks.values() for d in rack.devices}
+
+
+@pytest.mark.parametrize("flavour", list(ApiFlavour))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(inventory=inventories())
+def test_an_empty_concertim_shows_the_cloud_after_one_pass(flavour: ApiFlavour, inventory: Inventory) -> None:
+    app = StrictApp(OWNERS, flavour)
+    one_pass(app, inventory)
+    assert app.refusals == []
+    actual = app.actual()
+    assert shown(actual) == wanted(desired_state(inventory, actual))
+    assert one_pass(app, inventory).actions == ()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(before=inventories(), after=inventories())
+def test_one_pass_leads_from_any_cloud_to_any_other(before: Inventory, after: Inventory) -> None:
+    after = settled(after)
+    app = StrictApp(OWNERS)
+    one_pass(app, before)
+    one_pass(app, after)
+    assert app.refusals == []
+    actual = app.actual()
+    assert shown(actual) == wanted(desired_state(after, actual))
+    assert one_pass(app, after).actions == ()
