@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from cos_update.core.plan import Action, Lane, Plan, Target, Verb
+from cos_update.core.plan import Action, Lane, Plan, Verb
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
 from cos_update.model.racks import Device, Rack, Template
 
@@ -281,8 +281,3 @@ def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:
 def _skip(run: _Run, actions: Sequence[Action], why: str) -> None:
     for action in actions:
         run.book(Outcome(action, Result.SKIPPED, why))
-
-
-def is_about_device(action: Action) -> bool:
-    """Whether an action is about a device rather than a rack or a template."""
-    return action.target not in (Target.TEMPLATE, Target.RACK)

@@ -324,6 +324,7 @@ def _creation(
         wish.object_id,
         device=device,
         flavor_id="" if template else wish.template,
+        label=_label(ground, wish),
         replaces=former is not None,
     )
 
@@ -331,3 +332,10 @@ def _creation(
 def _unplaced(ground: Ground, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
     text = f"needs {_height(ground, wish)}U, {placement.free}U free in {placement.height}U: not placed"
     return Notice(NoticeKind.UNPLACED, TARGET_OF[wish.type], name, wish.object_id, text)
+
+
+def _label(ground: Ground, wish: DesiredDevice) -> str:
+    if wish.type is DeviceType.VOLUME:
+        return f"{wish.details.get('size', '?')} GiB"
+    flavor = ground.desired.templates.get(wish.template)
+    return flavor.name if flavor and wish.type is DeviceType.INSTANCE else ""

@@ -63,6 +63,8 @@ class Action:
     changes: tuple[Change, ...] = ()
     why: str = ""
     flavor_id: str = ""
+    label: str = ""
+    """What a new device is, in a word or two: its flavor, or its size."""
     replaces: bool = False
     """Part of replacing a device: not a loss (remove), not a gain (create)."""
 

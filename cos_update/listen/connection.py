@@ -93,7 +93,7 @@ def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
         )
     if isinstance(error, ssl.SSLError):
         return BrokerError(
-            f"TLS with the broker failed: {error.reason or error}",
+            f"TLS with the broker failed: {error.strerror or error}",
             "Check rmq.tls and rmq.rmq_port (TLS is usually on port 5671), and the client certificate if one is asked "
             "for.",
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,8 @@ from cos_update.sandbox.faults import Fault, FaultKind, Faults, emptied, fault_f
 __all__ = ["Fault", "FaultKind", "Faults", "Recorded", "Wire"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
 
 CONTROL = "/_sandbox/"
 MAX_BODY = 64 * 1024 * 1024
@@ -149,7 +152,7 @@ class Wire:
 
     async def _carry(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         service = self._service_of(request.path)
-        raw = await request.read() if request.can_read_body else b""
+        raw = await request.read()
         struck = self.faults.strike(request.method, request.path, request.query_string, service)
         fault: FaultKind | None = None
         response: web.StreamResponse | None = None
@@ -255,6 +258,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except web.HTTPException as refusal:
         return web.Response(status=refusal.status, text=refusal.text, content_type="text/plain", reason=refusal.reason)
+    except Exception as error:
+        log.exception("the stand-in itself failed at %s %s", request.method, request.path)
+        return web.Response(status=500, text=f"the stand-in itself failed: {error!r}")
 
 
 async def _after(request: web.Request, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:

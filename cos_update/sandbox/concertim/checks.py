@@ -29,14 +29,12 @@ def check_number(
     if whole and not _WHOLE.fullmatch(raw if isinstance(raw, str) else inspect(raw)):
         errors.add(field, "not_an_integer", value=raw)
         return
-    limits = (
-        ("greater_than", above, lambda limit: value > limit),
-        ("greater_than_or_equal_to", at_least, lambda limit: value >= limit),
-        ("less_than", below, lambda limit: value < limit),
-    )
-    for error, limit, holds in limits:
-        if limit is not None and not holds(limit):
-            errors.add(field, error, value=plain(value), count=limit)
+    if above is not None and value <= above:
+        errors.add(field, "greater_than", value=plain(value), count=above)
+    if at_least is not None and value < at_least:
+        errors.add(field, "greater_than_or_equal_to", value=plain(value), count=at_least)
+    if below is not None and value >= below:
+        errors.add(field, "less_than", value=plain(value), count=below)
 
 
 def check_cost(errors: Errors, raw: object, cast: Decimal | None) -> None:

@@ -21,7 +21,7 @@ from cos_update.sandbox.concertim.problems import (
 )
 from cos_update.sandbox.concertim.records import Json, Rack
 from cos_update.sandbox.concertim.shapes import device_shape, rack_shape
-from cos_update.sandbox.concertim.state import State, move_to_end
+from cos_update.sandbox.concertim.state import State
 from cos_update.sandbox.concertim.values import (
     decimal,
     integer,
@@ -58,7 +58,7 @@ class _Draft:
 
 async def index(call: Call) -> object:
     """GET /racks."""
-    racks = tuple(call.state.racks.values())
+    racks = call.state.listed(tuple(call.state.racks.values()))
     return [rack_shape(call.state, rack) for rack in racks if call.state.may_read(call.user, rack.owner_id)]
 
 
@@ -86,7 +86,7 @@ async def create(call: Call) -> object:
     errors.refuse()
     rack = Rack(draft.id, "", str(owner_id), 0, "", "", call.state.next_serial())
     await _save(call, rack, draft, columns)
-    call.state.racks[rack.id] = rack
+    call.state.racks[rack.id] = call.state.touched(rack)
     return rack_shape(call.state, rack, dict(columns))
 
 
@@ -103,7 +103,7 @@ async def update(call: Call) -> object:
         errors.add("u_height", f"must be greater than the highest occupied U (minimum is therefore {highest}).")
     errors.refuse()
     await _save(call, rack, draft, columns)
-    move_to_end(call.state.racks, rack.id)
+    call.state.touched(rack)
     return rack_shape(call.state, rack, dict(columns))
 
 
@@ -189,6 +189,7 @@ def _changed_draft(rack: Rack, given: Json) -> _Draft:
 
 def _check(state: State, draft: _Draft) -> Errors:
     errors = Errors()
+    refuse_unstorable(draft.name, draft.order_id, limit=None)
     others = [rack for rack in tuple(state.racks.values()) if rack.id != draft.id]
     if draft.owner_id is None:
         errors.add("team" if state.flavour is ApiFlavour.TEAMS else "user", "required")
@@ -216,7 +217,7 @@ def _check(state: State, draft: _Draft) -> Errors:
 async def _save(call: Call, rack: Rack, draft: _Draft, columns: dict[str, Json]) -> None:
     """Write a checked draft. Raises the 500s for what only the database refuses."""
     refuse_unstorable(draft.name)
-    refuse_unstorable(draft.order_id, draft.creation_output, limit=None)
+    refuse_unstorable(draft.creation_output, limit=None)
     cost = refuse_null_cost(draft.cost, "racks")
     stored_columns = {name: stored_object(value) for name, value in columns.items()}
     await call.between()

@@ -40,6 +40,8 @@ class Team:
     cost: Decimal = Decimal(0)
     credits: Decimal = Decimal(0)
     pending_deletion: bool = False
+    touched: int = 0
+    """Raised with every save: the order of an index."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,8 @@ class Template:
     disk: int | None = None
     images: Json = field(default_factory=dict)
     hidden: bool = False
+    touched: int = 0
+    """Raised with every save: the order of an index."""
 
 
 @dataclass(slots=True)
@@ -85,6 +89,8 @@ class Rack:
     metadata: Json = field(default_factory=dict)
     network_details: Json = field(default_factory=dict)
     creation_output: str | None = None
+    touched: int = 0
+    """Raised with every save: the order of an index."""
 
 
 @dataclass(slots=True)
@@ -105,6 +111,8 @@ class Device:
     description: str | None = None
     cost: Decimal = Decimal(0)
     metadata: Json = field(default_factory=dict)
+    touched: int = 0
+    """Raised with every save: the order of an index."""
 
     @property
     def end_u(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, date, datetime
 from typing import Literal, TypeVar
 
@@ -13,7 +13,7 @@ from cos_update.model.racks import ApiFlavour
 from cos_update.sandbox.concertim.devicetypes import DETAILS, TYPES
 from cos_update.sandbox.concertim.records import Device, Rack, Team, TeamRole, Template, User
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", Team, Template, Rack, Device)
 
 
 class DeviceTable(MutableMapping[str, Device]):
@@ -49,7 +49,7 @@ class DeviceTable(MutableMapping[str, Device]):
 
 
 class State:
-    """The tables, by id. The order of a table is the order of its index."""
+    """The tables, by id."""
 
     def __init__(self, flavour: ApiFlavour = ApiFlavour.TEAMS, clock: Callable[[], float] = time.time) -> None:
         self.flavour = flavour
@@ -105,7 +105,7 @@ class State:
     def add_team(self, name: str, project_id: str | None = None, *, id: str | None = None) -> Team:  # noqa: A002
         """Add a team that stands for a project."""
         team = Team(id or _new_id(), name, project_id)
-        self.teams[team.id] = team
+        self.teams[team.id] = self.touched(team)
         return team
 
     def add_role(
@@ -139,7 +139,7 @@ class State:
         template = Template(
             id or _new_id(), name, height, description, tag, foreign_id, vcpus, ram, disk, hidden=hidden
         )
-        self.templates[template.id] = template
+        self.templates[template.id] = self.touched(template)
         return template
 
     def add_rack(
@@ -157,7 +157,7 @@ class State:
         rack_id = id or _new_id()
         rack = Rack(rack_id, name, owner.id, u_height, status, order_id or rack_id, self.next_serial())
         rack.metadata = dict(metadata or {})
-        self.racks[rack.id] = rack
+        self.racks[rack.id] = self.touched(rack)
         return rack
 
     def add_device(
@@ -188,7 +188,7 @@ class State:
             {**DETAILS[details_type].empty(), **(details or {})},
         )
         device.metadata = dict(metadata or {})
-        self.devices[device.id] = device
+        self.devices[device.id] = self.touched(device)
         return device
 
     def devices_of(self, rack: Rack | str) -> tuple[Device, ...]:
@@ -211,9 +211,19 @@ class State:
         racks = [rack for rack in tuple(self.racks.values()) if rack.owner_id == owner_id]
         return max(racks, key=lambda rack: rack.serial, default=None)
 
+    def touched(self, row: Row) -> Row:
+        """The row, which now comes last in its index: what PostgreSQL does with one that is saved."""
+        row.touched = next(self._serials)
+        return row
+
     def next_serial(self) -> int:
         """The serial of the next rack."""
         return next(self._serials)
+
+    @staticmethod
+    def listed(rows: Iterable[Row]) -> list[Row]:
+        """The rows in the order of their index."""
+        return sorted(rows, key=lambda row: row.touched)
 
     def roles_of(self, user: User) -> list[TeamRole]:
         """A user's roles."""
@@ -249,9 +259,3 @@ def seeded(flavour: ApiFlavour, admin_password: str) -> State:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
-
-
-def move_to_end(table: MutableMapping[str, Row], row_id: str) -> None:
-    """What PostgreSQL does to a row that is updated, as an index without an order shows it."""
-    if row_id in table:
-        table[row_id] = table.pop(row_id)

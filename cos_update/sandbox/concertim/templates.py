@@ -12,19 +12,20 @@ from cos_update.sandbox.concertim.params import objects, scalars
 from cos_update.sandbox.concertim.problems import Errors, Refusal, failure, not_found, unknown_attribute
 from cos_update.sandbox.concertim.records import Json, Template
 from cos_update.sandbox.concertim.shapes import template_shape
-from cos_update.sandbox.concertim.state import State, move_to_end
+from cos_update.sandbox.concertim.state import State
 from cos_update.sandbox.concertim.values import COLUMN_LIMIT, integer, refuse_unstorable, small_integer, text
 
 COLUMNS = ("name", "description", "height", "tag", "foreign_id", "vcpus", "ram", "disk", "version", "images")
-CHANGEABLE = ("name", "description", "foreign_id", "vcpus", "ram", "disk")
+TEXTS = ("name", "description", "foreign_id")
 SIZES = ("vcpus", "ram", "disk")
+CHANGEABLE = (*TEXTS, *SIZES)
 IMAGE_HEIGHTS = range(1, 7)
 """The heights for which the app has pictures of its own."""
 
 
 async def index(call: Call) -> object:
     """GET /templates: the device templates."""
-    templates = tuple(call.state.templates.values())
+    templates = call.state.listed(tuple(call.state.templates.values()))
     return [template_shape(call.state, template) for template in templates if not template.hidden]
 
 
@@ -51,7 +52,7 @@ async def create(call: Call) -> object:
     await call.between()
     if template.tag is not None and _tag_taken(call.state, template):
         raise _not_unique("index_templates_on_tag", "tag", template.tag)
-    call.state.templates[template.id] = template
+    call.state.templates[template.id] = call.state.touched(template)
     return template_shape(call.state, template)
 
 
@@ -65,7 +66,7 @@ async def update(call: Call) -> object:
     await call.between()
     _assign(template, given)
     template.images = objects(call.params.root("template"), ["images"]).get("images", template.images)
-    move_to_end(call.state.templates, template.id)
+    call.state.touched(template)
     return template_shape(call.state, template)
 
 
@@ -113,6 +114,7 @@ def _check(state: State, template: Template, given: Json, *, creating: bool) -> 
     errors = Errors()
     if creating or "name" in given:
         name = text(given.get("name"))
+        refuse_unstorable(name, limit=None)
         if is_blank(name):
             errors.add("name", "blank")
         check_length(errors, "name", name, COLUMN_LIMIT)
@@ -122,17 +124,17 @@ def _check(state: State, template: Template, given: Json, *, creating: bool) -> 
     for field in ("description", "foreign_id"):
         check_length(errors, field, text(given.get(field)), COLUMN_LIMIT)
     for field in SIZES:
-        if integer(given.get(field)) is not None or isinstance(given.get(field), str) and given[field]:
+        if given.get(field) not in (None, ""):
             check_number(errors, field, given[field], whole=True, above=0)
     return errors
 
 
 def _assign(template: Template, given: Json) -> None:
     """Set the given fields. Raises the 500s for what cannot be stored, before anything is set."""
-    texts = {field: text(given[field]) for field in ("name", "description", "foreign_id") if field in given}
+    texts = {field: text(given[field]) for field in TEXTS if field in given}
     sizes = {field: small_integer(given[field]) for field in SIZES if field in given}
     refuse_unstorable(*texts.values(), template.tag)
-    for field, value in {**texts, **sizes}.items():
+    for field, value in [*texts.items(), *sizes.items()]:
         setattr(template, field, value)
 
 

@@ -125,12 +125,20 @@ def stored(value: object) -> object:
 def stored_object(value: Json) -> Json:
     """`stored` for the columns that hold objects; raises the 500 for a NUL character anywhere in it."""
     refuse_nul_in_json(value)
-    return {key: stored(item) for key, item in sorted(value.items(), key=lambda item: (len(item[0]), item[0]))}
+    found = stored(value)
+    return found if isinstance(found, dict) else {}
 
 
 def refuse_nul_in_json(value: object) -> None:
     """Raises the 500 that a NUL character in a JSON column provokes."""
-    if "\\u0000" in json.dumps(value):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            refuse_nul_in_json(key)
+            refuse_nul_in_json(item)
+    elif isinstance(value, list):
+        for item in value:
+            refuse_nul_in_json(item)
+    elif isinstance(value, str) and "\0" in value:
         raise failure(
             "ActiveRecord::StatementInvalid",
             "PG::UntranslatableCharacter: ERROR:  unsupported Unicode escape sequence\n"

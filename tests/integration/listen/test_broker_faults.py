@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from conftest import QUICK, Listener
+from listener_probe import QUICK, Listener
 from rabbit import Proxy, free_port, wait_for
 
 from cos_update.listen.broker import Timing

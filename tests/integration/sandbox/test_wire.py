@@ -72,10 +72,14 @@ def test_only_answers_of_the_stand_in_itself_are_refusals(shelf: Shelf) -> None:
     assert [(refusal.path, refusal.status) for refusal in shelf.wire.refusals] == [("/library/maps", 404)]
 
 
+def test_a_failure_of_the_stand_in_is_on_record(shelf: Shelf) -> None:
+    answer = requests.post(f"{shelf.url}/library/books", data="not JSON", timeout=5)
+    assert (answer.status_code, shelf.wire.refusals[0].status) == (500, 500)
+    assert b"the stand-in itself failed" in shelf.wire.refusals[0].answer
+
+
 def test_a_status_fault_strikes_after_and_for_as_many_as_it_says(shelf: Shelf) -> None:
-    fault = Fault(
-        FaultKind.STATUS, path="^/library/books$", after=1, times=2, code=429, retry_after=3, body={"e": 1}
-    )
+    fault = Fault(FaultKind.STATUS, path="^/library/books$", after=1, times=2, code=429, retry_after=3, body={"e": 1})
     fault_id = shelf.wire.faults.add(fault)
     answers = [books(shelf) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 429, 429, 200]

@@ -141,7 +141,7 @@ class StrictApp:
         self._check(bool(re.fullmatch(legal, device.name)), f"device name {device.name!r}")
         self._check(device.name not in {d.name for d in others}, f"device name {device.name!r} is taken")
         place = device.location
-        self._check(1 <= place.start_u and place.end_u <= rack.height, "outside the rack")
+        self._check(place.start_u >= 1 and place.end_u <= rack.height, "outside the rack")
         # Stricter than the app, which looks at the first unit only: two devices must never overlap.
         free = all(d.location.end_u < place.start_u or d.location.start_u > place.end_u for d in others)
         self._check(free, f"{device.name} is over another device")

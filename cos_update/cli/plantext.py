@@ -1,0 +1,74 @@
+"""A plan or a pass as text: names first, columns that line up, nothing that colour alone says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cos_update.core.summary import Line, Section
+
+NAME_WIDTH = 20
+KIND_WIDTH = 9
+ASIDE_COLUMN = 53
+STYLES = {"+": "green", "~": "yellow", "-": "red", "!": "bold magenta"}
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One line of output, and how a terminal colours it ("" for not at all)."""
+
+    text: str
+    style: str = ""
+
+
+def lines(sections: Sequence[Section], width: int, *, depth: int = 0) -> Iterator[TextLine]:
+    """The sections as lines of at most `width` columns, as far as names allow."""
+    for section in sections:
+        yield TextLine(_heading(section, width, depth), "bold" if depth == 0 else "")
+        for line in section.lines:
+            yield from _object(line, width, depth + 1)
+        yield from lines(section.sections, width, depth=depth + 1)
+
+
+def _heading(section: Section, width: int, depth: int) -> str:
+    title = "  " * depth + section.title
+    if not section.aside:
+        return title
+    column = min(ASIDE_COLUMN, max(width - len(section.aside), 0))
+    return f"{title.ljust(column)}{section.aside}" if len(title) < column else f"{title}  {section.aside}"
+
+
+def _object(line: Line, width: int, depth: int) -> Iterator[TextLine]:
+    style = STYLES.get(line.mark, "")
+    head = f"{'  ' * depth}{line.mark} {line.kind.ljust(KIND_WIDTH)} {line.name}"
+    column = 2 * depth + 3 + KIND_WIDTH + NAME_WIDTH + 1
+    narrow = column + 24 > width
+    if narrow:
+        column = 2 * depth + 4
+    rows = list(_wrapped(line.rows, width - column))
+    if line.cells:
+        rows.insert(0, _cells(line.cells))
+    if rows and not narrow and len(head) < column:
+        yield TextLine(f"{head.ljust(column)}{rows.pop(0)}".rstrip(), style)
+    else:
+        yield TextLine(head, style)
+    for row in rows:
+        yield TextLine(" " * column + row, style)
+
+
+def _cells(cells: tuple[str, ...]) -> str:
+    widths = (7, 14, 8)
+    padded = (cell.ljust(width) for cell, width in zip(cells, (*widths, 0, 0), strict=False))
+    return " ".join(padded).rstrip()
+
+
+def _wrapped(rows: Iterable[str], width: int) -> Iterator[str]:
+    for row in rows:
+        line = ""
+        for word in row.split(" "):
+            if line and len(line) + 1 + len(word) > max(width, 20):
+                yield line
+                line = "  " + word
+            else:
+                line = f"{line} {word}" if line else word
+        yield line

@@ -1,0 +1,105 @@
+"""A plan for machines: plain containers with a schema number, stable from release to release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cos_update.core.apply import Outcome
+from cos_update.core.outcome import Report
+from cos_update.core.plan import Action, Lane, Notice, Plan, Verb
+from cos_update.model.cloud import Project
+
+SCHEMA = 1
+
+
+def plan_document(plan: Plan, projects: Mapping[str, Project]) -> dict[str, object]:
+    """The plan as JSON has it: templates, racks with their actions in order, notices, what is held back, totals."""
+    return {
+        "schema": SCHEMA,
+        "templates": [_action(action) for action in (*plan.templates, *plan.last)],
+        "racks": [_lane(lane, plan, projects) for lane in plan.lanes if lane.actions or lane.notices],
+        "notices": [_notice(notice) for notice in plan.notices],
+        "held_back": [_action(action) for action in plan.held],
+        "totals": {
+            "create": _count(plan.actions, Verb.CREATE),
+            "update": _count(plan.actions, Verb.UPDATE),
+            "remove": _count(plan.actions, Verb.REMOVE),
+            "held_back": len(plan.held),
+            "left_alone": sum(notice.leaves_work for notice in plan.all_notices),
+            "in_step": plan.in_step,
+        },
+    }
+
+
+def report_document(report: Report) -> dict[str, object]:
+    """What a pass did, as JSON has it."""
+    done = report.done
+    return {
+        "schema": SCHEMA,
+        "outcomes": [_outcome(outcome) for outcome in report.outcomes],
+        "notices": [_notice(notice) for notice in report.notices],
+        "totals": {
+            "created": done[Verb.CREATE],
+            "changed": done[Verb.UPDATE],
+            "removed": done[Verb.REMOVE],
+            "refused": len(report.refused),
+            "not_done": len(report.undone) - len(report.refused),
+            "held_back": report.held,
+            "left_alone": len(report.troubles),
+            "in_step": report.in_step,
+        },
+        "seconds": round(report.seconds, 3),
+        "exit_code": int(report.exit_code),
+    }
+
+
+def _count(actions: Sequence[Action], verb: Verb) -> int:
+    return sum(action.verb is verb for action in actions)
+
+
+def _lane(lane: Lane, plan: Plan, projects: Mapping[str, Project]) -> dict[str, object]:
+    project = projects.get(lane.project_id)
+    moved = [action for action in plan.first if action.concertim_id == lane.rack_id]
+    return {
+        "rack": lane.rack_name,
+        "concertim_id": lane.rack_id or None,
+        "stack_id": lane.stack_id,
+        "project_id": lane.project_id,
+        "project": project.name if project else None,
+        "owner": lane.owner_name,
+        "status": lane.status,
+        "new": lane.new,
+        "actions": [_action(action) for action in (*moved, *lane.actions)],
+        "notices": [_notice(notice) for notice in lane.notices],
+    }
+
+
+def _action(action: Action) -> dict[str, object]:
+    place = action.device.location if action.device else None
+    return {
+        "action": action.verb,
+        "kind": action.target,
+        "name": action.name,
+        "openstack_id": action.openstack_id,
+        "concertim_id": action.concertim_id or None,
+        "changes": [{"field": c.field, "old": c.old, "new": c.new} for c in action.changes],
+        "units": [place.start_u, place.end_u] if place else None,
+        "why": action.why or None,
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    record = _action(outcome.action)
+    if outcome.record is not None:
+        record["concertim_id"] = outcome.record.id
+    return {**record, "result": outcome.result, "reason": outcome.reason or None}
+
+
+def _notice(notice: Notice) -> dict[str, object]:
+    return {
+        "notice": notice.kind,
+        "kind": notice.target,
+        "name": notice.name,
+        "openstack_id": notice.openstack_id or None,
+        "text": notice.text,
+    }

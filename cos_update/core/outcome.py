@@ -1,0 +1,157 @@
+"""What has become of a plan: Concertim as it is afterwards, and the report that is the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from cos_update.core.apply import Applied, Outcome, Result
+from cos_update.core.plan import Action, Notice, NoticeKind, Plan, Verb
+from cos_update.model.racks import Actual, Device, Rack, Template
+
+
+class ExitCode(IntEnum):
+    """What the process says to its caller."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    IN_PART = 3
+    HELD_BACK = 4
+    DELTA = 5
+
+
+def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
+    """`actual` with the effects of what was done."""
+    templates, racks, devices = dict(actual.templates), dict(actual.racks), dict(actual.devices)
+    for outcome in outcomes:
+        record = outcome.record
+        if isinstance(record, Template):
+            templates[record.id] = record
+        elif isinstance(record, Rack):
+            racks[record.id] = record
+        elif isinstance(record, Device):
+            devices[record.id] = record
+        elif _is_gone(outcome):
+            gone = outcome.action.concertim_id
+            templates.pop(gone, None)
+            racks.pop(gone, None)
+            devices.pop(gone, None)
+    return replace(actual, templates=templates, racks=racks, devices=devices)
+
+
+def _is_gone(outcome: Outcome) -> bool:
+    removed = outcome.action.verb is Verb.REMOVE and outcome.result is Result.DONE
+    return removed or outcome.result is Result.STALE
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One pass in numbers and words. `seconds` is how long it took."""
+
+    outcomes: tuple[Outcome, ...]
+    notices: tuple[Notice, ...]
+    held: int
+    in_step: int
+    seconds: float
+    stopped: str = ""
+
+    @property
+    def done(self) -> Counter[Verb]:
+        """How many actions of each verb were carried out."""
+        return Counter(o.action.verb for o in self.outcomes if o.result is Result.DONE)
+
+    @property
+    def refused(self) -> tuple[Outcome, ...]:
+        """What Concertim refused."""
+        return tuple(o for o in self.outcomes if o.result is Result.REFUSED)
+
+    @property
+    def undone(self) -> tuple[Outcome, ...]:
+        """What was planned but not done, for whatever reason."""
+        return tuple(o for o in self.outcomes if o.result is not Result.DONE)
+
+    @property
+    def troubles(self) -> tuple[Notice, ...]:
+        """Notices that leave work."""
+        return tuple(notice for notice in self.notices if notice.leaves_work)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process says of this pass."""
+        if self.held:
+            return ExitCode.HELD_BACK
+        return ExitCode.IN_PART if self.undone or self.troubles or self.stopped else ExitCode.DONE
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to tell: nothing was posted and nothing went wrong."""
+        return not self.outcomes and self.exit_code is ExitCode.DONE
+
+    def __str__(self) -> str:
+        done = self.done
+        parts = [
+            f"{done[verb]} {word}"
+            for verb, word in ((Verb.CREATE, "created"), (Verb.UPDATE, "changed"), (Verb.REMOVE, "removed"))
+            if done[verb]
+        ]
+        text = f"{sum(done.values())} posted"
+        text += f" ({', '.join(parts)})" if parts else ""
+        text += f", {len(self.refused)} refused"
+        not_done = len(self.undone) - len(self.refused)
+        text += f", {not_done} not done" if not_done else ""
+        text += f", {self.held} removals held back" if self.held else ""
+        left = len(self.troubles)
+        text += f", {left} left alone" if left else ""
+        return f"{text}, in {self.seconds:.1f} s"
+
+
+def report(plan: Plan, applied: Applied, seconds: float) -> Report:
+    """The report of a plan that was carried out."""
+    return Report(
+        outcomes=applied.outcomes,
+        notices=plan.all_notices,
+        held=len(plan.held),
+        in_step=plan.in_step,
+        seconds=seconds,
+        stopped=applied.stopped,
+    )
+
+
+def forecast(plan: Plan) -> str:
+    """One line of totals for a plan that was not carried out."""
+    verbs = Counter(action.verb for action in plan.actions)
+    left = sum(notice.leaves_work for notice in plan.all_notices)
+    text = f"{verbs[Verb.CREATE]} to create, {verbs[Verb.UPDATE]} to change, {verbs[Verb.REMOVE]} to remove"
+    text += f", {len(plan.held)} removals held back" if plan.held else ""
+    text += f", {left} left alone" if left else ""
+    return f"{text}; {plan.in_step} in step."
+
+
+def plan_exit_code(plan: Plan) -> ExitCode:
+    """What `diff` says of a plan that was only shown."""
+    if plan.held:
+        return ExitCode.HELD_BACK
+    return ExitCode.IN_PART if any(notice.leaves_work for notice in plan.all_notices) else ExitCode.DONE
+
+
+def merged(first: Applied, second: Applied) -> Applied:
+    """Two applications as one: what the first found stale was planned anew and done by the second."""
+    kept = tuple(outcome for outcome in first.outcomes if outcome.result is not Result.STALE)
+    return Applied(kept + second.outcomes, second.stale, first.stopped or second.stopped)
+
+
+def first_words(report_: Report) -> str:
+    """What a cron mail should say first of a pass that went wrong: the refused object, or the notice."""
+    for outcome in report_.undone:
+        return f"{describe(outcome.action)} ({outcome.reason})"
+    for notice in (n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK):
+        return f"{notice.target} {notice.name}: {notice.text}"
+    return ""
+
+
+def describe(action: Action) -> str:
+    """An action's object in words: kind and name."""
+    return f"{action.target} {action.name}"

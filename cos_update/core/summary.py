@@ -1,0 +1,135 @@
+"""A plan, or what became of it, as lines for people; `diff`, `bulk` and the logs use these same words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cos_update.core.apply import Outcome, Result
+from cos_update.core.plan import Action, Change, Lane, Notice, Plan, Target, Verb
+from cos_update.model.cloud import Project
+from cos_update.model.racks import Device, Template
+
+MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
+LEFT_ALONE = "!"
+LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One object: its mark, what it is, its name, and what is said of it, one piece a column or a row."""
+
+    mark: str
+    kind: str
+    name: str
+    cells: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with its lines and the sections below it. `aside` stands at the right."""
+
+    title: str
+    aside: str = ""
+    lines: tuple[Line, ...] = ()
+    sections: tuple[Section, ...] = ()
+
+
+def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Outcome] = ()) -> tuple[Section, ...]:
+    """What the plan does and leaves, by project and rack. With `outcomes` it tells what became of it."""
+    told = {_identity(outcome.action): outcome for outcome in outcomes}
+    found: dict[tuple[str, str], list[Section]] = {}
+    for lane in plan.lanes:
+        lines = (*_lines(lane.actions, told), *(_said(notice) for notice in lane.notices))
+        if lines:
+            project = projects.get(lane.project_id)
+            heading = (project.name if project else lane.owner_name or "(no project)", lane.owner_name)
+            found.setdefault(heading, []).append(_rack_section(lane, lines))
+    general = tuple(_said(notice) for notice in plan.notices)
+    teams = [Section(project, f"team {owner}", sections=tuple(racks)) for (project, owner), racks in found.items()]
+    templates = (*_lines(plan.templates, told), *_lines(plan.last, told))
+    if templates:
+        teams.append(Section("templates", lines=tuple(templates)))
+    if general:
+        teams.append(Section("cloud", lines=general))
+    if plan.held:
+        teams.append(Section("held back", lines=tuple(_lines(plan.held, {}, mark=LEFT_ALONE))))
+    return tuple(teams)
+
+
+def _rack_section(lane: Lane, lines: tuple[Line, ...]) -> Section:
+    aside = f"stack {lane.stack_id[:8]} · {'new' if lane.new else lane.status}"
+    return Section(f"rack {lane.rack_name}", aside, lines)
+
+
+def _identity(action: Action) -> tuple[Verb, Target, str, str]:
+    return (action.verb, action.target, action.openstack_id, "" if action.verb is Verb.CREATE else action.concertim_id)
+
+
+def _lines(
+    actions: Iterable[Action],
+    told: Mapping[tuple[Verb, Target, str, str], Outcome],
+    mark: str = "",
+) -> list[Line]:
+    lines = []
+    for action in actions:
+        line = _line(action, mark or MARKS[action.verb])
+        outcome = told.get(_identity(action))
+        if outcome is not None and outcome.result is not Result.DONE:
+            line = Line(LEFT_ALONE, line.kind, line.name, rows=(f"{_fate(outcome)}: {outcome.reason}",))
+        lines.append(line)
+    return lines
+
+
+def _fate(outcome: Outcome) -> str:
+    verb = {Verb.CREATE: "not created", Verb.UPDATE: "not changed", Verb.REMOVE: "not removed"}[outcome.action.verb]
+    return f"{verb}, refused" if outcome.result is Result.REFUSED else verb
+
+
+def _line(action: Action, mark: str) -> Line:
+    if action.verb is Verb.REMOVE:
+        return Line(mark, action.target, action.name, rows=(action.why,))
+    if action.verb is Verb.UPDATE:
+        return Line(mark, action.target, action.name, rows=tuple(change_text(c) for c in action.changes))
+    if action.device is not None:
+        return Line(mark, action.target, action.name, _device_cells(action.device, action.label))
+    if action.template is not None:
+        return Line(mark, action.target, action.name, _template_cells(action.template))
+    height = f"{action.rack.height}U" if action.rack else ""
+    return Line(mark, action.target, action.name, (height, action.rack.status if action.rack else ""))
+
+
+def _device_cells(device: Device, label: str) -> tuple[str, ...]:
+    place = device.location
+    units = f"U{place.start_u}" if place.height == 1 else f"U{place.start_u}-U{place.end_u}"
+    return (units, label, device.status)
+
+
+def _template_cells(template: Template) -> tuple[str, ...]:
+    disk = f"{template.disk} GB" if template.disk else "no disk"
+    return (f"{template.height}U", f"{template.vcpus or 0} vCPU", _memory(template.ram), disk)
+
+
+def _memory(mebibytes: int | None) -> str:
+    amount = mebibytes or 0
+    return f"{amount / 1024:g} GiB" if amount >= 1024 else f"{amount} MiB"
+
+
+def _said(notice: Notice) -> Line:
+    return Line(LEFT_ALONE, notice.target, notice.name, rows=(notice.text,))
+
+
+def change_text(change: Change) -> str:
+    """A change in words: field, old -> new."""
+    return f"{change.field}  {value_text(change.old)} -> {value_text(change.new)}"
+
+
+def value_text(value: object) -> str:
+    """A value short enough for a line; "-" for nothing."""
+    if value in (None, "", (), [], {}):
+        return "-"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,57 @@
+"""What every part of the stand-in cloud's state builds on: its lock, its clock, its ids, its switches."""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+DEFAULT_PAGES = {"nova": 1000, "cinder": 1000}
+"""The caps of Nova and Cinder as they come; Heat and Neutron have none."""
+
+
+class Store:
+    """The ground of the state. Time is the cloud's own: a second passes with every event, from `EPOCH` on."""
+
+    def __init__(self, seed: int) -> None:
+        self.lock = threading.RLock()
+        """Held by every answer and every change; hold it to make several changes appear as one."""
+        self.region = "RegionOne"
+        self.token_life = 4 * 3600.0
+        """Seconds for which the tokens issued from now on are valid."""
+        self.page_size: dict[str, int] = dict(DEFAULT_PAGES)
+        """The most that one page of a service holds, by service name; without an entry there is no cap."""
+        self.absent_services: set[str] = set()
+        """Services that the catalog leaves out: nova, heat, cinder, neutron."""
+        self.down_cells: set[str] = set()
+        """Nova cells that do not respond."""
+        self.global_stacks_allowed = False
+        """Whether Heat's policy opens `global_tenant` to project-scoped admins; by default it does not."""
+        self.stacks_name_project = True
+        """Whether Heat adds `project` to the stacks that it lists for an admin."""
+        self._random = random.Random(seed)  # noqa: S311
+        self._time = EPOCH
+
+    def now(self) -> datetime:
+        """The time of an event that happens now, later than that of every event before."""
+        self._time += timedelta(seconds=1)
+        return self._time
+
+    def new_uuid(self) -> str:
+        """An id as Nova, Heat, Cinder and Neutron make them."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def new_hex(self) -> str:
+        """An id as Keystone makes them."""
+        return f"{self._random.getrandbits(128):032x}"
+
+    def new_mac(self) -> str:
+        """A MAC address in Neutron's range."""
+        tail = self._random.getrandbits(24).to_bytes(3, "big")
+        return "fa:16:3e:" + tail.hex(":")
+
+    def new_suffix(self) -> str:
+        """The random end of a name that Heat makes."""
+        return "".join(self._random.choices("abcdefghijklmnopqrstuvwxyz234567", k=12))
