@@ -91,7 +91,8 @@ class WorkQueue(Generic[K]):
             if known is None or now + delay < known.ready:
                 self._waiting[key] = _Waiting(now + delay, min(since, known.since) if known else since)
                 heapq.heappush(self._heap, (now + delay, next(self._ticket), key))
-                self._available.notify()
+                # All of them, for whichever watches the clock may be busy when the time comes.
+                self._available.notify_all()
 
     def add_rate_limited(self, key: K) -> float:
         """Marks a failed key dirty after its own backoff, which doubles with every failure up to the greatest delay.
@@ -197,9 +198,6 @@ class WorkQueue(Generic[K]):
     def _take(self) -> K:
         key = self._order.popleft()
         self._processing[key] = self._dirty.pop(key)
-        if self._order or self._heap:
-            # This worker may have been the one that watched the clock for the others.
-            self._available.notify()
         return key
 
     def _wake_the_due(self, now: float) -> None:

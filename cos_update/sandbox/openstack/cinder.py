@@ -7,7 +7,7 @@ import re
 from aiohttp import web
 
 from cos_update.sandbox.openstack.records import Volume
-from cos_update.sandbox.openstack.service import Call, Refusal, Service, after, found, listing
+from cos_update.sandbox.openstack.service import Call, Refusal, Service, found, listing, page_of
 
 LATEST = 70
 HOST = "volume@fake#fake"
@@ -74,17 +74,15 @@ class Cinder(Service):
             project_id = call.query("project_id")
         elif project_id is None:
             return listing("volumes", [])
-        volumes = [
+        volumes = (
             volume
             for volume in reversed(self.state.volumes.values())
             if project_id is None or volume.project_id == project_id
-        ]
-        marker = call.query("marker")
-        rest = after(volumes, marker)
-        if rest is None:
+        )
+        marker, size = call.query("marker"), self.page_size(self._limit(call))
+        page = page_of(volumes, marker, size)
+        if page is None:
             raise _no_volume(marker or "")
-        size = self.page_size(self._limit(call))
-        page = rest[:size]
         links = self.next_link(call, page[-1].id) if page and len(page) == size else []
         items = [self._json(call, volume, version) for volume in page]
         return listing("volumes", items, "volumes_links", links)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from cos_update.sandbox.openstack.records import Resource, Stack
-from cos_update.sandbox.openstack.service import Call, Refusal, Service, after, found, listing
+from cos_update.sandbox.openstack.service import Call, Refusal, Service, found, listing, page_of
 
 MAX_DEPTH = 5
 """max_nested_stack_depth as it comes."""
@@ -75,18 +75,17 @@ class Heat(Service):
             and (call.is_admin or stack.project_id == call.project_id)
             and call.query("tenant") in (None, stack.project_id)
         ]
-        limit = self._limit(call)
-        size = self.page_size(limit)
-        rest = after(stacks, call.query("marker"))
-        # A marker that is gone does not narrow the listing: it begins again.
-        page = (stacks if rest is None else rest)[:size]
+        size = self.page_size(self._limit(call))
+        page = page_of(stacks, call.query("marker"), size)
+        if page is None:  # a marker that is gone does not narrow the listing: it begins again
+            page = stacks[:size]
         links = self.next_link(call, page[-1].id) if page and len(page) == size else []
         with_project = everywhere or (call.is_admin and self.state.stacks_name_project)
-        items = [
-            stack.as_json((with_project, self.url), lambda stack=stack: self._summary(stack, with_project))
-            for stack in page
-        ]
+        items = [self._json(stack, with_project) for stack in page]
         return listing("stacks", items, "links", links)
+
+    def _json(self, stack: Stack, with_project: bool) -> str:
+        return stack.as_json((with_project, self.url), lambda: self._summary(stack, with_project))
 
     def _global_index_allowed(self, call: Call) -> bool:
         return call.is_admin and (call.is_system or self.state.global_stacks_allowed)

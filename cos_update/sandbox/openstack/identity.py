@@ -53,6 +53,7 @@ class Identity(Store):
         self.assign(self.admin_role, self.admin, self.admin_project)
         self.assign(self.admin_role, self.admin, system=True)
         self.watcher = self.create_user(WATCHER_NAME, WATCHER_PASSWORD)
+        self.watcher.email, self.watcher.description = f"{WATCHER_NAME}@example.org", "Concertim service user"
         if admin:
             self.assign(self.admin_role, self.watcher, self.admin_project)
 
@@ -76,7 +77,9 @@ class Identity(Store):
         with self.lock:
             domain_id = parent.domain_id if parent else domain.id if domain else DEFAULT_DOMAIN
             project = self._add_project(name, domain_id, parent, description)
-            self.assign(self.member_role, self.create_user(f"{name}_owner", self.new_hex()), project)
+            owner = self.create_user(f"{name}_owner", self.new_hex())
+            owner.email = f"{owner.name}@example.org"
+            self.assign(self.member_role, owner, project)
             if watched:
                 self.watch(project)
             return project

@@ -134,6 +134,8 @@ class Keystone(Service):
         links = {"assignment": self._assignment_url(given)}
         if held.user_id != given.user_id:
             links["membership"] = f"{self.url}/v3/groups/{given.group_id}/users/{held.user_id}"
+        if held.role_id != given.role_id:
+            links["prior_role"] = f"{self.url}/v3/prior_role/{held.role_id}/implies/{given.role_id}"
         return {
             "links": links,
             "scope": scope,
@@ -171,8 +173,8 @@ class Keystone(Service):
         }
 
     def _user_view(self, user: User) -> dict[str, object]:
-        email = {} if user.email is None else {"email": user.email}
-        return email | {
+        extra = {"email": user.email, "description": user.description}
+        return {name: value for name, value in extra.items() if value is not None} | {
             "id": user.id,
             "name": user.name,
             "domain_id": user.domain_id,

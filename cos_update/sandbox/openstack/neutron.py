@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cos_update.sandbox.openstack.networks import FIRST_ADDRESS
 from cos_update.sandbox.openstack.records import FloatingIp, Network, Port, Subnet
-from cos_update.sandbox.openstack.service import Call, Refusal, Service, after, found, listing
+from cos_update.sandbox.openstack.service import Call, Refusal, Service, found, listing, page_of
 
 Thing = TypeVar("Thing", Network, Subnet, Port, FloatingIp)
 PAGING = "limit marker fields"
@@ -93,13 +93,10 @@ class Neutron(Service):
         wanted = _filters(call)
         if wanted:
             things = [thing for thing in things if _fits(kind.view(thing, call.is_admin), wanted)]
-        limit = self._limit(call)
-        marker = call.query("marker")
-        rest = after(things, marker)
-        if rest is None:
+        marker, size = call.query("marker"), self.page_size(self._limit(call))
+        page = page_of(things, marker, size)
+        if page is None:
             raise kind.missing(marker or "")
-        size = self.page_size(limit)
-        page = rest[:size]
         links = self._links(call, [thing.id for thing in page], size)
         return listing(f"{kind.name}s", [self._json(call, kind, thing) for thing in page], f"{kind.name}s_links", links)
 

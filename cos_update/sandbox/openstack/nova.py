@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from aiohttp import web
 
 from cos_update.sandbox.openstack.nova_views import flavor_view, server_view, unreachable_view
 from cos_update.sandbox.openstack.records import Flavor, Server
-from cos_update.sandbox.openstack.service import Call, Item, Refusal, Service, after, found, listing
+from cos_update.sandbox.openstack.service import Call, Item, Refusal, Service, found, listing, page_of
 
 LATEST = 93
 CELL_DOWN = 69
@@ -83,23 +83,23 @@ class Nova(Service):
         # Nova tells of servers in a cell that is down only where nothing filters, sorts or pages.
         whole = version >= CELL_DOWN and not set(call.request.query) - {"all_tenants"}
         if not whole:
-            servers = [server for server in servers if server.cell not in self.state.down_cells]
+            servers = (server for server in servers if server.cell not in self.state.down_cells)
         page, links = self._page(call, servers, limit)
         items = [self._server_json(call, server, version) for server in page]
         return listing("servers", items, "servers_links", links)
 
-    def _visible_servers(self, call: Call) -> list[Server]:
+    def _visible_servers(self, call: Call) -> Iterable[Server]:
         everywhere = _boolean(call, "all_tenants")
         if everywhere and not call.is_admin:
             raise refusal(403, f"Policy doesn't allow {ALL_TENANTS} to be performed.")
         project_id = call.query("project_id") or call.query("tenant_id") if everywhere else call.project_id
         if project_id is None and not call.is_admin:
             return []
-        return [
+        return (
             server
             for server in reversed(self.state.servers.values())
             if (project_id is None or server.project_id == project_id) and server.vm_state != "soft-delete"
-        ]
+        )
 
     def _server(self, call: Call) -> web.Response:
         version, server_id = _microversion(call), call.part("id")
@@ -143,16 +143,12 @@ class Nova(Service):
             raise refusal(404, f"Flavor {flavor_id} could not be found.")
         return found({"flavor": flavor_view(flavor, self.url, version)})
 
-    def _page(
-        self, call: Call, items: Sequence[Item], limit: int | None
-    ) -> tuple[Sequence[Item], list[dict[str, str]]]:
+    def _page(self, call: Call, items: Iterable[Item], limit: int | None) -> tuple[list[Item], list[dict[str, str]]]:
         """One page, and the link to the next: there is one whenever the page is full, at the end too."""
-        marker = call.query("marker")
-        rest = after(items, marker)
-        if rest is None:
+        marker, size = call.query("marker"), self.page_size(limit)
+        page = page_of(items, marker, size)
+        if page is None:
             raise self.bad_request(f"marker [{marker}] not found")
-        size = self.page_size(limit)
-        page = rest[:size]
         return page, self.next_link(call, page[-1].id) if page and len(page) == size else []
 
 

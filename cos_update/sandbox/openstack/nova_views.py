@@ -171,7 +171,7 @@ def _host_attributes(server: Server, version: int) -> dict[str, object]:
             "OS-EXT-SRV-ATTR:kernel_id": "",
             "OS-EXT-SRV-ATTR:ramdisk_id": "",
             "OS-EXT-SRV-ATTR:root_device_name": "/dev/sda" if server.host else None,
-            "OS-EXT-SRV-ATTR:user_data": None,
+            "OS-EXT-SRV-ATTR:user_data": server.user_data,
         }
     return view
 

@@ -69,6 +69,7 @@ class User(Record):
     password: str = field(repr=False)
     enabled: bool = True
     email: str | None = None
+    description: str | None = None
 
 
 @dataclass(eq=False)
@@ -160,6 +161,7 @@ class Server(Record):
     image_id: str | None = None
     key_name: str | None = None
     description: str | None = None
+    user_data: str | None = None
     fault: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from cos_update.sandbox.openstack.records import Scope
 from cos_update.sandbox.openstack.state import CloudState, Token
 
 JSON = "application/json"
+UNAUTHORIZED = 401
 
 
 class HasId(Protocol):
@@ -131,30 +133,29 @@ class Service(ABC):
                 try:
                     return self.finish(request, handler(self._call(request, raw, open_, known)))
                 except Refusal as refusal:
-                    return self.finish(request, refusal.response())
+                    answer = refusal.response()
+                    return answer if refusal.status == UNAUTHORIZED else self.finish(request, answer)
 
         router.add_route(method, self.prefix + path, serve)
 
-    def finish(self, call: Call | None, response: web.Response, request: web.Request | None = None) -> web.Response:
-        """The last touch to every answer, such as headers."""
+    def finish(self, request: web.Request, response: web.Response) -> web.Response:
+        """The last touch to every answer of the service itself (a 401 is given before it): its headers."""
         return response
 
-    def _call(self, request: web.Request, open_: bool) -> Call:
+    def _call(self, request: web.Request, raw: bytes, open_: bool, known: frozenset[str]) -> Call:
         token = self.state.token(request.headers.get("X-Auth-Token", ""))
         if token is None and not open_:
             raise self.unauthorized()
-        return Call(request, self.state, token)
-
-    def _check_query(self, request: web.Request, known: frozenset[str]) -> None:
         for name in request.query:
             if name not in known:
                 raise self.bad_request(f"The stand-in knows no query parameter {name!r} of {request.path}.")
+        return Call(request, raw, self.state, token)
 
     def unauthorized(self) -> Refusal:
         """The 401 of every service, as keystonemiddleware words it."""
         message = "The request you have made requires authentication."
         return Refusal(
-            401,
+            UNAUTHORIZED,
             {"error": {"code": 401, "title": "Unauthorized", "message": message}},
             {"WWW-Authenticate": f'Keystone uri="{self._address()}/identity/v3"'},
         )
@@ -182,11 +183,9 @@ def listing(name: str, items: Sequence[str], links_name: str = "", links: object
     return web.Response(text=f'{{"{name}": [{", ".join(items)}]{tail}}}', content_type=JSON)
 
 
-def after(items: Sequence[Item], marker: str | None) -> Sequence[Item] | None:
-    """The items behind the marker; all without one; None when the marker is not among them."""
-    if marker is None:
-        return items
-    for place, item in enumerate(items):
-        if item.id == marker:
-            return items[place + 1 :]
-    return None
+def page_of(items: Iterable[Item], marker: str | None, size: int | None) -> list[Item] | None:
+    """The items behind the marker (without one, from the start), `size` at most; None when the marker is not there."""
+    walk = iter(items)
+    if marker is not None and not any(item.id == marker for item in walk):
+        return None
+    return list(islice(walk, size))

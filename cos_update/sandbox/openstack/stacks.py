@@ -80,7 +80,7 @@ class Stacks(Identity):
         physical_id: str = "",
         status: str = "CREATE_COMPLETE",
     ) -> Resource:
-        """A resource of any type; `physical_id` "" for one that does not exist yet. A name already taken is extended."""
+        """A resource of any type; `physical_id` "" for one that does not exist yet. A taken name is extended."""
         with self.lock:
             if name in stack.resources:
                 name = f"{name}-{self.new_suffix()}"

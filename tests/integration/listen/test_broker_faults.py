@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from listener_probe import QUICK, Listener
@@ -27,9 +28,9 @@ def proxy(broker):
         yield proxy
 
 
-def test_a_deleted_queue_is_declared_anew_and_is_a_gap(broker, services, listen, settings):
+def test_a_consumer_whose_queue_is_deleted_declares_it_anew_and_that_is_a_gap(broker, services, listen, settings):
     services.declare("nova")
-    listener = listen().ready()
+    listener = listen(timing=replace(QUICK, depth_poll=3600)).ready()
     with broker.channel() as channel:
         channel.queue_delete(settings.queue)
     listener.wait_gap("was gone")
@@ -228,10 +229,13 @@ def test_stopping_sends_the_acks_and_leaves_the_rest_in_the_queue(services, list
     listen().ready().wait_bodies(NUMBERS[3:])
 
 
-def test_stopping_is_quick_when_the_broker_is_away(listen):
+def test_nothing_waits_for_a_broker_that_is_away(listen):
     listener = listen(port=free_port(), timing=Timing(first_retry=60, longest_retry=60))
     listener.wait_error("Connection refused")
+    began = time.monotonic()
+    assert not listener.consumer.drained()
     assert listener.consumer.stop(2)
+    assert time.monotonic() - began < 2
 
 
 def test_a_queue_is_drained_when_it_is_empty_and_nothing_is_in_hand(services, listen):
@@ -276,6 +280,15 @@ def test_a_gap_that_cannot_be_passed_on_is_passed_on_later(services, listen):
 
     listen(on_gap=refuse_the_first).ready()
     wait_for(lambda: gaps == ["the listener started"] * 2)
+
+
+def test_a_gap_is_told_before_the_first_message_after_it(services, listen):
+    services.declare("nova")
+    assert listen().ready().consumer.stop(10)
+    services.publish(b"server")
+    told = []
+    listen(on_gap=told.append, on_message=lambda delivery: told.append(delivery.body))
+    wait_for(lambda: told == ["the listener started", b"server"])
 
 
 def test_every_turn_is_a_sign_of_life_also_while_there_is_no_broker(listen):

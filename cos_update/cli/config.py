@@ -1,0 +1,89 @@
+"""`cos-update config`: a configuration to begin with, the one in effect, and whether it is sound."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from cos_update.cli.context import Context, pass_context
+from cos_update.cli.exits import Exit
+from cos_update.model.settings import Settings
+
+_NEEDED_BY = {"openstack": "every command", "concertim": "every command", "rmq": "listen"}
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  cos-update config sample > config.yaml
+  cos-update --config config.yaml config check
+"""
+)
+def config() -> None:
+    """Write, show and check the configuration."""
+
+
+@config.command(
+    epilog="""\b
+Examples:
+  cos-update config sample > config.yaml
+"""
+)
+def sample() -> Exit:
+    """Print a commented configuration with every key."""
+    from cos_update import config as settings_file
+
+    click.echo(settings_file.sample(), nl=False)
+    return Exit.OK
+
+
+@config.command(
+    epilog="""\b
+Examples:
+  cos-update config show
+  COS_UPDATE_DATA_DIR=/tmp/data cos-update config show
+"""
+)
+@pass_context
+def show(context: Context) -> Exit:
+    """Print the settings in effect, defaults included, secrets hidden."""
+    from cos_update import config as settings_file
+
+    click.echo(settings_file.shown(context.settings()), nl=False)
+    return Exit.OK
+
+
+@config.command(
+    epilog="""\b
+Examples:
+  cos-update config check
+  cos-update --config config.yaml config check
+"""
+)
+@pass_context
+def check(context: Context) -> Exit:
+    """Check the configuration as far as that goes without a network.
+
+    `cos-update check` goes further: it tries every service that the configuration names.
+    """
+    settings = context.settings()
+    for remark in _remarks(settings):
+        click.echo(f"warn  {remark}")
+    click.echo(f"ok    {settings.source}")
+    return Exit.OK
+
+
+def _remarks(settings: Settings) -> Iterator[str]:
+    for section, users in _NEEDED_BY.items():
+        if getattr(settings, section) is None:
+            yield f"the section {section} is missing, and {users} needs it"
+    if settings.source is not None and _is_open(settings.source):
+        yield f"readable by everybody: chmod 640 {settings.source}, it holds passwords"
+
+
+def _is_open(path: Path) -> bool:
+    return bool(os.stat(path).st_mode & stat.S_IROTH)

@@ -1,0 +1,66 @@
+"""What every command gets: the options of the program, the settings when asked for, and where output goes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from cos_update.model.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The program's options, built once."""
+
+    config: Path | None = None
+    data_dir: Path | None = None
+    log_dir: Path | None = None
+    log_format: str | None = None
+    verbosity: int = 0
+    """-1 with -q, else how many -v were given."""
+
+    def settings(self) -> Settings:
+        """The settings, with what the command line says in place of what the file says.
+
+        What is odd about the file is said on stderr. Raises ConfigError.
+        """
+        from cos_update import config
+
+        loaded = config.load(config.config_path(self.config, os.environ), os.environ)
+        if self.verbosity >= 0:
+            for warning in loaded.warnings:
+                click.echo(f"Warning: {warning}", err=True)
+        return self._overridden(loaded.settings)
+
+    def start_logging(
+        self, settings: Settings, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
+    ) -> None:
+        """Sets logging up as this command wants it; see `cos_update.logs.configure`."""
+        from cos_update import config, logs
+
+        secrets = config.secrets(settings)
+        logs.configure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=self.verbosity)
+
+    def folders(self) -> Settings:
+        """As `settings`, for commands that need no more than the folders: these do without a configuration file."""
+        from cos_update import config
+
+        path = config.config_path(self.config, os.environ)
+        if self.data_dir is not None and self.config is None and not path.exists():
+            return self._overridden(Settings())
+        return self.settings()
+
+    def _overridden(self, settings: Settings) -> Settings:
+        return replace(
+            settings,
+            data_dir=self.data_dir.absolute() if self.data_dir else settings.data_dir,
+            log_dir=self.log_dir.absolute() if self.log_dir else settings.log_dir,
+            log_format=self.log_format or settings.log_format,
+        )
+
+
+pass_context = click.make_pass_decorator(Context)

@@ -1,0 +1,100 @@
+"""A group whose commands are imported when they are run, so that `--help` and completion are quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import IO, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from cos_update.cli.exits import Exit
+from cos_update.model.errors import CosUpdateError
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """Where a command is (`module:attribute`) and the first sentence of its help."""
+
+    target: str
+    short_help: str
+
+    def load(self) -> click.Command:
+        """Imports it."""
+        module, _, attribute = self.target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+class Failure(click.ClickException):
+    """An error as people read it: what failed, and what to do next."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Writes it to stderr."""
+        click.echo(f"Error: {self.message}", file=file, err=True)
+        if self.hint:
+            click.echo(self.hint, file=file, err=True)
+
+
+class LazyGroup(click.Group):
+    """The group of all commands. Errors end here, as messages; tracebacks are for -vv."""
+
+    def __init__(self, *args: Any, lazy: dict[str, LazyCommand], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command of that name."""
+        lazy = self.lazy.get(cmd_name)
+        return lazy.load() if lazy else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.short_help) for name, lazy in self.lazy.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and options, without importing anything."""
+        names = [
+            CompletionItem(name, help=lazy.short_help)
+            for name, lazy in self.lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what it raises becomes a message."""
+        try:
+            return super().invoke(ctx)
+        except CosUpdateError as error:
+            _trace(ctx)
+            raise Failure(str(error), error.hint) from error
+        except BrokenPipeError:
+            raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except OSError as error:
+            _trace(ctx)
+            raise Failure(f"{error.filename or 'The system'}: {error.strerror or error}.", "") from error
+        except Exception as error:
+            hint = "This is a bug; please report it, with the traceback" + ("." if _trace(ctx) else " that -vv shows.")
+            raise Failure(f"{type(error).__name__}: {error}", hint) from error
+
+
+def _trace(ctx: click.Context) -> bool:
+    wanted = getattr(ctx.obj, "verbosity", 0) >= 2
+    if wanted:
+        traceback.print_exc(file=sys.stderr)
+    return wanted

@@ -1,0 +1,92 @@
+"""The program `cos-update`: its options, and the table of its commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from cos_update import __version__
+from cos_update.cli import options
+from cos_update.cli.context import Context
+from cos_update.cli.exits import Exit
+from cos_update.cli.lazy import LazyCommand, LazyGroup
+
+COMMANDS = {
+    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
+    "listen": LazyCommand("cos_update.cli.listen:listen", "Show OpenStack's changes in Concertim as they occur."),
+    "diff": LazyCommand("cos_update.cli.diff:diff", "Show what differs, and offer to post it."),
+    "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
+    "check": LazyCommand("cos_update.cli.check:check", "Check every precondition, and say how to mend it."),
+    "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
+    "health": LazyCommand("cos_update.cli.health:health", "Say whether a daemon is alive and moving."),
+    "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
+}
+
+EPILOG = """\b
+Examples:
+  cos-update config sample > config.yaml
+  cos-update --config config.yaml check
+  cos-update diff --dry-run
+  cos-update bulk --once
+"""
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@options.config
+@options.data_dir
+@options.log_dir
+@options.log_format
+@options.verbose
+@options.quiet
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    config: Path | None,
+    data_dir: Path | None,
+    log_dir: Path | None,
+    log_format: str | None,
+    verbose: int,
+    quiet: bool,
+) -> None:
+    """Keep Concertim's racks and devices true to an OpenStack cloud."""
+    if verbose and quiet:
+        raise click.UsageError("-v and -q cannot go together.")
+    ctx.obj = Context(config, data_dir, log_dir, log_format, -1 if quiet else verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the program and ends the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name must not stop a program whose locale cannot show it
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(arguments, prog_name="cos-update", standalone_mode=False)
+        sys.stdout.flush()
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        return _pipe_closed()
+    return int(code or Exit.OK)
+
+
+def _pipe_closed() -> int:
+    """What is still buffered goes nowhere, so that Python does not complain about it at the very end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.PIPE_CLOSED

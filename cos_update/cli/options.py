@@ -1,0 +1,37 @@
+"""Every option that more than one command may want, and those of the program itself, each worded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+config = click.option(
+    "--config",
+    "config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="COS_UPDATE_CONFIG",
+    help="The configuration.  [default: /etc/concertim-openstack-service/config.yaml]",
+)
+data_dir = click.option(
+    "--data-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    envvar="COS_UPDATE_DATA_DIR",
+    help="Where the view is kept, in place of what the configuration says.",
+)
+log_dir = click.option(
+    "--log-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    envvar="COS_UPDATE_LOG_DIR",
+    help="Where the log files go, in place of what the configuration says.",
+)
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How log lines look, in place of what the configuration says.",
+)
+verbose = click.option("-v", "--verbose", count=True, help="Say more on stderr; twice: everything, and tracebacks.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Say errors only on stderr.")

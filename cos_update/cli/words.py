@@ -1,0 +1,38 @@
+"""Names from anywhere made fit for a terminal: nothing that steers it, and no wider than there is room."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+
+STATE_STYLES = {
+    "ACTIVE": "green",
+    "AVAILABLE": "green",
+    "IN_PROGRESS": "yellow",
+    "STOPPED": "bright_black",
+    "SUSPENDED": "blue",
+    "FAILED": "bold red",
+}
+
+
+def clean(text: str, *, unicode: bool = True) -> str:
+    """The text without control characters: a name must not move the cursor or turn the direction of writing.
+
+    Without `unicode`, nothing but ASCII is left.
+    """
+    if text.isprintable() and (unicode or text.isascii()):
+        return text
+    return "".join(char if char.isprintable() and (unicode or char.isascii()) else "?" for char in text)
+
+
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
+    """The text in at most `width` columns, wide characters counted as two."""
+    if cell_len(text) <= width:
+        return text
+    room = width - cell_len(ellipsis)
+    return set_cell_size(text, room).rstrip() + ellipsis if room > 0 else set_cell_size(text, max(width, 0))
+
+
+def fit(text: str, width: int, ellipsis: str = "…") -> str:
+    """The text in exactly `width` columns."""
+    short = cut(text, width, ellipsis)
+    return short + " " * (width - cell_len(short))

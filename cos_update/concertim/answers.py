@@ -1,0 +1,54 @@
+"""What an answer's status means, before anybody looks into its body."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from cos_update.concertim.transport import URL_HINT, Answer, Method, NoAnswer
+from cos_update.model.errors import Unavailable
+
+TOO_MANY_REQUESTS = 429
+OVERLOADED = frozenset({TOO_MANY_REQUESTS, 503})
+BUSY = OVERLOADED | {502, 504}
+"""Statuses of proxies and of an app that starts or has too much to do. Not 500: that is a complaint, and permanent."""
+
+
+def busy(answer: Answer, address: str, method: Method, path: str) -> NoAnswer | None:
+    """The trouble that a passing status stands for, or None."""
+    if answer.status not in BUSY:
+        return None
+    return NoAnswer(
+        f"Concertim at {address} answered {answer.status} ({method} {path})",
+        sent=answer.status != TOO_MANY_REQUESTS,
+        status=answer.status,
+        retry_after=_retry_after(answer.headers.get("Retry-After", "")),
+    )
+
+
+def redirected(answer: Answer, address: str, method: Method, path: str) -> Unavailable:
+    """The error for a 3xx, which the API never gives to a client that asks for JSON (observed)."""
+    target = urlsplit(answer.headers.get("Location", ""))
+    place = target._replace(netloc=target.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return Unavailable(
+        f"Concertim at {address} redirects to {place or 'nowhere'} ({answer.status} to {method} {path}): "
+        "the URL is probably wrong, or a proxy answers in its place",
+        URL_HINT,
+        answer.status,
+    )
+
+
+def _retry_after(header: str) -> float:
+    """Seconds, from either form that HTTP has for them (RFC 9110, 10.2.3); 0 when there is none to be understood."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(header)
+        except ValueError:
+            return 0.0
+        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time()
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0

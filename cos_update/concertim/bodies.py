@@ -1,0 +1,95 @@
+"""The model's records to the request bodies that Concertim takes, in both of its APIs.
+
+Rules observed on the app: sizes of templates are positive or null; a null `volume_details` is a 500, a null
+`creation_output` breaks the rack's page; on an update details are merged and everything else is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from cos_update.model.errors import Refused
+from cos_update.model.racks import ApiFlavour, Device, DeviceType, Rack, Template
+
+Body = dict[str, object]
+
+DETAILS_TYPE: Mapping[DeviceType, str] = {
+    DeviceType.INSTANCE: "Device::ComputeDetails",
+    DeviceType.VOLUME: "Device::VolumeDetails",
+    DeviceType.NETWORK: "Device::NetworkDetails",
+}
+"""The app's names for the details of each type of device."""
+
+_SIZES = ("vcpus", "ram", "disk")
+_TEMPLATE_FIELDS = {name: name for name in ("name", "description", "foreign_id", *_SIZES)}
+_RACK_FIELDS = {name: name for name in ("name", "status", "metadata", "network_details", "creation_output")}
+_RACK_FIELDS["height"] = "u_height"
+_DEVICE_FIELDS = {name: name for name in ("name", "status", "description", "metadata")}
+
+
+def new_template(template: Template) -> Body:
+    """POST /templates."""
+    sent = {name: getattr(template, name) for name in _TEMPLATE_FIELDS}
+    return {"template": {"height": template.height, **_with_sizes(sent)}}
+
+
+def changed_template(changes: Mapping[str, object]) -> Body:
+    """PATCH /templates/ID; `changes` has the model's field names. Raises ValueError for what can't be changed."""
+    return {"template": _with_sizes(_renamed(changes, _TEMPLATE_FIELDS))}
+
+
+def new_rack(rack: Rack, flavour: ApiFlavour) -> Body:
+    """POST /racks."""
+    owner_key = "team_id" if flavour is ApiFlavour.TEAMS else "user_id"
+    sent = {column: getattr(rack, name) for name, column in _RACK_FIELDS.items()}
+    return {"rack": {owner_key: rack.owner_id, "order_id": rack.order_id, **sent}}
+
+
+def changed_rack(changes: Mapping[str, object]) -> Body:
+    """PATCH /racks/ID; `changes` has the model's field names. Raises ValueError for what can't be changed."""
+    sent = _renamed(changes, _RACK_FIELDS)
+    if "creation_output" in sent:
+        sent["creation_output"] = sent["creation_output"] or ""
+    return {"rack": sent}
+
+
+def new_device(device: Device, flavour: ApiFlavour) -> Body:
+    """POST /nodes. Raises Refused for what the older API cannot hold."""
+    sent: Body = {name: getattr(device, name) for name in _DEVICE_FIELDS}
+    place = device.location
+    sent["location"] = {"rack_id": device.rack_id, "start_u": place.start_u, "facing": place.facing}
+    details = _details({item.name: getattr(device.details, item.name) for item in fields(device.details)})
+    if flavour is ApiFlavour.TEAMS:
+        sent |= {"type": device.type, "details": {"type": DETAILS_TYPE[device.type], **details}}
+    elif device.type is DeviceType.INSTANCE:
+        sent |= details
+    else:
+        raise Refused(f"this Concertim's older API can't show a {device.type.lower()}")
+    return {"template_id": device.template_id, "device": sent}
+
+
+def changed_device(changes: Mapping[str, object], flavour: ApiFlavour) -> Body:
+    """PATCH /devices/ID; `changes` has the model's field names, and in `details` the changed ones of the details.
+
+    Raises ValueError for what is never changed: a sent `type` wrecks the device, `rack_id` is ignored (observed).
+    """
+    sent = _renamed({name: value for name, value in changes.items() if name != "details"}, _DEVICE_FIELDS)
+    details = changes.get("details")
+    if isinstance(details, Mapping):
+        sent |= {"details": _details(details)} if flavour is ApiFlavour.TEAMS else _details(details)
+    return {"device": sent}
+
+
+def _renamed(changes: Mapping[str, object], known: Mapping[str, str]) -> Body:
+    if unknown := changes.keys() - known.keys():
+        raise ValueError(f"Concertim does not change {', '.join(sorted(unknown))}")
+    return {known[name]: value for name, value in changes.items()}
+
+
+def _with_sizes(sent: Body) -> Body:
+    return {name: (value or None) if name in _SIZES else value for name, value in sent.items()}
+
+
+def _details(details: Mapping[str, object]) -> Body:
+    return {name: (value or []) if name == "volume_details" else value for name, value in details.items()}

@@ -1,0 +1,281 @@
+"""The client: every call that the product makes of Concertim, in the model's terms."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from cos_update.concertim import bodies, codec, structure
+from cos_update.concertim.codec import Json, Record, UnexpectedAnswer, User
+from cos_update.concertim.http import Counts, Http
+from cos_update.concertim.patience import given_up
+from cos_update.concertim.structure import StructureRack
+from cos_update.concertim.transport import URL_HINT, NoAnswer
+from cos_update.model.errors import Gone, Refused, Unavailable
+from cos_update.model.racks import Actual, ApiFlavour, Device, Owner, Rack, Template
+from cos_update.model.settings import ConcertimSettings
+
+INTERNAL_ERROR = 500
+
+
+class ConcertimClient:
+    """Concertim's API. Thread-safe; a context manager that closes it.
+
+    Every call raises ConcertimLoginError, Unavailable (no usable answer to any of the allowed tries), or Refused with
+    the app's own reason. What changes something is repeated only where that cannot do it twice: a create whose answer
+    was lost is first looked for by our id.
+    """
+
+    def __init__(self, settings: ConcertimSettings) -> None:
+        self._http = Http(settings)
+        self._flavour = settings.api
+        self._asking = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections. Calls that wait for another try give up; those under way still end."""
+        self._http.close()
+
+    @property
+    def counts(self) -> Counts:
+        """How many reads, writes and logins were sent until now."""
+        return self._http.counts
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds by which the app's clock is ahead of ours, to half a second; None before the first login."""
+        return self._http.login.clock_offset
+
+    def flavour(self) -> ApiFlavour:
+        """Which of its APIs the app speaks, asked once: the older one has no teams."""
+        with self._asking:
+            if self._flavour is None:
+                try:
+                    self._http.get("teams")
+                except Gone:
+                    self._flavour = ApiFlavour.USERS
+                else:
+                    self._flavour = ApiFlavour.TEAMS
+            return self._flavour
+
+    def current_user(self) -> User:
+        """The user as whom we are logged in."""
+        return codec.shown(self._http.get("users/current"), "the current user", codec.user)
+
+    def read_all(self) -> Actual:
+        """Everything, in full.
+
+        One listing after the other: the app serves a second one no sooner. Racks come before devices, because the app
+        makes a rack before its devices: none is seen without its rack.
+        """
+        began = time.time()
+        owners, templates, racks = self.owners(), self.templates(), self.racks()
+        devices = self.devices({template.id: template.height for template in templates})
+        known = {rack.id for rack in racks}
+        if any(device.rack_id not in known for device in devices):
+            # Their racks were made in between; or they were removed with them, and don't count.
+            wanted = {device.rack_id for device in devices}
+            racks += tuple(rack for rack in self.racks() if rack.id in wanted - known)
+            known = {rack.id for rack in racks}
+            devices = tuple(device for device in devices if device.rack_id in known)
+        return Actual(
+            began,
+            self.flavour(),
+            owners={owner.id: owner for owner in owners},
+            templates={template.id: template for template in templates},
+            racks={rack.id: rack for rack in racks},
+            devices={device.id: device for device in devices},
+        )
+
+    def read_structure(self) -> tuple[StructureRack, ...]:
+        """All racks and devices without metadata and details: about a tenth of the cost of `read_all`.
+
+        Raises Gone when the app does not offer it.
+        """
+        return structure.racks(self._http.get("irv/racks"), self.flavour())
+
+    def owners(self) -> tuple[Owner, ...]:
+        """The teams (older API: users) that this login may see."""
+        return self._index("teams" if self.flavour() is ApiFlavour.TEAMS else "users", codec.owner)
+
+    def templates(self) -> tuple[Template, ...]:
+        """All device templates, Concertim's own included."""
+        return self._index("templates", codec.template)
+
+    def racks(self) -> tuple[Rack, ...]:
+        """All racks, without their devices."""
+        return self._index("racks", codec.rack)
+
+    def devices(self, heights: Mapping[str, int] | None = None) -> tuple[Device, ...]:
+        """All devices in full, which costs the app about 5.5 ms a device (observed). `heights`: of templates by id."""
+        return self._index("devices", self._device_codec(heights))
+
+    def rack(self, rack_id: str) -> tuple[Rack, tuple[Device, ...]] | None:
+        """One rack and its devices in full; None when it is gone."""
+        try:
+            answer = self._http.get(_path("racks", rack_id))
+        except Gone:
+            return None
+        found = codec.shown(answer, "a rack", codec.rack)
+        held = answer.get("devices", []) if isinstance(answer, Mapping) else None
+        return found, codec.listed(held, "devices", self._device_codec())
+
+    def device(self, device_id: str) -> Device | None:
+        """One device in full; None when it is gone."""
+        try:
+            return codec.shown(self._http.get(_path("devices", device_id)), "a device", self._device_codec())
+        except Gone:
+            return None
+
+    def create_template(self, template: Template) -> Template:
+        """Creates a template and gives it as it is now."""
+
+        def look() -> Template | None:
+            same = (t for t in self.templates() if t.foreign_id == template.foreign_id and t.height == template.height)
+            return _first(same) if template.foreign_id else None
+
+        return self._create("templates", bodies.new_template(template), "a template", codec.template, look)
+
+    def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template:
+        """Changes fields of a template. Raises Gone."""
+
+        def look() -> Template | None:
+            return _first(template for template in self.templates() if template.id == template_id)
+
+        body = bodies.changed_template(changes)
+        return self._update(_path("templates", template_id), body, "a template", codec.template, look)
+
+    def delete_template(self, template_id: str) -> None:
+        """Deletes a template that no device uses; one that is gone already is fine."""
+        self._http.delete(_path("templates", template_id))
+
+    def create_rack(self, rack: Rack) -> Rack:
+        """Creates a rack and gives it as it is now."""
+
+        def look() -> Rack | None:
+            same = (r for r in self.racks() if r.stack_id == rack.stack_id and r.owner_id == rack.owner_id)
+            return _first(same) if rack.stack_id else None
+
+        return self._create("racks", bodies.new_rack(rack, self.flavour()), "a rack", codec.rack, look)
+
+    def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack:
+        """Changes fields of a rack; metadata and network details are replaced whole. Raises Gone."""
+
+        def look() -> Rack | None:
+            found = self.rack(rack_id)
+            return found[0] if found else None
+
+        return self._update(_path("racks", rack_id), bodies.changed_rack(changes), "a rack", codec.rack, look)
+
+    def delete_rack(self, rack_id: str) -> None:
+        """Deletes an empty rack; one that is gone already is fine."""
+        self._http.delete(_path("racks", rack_id))
+
+    def create_device(self, device: Device) -> Device:
+        """Creates a device in its rack and gives it as it is now. Raises Gone when its rack or template is gone."""
+
+        def look() -> Device | None:
+            found = self.rack(device.rack_id) if device.object_id else None
+            return _first(d for d in found[1] if _same_device(d, device)) if found else None
+
+        body = bodies.new_device(device, self.flavour())
+        try:
+            return self._create("nodes", body, "a device", self._device_codec(), look)
+        except Refused as refusal:
+            # For a rack that is gone the app has no 404 but a 500 of no particular kind.
+            if refusal.status == INTERNAL_ERROR and self.rack(device.rack_id) is None:
+                raise Gone(f"the rack of {device.name} is gone from Concertim", status=404) from None
+            raise
+
+    def update_device(self, device: Device, changes: Mapping[str, object]) -> Device:
+        """Changes fields of a device: metadata is replaced whole, `details` field by field. Raises Gone.
+
+        The app saves the parts of a device one by one: after Refused or Unavailable some of it may have been done.
+        """
+        body = bodies.changed_device(changes, self.flavour())
+        path = _path("devices", device.id)
+        return self._update(path, body, "a device", self._device_codec(), lambda: self.device(device.id))
+
+    def delete_device(self, device_id: str) -> None:
+        """Deletes a device; one that is gone already is fine."""
+        self._http.delete(_path("devices", device_id))
+
+    def _device_codec(self, heights: Mapping[str, int] | None = None) -> Callable[[Json], Device]:
+        flavour = self.flavour()
+        return lambda body: codec.device(body, flavour, heights)
+
+    def _index(self, what: str, decode: Callable[[Json], Record]) -> tuple[Record, ...]:
+        try:
+            return codec.listed(self._http.get(what), what, decode)
+        except Gone:
+            # Nobody can delete a whole index: this is not the app, or not where the app is.
+            text = f"Concertim at {self._http.address} has no list of {what} (404)"
+            raise Unavailable(text, URL_HINT, 404) from None
+
+    def _create(
+        self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]
+    ) -> Record:
+        """POSTs, and once more only after `look` has not found the object that a lost answer may have left."""
+        try:
+            return codec.shown(self._http.post(path, body), what, decode)
+        except (NoAnswer, UnexpectedAnswer) as trouble:
+            if found := self._look_after(trouble, look):
+                return found
+        try:
+            return codec.shown(self._http.post(path, body), what, decode)
+        except (NoAnswer, UnexpectedAnswer) as trouble:
+            if found := self._look_after(trouble, look):
+                return found
+            raise given_up(_as_no_answer(trouble), 2) from None
+        except Refused:
+            # "Taken" may well be: by the first try, carried out after we had looked.
+            if found := look():
+                return found
+            raise
+
+    def _look_after(self, trouble: NoAnswer | UnexpectedAnswer, look: Callable[[], Record | None]) -> Record | None:
+        self._http.patience.pause(1, _as_no_answer(trouble))
+        return look()
+
+    def _update(
+        self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]
+    ) -> Record:
+        """PATCHes; when the answer cannot be used, the object as it is now."""
+        answer = self._http.patch(path, body)
+        try:
+            return codec.shown(answer, what, decode)
+        except UnexpectedAnswer:
+            found = look()
+            if found is None:
+                raise Gone(f"{what} is gone from Concertim", status=404) from None
+            return found
+
+
+def _path(kind: str, object_id: str) -> str:
+    if not object_id:
+        raise ValueError(f"an id is needed to ask for one of the {kind}")
+    return f"{kind}/{quote(object_id, safe='')}"
+
+
+def _first(found: Iterable[Record]) -> Record | None:
+    return next(iter(found), None)
+
+
+def _same_device(one: Device, other: Device) -> bool:
+    # The template can't be changed: a device with another one is that which this one is to replace.
+    return one.object_id == other.object_id and one.template_id == other.template_id
+
+
+def _as_no_answer(trouble: NoAnswer | UnexpectedAnswer) -> NoAnswer:
+    return trouble if isinstance(trouble, NoAnswer) else NoAnswer(str(trouble), sent=True, status=trouble.status)

@@ -1,0 +1,206 @@
+"""Concertim's JSON to the model's records, in both of its APIs.
+
+Missing and null fields are tolerated. A record without an id, or something that is no record or list of records, is
+an error: it must never pass for "nothing there".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from cos_update.model.errors import Unavailable
+from cos_update.model.racks import (
+    OBJECT_ID,
+    ApiFlavour,
+    Details,
+    Device,
+    DeviceType,
+    InstanceDetails,
+    Location,
+    NetworkDetails,
+    Owner,
+    Rack,
+    Template,
+    VolumeDetails,
+)
+
+Json = Mapping[str, object]
+Record = TypeVar("Record")
+
+DEFAULT_RACK_HEIGHT = 42
+"""What the app gives a rack of which no height is said (observed)."""
+
+
+class UnexpectedAnswer(Unavailable):
+    """The app's answer has not the shape that its API has."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user as whom we are logged in. Only a root user may create racks and templates."""
+
+    id: str
+    login: str
+    root: bool
+
+
+def listed(answer: object, what: str, decode: Callable[[Json], Record]) -> tuple[Record, ...]:
+    """The records of an index; `what` names them in the error."""
+    if not isinstance(answer, list):
+        raise UnexpectedAnswer(f"Concertim's answer is not a list of {what}")
+    return tuple(shown(item, what, decode) for item in answer)
+
+
+def shown(answer: object, what: str, decode: Callable[[Json], Record]) -> Record:
+    """The single record of an answer, which must have an id."""
+    if not isinstance(answer, Mapping):
+        raise UnexpectedAnswer(f"Concertim's answer is not about {what}")
+    if not _text(answer.get("id")):
+        raise UnexpectedAnswer(f"Concertim's answer about {what} holds a record without an id")
+    return decode(answer)
+
+
+def user(body: Json) -> User:
+    """The current user."""
+    return User(_text(body.get("id")), _text(body.get("login")), body.get("root") is True)
+
+
+def owner(body: Json) -> Owner:
+    """A team, or a user of the older API."""
+    name = _text(body.get("name")) or _text(body.get("login"))
+    return Owner(_text(body.get("id")), name, _text(body.get("project_id")))
+
+
+def template(body: Json) -> Template:
+    """A template."""
+    return Template(
+        id=_text(body.get("id")),
+        name=_text(body.get("name")),
+        height=_integer(body.get("height")) or 1,
+        foreign_id=_text(body.get("foreign_id")),
+        vcpus=_integer(body.get("vcpus")),
+        ram=_integer(body.get("ram")),
+        disk=_integer(body.get("disk")),
+        description=_text(body.get("description")),
+        tag=_text(body.get("tag")) or None,
+    )
+
+
+def rack(body: Json) -> Rack:
+    """A rack, of the index or shown."""
+    return Rack(
+        id=_text(body.get("id")),
+        name=_text(body.get("name")),
+        owner_id=_text(_object(body.get("owner")).get("id")),
+        height=_integer(body.get("u_height")) or DEFAULT_RACK_HEIGHT,
+        status=_text(body.get("status")),
+        metadata=_object(body.get("metadata")),
+        network_details=_object(body.get("network_details")),
+        creation_output=_text(body.get("creation_output")),
+        order_id=_text(body.get("order_id")),
+    )
+
+
+def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = None) -> Device:
+    """A device, of the index (`template_id`) or shown (`template`), with its details beside its other fields.
+
+    `heights` are the templates' by id, for an answer that leaves the highest unit out.
+    """
+    embedded = _object(body.get("template"))
+    template_id = _text(body.get("template_id")) or _text(embedded.get("id"))
+    height = _integer(embedded.get("height")) or (heights or {}).get(template_id, 1)
+    place = _object(body.get("location"))
+    found = Device(
+        id=_text(body.get("id")),
+        name=_text(body.get("name")),
+        type=DeviceType.INSTANCE,
+        rack_id=_text(place.get("rack_id")),
+        template_id=template_id,
+        status=_text(body.get("status")),
+        location=_location(place, height),
+        details=InstanceDetails(),
+        description=_text(body.get("description")),
+        metadata=_object(body.get("metadata")),
+    )
+    type_ = device_type(body.get("type"), flavour)
+    if type_ is None:
+        # It takes its units and its name, but whatever it is, it is none that we made.
+        return replace(found, metadata={key: value for key, value in found.metadata.items() if key != OBJECT_ID})
+    return replace(found, type=type_, details=_DETAILS[type_](body))
+
+
+def device_type(value: object, flavour: ApiFlavour) -> DeviceType | None:
+    """The type of a device; None when it is not known. In the older API every device is an instance."""
+    if flavour is ApiFlavour.USERS:
+        return DeviceType.INSTANCE
+    return next((known for known in DeviceType if known == value), None)
+
+
+def _location(place: Json, height: int) -> Location:
+    start_u = _integer(place.get("start_u")) or 0
+    end_u = _integer(place.get("end_u")) or start_u + height - 1
+    return Location(start_u, end_u, _text(place.get("facing")) or "f")
+
+
+def _instance_details(body: Json) -> Details:
+    return InstanceDetails(
+        public_ips=_text(body.get("public_ips")),
+        private_ips=_text(body.get("private_ips")),
+        ssh_key=_text(body.get("ssh_key")),
+        login_user=_text(body.get("login_user")),
+        volume_details=body.get("volume_details") or (),
+    )
+
+
+def _volume_details(body: Json) -> Details:
+    return VolumeDetails(
+        availability_zone=_text(body.get("availability_zone")),
+        bootable=_boolean(body.get("bootable")),
+        encrypted=_boolean(body.get("encrypted")),
+        read_only=_boolean(body.get("read_only")),
+        size=_integer(body.get("size")),
+        volume_type=_text(body.get("volume_type")),
+    )
+
+
+def _network_details(body: Json) -> Details:
+    return NetworkDetails(
+        admin_state_up=_boolean(body.get("admin_state_up")),
+        dns_domain=_text(body.get("dns_domain")),
+        l2_adjacency=_boolean(body.get("l2_adjacency")),
+        mtu=_integer(body.get("mtu")),
+        port_security_enabled=_boolean(body.get("port_security_enabled")),
+        shared=_boolean(body.get("shared")),
+        qos_policy=_text(body.get("qos_policy")),
+    )
+
+
+_DETAILS: Mapping[DeviceType, Callable[[Json], Details]] = {
+    DeviceType.INSTANCE: _instance_details,
+    DeviceType.VOLUME: _volume_details,
+    DeviceType.NETWORK: _network_details,
+}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return ""
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.removeprefix("-").isdecimal():
+        return int(value)
+    return None
+
+
+def _boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}

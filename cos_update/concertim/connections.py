@@ -1,0 +1,81 @@
+"""Connections to Concertim, kept alive between requests and never older than the app's patience with idle ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+import urllib3
+
+from cos_update import __version__
+
+IDLE_LIMIT = 15.0
+"""Seconds after which an idle connection is not used again: the app's server closes it after 20 (observed)."""
+
+
+class Connections:
+    """Sessions of one connection each, lent to one thread at a time; the last one returned is lent first."""
+
+    def __init__(
+        self,
+        verify: bool | str,
+        *,
+        idle_limit: float = IDLE_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._idle_limit = idle_limit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, requests.Session]] = []
+        self._closed = False
+        if verify is False:
+            # Whoever turns verification off knows it; the library would say so again at every connection.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    @contextmanager
+    def lease(self) -> Iterator[requests.Session]:
+        """A session for one request. After an error its connection is closed, for nobody knows what it still holds."""
+        session = self._take()
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        self._give_back(session)
+
+    def close(self) -> None:
+        """Closes what is idle now, and what is lent when it comes back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for _, session in idle:
+            session.close()
+
+    def _take(self) -> requests.Session:
+        oldest = self._clock() - self._idle_limit
+        with self._lock:
+            stale = [session for since, session in self._idle if since < oldest]
+            self._idle = [(since, session) for since, session in self._idle if since >= oldest]
+            fresh = self._idle.pop()[1] if self._idle else None
+        for session in stale:
+            session.close()
+        return fresh or _session()
+
+    def _give_back(self, session: requests.Session) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append((self._clock(), session))
+                return
+        session.close()
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.headers.update({"Accept": "application/json", "User-Agent": f"cos-update/{__version__}"})
+    # The app's session cookie alone authenticates, also beside a dead token: with it, token trouble would go unseen.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session

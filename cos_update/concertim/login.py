@@ -1,0 +1,132 @@
+"""The login: one token for all threads, renewed when it has died, and never asked for in a hot loop."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+
+from cos_update.concertim import refusals
+from cos_update.concertim.answers import busy, redirected
+from cos_update.concertim.patience import Patience
+from cos_update.concertim.transport import URL_HINT, Answer, Method, Transport
+from cos_update.model.errors import ConcertimError, ConcertimLoginError, Unavailable
+from cos_update.model.settings import ConcertimSettings
+
+PATH = "/users/sign_in.json"
+REMEMBERED = 15.0
+"""Seconds for which a failed login stands: asking again would cost the app 0.2 s of its CPU each time (observed)."""
+CREDENTIALS_HINT = "Check concertim.concertim_username and concertim.concertim_password."
+
+
+class Login:
+    """Thread-safe. The token is in the answer's header, not in its body, which holds passwords in clear (observed)."""
+
+    def __init__(
+        self,
+        settings: ConcertimSettings,
+        transport: Transport,
+        patience: Patience,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._username = settings.username
+        self._password = settings.password
+        self._transport = transport
+        self._patience = patience
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token: str | None = None
+        self._failure: ConcertimError | None = None
+        self._failed_at = 0.0
+        self.count = 0
+        """How many logins succeeded."""
+        self.clock_offset: float | None = None
+        """Seconds by which the app's clock is ahead of ours, to half a second; None while it is not known."""
+
+    def token(self, dead: str | None = None) -> str:
+        """The token, of a new login when there is none or only the `dead` one.
+
+        Raises ConcertimLoginError or Unavailable. Threads that waited for a login share its outcome.
+        """
+        asked = self._clock()
+        with self._lock:
+            if self._token is not None and self._token != dead:
+                return self._token
+            self._token = None
+            self._raise_remembered(asked)
+            try:
+                self._token = self._sign_in()
+            except ConcertimError as failure:
+                self._remember(failure)
+                raise
+            self._failure = None
+            self.count += 1
+            return self._token
+
+    def disowned(self, token: str, answer: Answer) -> ConcertimLoginError:
+        """The error for a `token` that the app has just given and refuses all the same; remembered like a refusal."""
+        failure = ConcertimLoginError(
+            f"Concertim refuses the token that it has just given to user {self._username!r} "
+            f"(401 {refusals.reason(answer)}).",
+            "Check the app's clock, and whether a proxy before it changes the header Authorization.",
+            answer.status,
+        )
+        with self._lock:
+            if self._token == token:
+                self._token = None
+                self._remember(failure)
+        return failure
+
+    def _remember(self, failure: ConcertimError) -> None:
+        self._failure = failure
+        self._failed_at = self._clock()
+
+    def _raise_remembered(self, asked: float) -> None:
+        failure = self._failure
+        if failure is None:
+            return
+        still_stands = self._clock() - self._failed_at < REMEMBERED
+        if self._failed_at >= asked or (still_stands and isinstance(failure, ConcertimLoginError)):
+            raise type(failure)(str(failure), failure.hint, failure.status)
+
+    def _sign_in(self) -> str:
+        answer = self._patience.persist(self._ask)
+        if answer.status >= 500:
+            text = f"Concertim at {self._transport.address} failed at the login: {refusals.reason(answer)}"
+            raise Unavailable(text, "Look into the app's own log.", answer.status)
+        if answer.status == 404:
+            text = f"Concertim's login is not at {self._transport.address}{PATH} (404)"
+            raise Unavailable(text, URL_HINT, answer.status)
+        if answer.status >= 400:
+            raise ConcertimLoginError(
+                f"Concertim refused the login for user {self._username!r} ({answer.status} {refusals.reason(answer)}).",
+                CREDENTIALS_HINT,
+                answer.status,
+            )
+        scheme, _, token = answer.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or not token:
+            text = f"{self._transport.address} answered the login without a token ({answer.status})."
+            raise ConcertimLoginError(text, URL_HINT, answer.status)
+        self._compare_clocks(token)
+        return token
+
+    def _ask(self) -> Answer:
+        # Without a token: beside a valid one the app does not look at the password (observed).
+        body = {"user": {"login": self._username, "password": self._password}}
+        answer = self._transport.send(Method.POST, PATH, body)
+        if trouble := busy(answer, self._transport.address, Method.POST, PATH):
+            raise trouble
+        if 300 <= answer.status < 400:
+            raise redirected(answer, self._transport.address, Method.POST, PATH)
+        return answer
+
+    def _compare_clocks(self, token: str) -> None:
+        try:
+            claims = token.split(".")[1]
+            issued = float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["iat"])
+        except (ValueError, LookupError, TypeError):
+            return
+        # The claim is in whole seconds, cut off.
+        self.clock_offset = issued + 0.5 - time.time()

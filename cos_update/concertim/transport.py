@@ -1,0 +1,175 @@
+"""One request and its answer, with everything that can go wrong between the two in plain words."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from cos_update.concertim.connections import Connections
+from cos_update.model.errors import Unavailable
+from cos_update.model.settings import ConcertimSettings
+
+CONNECT_TIMEOUT = 10.0
+URL_HINT = "Check concertim.concertim_url."
+SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
+VERIFY_HINT = "Check concertim.verify: true, or the path of the CA file that signed the app's certificate."
+
+log = logging.getLogger(__name__)
+
+
+class Method(StrEnum):
+    """The HTTP methods that the API is asked with."""
+
+    GET = "GET"
+    POST = "POST"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status, the headers (any case) and the undecoded body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> object:
+        """The decoded body. Raises ValueError when it is not JSON."""
+        return json.loads(self.body)
+
+
+class NoAnswer(Exception):
+    """No usable answer came, but one may come to another try.
+
+    `sent` is False when the app certainly did not act on the request; `status` is that of an answer without use, and
+    `retry_after` the seconds for which it asks to be left alone.
+    """
+
+    def __init__(self, message: str, *, sent: bool, status: int | None = None, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.status = status
+        self.retry_after = retry_after
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sends the token, or nothing: given in any case, so that no .netrc puts a header of its own in the place."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Transport:
+    """Sends single requests to the app's address. Thread-safe."""
+
+    def __init__(self, settings: ConcertimSettings, connections: Connections) -> None:
+        self._url = settings.url.strip().rstrip("/")
+        self._verify = settings.verify
+        self._timeout = settings.timeout
+        self._connections = connections
+        self.address = _without_credentials(self._url)
+        """The app's address as it may be shown to people."""
+
+    def send(self, method: Method, path: str, body: object = None, token: str | None = None) -> Answer:
+        """One request. Raises NoAnswer, or Unavailable for what trying again won't mend (address, certificates)."""
+        timeout = (min(CONNECT_TIMEOUT, self._timeout), self._timeout)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        data = None if body is None else encoded(body)
+        began = time.monotonic()
+        try:
+            with self._connections.lease() as session:
+                response = session.request(
+                    method,
+                    self._url + path,
+                    data=data,
+                    headers=headers,
+                    auth=_Bearer(token),
+                    timeout=timeout,
+                    verify=self._verify,
+                    allow_redirects=False,
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # The cause stays out of the chain: it carries the request, and with it password or token.
+            raise self._explained(error, method, path) from None
+        log.debug("%s %s: %d in %.0f ms", method, path, response.status_code, (time.monotonic() - began) * 1000)
+        return Answer(response.status_code, response.headers, response.content)
+
+    def _explained(self, error: Exception, method: Method, path: str) -> Exception:
+        request = f"({method} {path})"
+        chain = tuple(_chain(error))
+        told = _told(chain) or type(error).__name__
+        for link in chain:
+            match link:
+                case ssl.SSLCertVerificationError():
+                    text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
+                    return Unavailable(text, VERIFY_HINT)
+                case urllib3.exceptions.ConnectTimeoutError():
+                    text = f"Concertim at {self.address} could not be reached within {CONNECT_TIMEOUT:g} s {request}"
+                    return NoAnswer(text, sent=False)
+                case urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ProxyError():
+                    return NoAnswer(f"Concertim at {self.address} could not be reached {request}: {told}", sent=False)
+                case urllib3.exceptions.ReadTimeoutError():
+                    text = f"Concertim at {self.address} did not answer within {self._timeout:g} s {request}"
+                    return NoAnswer(text, sent=True)
+                case ssl.SSLEOFError() | urllib3.exceptions.ProtocolError() | ConnectionError():
+                    text = f"Concertim at {self.address} closed the connection without a complete answer {request}"
+                    return NoAnswer(text, sent=True)
+                case ssl.SSLError():
+                    return Unavailable(f"No TLS connection to Concertim at {self.address}: {told}", SCHEME_HINT)
+        if isinstance(error, ValueError):
+            return Unavailable(f"{self.address!r} is not the address of a Concertim app", URL_HINT)
+        if isinstance(error, requests.RequestException):
+            return NoAnswer(f"Concertim at {self.address} sent no usable answer {request}: {told}", sent=True)
+        return Unavailable(f"Concertim at {self.address} could not be asked: {error}", VERIFY_HINT)
+
+
+def encoded(body: object) -> bytes:
+    """`body` as JSON; mappings of any kind become objects. Raises TypeError or ValueError for what JSON has not."""
+    return json.dumps(body, default=_plain, allow_nan=False).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _without_credentials(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _told(chain: Sequence[BaseException]) -> str:
+    """The operating system's own words for what went wrong, when it has some."""
+    return next((str(link.strerror) for link in chain if isinstance(link, OSError) and link.strerror), "")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was made from, as requests and urllib3 nest them, each once."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        link = waiting.pop(0)
+        if not isinstance(link, BaseException) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

@@ -1,0 +1,14 @@
+"""config.yaml -> settings: read with care, checked with line numbers, shown without secrets."""
+
+from __future__ import annotations
+
+from cos_update.config.loading import DEFAULT_PATH, Loaded, config_path, load, require
+from cos_update.config.sample import SAMPLE
+from cos_update.config.shown import secrets, shown
+
+__all__ = ["DEFAULT_PATH", "Loaded", "config_path", "load", "require", "sample", "secrets", "shown"]
+
+
+def sample() -> str:
+    """A commented config.yaml with every key; valid as it stands."""
+    return SAMPLE

@@ -1,0 +1,127 @@
+"""Every key of config.yaml: which setting it sets and what it must look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cos_update.config import readers
+from cos_update.config.readers import Reader
+from cos_update.model.racks import MAX_RACK_HEIGHT
+from cos_update.model.settings import ReadScope
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a section: its name, the field of the settings that it sets, and its reader."""
+
+    name: str
+    field: str
+    read: Reader
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A key that may also come from a file (`<name>_file`) or from the environment (`variable`, `<variable>_FILE`)."""
+
+    name: str
+    variable: str
+    field: str = ""
+    """The field of the settings that it sets; "" for one of keystoneauth's keys."""
+
+
+TOP: tuple[Key, ...] = (
+    Key("log_level", "log_level", readers.log_level),
+    Key("log_format", "log_format", readers.choice("text", "json")),
+    Key("data_dir", "data_dir", readers.path),
+    Key("log_dir", "log_dir", readers.path),
+    Key("interval", "interval", readers.seconds),
+    Key("max_deletes", "max_deletes", readers.percent),
+    Key("full_read_every", "full_read_every", readers.whole(1)),
+    Key("membership_refresh", "membership_refresh", readers.whole(1)),
+    Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
+)
+
+OPENSTACK: tuple[Key, ...] = (
+    Key("cloud", "cloud", readers.text),
+    Key("auth_type", "auth_type", readers.text),
+    Key("region_name", "region_name", readers.text),
+    Key("interface", "interface", readers.choice("public", "internal", "admin")),
+    Key("scope", "scope", readers.member(ReadScope)),
+    Key("concurrency", "concurrency", readers.whole(1, 64)),
+    Key("timeout", "timeout", readers.seconds),
+    Key("retries", "retries", readers.whole(0, 20)),
+    Key("watcher_user", "watcher_user", readers.text),
+    Key("watcher_role", "watcher_role", readers.text),
+)
+
+KEYSTONE: Mapping[str, Reader] = {
+    "auth_url": readers.url,
+    "username": readers.identifier,
+    "user_id": readers.identifier,
+    "user_domain_name": readers.identifier,
+    "user_domain_id": readers.identifier,
+    "project_name": readers.identifier,
+    "project_id": readers.identifier,
+    "project_domain_name": readers.identifier,
+    "project_domain_id": readers.identifier,
+    "domain_name": readers.identifier,
+    "domain_id": readers.identifier,
+    "default_domain_name": readers.identifier,
+    "default_domain_id": readers.identifier,
+    "system_scope": readers.text,
+    "trust_id": readers.identifier,
+    "application_credential_id": readers.identifier,
+    "application_credential_name": readers.identifier,
+}
+"""keystoneauth's own keys, for passwords and application credentials; its secrets are in SECRETS."""
+
+CONCERTIM: tuple[Key, ...] = (
+    Key("concertim_url", "url", readers.url, required=True),
+    Key("concertim_username", "username", readers.identifier, required=True),
+    Key("default_rack_height", "default_rack_height", readers.whole(1, MAX_RACK_HEIGHT)),
+    Key("api", "api", readers.flavour),
+    Key("concurrency", "concurrency", readers.whole(1, 64)),
+    Key("order_id", "order_id", readers.order_id),
+    Key("timeout", "timeout", readers.seconds),
+    Key("retries", "retries", readers.whole(0, 20)),
+)
+
+RMQ: tuple[Key, ...] = (
+    Key("rmq_address", "hosts", readers.hosts, required=True),
+    Key("rmq_username", "username", readers.identifier, required=True),
+    Key("rmq_port", "port", readers.whole(1, 65535)),
+    Key("rmq_path", "virtual_host", readers.virtual_host),
+    Key("tls", "tls", readers.boolean),
+    Key("client_cert", "client_cert", readers.near_path),
+    Key("client_key", "client_key", readers.near_path),
+    Key("exchanges", "exchanges", readers.names),
+    Key("topics", "topics", readers.names),
+    Key("queue", "queue", readers.text),
+    Key("queue_type", "queue_type", readers.choice("classic", "quorum")),
+    Key("single_active_consumer", "single_active_consumer", readers.boolean),
+    Key("shard_index", "shard_index", readers.whole(0)),
+    Key("shard_count", "shard_count", readers.whole(1)),
+    Key("max_length", "max_length", readers.whole(1)),
+    Key("expires", "expires", readers.seconds),
+    Key("prefetch", "prefetch", readers.whole(1, 65535)),
+    Key("heartbeat", "heartbeat", readers.whole(0, 65535)),
+)
+
+SECTIONS: Mapping[str, tuple[Key, ...]] = {"openstack": OPENSTACK, "concertim": CONCERTIM, "rmq": RMQ}
+
+SECRETS: Mapping[str, tuple[Secret, ...]] = {
+    "openstack": (
+        Secret("password", "COS_UPDATE_OPENSTACK_PASSWORD"),
+        Secret("application_credential_secret", "COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET"),
+    ),
+    "concertim": (Secret("concertim_password", "COS_UPDATE_CONCERTIM_PASSWORD", "password"),),
+    "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password"),),
+}
+
+VERIFY = ("verify", "cacert", "insecure")
+"""How the TLS verification of each section can be said; all of them set `verify`."""
+
+FOREIGN = frozenset({"billing_platform", "billing", "killbill", "hostbill", "cloudkitty", "metrics", "api_server"})
+"""Top-level keys of the other services that share the file."""

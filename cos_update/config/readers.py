@@ -1,0 +1,201 @@
+"""What each kind of value must look like: from an item of config.yaml to the value of a setting.
+
+Every reader raises ConfigError that names file, line and key.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from cos_update.config.document import Item
+from cos_update.model.racks import ApiFlavour
+
+Reader = Callable[[Item], object]
+W = TypeVar("W", bound=StrEnum)
+
+_HOST = re.compile(
+    r"""\[[0-9A-Fa-f:.%]+\](?::(?P<v6port>\d+))?        # [::1]:5672
+    |   [^\s:/@\[\]]+(?::(?P<port>\d+))?              # rabbit:5672
+    |   [0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*     # ::1
+    """,
+    re.VERBOSE,
+)
+
+
+def text(item: Item) -> str:
+    """A text that is not empty."""
+    if not isinstance(item.value, str):
+        raise item.expected("a text", "Put it in quotes if it is meant to be one.")
+    if not item.value.strip():
+        raise item.expected("a text", "Leave the key out if there is nothing to say.")
+    return item.value
+
+
+def secret(item: Item) -> str:
+    """A text that no complaint quotes."""
+    if not isinstance(item.value, str) or not item.value:
+        raise item.expected("a text", "Put it in quotes.", secret=True)
+    return item.value
+
+
+def identifier(item: Item) -> str:
+    """A text; one of digits only needs no quotes, since ids may look like numbers."""
+    if isinstance(item.value, (int, float)) and not isinstance(item.value, bool):
+        return item.raw
+    return text(item)
+
+
+def boolean(item: Item) -> bool:
+    """true or false."""
+    if not isinstance(item.value, bool):
+        raise item.expected("true or false")
+    return item.value
+
+
+def whole(lowest: int, highest: int | None = None) -> Callable[[Item], int]:
+    """A whole number in a range, both ends included."""
+
+    def read(item: Item) -> int:
+        if not isinstance(item.value, int) or isinstance(item.value, bool):
+            raise item.expected("a whole number")
+        if item.value < lowest or (highest is not None and item.value > highest):
+            raise item.expected(f"a whole number {_range(lowest, highest)}")
+        return item.value
+
+    return read
+
+
+def seconds(item: Item) -> float:
+    """A number above 0."""
+    value = _number(item)
+    if value <= 0:
+        raise item.expected("a number of seconds above 0")
+    return value
+
+
+def percent(item: Item) -> float:
+    """A number from 0 to 100."""
+    value = _number(item)
+    if not 0 <= value <= 100:
+        raise item.expected("a percentage from 0 to 100")
+    return value
+
+
+def choice(*words: str) -> Callable[[Item], str]:
+    """One of these words, in any case."""
+
+    def read(item: Item) -> str:
+        return _one_of(item, words)
+
+    return read
+
+
+def member(words: type[W]) -> Callable[[Item], W]:
+    """One of the words of an enumeration."""
+
+    def read(item: Item) -> W:
+        return words(_one_of(item, [word.value for word in words]))
+
+    return read
+
+
+def flavour(item: Item) -> ApiFlavour | None:
+    """teams, users, or auto for asking the app."""
+    word = _one_of(item, ["auto", *ApiFlavour])
+    return None if word == "auto" else ApiFlavour(word)
+
+
+def log_level(item: Item) -> str:
+    """A level of the standard library's logging, as it spells it."""
+    word = _one_of(item, ["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"])
+    return "WARNING" if word == "WARN" else word
+
+
+def url(item: Item) -> str:
+    """An http or https address without credentials; without its last slash."""
+    value = text(item).strip()
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise item.expected("an address like https://host", secret="@" in value)
+    if parts.username is not None or parts.password is not None:
+        raise item.error("holds a user name or a password.", "Give them in the keys that are made for them.")
+    return value.rstrip("/")
+
+
+def path(item: Item) -> Path:
+    """The absolute path of a folder."""
+    value = Path(text(item))
+    if not value.is_absolute():
+        raise item.expected("an absolute path")
+    return value
+
+
+def near_path(item: Item) -> str:
+    """The path of a file; a relative one begins where config.yaml is."""
+    return str(item.file.absolute().parent / Path(text(item)).expanduser())
+
+
+def hosts(item: Item) -> tuple[str, ...]:
+    """Host names, each with a port of its own if it wants, as a list or as one text with commas."""
+    for value, host in _words(item):
+        match = _HOST.fullmatch(host)
+        port = match and (match["port"] or match["v6port"])
+        if not match or (port and not 1 <= int(port) <= 65535):
+            raise value.expected("a host name, or host:port")
+    return tuple(host for _, host in _words(item))
+
+
+def names(item: Item) -> tuple[str, ...]:
+    """One name or more, as a list or as one text with commas."""
+    return tuple(name for _, name in _words(item))
+
+
+def virtual_host(item: Item) -> str:
+    """RabbitMQ's virtual host, written like the path of an AMQP address: "" and "/" are "/", "/foo" is "foo"."""
+    if not isinstance(item.value, str):
+        raise item.expected("a text", "Put it in quotes.")
+    return item.value.removeprefix("/") or "/"
+
+
+def order_id(item: Item) -> str:
+    """stack_id, or tag:NAME."""
+    value = text(item)
+    if value != "stack_id" and not re.fullmatch(r"tag:[^\s=,]+", value):
+        raise item.expected("stack_id or tag:NAME")
+    return value
+
+
+def _words(item: Item) -> list[tuple[Item, str]]:
+    parts = item.value if isinstance(item.value, list) else [item]
+    found = [(part, word.strip()) for part in parts for word in text(part).split(",") if word.strip()]
+    if not found:
+        raise item.expected("one name or more")
+    return found
+
+
+def _number(item: Item) -> float:
+    if not isinstance(item.value, (int, float)) or isinstance(item.value, bool) or not math.isfinite(item.value):
+        raise item.expected("a number")
+    return float(item.value)
+
+
+def _one_of(item: Item, words: Collection[str]) -> str:
+    if isinstance(item.value, str):
+        for word in words:
+            if item.value.lower() == word.lower():
+                return word
+    raise item.expected(f"one of {', '.join(words)}")
+
+
+def _range(lowest: int, highest: int | None) -> str:
+    return f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"

@@ -1,0 +1,121 @@
+"""A commented config.yaml with every key; valid as it stands."""
+
+from __future__ import annotations
+
+SAMPLE = """\
+# Configuration of cos-update; other services may keep their sections in the same file.
+# Every key is here. What is commented out has the value that it shows unless you set it.
+# It holds passwords: chown it to the user that runs cos-update, and chmod 640 it.
+#
+# Any secret may come from elsewhere instead:
+#   - from a file: give `password_file: /run/secrets/openstack` in place of `password`, and so on;
+#   - from the environment: COS_UPDATE_OPENSTACK_PASSWORD, COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET,
+#     COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD, or the same names with _FILE for the path of a file.
+
+# DEBUG, INFO, WARNING, ERROR or CRITICAL.
+# log_level: INFO
+# text or json.
+# log_format: text
+# Where the view is kept, which other services read (also COS_UPDATE_DATA_DIR, --data-dir).
+# data_dir: /var/lib/concertim-openstack-service/data
+# Where updates_bulk.log and updates_mq.log go (also COS_UPDATE_LOG_DIR, --log-dir).
+# log_dir: /var/log/concertim-openstack-service
+# Seconds from the start of one bulk pass to the start of the next.
+# interval: 150
+# Percent of what we manage that one pass may remove; more is held back (when it is more than 10 objects).
+# max_deletes: 30
+# Passes after which every device of Concertim is read in full again.
+# full_read_every: 24
+# Passes after which the content of every stack is asked of Heat again.
+# membership_refresh: 96
+# Seconds that a stopping process may take to finish what is in hand.
+# shutdown_timeout: 30
+
+openstack:
+  # Any of keystoneauth's keys for passwords or application credentials. Besides those below: user_id, project_id,
+  # user_domain_id, project_domain_id, domain_name, domain_id, default_domain_name, default_domain_id, system_scope,
+  # trust_id, application_credential_name.
+  auth_url: https://openstack.example.com:5000/v3
+  username: concertim
+  password: change-me
+  project_name: admin
+  user_domain_name: Default
+  project_domain_name: Default
+  # With an application credential, in place of username, password, project and domains:
+  #   application_credential_id: 21dced0fd20347869b93710d2b98aae0
+  #   application_credential_secret: change-me
+  # With another of keystoneauth's plugins, its name and its keys as far as they are among those above:
+  #   auth_type: v3password
+  # With a cloud of clouds.yaml, in place of all of them:
+  #   cloud: mycloud
+  # The region, where the catalog has several.
+  #   region_name: RegionOne
+  # Which endpoints of the catalog are used: public, internal or admin.
+  # interface: public
+  # TLS verification: true, false, or the path of a CA file.
+  # verify: true
+  # auto reads cloud-wide where these credentials may, and per project where not; cloud and project insist on one.
+  # scope: auto
+  # Requests under way at once.
+  # concurrency: 8
+  # Seconds that one answer may take.
+  # timeout: 60
+  # How often a failed request is tried again.
+  # retries: 3
+  # A project is shown when this user has this role in it.
+  # watcher_user: concertim
+  # watcher_role: watcher
+
+concertim:
+  concertim_url: https://concertim.example.com
+  concertim_username: admin
+  concertim_password: change-me
+  # Rack units of a new rack, 1 to 72, unless its devices need more.
+  # default_rack_height: 42
+  # TLS verification: true, false, or the path of a CA file.
+  # verify: true
+  # Which API the app speaks: auto (ask it), teams, or users (the older one).
+  # api: auto
+  # Writes under way at once. The app makes about 20 a second, and people use it too.
+  # concurrency: 3
+  # A new rack's order id: stack_id, or tag:NAME for the value of the Heat stack's tag NAME=value.
+  # order_id: stack_id
+  # Seconds that one answer may take. The app needs minutes to list a large number of devices.
+  # timeout: 300
+  # How often a failed request is tried again.
+  # retries: 3
+
+rmq:
+  # One host or several, as a list or with commas; each may carry its own :port.
+  rmq_address: rabbitmq.example.com
+  rmq_username: openstack
+  rmq_password: change-me
+  # 5671 when tls is true.
+  # rmq_port: 5672
+  # The virtual host; "" and "/" are both the usual one.
+  # rmq_path: /
+  # tls: false
+  # TLS verification: true, false, or the path of a CA file.
+  # verify: true
+  # A certificate of our own, where the broker asks for one.
+  #   client_cert: /etc/concertim-openstack-service/client.pem
+  #   client_key: /etc/concertim-openstack-service/client.key
+  # The exchanges to which the services publish, and their topics (info, warn and error of each are read).
+  # exchanges: [nova, heat, cinder, neutron, keystone, openstack]
+  # topics: [notifications, versioned_notifications]
+  # The name of our own queue, and its type: classic or quorum.
+  # queue: cos-update
+  # queue_type: classic
+  # With true, of several listeners one works and the others stand by.
+  # single_active_consumer: false
+  # Several listeners that share the work: how many, and which of them this one is, counted from 0.
+  # shard_count: 1
+  # shard_index: 0
+  # Messages, and seconds without a reader, after which the broker drops what we have not read.
+  # max_length: 100000
+  # expires: 604800
+  # Messages that may be in our hands at once.
+  # prefetch: 2000
+  # Seconds between the heartbeats of the connection, 0 for none.
+  # heartbeat: 30
+"""

@@ -1,0 +1,64 @@
+"""The settings as config.yaml would say them, with every default in place and every secret hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cos_update.config.keys import KEYSTONE, SECRETS, SECTIONS, TOP, Key, Secret
+from cos_update.model.settings import Settings
+
+HIDDEN = "(hidden)"
+
+
+def shown(settings: Settings) -> str:
+    """The settings in effect as YAML, in the keys of config.yaml; secrets are "(hidden)"."""
+    whole: dict[str, Any] = _values(settings, TOP)
+    for name, keys in SECTIONS.items():
+        section = getattr(settings, name)
+        if section is None:
+            continue
+        values = _values(section, keys)
+        if name == "openstack":
+            values = {key: section.auth[key] for key in KEYSTONE if key in section.auth} | values
+        values |= {secret.name: HIDDEN for secret in SECRETS[name] if _value(section, secret)}
+        whole[name] = values | {"verify": section.verify}
+    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def secrets(settings: Settings) -> frozenset[str]:
+    """Every secret value that the settings hold, for whoever must keep them out of logs."""
+    sections = ((getattr(settings, name), known) for name, known in SECRETS.items())
+    values = (_value(section, secret) for section, known in sections if section is not None for secret in known)
+    return frozenset(value for value in values if value)
+
+
+def _value(section: Any, secret: Secret) -> str:
+    return str(getattr(section, secret.field) if secret.field else section.auth.get(secret.name, ""))
+
+
+def _values(section: object, keys: Iterable[Key]) -> dict[str, Any]:
+    found = {key.name: _plain(getattr(section, key.field)) for key in keys}
+    if "api" in found:
+        found["api"] = found["api"] or "auto"
+    if "rmq_path" in found:
+        host = found["rmq_path"]
+        found["rmq_path"] = host if host == "/" else f"/{host}"
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case StrEnum():
+            return value.value
+        case Path():
+            return str(value)
+        case tuple():
+            return list(value)
+        case float() if value.is_integer():
+            return int(value)
+    return value

@@ -1,0 +1,293 @@
+"""What each process posted, for the other to know before it posts: one JSON object a line, appended under a lock.
+
+The first line says up to which posting earlier ones were dropped. Postings stay for an hour after a saved view has
+taken them in, so that a pass that is still under way in the other process does not miss them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cos_update.model.errors import ViewError
+from cos_update.model.racks import Device, Rack, Template
+from cos_update.view import schema
+from cos_update.view.locks import unwritable
+from cos_update.view.schema import Origin, StackMemory, View
+from cos_update.view.shapes import Shape, WrongShape, dict_of, simplified
+
+FILE_NAME = "view.journal"
+KEPT = 3600.0
+"""Seconds for which a posting stays after the view has it."""
+LIMIT = 64 * 1024 * 1024
+"""Bytes above which the journal wants to be taken into the view."""
+
+_log = logging.getLogger("cos_update.view")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What one process did to one rack, at `at`, from a reading of the cloud that began at `cloud_read_at`.
+
+    Records are those that Concertim has now, by id (origins and stacks by OpenStack id); None says: removed. `seq` is
+    given by the journal, 0 until then; so is `at` when it is 0. `stack_id` is "" for templates.
+    """
+
+    seq: int
+    by: str
+    at: float
+    cloud_read_at: float
+    stack_id: str
+    racks: Mapping[str, Rack | None] = field(default_factory=dict)
+    devices: Mapping[str, Device | None] = field(default_factory=dict)
+    templates: Mapping[str, Template | None] = field(default_factory=dict)
+    origins: Mapping[str, Origin | None] = field(default_factory=dict)
+    stacks: Mapping[str, StackMemory | None] = field(default_factory=dict)
+
+
+_RECORDS = ("racks", "devices", "templates", "origins", "stacks")
+_POSTING = Shape(Posting, nested=_RECORDS)
+_TO_PLAIN: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "racks": schema.rack_plain,
+    "devices": schema.device_plain,
+    "templates": schema.template_plain,
+    "origins": schema.origin_plain,
+    "stacks": schema.memory_plain,
+}
+_FROM_PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "racks": schema.rack_from,
+    "devices": schema.device_from,
+    "templates": schema.template_from,
+    "origins": schema.origin_from,
+    "stacks": schema.memory_from,
+}
+
+
+class Journal:
+    """The journal of one data dir. Reading takes no lock; `append` and `drop` must be called under the view's lock.
+
+    An instance remembers the postings that are in the file and where it stopped reading, and may be shared by threads.
+    """
+
+    def __init__(self, data_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = data_dir / FILE_NAME
+        self._data_dir = data_dir
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._highest = 0
+        self._begin()
+
+    def last(self) -> int:
+        """The number of the last posting, 0 if there never was one. Raises ViewError."""
+        with self._mutex:
+            self._catch_up()
+            return self._last()
+
+    def since(self, seq: int) -> list[Posting]:
+        """The postings after number `seq` which the journal still holds, oldest first. Raises ViewError."""
+        with self._mutex:
+            self._catch_up()
+            return self._postings[bisect_right(self._postings, seq, key=lambda posting: posting.seq) :]
+
+    def remember(self, seq: int) -> None:
+        """Numbers go on after `seq`, which a saved view includes, even if the journal was lost."""
+        with self._mutex:
+            self._highest = max(self._highest, seq)
+
+    @property
+    def size(self) -> int:
+        """Its bytes, as far as it was read."""
+        return self._offset
+
+    def append(self, posting: Posting, saved_seq: Callable[[], int]) -> int:
+        """Writes a posting down and returns its number; a new journal asks `saved_seq` where to go on counting.
+
+        Raises ViewError when it cannot be written: the other process then learns of the posting by reading Concertim.
+        """
+        with self._mutex:
+            self._catch_up()
+            try:
+                if self._base is None:
+                    self._highest = max(self._highest, saved_seq())
+                    base = self._postings[0].seq - 1 if self._postings else self._last()
+                    self._rewrite(base, self._lines_from(len(self._header)))
+                    self._catch_up()
+                numbered = replace(posting, seq=self._last() + 1, at=posting.at or self._clock())
+                self._write(_line(posting_plain(numbered)))
+            except OSError as error:
+                raise unwritable(self.path, error) from error
+            return numbered.seq
+
+    def drop(self, taken: int) -> None:
+        """Drops postings up to number `taken`, which a saved view includes, but those of the last hour.
+
+        Of these too what makes more than half of `LIMIT`. Never raises: postings that stay are harmless. The file is
+        rewritten when that halves it at least.
+        """
+        with self._mutex:
+            self._catch_up()
+            youngest = self._clock() - KEPT
+            count = 0
+            while count < len(self._postings) and self._postings[count].seq <= taken:
+                if self._postings[count].at >= youngest and self._offset - self._starts[count] <= LIMIT // 2:
+                    break
+                count += 1
+            start = self._starts[count] if count < len(self._postings) else self._offset
+            if count and start >= self._offset // 2:
+                with contextlib.suppress(OSError):
+                    self._rewrite(self._postings[count - 1].seq, self._lines_from(start))
+
+    def _last(self) -> int:
+        return max(self._highest, self._base or 0, self._postings[-1].seq if self._postings else 0)
+
+    def _lines_from(self, start: int) -> bytes:
+        if start >= self._offset:
+            return b""
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(self._offset - start)
+
+    def _begin(self, header: bytes = b"") -> None:
+        self._header = header
+        self._offset = len(header)
+        self._base = _base(header) if header else None
+        self._postings: list[Posting] = []
+        self._starts: list[int] = []
+
+    def _catch_up(self) -> None:
+        """Reads what was appended since the last look, or all of it when the file is another one now."""
+        try:
+            with self.path.open("rb") as file:
+                header = file.readline()
+                if header != self._header:
+                    self._begin(header)
+                elif os.fstat(file.fileno()).st_size < self._offset:
+                    self._begin(header)
+                    self._base = None  # cut by others: it gets a new first line, by which all readers notice
+                file.seek(self._offset)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break  # still being written, or torn by a kill
+                    self._take(line)
+                    self._offset += len(line)
+        except FileNotFoundError:
+            self._begin()
+        except OSError as error:
+            raise ViewError(
+                f"{self.path} cannot be read: {error.strerror or error}.", "Check its permissions."
+            ) from error
+
+    def _take(self, line: bytes) -> None:
+        try:
+            posting = posting_from(dict_of(json.loads(line), "line"))
+            last = self._postings[-1].seq if self._postings else self._base or 0
+            if posting.seq <= last:
+                raise WrongShape(f"posting {posting.seq} after {last}")
+        except (ValueError, TypeError, RecursionError) as error:
+            _log.warning("a line of %s makes no sense and is left out: %s", self.path, error)
+        else:
+            self._postings.append(posting)
+            self._starts.append(self._offset)
+            self._highest = max(self._highest, posting.seq)
+
+    def _write(self, line: bytes) -> None:
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.ftruncate(handle, self._offset)  # a torn line would spoil the next one
+            try:
+                written = os.write(handle, line)
+                if written < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                os.ftruncate(handle, self._offset)
+                raise
+        finally:
+            os.close(handle)
+
+    def _rewrite(self, base: int, lines: bytes) -> None:
+        temporary = self.path.with_name(f".{FILE_NAME}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                os.fchmod(file.fileno(), 0o640)
+                file.write(_line({"base": base, "id": uuid.uuid4().hex}))
+                file.write(lines)
+            temporary.replace(self.path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def with_postings(view: View, postings: Iterable[Posting]) -> View:
+    """The view after what was posted; the postings are put onto it in their order."""
+    wanted = list(postings)
+    if not wanted:
+        return view
+    actual = view.actual
+    return replace(
+        view,
+        actual=replace(
+            actual,
+            racks=_patched(actual.racks, [posting.racks for posting in wanted]),
+            devices=_patched(actual.devices, [posting.devices for posting in wanted]),
+            templates=_patched(actual.templates, [posting.templates for posting in wanted]),
+        ),
+        origins=_patched(view.origins, [posting.origins for posting in wanted]),
+        stacks=_patched(view.stacks, [posting.stacks for posting in wanted]),
+        journal_seq=max(view.journal_seq, wanted[-1].seq),
+    )
+
+
+def posting_plain(posting: Posting) -> dict[str, Any]:
+    """A posting as a dict."""
+    plain = _POSTING.plain(posting)
+    for name in _RECORDS:
+        convert = _TO_PLAIN[name]
+        plain[name] = {key: None if item is None else convert(item) for key, item in plain[name].items()}
+    return plain
+
+
+def posting_from(plain: dict[str, Any]) -> Posting:
+    """A posting from a dict. Raises WrongShape."""
+    values = dict(zip(_POSTING.names, _POSTING.values(plain), strict=True))
+    for name in _RECORDS:
+        convert = _FROM_PLAIN[name]
+        items = dict_of(values[name], name).items()
+        values[name] = {key: None if item is None else convert(item) for key, item in items}
+    return Posting(**values)
+
+
+def _patched(records: Mapping[str, T], patches: Iterable[Mapping[str, T | None]]) -> Mapping[str, T]:
+    result: dict[str, T | None] = {}
+    for patch in patches:
+        result.update(patch)
+    if not result:
+        return records
+    merged: dict[str, T | None] = {**records, **result}
+    return {key: record for key, record in merged.items() if record is not None}
+
+
+def _base(header: bytes) -> int | None:
+    """What the first line says was dropped; None when it makes no sense."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+        base = json.loads(header)["base"]
+        if type(base) is int:
+            return base
+    _log.warning("the journal's first line makes no sense; its postings are read all the same")
+    return None
+
+
+def _line(plain: Mapping[str, Any]) -> bytes:
+    return json.dumps(simplified(plain), separators=(",", ":")).encode("ascii") + b"\n"

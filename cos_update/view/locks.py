@@ -1,0 +1,175 @@
+"""Locks between the processes that share a data dir, and between the threads of each: flock on small files.
+
+The kernel lets go of a lock when its process dies, however it dies. Lock files are never removed: whoever still waits
+for a removed file would hold a lock that nobody else sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cos_update.model.errors import LockedError, ViewError
+
+SLOTS = 64
+"""Lock files among which the racks are spread."""
+VIEW_WAIT = 60.0
+"""Seconds to wait for the view: saving a very large one takes a few."""
+_SHORTEST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.05
+_LARGEST_NOTE = 500
+_RACKS = "locks"
+
+
+class FileLock:
+    """A lock that is exclusive between processes and between the threads of one; `process` signs it.
+
+    Each holding opens the file anew, so one FileLock serves any number of threads. It is not reentrant.
+    """
+
+    def __init__(self, path: Path, process: str = "") -> None:
+        self.path = path
+        self._process = process
+
+    @contextlib.contextmanager
+    def hold(self, timeout: float, hint: str = "") -> Iterator[None]:
+        """Holds the lock for the context, after waiting for it `timeout` seconds at most.
+
+        Raises LockedError that says who holds it and since when, with `hint`; ViewError when the file cannot be
+        opened for writing.
+        """
+        handle = self._wait(timeout, hint)
+        try:
+            self._sign(handle)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle, 0)
+            os.close(handle)
+
+    def _wait(self, timeout: float, hint: str) -> int:
+        deadline = time.monotonic() + timeout
+        pause = _SHORTEST_PAUSE
+        while True:
+            handle = self._open()
+            try:
+                if _taken(handle, self.path):
+                    return handle
+                if time.monotonic() >= deadline:
+                    waited = f" (waited {timeout:g} s)" if timeout else ""
+                    raise LockedError(f"another {_holder(handle, self.path)}{waited}", hint)
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+            time.sleep(min(pause, max(deadline - time.monotonic(), 0.0)))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def _sign(self, handle: int) -> None:
+        since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        note = {"process": self._process, "pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(note).encode() + b"\n", 0)
+
+
+class Locks:
+    """The locks of one data dir, as taken by `process` ("bulk", "listen", ...)."""
+
+    def __init__(self, data_dir: Path, process: str) -> None:
+        self._data_dir = data_dir
+        self._process = process
+
+    @contextlib.contextmanager
+    def rack(self, stack_id: str, timeout: float) -> Iterator[None]:
+        """Holds the posting lock of one stack's rack, after waiting for it `timeout` seconds at most.
+
+        Racks share slots: a thread must not hold two of these. Raises LockedError and ViewError, as `FileLock.hold`.
+        """
+        slot = zlib.crc32(stack_id.encode(errors="replace")) % SLOTS
+        path = self._data_dir / _RACKS / f"rack-{slot:02d}.lock"
+        with contextlib.suppress(OSError):  # what is wrong with the data dir is said when the lock is opened
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+        with FileLock(path, self._process).hold(
+            timeout, f"It is posting stack {stack_id} or one that shares its lock."
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[None]:
+        """Holds what guards the view and its journal, for one short reading and writing.
+
+        Raises LockedError after a minute, ViewError when the data dir cannot be written.
+        """
+        lock = FileLock(self._data_dir / "view.lock", self._process)
+        with lock.hold(VIEW_WAIT, "If that process hangs, restart it."):
+            yield
+
+    @contextlib.contextmanager
+    def sole(self, name: str) -> Iterator[None]:
+        """Makes this process the only `name` of the data dir, for as long as the context lasts.
+
+        Raises LockedError that says who is in the way and since when, ViewError when the data dir cannot be written.
+        """
+        lock = FileLock(self._data_dir / f"{name}.lock", name)
+        with lock.hold(0.0, "Stop that one first, or give this one a data dir of its own (--data-dir)."):
+            yield
+
+
+def unwritable(path: Path, error: OSError) -> ViewError:
+    """The error for a file of the data dir that could not be written, with what to do about it."""
+    data_dir = path.parent.parent if path.parent.name == _RACKS else path.parent
+    reason = error.strerror or str(error)
+    mend = "Check its owner and its permissions (the containers' user must own it)."
+    if not os.path.exists(data_dir):
+        return ViewError(
+            f"The data dir {data_dir} does not exist.",
+            f"Create it: mkdir -p {data_dir}; or name another (data_dir, COS_UPDATE_DATA_DIR, --data-dir).",
+        )
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            mend = "Make room on its disk."
+        case errno.EROFS:
+            mend = "It is on a read-only file system: mount it writable, or name another (--data-dir)."
+        case errno.EACCES | errno.EPERM:
+            mend = f"Let it belong to the user that runs this: chown -R {os.geteuid()} {data_dir}"
+    return ViewError(f"{path} cannot be written: {reason}.", mend)
+
+
+def _taken(handle: int, path: Path) -> bool:
+    """Tries to lock an open file without waiting; False also when it is not the file of that name any more."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise ViewError(
+            f"{path} cannot be locked: {error.strerror or error}.", "The data dir must be on a file system with flock."
+        ) from error
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
+
+
+def _holder(handle: int, path: Path) -> str:
+    """Who holds the lock, from what the file says; it may just have been taken and say nothing yet."""
+    try:
+        note = json.loads(os.pread(handle, _LARGEST_NOTE, 0))
+        return f"cos-update {note['process']} (pid {note['pid']}) holds {path} since {note['since']}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return f"process holds {path}"

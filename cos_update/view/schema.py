@@ -1,0 +1,365 @@
+"""The view and its plain form, which other services read too: dicts, lists, tuples, texts, numbers, None.
+
+A change of the plain form that a reader could notice raises `SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from cos_update.model.cloud import Output, Project, StackContent
+from cos_update.model.racks import (
+    MAX_RACK_HEIGHT,
+    Actual,
+    ApiFlavour,
+    Details,
+    Device,
+    DeviceType,
+    InstanceDetails,
+    Location,
+    NetworkDetails,
+    Owner,
+    Rack,
+    Template,
+    VolumeDetails,
+)
+from cos_update.view.shapes import Shape, WrongShape, dict_of, records, texts
+
+SCHEMA = 1
+"""The number of the plain form that this release writes and reads."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What OpenStack itself says of an object: its own name and its own word for its state.
+
+    `stack_id` is the top-level stack that it belongs to; "" for a stack itself.
+    """
+
+    kind: str
+    name: str
+    state: str
+    project_id: str
+    stack_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackMemory:
+    """What Heat said a stack holds, and the status and update time under which it said so."""
+
+    status: str
+    updated: str | None
+    content: StackContent
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """A pass asked for out of turn: its id, when (Unix time) and why."""
+
+    id: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of both sides. Times are Unix times, 0 for never.
+
+    `origins` is keyed by OpenStack id, `stacks` (the memory of Heat's answers) by stack id. `gaps` says in words what
+    the last pass could not read. `journal_seq` is the last posting of the journal that `actual` includes. `resync` is
+    the request that was on disk at loading; saving never changes it.
+    """
+
+    actual: Actual
+    projects: Mapping[str, Project] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    stacks: Mapping[str, StackMemory] = field(default_factory=dict)
+    cloud_read_at: float = 0.0
+    concertim_read_at: float = 0.0
+    concertim_full_read_at: float = 0.0
+    passes_since_full: int = 0
+    passes_since_membership: int = 0
+    gaps: tuple[str, ...] = ()
+    saved_at: float = 0.0
+    saved_by: str = ""
+    journal_seq: int = 0
+    resync: Resync | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _PlainDevice:
+    """The fields of a plain device that are read back; what it says of OpenStack comes from the origins."""
+
+    id: str
+    name: str
+    type: str
+    rack_id: str
+    template_id: str
+    status: str
+    start_u: int
+    end_u: int
+    facing: str
+    details: Mapping[str, object] = field(default_factory=dict)
+    description: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+_OWNER = Shape(Owner)
+_TEMPLATE = Shape(Template)
+_RACK = Shape(Rack)
+_DEVICE = Shape(_PlainDevice)
+_DETAILS: Mapping[str, Shape[Any]] = {
+    DeviceType.INSTANCE.value: Shape(InstanceDetails),
+    DeviceType.VOLUME.value: Shape(VolumeDetails),
+    DeviceType.NETWORK.value: Shape(NetworkDetails),
+}
+_PROJECT = Shape(Project)
+_ORIGIN = Shape(Origin)
+_OUTPUT = Shape(Output)
+_CONTENT = Shape(StackContent, nested=("servers", "volumes", "networks"))
+_MEMORY = Shape(StackMemory, nested=("content",))
+_RESYNC = Shape(Resync)
+
+_TYPES = {kind.value: kind for kind in DeviceType}
+_FLAVOURS = {flavour.value: flavour for flavour in ApiFlavour}
+_UNKNOWN = Origin(kind="", name="", state="", project_id="")
+
+
+def to_plain(view: View) -> dict[str, Any]:
+    """The view in plain containers, for pickling. Racks and devices carry what OpenStack calls them and their state."""
+    actual, origin_of = view.actual, view.origins.get
+    return {
+        "schema": SCHEMA,
+        "saved_at": view.saved_at,
+        "saved_by": view.saved_by,
+        "openstack": {
+            "read_at": view.cloud_read_at,
+            "passes_since_membership": view.passes_since_membership,
+            "gaps": list(view.gaps),
+        },
+        "concertim": {
+            "began": actual.began,
+            "read_at": view.concertim_read_at,
+            "full_read_at": view.concertim_full_read_at,
+            "passes_since_full": view.passes_since_full,
+            "flavour": actual.flavour.value,
+        },
+        "projects": _plain_all(view.projects, _PROJECT.plain),
+        "owners": _plain_all(actual.owners, _OWNER.plain),
+        "templates": _plain_all(actual.templates, template_plain),
+        "racks": {key: rack_plain(rack, origin_of(rack.stack_id)) for key, rack in actual.racks.items()},
+        "devices": {key: device_plain(device, origin_of(device.object_id)) for key, device in actual.devices.items()},
+        "origins": _plain_all(view.origins, origin_plain),
+        "stacks": _plain_all(view.stacks, memory_plain),
+        "journal_seq": view.journal_seq,
+        "resync": resync_plain(view.resync),
+    }
+
+
+def from_plain(plain: object) -> View:
+    """The view that plain containers hold; what is in them (metadata, ...) is shared, not copied.
+
+    Raises WrongShape, a ValueError, for anything that is not of this schema. Fields with a default may be missing.
+    """
+    whole = dict_of(plain, "view")
+    check_schema(whole)
+    cloud, concertim = dict_of(whole.get("openstack"), "openstack"), dict_of(whole.get("concertim"), "concertim")
+    actual = Actual(
+        began=_number(concertim, "began"),
+        flavour=_word(concertim.get("flavour"), _FLAVOURS, "flavour"),
+        owners=records(whole.get("owners"), _OWNER.record, "owners"),
+        templates=records(whole.get("templates"), template_from, "templates"),
+        racks=records(whole.get("racks"), rack_from, "racks"),
+        devices=records(whole.get("devices"), device_from, "devices"),
+    )
+    return View(
+        actual=actual,
+        projects=records(whole.get("projects"), _PROJECT.record, "projects"),
+        origins=records(whole.get("origins"), origin_from, "origins"),
+        stacks=records(whole.get("stacks"), memory_from, "stacks"),
+        cloud_read_at=_number(cloud, "read_at"),
+        concertim_read_at=_number(concertim, "read_at"),
+        concertim_full_read_at=_number(concertim, "full_read_at"),
+        passes_since_full=_is(concertim, "passes_since_full", int),
+        passes_since_membership=_is(cloud, "passes_since_membership", int),
+        gaps=texts(cloud.get("gaps"), "gaps"),
+        saved_at=_number(whole, "saved_at"),
+        saved_by=_is(whole, "saved_by", str),
+        journal_seq=_is(whole, "journal_seq", int),
+        resync=resync_from(whole.get("resync")),
+    )
+
+
+def check_schema(plain: Mapping[str, Any]) -> None:
+    """Raises WrongShape unless plain data says that it is of our schema."""
+    if type(plain.get("schema")) is not int or plain["schema"] != SCHEMA:
+        raise WrongShape(f"schema {plain.get('schema')!r:.40}, where this release reads {SCHEMA}")
+
+
+def template_plain(template: Template) -> dict[str, Any]:
+    """A template as a dict."""
+    return _TEMPLATE.plain(template)
+
+
+def template_from(plain: object) -> Template:
+    """A template from a dict. Raises WrongShape."""
+    return _TEMPLATE.record(plain)
+
+
+def rack_plain(rack: Rack, origin: Origin | None = None) -> dict[str, Any]:
+    """A rack as a dict, with its stack's id, name, state and project ("" when it is not ours or they are unknown)."""
+    known = origin or _UNKNOWN
+    plain = _RACK.plain(rack)
+    plain["openstack_id"] = rack.stack_id
+    plain["openstack_name"] = known.name
+    plain["openstack_state"] = known.state
+    plain["project_id"] = known.project_id
+    return plain
+
+
+def rack_from(plain: object) -> Rack:
+    """A rack from a dict. Raises WrongShape."""
+    return _RACK.record(plain)
+
+
+def device_plain(device: Device, origin: Origin | None = None) -> dict[str, Any]:
+    """A device as a dict, with its object's id, name, state, project and stack ("" when not ours or unknown)."""
+    known = origin or _UNKNOWN
+    location = device.location
+    return {
+        "id": device.id,
+        "openstack_id": device.object_id,
+        "name": device.name,
+        "openstack_name": known.name,
+        "openstack_state": known.state,
+        "project_id": known.project_id,
+        "stack_id": known.stack_id,
+        "status": device.status,
+        "type": device.type.value,
+        "rack_id": device.rack_id,
+        "template_id": device.template_id,
+        "start_u": location.start_u,
+        "end_u": location.end_u,
+        "facing": location.facing,
+        "description": device.description,
+        "metadata": device.metadata,
+        "details": _details_plain(device.details),
+    }
+
+
+def device_from(plain: object) -> Device:
+    """A device from a dict. Raises WrongShape."""
+    key, name, kind, rack, template, status, start_u, end_u, facing, details, description, metadata = _DEVICE.values(
+        plain
+    )
+    shape = _DETAILS.get(kind)
+    if shape is None:
+        raise WrongShape(f"type: {kind!r:.40} is unknown")
+    location = _location(start_u, end_u, facing)
+    found: Details = shape.record(details)
+    return Device(key, name, _TYPES[kind], rack, template, status, location, found, description, metadata)
+
+
+@lru_cache(maxsize=MAX_RACK_HEIGHT**2)
+def _location(start_u: int, end_u: int, facing: str) -> Location:
+    """There are few places and many devices: equal places are one object."""
+    return Location(start_u, end_u, facing)
+
+
+def _details_plain(details: Details) -> dict[str, Any]:
+    match details:
+        case InstanceDetails():  # nearly all of them, so without the detour
+            return {
+                "public_ips": details.public_ips,
+                "private_ips": details.private_ips,
+                "ssh_key": details.ssh_key,
+                "login_user": details.login_user,
+                "volume_details": details.volume_details,
+            }
+        case VolumeDetails():
+            return _DETAILS["Volume"].plain(details)
+        case NetworkDetails():
+            return _DETAILS["Network"].plain(details)
+
+
+def origin_plain(origin: Origin) -> dict[str, Any]:
+    """An origin as a dict."""
+    return {
+        "kind": str(origin.kind),  # a member of an enum is no plain text
+        "name": origin.name,
+        "state": origin.state,
+        "project_id": origin.project_id,
+        "stack_id": origin.stack_id,
+    }
+
+
+def origin_from(plain: object) -> Origin:
+    """An origin from a dict. Raises WrongShape."""
+    return _ORIGIN.record(plain)
+
+
+def memory_plain(memory: StackMemory) -> dict[str, Any]:
+    """What is remembered of a stack, as a dict."""
+    content = _CONTENT.plain(memory.content)
+    if memory.content.outputs is not None:
+        content["outputs"] = [_OUTPUT.plain(output) for output in memory.content.outputs]
+    return {"status": memory.status, "updated": memory.updated, "content": content}
+
+
+def memory_from(plain: object) -> StackMemory:
+    """What is remembered of a stack, from a dict. Raises WrongShape."""
+    status, updated, content = _MEMORY.values(plain)
+    parts = dict_of(content, "content")
+    outputs = parts.get("outputs")
+    if outputs is not None and type(outputs) not in (list, tuple):
+        raise WrongShape("outputs: not a list")
+    return StackMemory(
+        status,
+        updated,
+        StackContent(
+            servers=texts(parts.get("servers"), "servers"),
+            volumes=texts(parts.get("volumes"), "volumes"),
+            networks=texts(parts.get("networks"), "networks"),
+            outputs=None if outputs is None else tuple(_OUTPUT.record(output) for output in outputs),
+            whole=_is(parts, "whole", bool),
+        ),
+    )
+
+
+def resync_plain(resync: Resync | None) -> dict[str, Any] | None:
+    """A request as a dict, or None."""
+    return None if resync is None else _RESYNC.plain(resync)
+
+
+def resync_from(plain: object) -> Resync | None:
+    """A request from a dict, or None. Raises WrongShape."""
+    return None if plain is None else _RESYNC.record(plain)
+
+
+def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    return {key: convert(value) for key, value in mapping.items()}
+
+
+def _number(plain: Mapping[str, Any], key: str) -> float:
+    value = plain.get(key)
+    if type(value) is not float and type(value) is not int:
+        raise WrongShape(f"{key}: not a number")
+    return value
+
+
+def _is(plain: Mapping[str, Any], key: str, wanted: type[T]) -> T:
+    value = plain.get(key)
+    if type(value) is not wanted:
+        raise WrongShape(f"{key}: a {type(value).__name__} in place of a {wanted.__name__}")
+    return value
+
+
+def _word(value: object, words: Mapping[str, T], what: str) -> T:
+    if type(value) is not str or value not in words:
+        raise WrongShape(f"{what}: {value!r:.40} is unknown")
+    return words[value]

@@ -1,0 +1,77 @@
+"""A failure that goes on is said once, then counted, and its end is said."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from cos_update.logs import Repeated
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_795_399_544.0  # 2026-11-23 02:05:44 UTC
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def repeated(clock: Clock, caplog: pytest.LogCaptureFixture) -> Repeated:
+    caplog.set_level(logging.INFO)
+    return Repeated(logging.getLogger("test"), clock)
+
+
+def test_it_is_said_once_and_then_at_growing_intervals(
+    repeated: Repeated, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = []
+    for turn in range(1440):
+        caplog.clear()
+        repeated.failed("cinder", "Cinder could not be read (503)")
+        said += [(turn, message) for message in caplog.messages]
+        clock.now += 60
+    assert [turn for turn, _ in said] == [0, 10, 30, 70, 150, 310, 630, 1270]
+    assert said[0][1] == "Cinder could not be read (503)"
+    assert said[1][1] == "Cinder could not be read (503) (again, 11 times since 02:05)"
+
+
+def test_another_day_is_named(repeated: Repeated, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    repeated.failed("a", "x")
+    clock.now += 86_400
+    repeated.failed("a", "x")
+    assert caplog.messages[-1] == "x (again, 2 times since 2026-11-23 02:05)"
+
+
+def test_its_end_is_said_with_how_often_it_was(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        repeated.failed("a", "x")
+    repeated.over("a", "Cinder could not be read")
+    assert caplog.messages[1:] == ["Cinder could not be read: is over after 3 times"]
+    caplog.clear()
+    repeated.over("a", "Cinder could not be read")
+    assert caplog.messages == []
+    repeated.failed("a", "x")
+    assert caplog.messages == ["x"]
+
+
+def test_failures_do_not_hide_each_other(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
+    repeated.failed("a", "x")
+    repeated.failed("b", "y")
+    assert caplog.messages == ["x", "y"]
+
+
+def test_their_number_is_bounded(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(Repeated.MOST + 1):
+        repeated.failed(str(number), "x")
+    caplog.clear()
+    repeated.failed(str(Repeated.MOST), "x")
+    assert caplog.messages == []
+    repeated.failed("0", "x")
+    assert caplog.messages == ["x"]
