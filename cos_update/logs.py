@@ -120,22 +120,17 @@ class Redactor:
         # https://user:password@host
         (re.compile(r"(://[^/\s:@]*:)[^\s/]+@"), rf"\1{HIDDEN}@"),
         # "password": "...", 'X-Auth-Token': '...', in JSON and in reprs of dicts
-        (
-            re.compile(rf"""((["'])[\w-]*(?:{_WORDS}|token)["']\s*:\s*[bu]?)(["'])(?:\\.|(?!\3).)*\3?""", re.I),
-            rf"\1\3{HIDDEN}\3",
-        ),
+        (re.compile(rf"""((?:{_WORDS}|token)["']\s*:\s*[bu]?)(["'])(?:\\.|(?!\2).)*\2?""", re.I), rf"\1\2{HIDDEN}\2"),
         # password=..., password: ..., X-Auth-Token: ... (keystoneauth writes only the hash of a token)
         (
             re.compile(
-                rf"""\b([\w-]*(?:{_WORDS})(?:=|:\s+)["']?|[\w-]*token=["']?|[\w-]+-token:\s+)"""
-                r"""(?!\{SHA256\})[^\s"'&,;)}\]]+""",
-                re.I,
+                rf"""((?:{_WORDS})(?:=|:\s+)["']?|token=["']?|-token:\s+)(?!\{{SHA256\}})[^\s"'&,;)}}\]]+""", re.I
             ),
             rf"\1{HIDDEN}",
         ),
         # Keystone's Fernet tokens, and JSON web tokens, wherever they are
         (re.compile(r"\bgAAAAA[\w-]{20,}=*"), HIDDEN),
-        (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), HIDDEN),
+        (re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]+\.[\w-]*"), HIDDEN),
     )
 
     def __init__(self) -> None:
@@ -241,19 +236,19 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
+class _Stderr(logging.Handler):
     """Standard error, whichever it is at the moment; one that is gone or closed costs nothing but the line."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line."""
+        stream = sys.stderr
+        if stream is None:  # the process was started without one
+            return
         with contextlib.suppress(OSError, ValueError):
-            encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+            encoding = getattr(stream, "encoding", None) or "ascii"
             line = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
+            stream.write(f"{line}\n")
+            stream.flush()
 
 
 class LogFile(logging.Handler):

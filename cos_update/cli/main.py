@@ -20,21 +20,17 @@ from cos_update.cli.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
-    "listen": LazyCommand("cos_update.cli.listen:listen", "Show OpenStack's changes in Concertim as they occur."),
-    "diff": LazyCommand("cos_update.cli.diff:diff", "Show what differs, and offer to post it."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
-    "check": LazyCommand("cos_update.cli.check:check", "Check every precondition, and say how to mend it."),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
-    "health": LazyCommand("cos_update.cli.health:health", "Say whether a daemon is alive and moving."),
     "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
 }
 
 EPILOG = """\b
 Examples:
   cos-update config sample > config.yaml
-  cos-update --config config.yaml check
-  cos-update diff --dry-run
-  cos-update bulk --once
+  cos-update --config config.yaml config check
+  cos-update --config config.yaml bulk --once
+  cos-update view dump --format racks
 """
 
 

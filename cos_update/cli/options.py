@@ -35,3 +35,16 @@ log_format = click.option(
 )
 verbose = click.option("-v", "--verbose", count=True, help="Say more on stderr; twice: everything, and tracebacks.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say errors only on stderr.")
+project = click.option(
+    "--project",
+    "projects",
+    metavar="P",
+    multiple=True,
+    help="Only this watched project (name or id); may be given several times.",
+)
+allow_deletes = click.option(
+    "--allow-deletes", is_flag=True, help="Remove what is gone even when it is more than max_deletes percent."
+)
+prune_unwatched = click.option(
+    "--prune-unwatched", is_flag=True, help="Remove the racks of projects that are not watched any more."
+)

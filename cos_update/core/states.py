@@ -110,5 +110,10 @@ def unknown_word(item: Server | Stack | Volume | Network) -> str | None:
     return None if known else item.status
 
 
+def origin_state(item: Server | Stack | Volume | Network) -> str:
+    """OpenStack's own word for the state of `item`."""
+    return item.vm_state if isinstance(item, Server) else item.status
+
+
 def _guess(word: str) -> str:
     return FAILED if "error" in word.lower() else IN_PROGRESS

@@ -211,3 +211,12 @@ class Inventory:
             and (gap.stack_id is None or stack_id is None or gap.stack_id == stack_id)
             for gap in self.gaps
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedStack:
+    """The content of a stack, and what Heat says when it has not changed since: status and update time."""
+
+    status: str
+    updated: str | None
+    content: StackContent

@@ -102,8 +102,10 @@ def test_a_line_with_a_wrong_format_is_kept_and_redacted() -> None:
     assert "third" not in line
 
 
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "text", ["token" * 20_000, "://" + "a" * 100_000, '"password": "' + "\\" * 100_000, "x-" * 50_000]
+    "text",
+    ["token" * 20_000, "://" + "a:" * 50_000, '"password": "' + "\\" * 100_000, "x-" * 50_000, "-eyJabc" * 15_000],
 )
 def test_long_lines_cost_little(text: str) -> None:
     began = time.process_time()

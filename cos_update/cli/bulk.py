@@ -1,0 +1,89 @@
+"""`cos-update bulk`: all of Concertim against all of OpenStack."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from cos_update.cli import options
+from cos_update.cli.context import Context, pass_context
+from cos_update.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from cos_update.pipeline import Order, Tools
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cos-update bulk --once
+  cos-update bulk --once --project CM_team_a --json
+  cos-update bulk --interval 300
+"""
+)
+@click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=1),
+    help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
+)
+@options.project
+@options.allow_deletes
+@options.prune_unwatched
+@click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
+@pass_context
+def bulk(
+    context: Context,
+    once: bool,
+    interval: float | None,
+    projects: tuple[str, ...],
+    allow_deletes: bool,
+    prune_unwatched: bool,
+    as_json: bool,
+) -> Exit:
+    """Bring Concertim in step with OpenStack, once or for ever."""
+    if as_json and not once:
+        raise click.UsageError("--json goes with --once.")
+    if interval is not None and once:
+        raise click.UsageError("--interval does not go with --once.")
+    from cos_update.bulk import run_forever
+    from cos_update.cli.wiring import stopping, tools
+    from cos_update.logs import begin_run
+    from cos_update.pipeline import Order
+
+    order = Order(projects, allow_deletes, prune_unwatched)
+    with tools(context, "bulk", daemon=not once) as both, stopping() as stop:
+        both.store.prepare()
+        with both.store.sole("bulk"):
+            if not once:
+                run_forever(both, order, stop, interval or both.settings.interval, begin_run)
+                return Exit.OK
+            return _once(both, order, stop, as_json=as_json)
+
+
+def _once(both: Tools, order: Order, stop: threading.Event, *, as_json: bool) -> Exit:
+    from cos_update.bulk import tell
+    from cos_update.cli.plantext import lines
+    from cos_update.cli.terminal import console
+    from cos_update.core.document import report_document
+    from cos_update.core.outcome import first_words
+    from cos_update.core.summary import sections
+    from cos_update.pipeline import run_pass
+
+    report, sight = run_pass(both, order, stop)
+    tell(report)
+    if as_json:
+        click.echo(json.dumps(report_document(report), ensure_ascii=False, default=str))
+    elif sys.stdout.isatty():
+        out = console()
+        for line in lines(sections(sight.plan, sight.projects, report.outcomes), out.width):
+            out.print(line.text, style=line.style or None, soft_wrap=True)
+        out.print(str(report), soft_wrap=True)
+    elif not report.is_quiet:
+        words = first_words(report)
+        click.echo(f"bulk: {report}" + (f": {words}" if words else ""))
+    return Exit(int(report.exit_code))

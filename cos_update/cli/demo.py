@@ -1,0 +1,93 @@
+"""`cos-update demo`: the main job against a stand-in OpenStack and a stand-in Concertim on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cos_update.cli.exits import Exit
+from cos_update.model.errors import CosUpdateError
+
+if TYPE_CHECKING:
+    from cos_update.sandbox.concertim import ConcertimApp
+    from cos_update.sandbox.openstack import OpenStackApp
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cos-update demo
+"""
+)
+def demo() -> Exit:
+    """See it work, without OpenStack and without Concertim.
+
+    Serves a small cloud and an empty Concertim on loopback, shows what differs, brings them in step, draws the racks,
+    and shows that a second pass posts nothing.
+    """
+    try:
+        from cos_update.sandbox import Sandbox
+        from cos_update.sandbox.concertim import ConcertimApp
+        from cos_update.sandbox.demo import demo_cloud
+        from cos_update.sandbox.openstack import OpenStackApp
+    except ModuleNotFoundError as error:
+        raise CosUpdateError(
+            f"The demo needs the stand-ins, and {error.name} is not installed.", "pip install 'cos-update[sandbox]'"
+        ) from None
+    state = demo_cloud()
+    openstack, concertim = OpenStackApp(state), ConcertimApp()
+    for project in state.projects_of(state.watcher.id):
+        concertim.state.add_team(project.name.removeprefix("CM_"), project.id)
+    with Sandbox(openstack, concertim), tempfile.TemporaryDirectory(prefix="cos-update-demo-") as folder:
+        return _show(openstack, concertim, Path(folder))
+
+
+def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exit:
+    from rich.text import Text
+
+    from cos_update.cli.elevation import draw
+    from cos_update.cli.plantext import lines
+    from cos_update.cli.terminal import console
+    from cos_update.concertim.client import ConcertimClient
+    from cos_update.core.outcome import forecast
+    from cos_update.core.summary import sections
+    from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+    from cos_update.openstack.reader import CloudReader
+    from cos_update.pipeline import Order, Tools, look, run_pass
+    from cos_update.view import ViewStore
+
+    auth = {
+        "auth_url": openstack.auth_url,
+        "username": "concertim",
+        "password": "concertim",
+        "user_domain_name": "Default",
+        "project_name": "admin",
+        "project_domain_name": "Default",
+    }
+    settings = ConcertimSettings(concertim.url, "admin", "admin")
+    out = console()
+    stop = threading.Event()
+    with ConcertimClient(settings) as client:
+        both = Tools(CloudReader(CloudSettings(auth=auth)), client, ViewStore(folder, "bulk"), Settings(), settings)
+        out.rule("what differs: cos-update diff --dry-run")
+        sight = look(both, Order())
+        for line in lines(sections(sight.plan, sight.projects), out.width):
+            out.print(line.text, style=line.style or None, soft_wrap=True)
+        out.print(f"\n{forecast(sight.plan)}  nothing posted")
+        out.rule("cos-update bulk --once")
+        report, _ = run_pass(both, Order(), stop)
+        out.print(str(report))
+        out.rule("cos-update view dump --format racks")
+        view = both.store.load()
+        if view is not None:
+            for pieces in draw(view.actual, out.width):
+                out.print(Text.assemble(*pieces), soft_wrap=True)
+        out.rule("cos-update bulk --once, again")
+        again, _ = run_pass(both, Order(), stop)
+        out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
+    both.cloud.close()
+    return Exit.OK if not any(again.done.values()) and not concertim.refusals else Exit.FAILED

@@ -1,0 +1,42 @@
+"""What the commands that work on both sides share: the tools from the settings, and signals."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cos_update import config
+from cos_update.cli.context import Context
+from cos_update.concertim.client import ConcertimClient
+from cos_update.logs import begin_run
+from cos_update.openstack.reader import CloudReader
+from cos_update.pipeline import Tools
+from cos_update.view import ViewStore
+
+
+@contextmanager
+def tools(context: Context, process: str, *, daemon: bool = False) -> Iterator[Tools]:
+    """Both clients and the view's store, closed at the end. Raises ConfigError."""
+    settings = context.settings()
+    cloud_settings = config.require(settings, "openstack")
+    concertim_settings = config.require(settings, "concertim")
+    context.start_logging(settings, "bulk" if process == "bulk" else None, daemon=daemon)
+    cloud = CloudReader(cloud_settings)
+    cloud.request_id = begin_run()
+    with ConcertimClient(concertim_settings) as concertim:
+        yield Tools(cloud, concertim, ViewStore(settings.data_dir, process), settings, concertim_settings)
+    cloud.close()
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set, so that the work in hand can be finished."""
+    stop = threading.Event()
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

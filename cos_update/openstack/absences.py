@@ -1,0 +1,73 @@
+"""Confirming absences: what is missing from a listing is asked for by its own id, in its own project.
+
+Nova leaves the servers of a down cell out of its listings without a word, and a narrowed credential sees another
+project's objects nowhere; only a 404 from the service itself, to a session of the object's project, proves anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from itertools import groupby
+
+from cos_update.model.absence import Presence, Verdict
+from cos_update.model.errors import CloudError
+from cos_update.model.events import Key, Kind
+from cos_update.openstack.heat import stack_url
+from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, Sessions
+
+SAMPLE = 50
+"""So many of one kind are asked for; of more, a sample of this size."""
+
+
+def confirm(sessions: Sessions, keys: Sequence[Key], pool: Executor) -> dict[Key, Verdict]:
+    """A verdict on each key. Above 50 of one kind a sample decides: if any of it exists, the rest is not known."""
+    verdicts: dict[Key, Verdict] = {}
+    ordered = sorted(keys, key=lambda key: (key.kind, key.project_id, key.id))
+    for kind, group in groupby(ordered, key=lambda key: key.kind):
+        suspects = list(group)
+        asked = _sample(suspects)
+        found = dict(zip(asked, pool.map(lambda key: _verdict(sessions, key), asked), strict=True))
+        verdicts |= found
+        rest = [key for key in suspects if key not in found]
+        verdicts |= dict.fromkeys(rest, _for_the_rest(kind, len(suspects), list(found.values())))
+    return verdicts
+
+
+def _sample(keys: Sequence[Key]) -> list[Key]:
+    if len(keys) <= SAMPLE:
+        return list(keys)
+    return [keys[index * len(keys) // SAMPLE] for index in range(SAMPLE)]
+
+
+def _for_the_rest(kind: Kind, count: int, found: Sequence[Verdict]) -> Verdict:
+    there = sum(verdict.presence is not Presence.GONE for verdict in found)
+    if not there:
+        return Verdict(Presence.GONE)
+    reason = f"{count} {kind}s are missing at once, and of {len(found)} that were asked for {there} are not gone"
+    return Verdict(Presence.UNKNOWN, reason)
+
+
+def _verdict(sessions: Sessions, key: Key) -> Verdict:
+    try:
+        return _ask(sessions, key)
+    except NotFound:
+        return Verdict(Presence.GONE)
+    except CloudError as error:
+        return Verdict(Presence.UNKNOWN, str(error))
+
+
+def _ask(sessions: Sessions, key: Key) -> Verdict:
+    session = sessions.of_project(key.project_id) if key.project_id else sessions.base
+    if key.kind is Kind.STACK:
+        stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
+        gone = stack.get("stack_status") == "DELETE_COMPLETE"
+        return Verdict(Presence.GONE if gone else Presence.EXISTS)
+    service, path, body_key = {
+        Kind.SERVER: (COMPUTE, f"/servers/{key.id}", "server"),
+        Kind.FLAVOR: (COMPUTE, f"/flavors/{key.id}", "flavor"),
+        Kind.VOLUME: (VOLUME, f"/volumes/{key.id}", "volume"),
+        Kind.NETWORK: (NETWORK, f"/networks/{key.id}", "network"),
+    }[key.kind]
+    session.get(service, path, key=body_key)
+    return Verdict(Presence.EXISTS)

@@ -1,0 +1,74 @@
+"""Which projects are watched: those in which the watching user has the watching role."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from cos_update.model.cloud import Project
+from cos_update.model.errors import CloudError, CloudLoginError
+from cos_update.model.settings import CloudSettings
+from cos_update.openstack.pages import listing
+from cos_update.openstack.session import IDENTITY, Sessions
+
+_MAY_NOT = (401, 403)
+
+
+def watched_projects(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
+    """Watched projects by id; inherited and group assignments count.
+
+    By role assignments where Keystone lets these credentials read them (an admin's), else by the projects that they
+    reach and the roles in each one's token. Raises CloudLoginError, or CloudError when neither can be read.
+    """
+    try:
+        return _by_assignments(sessions, settings)
+    except CloudLoginError:
+        raise
+    except CloudError as error:
+        if error.status not in _MAY_NOT:
+            raise CloudError(f"Keystone could not tell the watched projects ({error})", status=error.status) from None
+    return _by_tokens(sessions, settings, pool)
+
+
+def _by_assignments(sessions: Sessions, settings: CloudSettings) -> dict[str, Project]:
+    base = sessions.base
+    users = listing(base, IDENTITY, "/users", "users", {"name": settings.watcher_user})
+    roles = listing(base, IDENTITY, "/roles", "roles", {"name": settings.watcher_role})
+    if not users or not roles:
+        what = f"user {settings.watcher_user!r}" if not users else f"role {settings.watcher_role!r}"
+        raise CloudError(
+            f"Keystone has no {what}: no project can be watched",
+            f"openstack {'user' if not users else 'role'} create {what.split(chr(39))[1]}, or set "
+            f"openstack.{'watcher_user' if not users else 'watcher_role'}.",
+        )
+    found: dict[str, Project] = {}
+    for user in users:
+        for role in roles:
+            params = {"user.id": user["id"], "role.id": role["id"], "effective": "true", "include_names": "true"}
+            body = base.get(IDENTITY, "/role_assignments", params, key="role_assignments")
+            for assignment in body["role_assignments"]:
+                project = (assignment.get("scope") or {}).get("project")
+                if project and project.get("id"):
+                    found[project["id"]] = Project(project["id"], str(project.get("name") or project["id"]))
+    return found
+
+
+def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
+    body = sessions.base.get(IDENTITY, "/auth/projects", key="projects")
+    reachable = [project for project in body["projects"] if project.get("enabled", True)]
+
+    def is_watched(project_id: str) -> bool:
+        try:
+            return settings.watcher_role in sessions.of_project(project_id).access().role_names
+        except CloudLoginError as error:
+            if error.status == 401:
+                return False
+            raise
+        except CloudError:
+            return False
+
+    watched = pool.map(is_watched, [project["id"] for project in reachable])
+    return {
+        project["id"]: Project(project["id"], str(project.get("name") or project["id"]))
+        for project, yes in zip(reachable, watched, strict=True)
+        if yes
+    }

@@ -1,0 +1,289 @@
+"""Sessions with OpenStack, and one way to ask: raw JSON, with retries and errors that people can read.
+
+openstacksdk gives login, discovery, catalog and TLS; its Resource objects are not used, since building one costs
+about a hundred times the parsing of its JSON. keystoneauth itself retries nothing, so the retries are ours.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from cos_update import __version__
+from cos_update.model.errors import CloudError, CloudLoginError
+from cos_update.model.settings import CloudSettings
+
+COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
+_TYPES: Mapping[str, frozenset[str]] = {
+    COMPUTE: frozenset({"compute"}),
+    ORCHESTRATION: frozenset({"orchestration"}),
+    VOLUME: frozenset({"block-storage", "block-store", "volumev3", "volumev2", "volume"}),
+    NETWORK: frozenset({"network"}),
+}
+_AGAIN = frozenset({429, 500, 502, 503, 504})
+BACKOFF = 0.5
+"""Seconds before the first new try; doubles with each."""
+LONGEST_WAIT = 30.0
+
+
+class NotFound(CloudError):
+    """The service itself says that there is no such object (404 with its own kind of body)."""
+
+
+class ProjectSession:
+    """One login, scoped to one project or to none. Thread-safe."""
+
+    def __init__(self, connection: Any, settings: CloudSettings, sleep: Callable[[float], None]) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._microversions: dict[str, tuple[int, int] | None] = {}
+        self.request_id = ""
+
+    def access(self) -> Any:
+        """keystoneauth's access info of the current token. Raises CloudLoginError."""
+        session = self._connection.session
+        for attempt in range(self._settings.retries + 1):
+            try:
+                with self._lock:
+                    return session.auth.get_access(session)
+            except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
+                if attempt == self._settings.retries or not _is_passing(error):
+                    _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
+            self._sleep(_delay(attempt))
+        raise AssertionError("unreachable")
+
+    @property
+    def project_id(self) -> str:
+        """The id of the project that the token is scoped to, or ""."""
+        return self.access().project_id or ""
+
+    def offers(self, service: str) -> bool:
+        """Whether the catalog has the service."""
+        catalog = self.access().service_catalog
+        return any(entry.get("type") in _TYPES[service] for entry in (catalog.catalog if catalog else ()))
+
+    def endpoint(self, service: str) -> str:
+        """The service's URL as discovered, without a slash at its end."""
+        return str(self._proxy(service).get_endpoint() or "").rstrip("/")
+
+    def microversion(self, service: str, wanted: tuple[int, int]) -> str | None:
+        """`wanted`, or the greatest that the service offers; None where it has none."""
+        with self._lock:
+            if service not in self._microversions:
+                data = self._proxy(service).get_endpoint_data()
+                self._microversions[service] = getattr(data, "max_microversion", None)
+        most = self._microversions[service]
+        if most is None:
+            return None
+        return ".".join(str(part) for part in min(tuple(most), wanted))
+
+    def get(
+        self,
+        service: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        key: str | None = None,
+        microversion: str | None = None,
+    ) -> Mapping[str, Any]:
+        """GETs `path` (or a full URL) of a service and gives its JSON, which must have `key`.
+
+        Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
+        """
+        tries = self._settings.retries + 1
+        reason = ""
+        for attempt in range(tries):
+            response, reason = self._ask(service, path, params, microversion)
+            if response is not None:
+                body = _json(response)
+                if 200 <= response.status_code < 300:
+                    if isinstance(body, Mapping) and (key is None or key in body):
+                        return body
+                    reason = "an answer that is cut off or of another shape"
+                elif response.status_code not in _AGAIN:
+                    _raise_refusal(response.status_code, body)
+                else:
+                    reason = str(response.status_code)
+                    self._wait_as_told(response)
+            if attempt + 1 < tries:
+                self._sleep(_delay(attempt))
+        raise CloudError(f"{reason} after {tries} tries", status=response.status_code if response is not None else None)
+
+    def _ask(
+        self, service: str, path: str, params: Mapping[str, str] | None, microversion: str | None
+    ) -> tuple[Any, str]:
+        from keystoneauth1 import exceptions
+
+        headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
+        try:
+            answer = self._proxy(service).get(
+                path,
+                params=dict(params or {}),
+                headers=headers,
+                microversion=microversion,
+                connect_retries=0,
+                timeout=self._settings.timeout,
+                raise_exc=False,
+            )
+        except exceptions.ConnectTimeout:
+            return None, f"no answer within {self._settings.timeout:g} s"
+        except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
+            return None, f"no connection ({type(error).__name__})"
+        except exceptions.ClientException as error:
+            raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
+        return answer, ""
+
+    def _proxy(self, service: str) -> Any:
+        try:
+            return getattr(self._connection, service)
+        except Exception as error:  # the sdk raises what its discovery met, of many kinds
+            raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
+
+    def _wait_as_told(self, response: Any) -> None:
+        told = str(response.headers.get("Retry-After", ""))
+        if told.isdecimal():
+            self._sleep(min(float(told), LONGEST_WAIT))
+
+
+class Sessions:
+    """The base session as configured, and one session per project of the same user."""
+
+    def __init__(self, settings: CloudSettings, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._settings = settings
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._of_project: dict[str, ProjectSession] = {}
+        self._base: ProjectSession | None = None
+        self.request_id = ""
+
+    @property
+    def base(self) -> ProjectSession:
+        """The session of the credentials as they stand."""
+        with self._lock:
+            if self._base is None:
+                self._base = self._open(None)
+            self._base.request_id = self.request_id
+            return self._base
+
+    def of_project(self, project_id: str) -> ProjectSession:
+        """The session of the same user in another project.
+
+        Raises CloudError when these credentials are bound to one project (application credentials).
+        """
+        base = self.base
+        if base.project_id == project_id:
+            return base
+        if "application_credential_id" in self._settings.auth or "application_credential_name" in self._settings.auth:
+            raise CloudError("an application credential reads its own project only")
+        with self._lock:
+            if project_id not in self._of_project:
+                self._of_project[project_id] = self._open(project_id)
+            session = self._of_project[project_id]
+        session.request_id = self.request_id
+        return session
+
+    def close(self) -> None:
+        """Forgets all sessions."""
+        with self._lock:
+            self._base = None
+            self._of_project.clear()
+
+    def _open(self, project_id: str | None) -> ProjectSession:
+        import openstack
+        from openstack.config import OpenStackConfig
+
+        settings = self._settings
+        try:
+            config = OpenStackConfig(load_yaml_config=settings.cloud is not None, load_envvars=False)
+            region = config.get_one(**self._arguments(project_id))
+            connection = openstack.connection.Connection(config=region)
+        except Exception as error:  # the sdk raises many kinds for what a person has written wrongly
+            raise CloudLoginError(
+                f"The credentials for OpenStack can't be used: {str(error)[:200]}.",
+                "Check the section openstack of the configuration.",
+            ) from None
+        connection.session.timeout = settings.timeout
+        return ProjectSession(connection, settings, self._sleep)
+
+    def _arguments(self, project_id: str | None) -> dict[str, Any]:
+        settings = self._settings
+        arguments: dict[str, Any] = {
+            "interface": settings.interface,
+            "verify": settings.verify if isinstance(settings.verify, bool) else True,
+            "app_name": "cos-update",
+            "app_version": __version__,
+        }
+        if isinstance(settings.verify, str):
+            arguments["cacert"] = settings.verify
+        if settings.region_name:
+            arguments["region_name"] = settings.region_name
+        if settings.auth_type:
+            arguments["auth_type"] = settings.auth_type
+        elif "application_credential_secret" in settings.auth:
+            arguments["auth_type"] = "v3applicationcredential"
+        if settings.cloud is not None:
+            arguments["cloud"] = settings.cloud
+        auth = dict(settings.auth)
+        if project_id is not None:
+            for name in ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id"):
+                auth[name] = ""
+            auth = {name: value for name, value in auth.items() if value} | {"project_id": project_id}
+            if settings.cloud is not None:
+                auth |= {"project_name": "", "project_domain_name": "", "project_domain_id": ""}
+        arguments["auth"] = auth
+        return arguments
+
+
+def _is_passing(error: BaseException) -> bool:
+    return type(error).__name__ in {
+        "ConnectFailure", "ConnectTimeout", "ConnectionError", "BadGateway", "ServiceUnavailable", "GatewayTimeout",
+        "InternalServerError", "RetriableConnectionFailure", "UnknownConnectionError",
+    }  # fmt: skip
+
+
+def _raise_login_error(error: BaseException, where: str) -> NoReturn:
+    kind = type(error).__name__
+    if kind == "Unauthorized":
+        raise CloudLoginError(
+            f"Keystone at {where} refused the login (401).",
+            "Check username, password, domain and project in the section openstack of the configuration.",
+            status=401,
+        ) from None
+    raise CloudLoginError(
+        f"Keystone at {where} can't be used ({kind}).",
+        "Check openstack.auth_url, and whether Keystone runs.",
+        status=getattr(error, "http_status", None),
+    ) from None
+
+
+def _raise_refusal(status: int, body: object) -> NoReturn:
+    reason = _said(body)
+    if status == 404 and reason:
+        raise NotFound(f"404: {reason}", status=404)
+    raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
+
+
+def _said(body: object) -> str:
+    """The message in any of the services' error bodies, "" when it is none of theirs."""
+    if not isinstance(body, Mapping):
+        return ""
+    if "explanation" in body:
+        return str(body["explanation"])[:200]
+    inner = next((value for value in body.values() if isinstance(value, Mapping)), {})
+    return str(inner.get("message") or inner.get("title") or "")[:200]
+
+
+def _json(response: Any) -> object:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _delay(attempt: int) -> float:
+    return float(min(BACKOFF * 2**attempt, LONGEST_WAIT) * random.uniform(0.75, 1.25))  # noqa: S311

@@ -1,0 +1,60 @@
+"""Cinder's and Neutron's JSON to records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cos_update.model.cloud import Network, Volume
+
+
+def volume_from(record: Mapping[str, Any]) -> Volume:
+    """A volume as shown or listed; `bootable` comes as the text "true" or "false"."""
+    return Volume(
+        id=str(record["id"]),
+        project_id=str(record.get("os-vol-tenant-attr:tenant_id") or ""),
+        name=str(record.get("name") or ""),
+        status=str(record.get("status") or ""),
+        size=record["size"] if isinstance(record.get("size"), int) else 0,
+        availability_zone=str(record.get("availability_zone") or ""),
+        bootable=_truth(record.get("bootable")),
+        encrypted=_truth(record.get("encrypted")),
+        read_only=_truth((record.get("metadata") or {}).get("readonly")),
+        volume_type=str(record.get("volume_type") or ""),
+        description=str(record.get("description") or ""),
+    )
+
+
+def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> Network:
+    """A network as shown or listed; `cidrs` by network id, None when the subnets could not be read."""
+    network_id = str(record["id"])
+    return Network(
+        id=network_id,
+        project_id=str(record.get("project_id") or record.get("tenant_id") or ""),
+        name=str(record.get("name") or ""),
+        status=str(record.get("status") or ""),
+        admin_state_up=_truth(record.get("admin_state_up")),
+        mtu=record["mtu"] if isinstance(record.get("mtu"), int) else None,
+        shared=_truth(record.get("shared")),
+        port_security_enabled=_truth(record.get("port_security_enabled")),
+        l2_adjacency=_truth(record.get("l2_adjacency")),
+        dns_domain=record.get("dns_domain"),
+        qos_policy=record.get("qos_policy_id"),
+        description=str(record.get("description") or ""),
+        cidrs=None if cidrs is None else tuple(sorted(cidrs.get(network_id, ()))),
+    )
+
+
+def cidrs_by_network(subnets: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The subnets' CIDRs by the id of their network."""
+    found: dict[str, list[str]] = {}
+    for subnet in subnets:
+        if subnet.get("cidr"):
+            found.setdefault(str(subnet.get("network_id")), []).append(str(subnet["cidr"]))
+    return found
+
+
+def _truth(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None

@@ -1,0 +1,223 @@
+"""The one way from reading both sides to remembering what is known; bulk, diff and (in part) listen run it.
+
+look      reads both sides and makes the plan
+carry_out posts it, rack by rack under the rack's lock
+remember  keeps the view
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cos_update.concertim.client import ConcertimClient
+from cos_update.core.apply import Applied, Guard, Outcome, Record, apply
+from cos_update.core.delta import Rules, make_plan, suspects
+from cos_update.core.desired import desired_state
+from cos_update.core.outcome import Report, after, merged, report
+from cos_update.core.plan import Lane, Plan, Verb
+from cos_update.core.removal import Scope
+from cos_update.core.states import origin_state
+from cos_update.model.cloud import Inventory, Project
+from cos_update.model.racks import Actual, Device, Rack
+from cos_update.model.settings import ConcertimSettings, Settings
+from cos_update.openstack.reader import CloudReader, Progress
+from cos_update.view import Origin, Posting, View, ViewStore
+
+log = logging.getLogger("cos_update.pass")
+
+RACK_WAIT = 60.0
+"""Seconds to wait for a rack that another process is posting to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove."""
+
+    projects: tuple[str, ...] = ()
+    allow_deletes: bool = False
+    prune_unwatched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Both sides, and where the view is kept."""
+
+    cloud: CloudReader
+    concertim: ConcertimClient
+    store: ViewStore
+    settings: Settings
+    concertim_settings: ConcertimSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Both sides as they were read, and the plan that follows. `seq` is the journal's when the reading began."""
+
+    inventory: Inventory
+    actual: Actual
+    plan: Plan
+    seq: int
+
+    @property
+    def projects(self) -> Mapping[str, Project]:
+        """The watched projects."""
+        return self.inventory.projects
+
+
+def nothing(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
+def look(tools: Tools, order: Order, progress: Progress = nothing, stacks: frozenset[str] | None = None) -> Sight:
+    """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
+
+    `stacks` narrows the plan to the racks of those stacks.
+    """
+    seq = tools.store.seq()
+    with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
+        reading = pool.submit(tools.concertim.read_all)
+        inventory = tools.cloud.read(projects=order.projects or None, progress=progress)
+        actual = reading.result()
+    rules = Rules(
+        max_deletes=tools.settings.max_deletes,
+        allow_deletes=order.allow_deletes,
+        prune_unwatched=order.prune_unwatched,
+        default_rack_height=tools.concertim_settings.default_rack_height,
+    )
+    scope = Scope(_project_ids(inventory, order.projects), stacks)
+    desired = desired_state(inventory, actual, tools.concertim_settings.order_id)
+    missing = suspects(desired, actual, inventory, rules, scope)
+    verdicts = tools.cloud.confirm(missing) if missing else {}
+    return Sight(inventory, actual, make_plan(desired, actual, inventory, verdicts, rules, scope), seq)
+
+
+def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:
+    if not wanted:
+        return None
+    return frozenset(p.id for p in inventory.projects.values() if p.id in wanted or p.name in wanted)
+
+
+def carry_out(
+    tools: Tools, sight: Sight, stop: threading.Event, on_outcome: Callable[[Outcome], None] = nothing
+) -> Applied:
+    """Posts the plan of `sight`; racks that another process has posted to since come back as stale."""
+
+    def told(outcome: Outcome) -> None:
+        _log(outcome)
+        on_outcome(outcome)
+
+    workers = tools.concertim_settings.concurrency
+    return apply(sight.plan, tools.concertim, _guard(tools, sight), workers=workers, stop=stop, on_outcome=told)
+
+
+def run_pass(
+    tools: Tools,
+    order: Order,
+    stop: threading.Event,
+    progress: Progress = nothing,
+    on_outcome: Callable[[Outcome], None] = nothing,
+    on_plan: Callable[[Sight], None] = nothing,
+) -> tuple[Report, Sight]:
+    """One whole pass: look, carry out, look again at racks that were stale, remember.
+
+    Raises CosUpdateError when nothing could be read, or the view not be written.
+    """
+    began = time.monotonic()
+    tools.store.prepare()
+    sight = look(tools, order, progress)
+    on_plan(sight)
+    applied = carry_out(tools, sight, stop, on_outcome)
+    known = after(sight.actual, applied.outcomes)
+    if applied.stale and not stop.is_set() and not applied.stopped:
+        again = look(tools, order, stacks=applied.stale)
+        second = carry_out(tools, again, stop, on_outcome)
+        known = after(again.actual, second.outcomes)
+        applied = merged(applied, second)
+    remember(tools.store, sight, known)
+    return report(sight.plan, applied, time.monotonic() - began), sight
+
+
+def remember(store: ViewStore, sight: Sight, known: Actual) -> None:
+    """Saves what is known of both sides. Raises ViewError."""
+    now = time.time()
+    inventory = sight.inventory
+    store.save(
+        View(
+            actual=known,
+            projects=inventory.projects,
+            origins=_origins(inventory),
+            cloud_read_at=inventory.began,
+            concertim_read_at=sight.actual.began,
+            concertim_full_read_at=sight.actual.began,
+            gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
+            saved_at=now,
+            journal_seq=sight.seq,
+        )
+    )
+
+
+def _origins(inventory: Inventory) -> dict[str, Origin]:
+    homes = {
+        item: stack_id
+        for stack_id, content in inventory.contents.items()
+        for item in (*content.servers, *content.volumes, *content.networks)
+    }
+    found = {}
+    for kind, items in (
+        ("stack", inventory.stacks),
+        ("server", inventory.servers),
+        ("volume", inventory.volumes),
+        ("network", inventory.networks),
+    ):
+        for item in items.values():
+            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""))
+    return found
+
+
+def _guard(tools: Tools, sight: Sight) -> Guard:
+    store = tools.store
+
+    @contextmanager
+    def hold(lane: Lane) -> Iterator[Record | None]:
+        with store.rack_lock(lane.stack_id, RACK_WAIT):
+            posted = any(
+                posting.stack_id == lane.stack_id and posting.by != store.process
+                for posting in store.postings_since(sight.seq)
+            )
+            yield None if posted else lambda outcomes: _post(store, sight, lane, outcomes)
+
+    return hold
+
+
+def _post(store: ViewStore, sight: Sight, lane: Lane, outcomes: Sequence[Outcome]) -> None:
+    racks: dict[str, Rack | None] = {}
+    devices: dict[str, Device | None] = {}
+    for outcome in outcomes:
+        record = outcome.record
+        if isinstance(record, Rack):
+            racks[record.id] = record
+        elif isinstance(record, Device):
+            devices[record.id] = record
+        elif outcome.action.verb is Verb.REMOVE and outcome.result == "done":
+            (racks if outcome.action.rack else devices)[outcome.action.concertim_id] = None
+    if racks or devices:
+        store.posted(Posting(0, "", 0.0, sight.inventory.began, lane.stack_id, racks, devices))
+
+
+def _log(outcome: Outcome) -> None:
+    action = outcome.action
+    words = {"create": "created", "update": "changed", "remove": "removed"}[action.verb]
+    concertim_id = outcome.record.id if outcome.record else action.concertim_id
+    ids = f"openstack={action.openstack_id} concertim={concertim_id or '-'}"
+    logger = logging.getLogger(f"cos_update.{action.target}")
+    if outcome.result == "done":
+        said = " ".join(f"{change.field}={change.old!r}->{change.new!r}" for change in action.changes)[:300]
+        logger.info("%s %s %s %s", words, action.name, said or action.why, ids)
+    else:
+        logger.warning("not %s (%s) %s: %s %s", words, outcome.result, action.name, outcome.reason, ids)

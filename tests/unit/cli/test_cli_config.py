@@ -1,0 +1,63 @@
+"""`cos-update config`: sample, show, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from programs import run
+
+from cos_update.config import sample
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(sample())
+    path.chmod(0o640)
+    return path
+
+
+def test_the_sample_can_be_used_at_once(tmp_path: Path) -> None:
+    done = run("config", "sample")
+    (tmp_path / "c.yaml").write_text(done.stdout)
+    (tmp_path / "c.yaml").chmod(0o600)
+    checked = run("--config", str(tmp_path / "c.yaml"), "config", "check")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, f"ok    {tmp_path}/c.yaml\n", "")
+
+
+def test_what_is_shown_is_in_effect_and_hides_secrets(path: Path) -> None:
+    done = run(
+        "--data-dir", "/x", "--log-format", "json", "config", "show",
+        environ={"COS_UPDATE_CONFIG": str(path), "COS_UPDATE_RMQ_PASSWORD": "hunter2", "COS_UPDATE_LOG_DIR": "/y"},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "data_dir: /x\n" in done.stdout
+    assert "log_dir: /y\n" in done.stdout
+    assert "log_format: json\n" in done.stdout
+    assert "rmq_password: (hidden)\n" in done.stdout
+    assert "hunter2" not in done.stdout
+    assert "change-me" not in done.stdout
+
+
+def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
+    path.write_text("intervall: 5\n")
+    path.chmod(0o644)
+    done = run("--config", str(path), "config", "check")
+    assert done.returncode == 0
+    assert done.stderr == f"Warning: {path}, line 1: intervall: unknown key, ignored; is interval meant?\n"
+    assert done.stdout.splitlines() == [
+        "warn  the section openstack is missing, and every command needs it",
+        "warn  the section concertim is missing, and every command needs it",
+        "warn  the section rmq is missing, and listen needs it",
+        f"warn  readable by everybody: chmod 640 {path}, it holds passwords",
+        f"ok    {path}",
+    ]
+    assert run("-q", "--config", str(path), "config", "check").stderr == ""
+
+
+def test_what_is_wrong_names_file_line_and_key(path: Path) -> None:
+    path.write_text("rmq:\n  rmq_port: amqp\n")
+    done = run("--config", str(path), "config", "check")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {path}, line 2: rmq.rmq_port: expected a whole number, found 'amqp'.\n"

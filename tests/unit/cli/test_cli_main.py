@@ -1,0 +1,207 @@
+"""The program itself: help, options, errors and exit codes."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+from programs import PROGRAM, environment, run
+
+from cos_update import __version__
+from cos_update.cli.exits import Exit
+from cos_update.cli.lazy import LazyCommand, LazyGroup
+from cos_update.cli.main import COMMANDS, cli
+from cos_update.model.errors import ViewError
+
+WRITTEN = {name: lazy for name, lazy in COMMANDS.items() if importlib.util.find_spec(lazy.target.partition(":")[0])}
+
+
+def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    yield path.strip(), group
+    for name in group.list_commands(click.Context(group)):
+        if group is cli and name not in WRITTEN:
+            continue
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}".strip(), command
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from cos_update.cli.main import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    print(sorted(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, encoding="utf-8", check=True
+    )
+    assert "Usage: cos-update [OPTIONS] COMMAND" in done.stdout
+    for module in ("openstack", "keystoneauth1", "pika", "rich", "requests", "yaml", "aiohttp", "prometheus_client"):
+        assert f"'{module}'" not in done.stderr
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_table_of_commands_says_what_the_commands_say(name: str) -> None:
+    command = COMMANDS[name].load()
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == COMMANDS[name].short_help
+
+
+@pytest.mark.parametrize(("path", "command"), commands(cli))
+def test_every_help_has_a_purpose_and_ends_with_examples(path: str, command: click.Command) -> None:
+    result = CliRunner().invoke(cli, [*path.split(), "--help"], prog_name="cos-update")
+    assert result.exit_code == 0
+    assert command.help
+    assert "\n  Examples:\n    " in result.output
+    for line in result.output.partition("Examples:\n")[2].splitlines():
+        assert "cos-update" in line
+
+
+@pytest.mark.parametrize("columns", [80])
+@pytest.mark.parametrize(("path", "command"), commands(cli))
+def test_every_help_fits_the_terminal(path: str, command: click.Command, columns: int) -> None:
+    result = CliRunner().invoke(cli, [*path.split(), "--help"], prog_name="cos-update")
+    assert max(map(len, result.output.splitlines())) <= columns
+
+
+def test_all_commands_are_listed_in_the_help() -> None:
+    output = CliRunner().invoke(cli, ["--help"]).output
+    assert all(f"  {name} " in output for name in COMMANDS)
+
+
+def test_the_version() -> None:
+    assert run("--version").stdout == f"cos-update {__version__}\n"
+
+
+def test_an_error_is_said_in_words_with_what_to_do(tmp_path: Path) -> None:
+    done = run("--config", str(tmp_path / "none.yaml"), "config", "check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {tmp_path}/none.yaml: no such file.\nBegin with `cos-update config sample")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_traceback_is_for_those_who_ask_for_everything(tmp_path: Path) -> None:
+    done = run("-vv", "--config", str(tmp_path / "none.yaml"), "config", "check")
+    assert "Traceback" in done.stderr
+    assert done.stderr.count("Error: ") == 1
+
+
+def test_a_command_line_that_makes_no_sense() -> None:
+    assert run("nonsense").returncode == Exit.USAGE
+    assert run("-v", "-q", "config", "sample").returncode == Exit.USAGE
+    assert run("view", "dump", "--format", "racks", "--kind", "racks").returncode == Exit.USAGE
+
+
+def group_of(command: click.Command) -> LazyGroup:
+    """A program with one command."""
+
+    class Ready(LazyCommand):
+        def load(self) -> click.Command:
+            return command
+
+    return LazyGroup(name="x", lazy={"run": Ready("", "")})
+
+
+def test_a_bug_is_no_traceback_either() -> None:
+    @click.command()
+    def fail() -> None:
+        raise KeyError("x")
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: KeyError: 'x'\nThis is a bug; please report it")
+
+
+def test_an_error_of_ours_ends_with_one() -> None:
+    @click.command()
+    def fail() -> None:
+        raise ViewError("The disk is full.", "Make room.")
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    assert (result.exit_code, result.stderr) == (1, "Error: The disk is full.\nMake room.\n")
+
+
+def test_an_error_of_the_system_names_the_file() -> None:
+    @click.command()
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/some/file")
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    assert (result.exit_code, result.stderr) == (1, "Error: /some/file: Permission denied.\n")
+
+
+MAIN = """
+import sys, click
+from cos_update.cli import main
+from cos_update.cli.lazy import LazyCommand
+@click.command()
+def run():
+    {body}
+main.COMMANDS["run"] = LazyCommand("__main__:run", "x")
+main.main(["run"])
+"""
+
+
+def main_with(body: str, *, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", MAIN.format(body=body)], env=environment(), stdout=stdout, stderr=subprocess.PIPE,
+        encoding="utf-8", timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_what_a_command_returns_is_the_exit_code() -> None:
+    assert main_with("return main.Exit.HELD").returncode == Exit.HELD
+    assert main_with("return None").returncode == Exit.OK
+
+
+def test_ctrl_c_ends_it_quietly() -> None:
+    done = main_with("raise KeyboardInterrupt")
+    assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
+
+
+@pytest.mark.parametrize("body", ["click.echo('x' * 10_000_000)", "print('x' * 100)", "print('x', flush=True)"])
+def test_a_reader_that_goes_away_is_no_error(body: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN.format(body=body)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait(30) == Exit.PIPE_CLOSED
+    process.stderr.close()
+
+
+def test_a_full_disk_below_stdout_is_said() -> None:
+    with open("/dev/full", "w") as full:
+        done = main_with("print('x')", stdout=full.fileno())
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_completion_offers_commands_without_importing_them() -> None:
+    completion = ShellComplete(cli, {}, "cos-update", "_COS_UPDATE_COMPLETE")
+    assert [item.value for item in completion.get_completions([], "")] == list(COMMANDS)
+    assert [item.value for item in completion.get_completions([], "c")] == ["check", "config"]
+    assert "--data-dir" in [item.value for item in completion.get_completions([], "--da")]
+    assert [item.value for item in completion.get_completions(["view", "dump", "--kind"], "r")] == ["racks"]
+    done = subprocess.run(
+        PROGRAM, env=environment({"_COS_UPDATE_COMPLETE": "bash_complete", "COMP_WORDS": "cos-update d", "COMP_CWORD": "1"}),
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["plain,diff", "plain,demo"]
