@@ -112,6 +112,7 @@ class CloudReader:
         watched projects can't be told; whatever else fails becomes a gap.
         """
         began = self._clock()
+        self.sessions.base.access()
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             watched = watched_projects(self.sessions, self._settings, pool)
             wanted = _chosen(watched, projects)

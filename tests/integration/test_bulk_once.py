@@ -1,0 +1,137 @@
+"""`cos-update bulk --once`, the real program, against both stand-ins over real HTTP."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cos_update.model.racks import ApiFlavour
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.demo import demo_cloud
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.view import ViewStore
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from world import World, shown, wanted
+
+
+@pytest.fixture(params=["admin", "watcher"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The demo cloud, read cloud-wide by an admin, and per project by a mere watcher."""
+    admin = request.param == "admin"
+    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_teams()
+        world.configure("admin" if admin else "CM_team_a")
+        yield world
+
+
+def test_concertim_shows_the_cloud_after_one_pass(world: World) -> None:
+    told = world.bulk()
+    assert told["totals"]["created"] > 50
+    assert shown(world.actual()) == wanted(world.desired())
+
+
+def test_nothing_is_refused_in_either_direction(world: World) -> None:
+    world.bulk()
+    assert world.concertim.refusals == []
+    assert [r for r in world.openstack.wire.requests if r.status == 400] == []
+
+
+@pytest.mark.parametrize("with_view", [True, False])
+def test_a_second_pass_posts_nothing(world: World, with_view: bool) -> None:
+    world.bulk()
+    if not with_view:
+        (world.data_dir / "view.pickle").unlink()
+    world.concertim.wire.reset()
+    done = world.run("bulk", "--once")
+    assert done.stdout == ""
+    assert world.writes() == []
+
+
+def test_what_is_made_by_hand_survives(world: World) -> None:
+    world.bulk()
+    state = world.concertim.state
+    team = next(iter(state.teams.values()))
+    template = state.add_template("by hand", 2)
+    hand = state.add_rack("by-hand", team, 42)
+    ours = next(rack for rack in state.racks.values() if rack.metadata.get("openstack_stack_id"))
+    foreign = state.add_device(ours, "mine", template, ours.u_height - 5)
+    ours.metadata = {**ours.metadata, "note": "keep"}
+    ours.cost, order_id = Decimal("12.5"), ours.order_id
+    moved = next(d for d in state.devices_of(ours) if d.metadata.get("openstack_instance_id"))
+    world.concertim.wire.reset()
+    for server in list(world.cloud.servers.values())[:3]:
+        world.cloud.rename(server, f"{server.name}-renamed")
+    world.bulk()
+    world.bulk()
+    assert {hand.id, ours.id} <= set(state.racks)
+    assert {foreign.id, moved.id} <= set(state.devices)
+    assert template.id in state.templates
+    assert (ours.metadata["note"], ours.cost, ours.order_id) == ("keep", Decimal("12.5"), order_id)
+
+
+def test_a_resized_and_a_renamed_server_follow(world: World) -> None:
+    world.bulk()
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
+    flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
+    world.cloud.resize(server, flavor)
+    world.cloud.rename(server, "alpha big")
+    world.bulk()
+    device = next(d for d in world.actual().devices.values() if d.object_id == server.id)
+    assert (device.name, device.location.height) == ("alpha-big", 4)
+    assert world.concertim.refusals == []
+
+
+def test_the_view_holds_both_sides(world: World) -> None:
+    world.bulk()
+    view = ViewStore(world.data_dir, "test").load()
+    assert view is not None
+    there = {d.id: (d.name, d.status, d.location, d.metadata) for d in world.actual().devices.values()}
+    assert {d.id: (d.name, d.status, d.location, d.metadata) for d in view.actual.devices.values()} == there
+    assert {server.id for server in world.cloud.servers.values()} & set(view.origins)
+    table = world.run("view", "dump", "--kind", "racks").stdout
+    assert "cluster-1" in table
+
+
+def test_only_the_named_project_is_touched(world: World) -> None:
+    world.bulk("--project", "CM_team_b")
+    teams = {rack.owner_id for rack in world.actual().racks.values()}
+    names = {world.actual().owners[team].name for team in teams}
+    assert names == {"CM_team_b"}
+
+
+def test_a_project_without_a_team_is_reported_and_no_failure(world: World) -> None:
+    state = world.concertim.state
+    team = next(team for team in state.teams.values() if team.name == "CM_team_b")
+    team.project_id = None
+    told = world.bulk()
+    assert "no-owner" in {notice["notice"] for notice in told["notices"]}
+
+
+def test_the_older_api_shows_instances_only(tmp_path: Path) -> None:
+    world = World(OpenStackApp(demo_cloud()), ConcertimApp(ApiFlavour.USERS), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        for project in world.cloud.projects_of(world.cloud.watcher.id):
+            if project is not world.cloud.admin_project:
+                world.concertim.state.add_user(project.name, project_id=project.id)
+        world.configure()
+        world.bulk()
+        assert shown(world.actual()) == wanted(world.desired())
+        assert world.concertim.refusals == []
+        assert world.bulk()["totals"]["created"] == 0
+
+
+def test_bad_credentials_say_where_to_look(world: World) -> None:
+    config = world.folder / "config.yaml"
+    config.write_text(config.read_text().replace("password: concertim", "password: wrong"))
+    done = world.run("bulk", "--once", expect=1)
+    assert "refused the login" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert world.writes() == []

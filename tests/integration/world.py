@@ -1,0 +1,128 @@
+"""Both stand-ins served on loopback, a config.yaml for them, and the real program run against them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cos_update.concertim.client import ConcertimClient
+from cos_update.core.desired import Desired, desired_state
+from cos_update.model.racks import Actual, ApiFlavour
+from cos_update.model.settings import CloudSettings, ConcertimSettings
+from cos_update.openstack.reader import CloudReader
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.sandbox.openstack.state import CloudState
+
+
+@dataclass
+class World:
+    """What a test acts on: the cloud's state, the Concertim app, and a folder with config.yaml and the data dir."""
+
+    openstack: OpenStackApp
+    concertim: ConcertimApp
+    folder: Path
+
+    @property
+    def cloud(self) -> CloudState:
+        return self.openstack.state
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    def add_teams(self) -> None:
+        """A team for every watched project."""
+        for project in self.cloud.projects_of(self.cloud.watcher.id):
+            if project is not self.cloud.admin_project:
+                self.concertim.state.add_team(project.name, project.id)
+
+    def configure(self, project: str | None = "admin", **top: Any) -> None:
+        """Writes config.yaml for a login scoped to `project`, or to none."""
+        auth = {
+            "auth_url": self.openstack.auth_url,
+            "username": "concertim",
+            "password": "concertim",
+            "user_domain_name": "Default",
+            "retries": 1,
+        }
+        if project:
+            auth |= {"project_name": project, "project_domain_name": "Default"}
+        document = {
+            "openstack": auth,
+            "concertim": {
+                "concertim_url": self.concertim.url,
+                "concertim_username": "admin",
+                "concertim_password": "admin",
+                "retries": 1,
+            },
+            "data_dir": str(self.data_dir),
+            "log_dir": str(self.folder / "log"),
+            **top,
+        }
+        for name in ("data", "log"):
+            (self.folder / name).mkdir(exist_ok=True)
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
+
+    def run(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Runs the real program, and checks its exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cos_update", "--config", str(self.folder / "config.yaml"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "COLUMNS": "100"},
+            stdin=subprocess.DEVNULL,
+        )
+        if expect is not None:
+            assert done.returncode == expect, done.stdout + done.stderr
+        return done
+
+    def bulk(self, *arguments: str, expect: int | None = 0) -> dict[str, Any]:
+        """One pass by the real program; what it says it did."""
+        done = self.run("bulk", "--once", "--json", *arguments, expect=expect)
+        return dict(json.loads(done.stdout)) if done.stdout else {}
+
+    def actual(self) -> Actual:
+        """Concertim as its API shows it."""
+        with ConcertimClient(self._concertim_settings()) as client:
+            return client.read_all()
+
+    def desired(self) -> Desired:
+        """What Concertim should show of the cloud."""
+        auth = yaml.safe_load((self.folder / "config.yaml").read_text())["openstack"]
+        auth.pop("retries")
+        reader = CloudReader(CloudSettings(auth=auth))
+        return desired_state(reader.read(), self.actual())
+
+    def _concertim_settings(self) -> ConcertimSettings:
+        return ConcertimSettings(self.concertim.url, "admin", "admin")
+
+    def writes(self) -> list[str]:
+        """Every request that Concertim received which was no read and no login."""
+        return [
+            f"{request.method} {request.path}"
+            for request in self.concertim.wire.requests
+            if request.method != "GET" and "sign_in" not in request.path
+        ]
+
+
+def shown(actual: Actual) -> dict[str, tuple[str, str]]:
+    """OpenStack id -> (stack id of its rack, status), of all managed devices."""
+    return {
+        device.object_id: (actual.racks[device.rack_id].stack_id, device.status)
+        for device in actual.devices.values()
+        if device.object_id
+    }
+
+
+def wanted(desired: Desired, flavour: ApiFlavour = ApiFlavour.TEAMS) -> dict[str, tuple[str, str]]:
+    """The same of what should be there."""
+    return {d.object_id: (rack.stack_id, d.status) for rack in desired.racks.values() for d in rack.devices}
