@@ -1,0 +1,102 @@
+"""`cos-update diff`: what differs, before it is let loose."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cos_update.cli import options
+from cos_update.cli.context import Context, pass_context
+from cos_update.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from cos_update.pipeline import Order, Sight, Tools
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cos-update diff --dry-run
+  cos-update diff --project CM_team_a
+  cos-update diff --dry-run --format json --exit-code
+  cos-update diff --yes
+"""
+)
+@click.option("--dry-run", is_flag=True, help="Only show; nothing is written anywhere, the view included.")
+@click.option("--yes", is_flag=True, help="Post what was shown without asking.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For whom."
+)
+@click.option("--exit-code", is_flag=True, help="Exit 5 when there is a delta that was not posted.")
+@options.project
+@pass_context
+def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool, projects: tuple[str, ...]) -> Exit:
+    """Show what differs between OpenStack and Concertim, and offer to post it."""
+    if dry_run and yes:
+        raise click.UsageError("--dry-run and --yes do not go together.")
+    from cos_update.cli.wiring import tools
+    from cos_update.core.outcome import plan_exit_code
+    from cos_update.pipeline import Order, look
+
+    order = Order(projects)
+    with tools(context, "diff") as both:
+        sight = look(both, order)
+        _show(sight, form)
+        if sight.plan.actions and not dry_run and (yes or _agreed(form)):
+            return _post(both, order, sight, form)
+        if form == "text":
+            hint = "" if dry_run or yes or not sight.plan.actions or sys.stdin.isatty() else " (--yes posts it)"
+            click.echo(f"nothing posted{hint}")
+        if exit_code and (sight.plan.actions or sight.plan.held):
+            return Exit.DIFFERENT
+        return Exit(int(plan_exit_code(sight.plan)))
+
+
+def _show(sight: Sight, form: str) -> None:
+    from cos_update.cli.plantext import lines
+    from cos_update.cli.terminal import console
+    from cos_update.core.document import plan_document
+    from cos_update.core.outcome import forecast
+    from cos_update.core.summary import sections
+
+    if form == "json":
+        click.echo(json.dumps(plan_document(sight.plan, sight.projects), ensure_ascii=False, default=str))
+        return
+    out = console()
+    for line in lines(sections(sight.plan, sight.projects), out.width):
+        out.print(line.text, style=line.style or None, soft_wrap=True)
+    out.print(f"\n{forecast(sight.plan)}", soft_wrap=True)
+
+
+def _agreed(form: str) -> bool:
+    return form == "text" and sys.stdin.isatty() and sys.stdout.isatty() and click.confirm("Post this?")
+
+
+def _post(both: Tools, order: Order, sight: Sight, form: str) -> Exit:
+    """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
+    import time
+
+    from cos_update.cli.wiring import stopping
+    from cos_update.core.document import report_document
+    from cos_update.core.outcome import after, first_words, report
+    from cos_update.model.errors import CosUpdateError
+    from cos_update.pipeline import carry_out, look, remember
+
+    both.store.prepare()
+    with both.store.sole("bulk"), stopping() as stop:
+        began = time.monotonic()
+        now = look(both, order)
+        if now.plan != sight.plan:
+            raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
+        applied = carry_out(both, now, stop)
+        remember(both.store, now, after(now.actual, applied.outcomes))
+        done = report(now.plan, applied, time.monotonic() - began)
+    if form == "json":
+        click.echo(json.dumps(report_document(done), ensure_ascii=False, default=str))
+    else:
+        words = first_words(done)
+        click.echo(f"{done}" + (f": {words}" if words else ""))
+    return Exit(int(done.exit_code))

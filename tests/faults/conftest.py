@@ -1,0 +1,63 @@
+"""The demo cloud in step with Concertim, passes run in this process, and no waiting between tries."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+
+from world import World
+
+from cos_update.concertim import patience
+from cos_update.concertim.client import ConcertimClient
+from cos_update.core.outcome import Report
+from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+from cos_update.openstack.reader import CloudReader
+from cos_update.pipeline import Order, Tools, run_pass
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.demo import demo_cloud
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.view import ViewStore
+
+Pass = Callable[..., Report]
+
+
+@pytest.fixture(params=["admin", "watcher"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    admin = request.param == "admin"
+    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_teams()
+        world.configure("admin" if admin else "CM_team_a")
+        yield world
+
+
+@pytest.fixture
+def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
+    """Runs a pass with fresh clients; keywords are those of `Order`."""
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
+    auth = {
+        "auth_url": world.openstack.auth_url,
+        "username": "concertim",
+        "password": "concertim",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+        "project_name": "admin"
+        if world.cloud.admin_project in world.cloud.projects_of(world.cloud.watcher.id)
+        else "CM_team_a",
+    }
+
+    def run(**order: object) -> Report:
+        cloud = CloudReader(CloudSettings(auth=auth, retries=1, timeout=5.0), sleep=lambda _: None)
+        settings = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1, timeout=5.0)
+        with ConcertimClient(settings) as client:
+            tools = Tools(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(), settings)
+            return run_pass(tools, Order(**order), threading.Event())[0]  # type: ignore[arg-type]
+
+    return run

@@ -1,0 +1,114 @@
+"""What OpenStack does not say costs nothing in Concertim, is said in words, and the rest still syncs."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Pass
+from world import World, shown, wanted
+
+from cos_update.core.outcome import ExitCode
+from cos_update.core.plan import NoticeKind
+from cos_update.sandbox.wire import Fault, FaultKind
+
+LISTINGS = {
+    "servers": ("nova", r"/servers/detail"),
+    "flavors": ("nova", r"/flavors/detail"),
+    "stacks": ("heat", r"/stacks$"),
+    "resources": ("heat", r"/resources$"),
+    "volumes": ("cinder", r"/volumes/detail"),
+    "networks": ("neutron", r"/networks"),
+    "subnets": ("neutron", r"/subnets"),
+}
+FAULTS = {
+    "error": {"kind": FaultKind.STATUS, "code": 503},
+    "internal": {"kind": FaultKind.STATUS, "code": 500},
+    "refusal": {"kind": FaultKind.STATUS, "code": 403, "body": {"forbidden": {"code": 403, "message": "no"}}},
+    "cut": {"kind": FaultKind.CUT},
+    "truncated": {"kind": FaultKind.TRUNCATE},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_a_listing_that_fails_removes_nothing_and_is_named(
+    world: World, one_pass: Pass, listing: str, fault: str
+) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices), set(world.concertim.state.racks)
+    service, path = LISTINGS[listing]
+    world.openstack.wire.faults.add(Fault(path=path, service=service, **FAULTS[fault]))  # type: ignore[arg-type]
+    report = one_pass()
+    assert (set(world.concertim.state.devices), set(world.concertim.state.racks)) == before
+    assert report.exit_code is ExitCode.IN_PART
+    assert any(listing in notice.text for notice in report.troubles)
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_an_empty_answer_removes_nothing(world: World, one_pass: Pass, listing: str) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices), set(world.concertim.state.racks), set(world.concertim.state.templates)
+    service, path = LISTINGS[listing]
+    world.openstack.wire.faults.add(Fault(FaultKind.EMPTY, path=path, service=service))
+    one_pass(allow_deletes=True)
+    state = world.concertim.state
+    assert (set(state.devices), set(state.racks), set(state.templates)) == before
+
+
+def test_the_rest_syncs_while_one_service_is_away(world: World, one_pass: Pass) -> None:
+    one_pass()
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node1")
+    world.cloud.set_server_state(server, "stopped")
+    for service in ("heat", "cinder", "neutron"):
+        world.openstack.wire.faults.add(Fault(FaultKind.STATUS, service=service, code=503))
+    one_pass()
+    assert shown(world.actual())[server.id][1] == "STOPPED"
+
+
+def test_the_servers_of_a_down_cell_stay(world: World, one_pass: Pass) -> None:
+    one_pass()
+    servers = [s for s in world.cloud.servers.values() if s.name.startswith("alpha-node")]
+    for server in servers:
+        server.cell = "cell2"
+    world.cloud.down_cells.add("cell2")
+    report = one_pass(allow_deletes=True)
+    assert {server.id for server in servers} <= set(shown(world.actual()))
+    assert NoticeKind.UNCONFIRMED in {notice.kind for notice in report.notices}
+
+
+def test_too_many_removals_are_held_back_until_they_are_allowed(world: World, one_pass: Pass) -> None:
+    one_pass()
+    before = len(world.concertim.state.devices)
+    for stack in [s for s in world.cloud.stacks.values() if s.name in ("every-state", "cluster-1")]:
+        world.cloud.delete_stack(stack)
+    report = one_pass()
+    assert report.exit_code is ExitCode.HELD_BACK
+    assert len(world.concertim.state.devices) == before
+    text = next(n.text for n in report.notices if n.kind is NoticeKind.HELD_BACK)
+    assert "max_deletes" in text
+    assert "--allow-deletes" in text
+    one_pass(allow_deletes=True)
+    assert shown(world.actual()) == wanted(world.desired())
+
+
+def test_what_is_gone_is_removed_when_everything_confirms_it(world: World, one_pass: Pass) -> None:
+    one_pass()
+    server = next(s for s in world.cloud.servers.values() if s.name == "beta-node2")
+    stack = next(s for s in world.cloud.stacks.values() if s.name == "growing")
+    world.cloud.delete_server(server)
+    world.cloud.delete_stack(stack)
+    one_pass()
+    actual = world.actual()
+    assert server.id not in shown(actual)
+    assert stack.id not in {rack.stack_id for rack in actual.racks.values()}
+    assert world.concertim.refusals == []
+
+
+def test_racks_of_a_project_that_is_not_watched_any_more_stay_until_pruned(world: World, one_pass: Pass) -> None:
+    one_pass()
+    project = next(p for p in world.cloud.projects_of(world.cloud.watcher.id) if p.name == "CM_team_b")
+    world.cloud.unwatch(project)
+    report = one_pass()
+    assert NoticeKind.ORPHANED in {notice.kind for notice in report.notices}
+    racks = len(world.concertim.state.racks)
+    one_pass(prune_unwatched=True, allow_deletes=True)
+    assert len(world.concertim.state.racks) < racks
