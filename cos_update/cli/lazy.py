@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import traceback
 from dataclasses import dataclass
 from typing import IO, Any
@@ -90,11 +89,17 @@ class LazyGroup(click.Group):
             raise Failure(f"{error.filename or 'The system'}: {error.strerror or error}.", "") from error
         except Exception as error:
             hint = "This is a bug; please report it, with the traceback" + ("." if _trace(ctx) else " that -vv shows.")
-            raise Failure(f"{type(error).__name__}: {error}", hint) from error
+            raise Failure(_redacted(f"{type(error).__name__}: {error}"), hint) from error
 
 
 def _trace(ctx: click.Context) -> bool:
     wanted = getattr(ctx.obj, "verbosity", 0) >= 2
     if wanted:
-        traceback.print_exc(file=sys.stderr)
+        click.echo(_redacted(traceback.format_exc()), err=True, nl=False)
     return wanted
+
+
+def _redacted(text: str) -> str:
+    from cos_update.logs import hidden
+
+    return hidden(text)

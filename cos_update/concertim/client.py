@@ -227,26 +227,22 @@ class ConcertimClient:
         self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]
     ) -> Record:
         """POSTs, and once more only after `look` has not found the object that a lost answer may have left."""
-        try:
-            return codec.shown(self._http.post(path, body), what, decode)
-        except (NoAnswer, UnexpectedAnswer) as trouble:
-            if found := self._look_after(trouble, look):
-                return found
-        try:
-            return codec.shown(self._http.post(path, body), what, decode)
-        except (NoAnswer, UnexpectedAnswer) as trouble:
-            if found := self._look_after(trouble, look):
-                return found
-            raise given_up(_as_no_answer(trouble), 2) from None
-        except Refused:
-            # "Taken" may well be: by the first try, carried out after we had looked.
+        for first in (True, False):
+            try:
+                return codec.shown(self._http.post(path, body), what, decode)
+            except NoAnswer as error:
+                trouble = error
+            except UnexpectedAnswer as error:
+                trouble = NoAnswer(str(error), sent=True)
+            except Refused:
+                # "Taken" may well be: by the first try, carried out after we had looked.
+                if not first and (found := look()):
+                    return found
+                raise
+            self._http.patience.pause(1, trouble)
             if found := look():
                 return found
-            raise
-
-    def _look_after(self, trouble: NoAnswer | UnexpectedAnswer, look: Callable[[], Record | None]) -> Record | None:
-        self._http.patience.pause(1, _as_no_answer(trouble))
-        return look()
+        raise given_up(trouble, 2)
 
     def _update(
         self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]
@@ -275,7 +271,3 @@ def _first(found: Iterable[Record]) -> Record | None:
 def _same_device(one: Device, other: Device) -> bool:
     # The template can't be changed: a device with another one is that which this one is to replace.
     return one.object_id == other.object_id and one.template_id == other.template_id
-
-
-def _as_no_answer(trouble: NoAnswer | UnexpectedAnswer) -> NoAnswer:
-    return trouble if isinstance(trouble, NoAnswer) else NoAnswer(str(trouble), sent=True, status=trouble.status)

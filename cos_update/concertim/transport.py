@@ -118,11 +118,11 @@ class Transport:
                 case ssl.SSLCertVerificationError():
                     text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
                     return Unavailable(text, VERIFY_HINT)
+                case urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ProxyError():
+                    return NoAnswer(f"Concertim at {self.address} could not be reached {request}: {told}", sent=False)
                 case urllib3.exceptions.ConnectTimeoutError():
                     text = f"Concertim at {self.address} could not be reached within {CONNECT_TIMEOUT:g} s {request}"
                     return NoAnswer(text, sent=False)
-                case urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ProxyError():
-                    return NoAnswer(f"Concertim at {self.address} could not be reached {request}: {told}", sent=False)
                 case urllib3.exceptions.ReadTimeoutError():
                     text = f"Concertim at {self.address} did not answer within {self._timeout:g} s {request}"
                     return NoAnswer(text, sent=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,19 +14,16 @@ from click.testing import CliRunner
 from programs import PROGRAM, environment, run
 
 from cos_update import __version__
+from cos_update.cli.context import Context
 from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
 from cos_update.cli.main import COMMANDS, cli
 from cos_update.model.errors import ViewError
 
-WRITTEN = {name: lazy for name, lazy in COMMANDS.items() if importlib.util.find_spec(lazy.target.partition(":")[0])}
-
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
     yield path.strip(), group
     for name in group.list_commands(click.Context(group)):
-        if group is cli and name not in WRITTEN:
-            continue
         command = group.get_command(click.Context(group), name)
         assert command is not None
         if isinstance(command, click.Group):
@@ -51,14 +47,14 @@ def test_help_imports_nothing_heavy() -> None:
         assert f"'{module}'" not in done.stderr
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_of_commands_says_what_the_commands_say(name: str) -> None:
     command = COMMANDS[name].load()
     assert command.name == name
     assert command.get_short_help_str(limit=200) == COMMANDS[name].short_help
 
 
-@pytest.mark.parametrize(("path", "command"), commands(cli))
+@pytest.mark.parametrize(("path", "command"), list(commands(cli)))
 def test_every_help_has_a_purpose_and_ends_with_examples(path: str, command: click.Command) -> None:
     result = CliRunner().invoke(cli, [*path.split(), "--help"], prog_name="cos-update")
     assert result.exit_code == 0
@@ -68,11 +64,10 @@ def test_every_help_has_a_purpose_and_ends_with_examples(path: str, command: cli
         assert "cos-update" in line
 
 
-@pytest.mark.parametrize("columns", [80])
-@pytest.mark.parametrize(("path", "command"), commands(cli))
-def test_every_help_fits_the_terminal(path: str, command: click.Command, columns: int) -> None:
+@pytest.mark.parametrize(("path", "command"), list(commands(cli)))
+def test_every_help_fits_the_terminal(path: str, command: click.Command) -> None:
     result = CliRunner().invoke(cli, [*path.split(), "--help"], prog_name="cos-update")
-    assert max(map(len, result.output.splitlines())) <= columns
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_all_commands_are_listed_in_the_help() -> None:
@@ -94,7 +89,8 @@ def test_an_error_is_said_in_words_with_what_to_do(tmp_path: Path) -> None:
 def test_the_traceback_is_for_those_who_ask_for_everything(tmp_path: Path) -> None:
     done = run("-vv", "--config", str(tmp_path / "none.yaml"), "config", "check")
     assert "Traceback" in done.stderr
-    assert done.stderr.count("Error: ") == 1
+    said = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert said == [f"Error: {tmp_path}/none.yaml: no such file."]
 
 
 def test_a_command_line_that_makes_no_sense() -> None:
@@ -121,6 +117,17 @@ def test_a_bug_is_no_traceback_either() -> None:
     result = CliRunner().invoke(group_of(fail), ["run"])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: KeyError: 'x'\nThis is a bug; please report it")
+
+
+def test_no_error_and_no_traceback_shows_a_secret() -> None:
+    @click.command()
+    def fail() -> None:
+        raise KeyError("amqp://user:hunter2@host")
+
+    result = CliRunner().invoke(group_of(fail), ["run"], obj=Context(verbosity=2))
+    assert "Traceback" in result.stderr
+    assert "amqp://user:***@host" in result.stderr
+    assert "hunter2" not in result.stderr
 
 
 def test_an_error_of_ours_ends_with_one() -> None:
@@ -197,11 +204,9 @@ def test_a_full_disk_below_stdout_is_said() -> None:
 def test_completion_offers_commands_without_importing_them() -> None:
     completion = ShellComplete(cli, {}, "cos-update", "_COS_UPDATE_COMPLETE")
     assert [item.value for item in completion.get_completions([], "")] == list(COMMANDS)
-    assert [item.value for item in completion.get_completions([], "c")] == ["check", "config"]
+    assert [item.value for item in completion.get_completions([], "vi")] == ["view"]
     assert "--data-dir" in [item.value for item in completion.get_completions([], "--da")]
     assert [item.value for item in completion.get_completions(["view", "dump", "--kind"], "r")] == ["racks"]
-    done = subprocess.run(
-        PROGRAM, env=environment({"_COS_UPDATE_COMPLETE": "bash_complete", "COMP_WORDS": "cos-update d", "COMP_CWORD": "1"}),
-        capture_output=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    assert done.stdout.split() == ["plain,diff", "plain,demo"]
+    asked = {"_COS_UPDATE_COMPLETE": "bash_complete", "COMP_WORDS": "cos-update d", "COMP_CWORD": "1"}
+    done = subprocess.run(PROGRAM, env=environment(asked), capture_output=True, encoding="utf-8", check=False)
+    assert done.stdout.split() == [f"plain,{name}" for name in COMMANDS if name.startswith("d")]

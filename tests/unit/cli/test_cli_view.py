@@ -74,7 +74,7 @@ def test_everything_fits_the_terminal(data_dir: Path, columns: int, form: str) -
     assert "\x1b" in text
     body = plain.partition("\nas of ")[0]
     assert max(map(len, body.splitlines())) <= columns
-    assert "FAILED" in body or "✗" in body
+    assert "n\u00f6de-0" in body
 
 
 def test_no_color_is_heeded(data_dir: Path) -> None:
@@ -84,7 +84,7 @@ def test_no_color_is_heeded(data_dir: Path) -> None:
 
 
 def test_racks_as_they_stand(data_dir: Path) -> None:
-    assert "│  2 │ ✗ n\u00f6de-0                    FAILED │" in dump(data_dir, "--format", "racks")
+    assert re.search("^│  2 │ ✗ n\u00f6de-0 +FAILED │$", dump(data_dir, "--format", "racks"), re.MULTILINE)
 
 
 def test_json_and_yaml_hold_everything(data_dir: Path) -> None:
