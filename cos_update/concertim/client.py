@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -142,16 +142,18 @@ class ConcertimClient:
         """Creates a template and gives it as it is now."""
 
         def look() -> Template | None:
+            # The height can't be changed: one of another height is that which this one is to replace.
             same = (t for t in self.templates() if t.foreign_id == template.foreign_id and t.height == template.height)
-            return _first(same) if template.foreign_id else None
+            return next(same, None)
 
-        return self._create("templates", bodies.new_template(template), "a template", codec.template, look)
+        body = bodies.new_template(template)
+        return self._create("templates", body, "a template", codec.template, look if template.foreign_id else None)
 
     def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template:
         """Changes fields of a template. Raises Gone."""
 
         def look() -> Template | None:
-            return _first(template for template in self.templates() if template.id == template_id)
+            return next((template for template in self.templates() if template.id == template_id), None)
 
         body = bodies.changed_template(changes)
         return self._update(_path("templates", template_id), body, "a template", codec.template, look)
@@ -165,9 +167,10 @@ class ConcertimClient:
 
         def look() -> Rack | None:
             same = (r for r in self.racks() if r.stack_id == rack.stack_id and r.owner_id == rack.owner_id)
-            return _first(same) if rack.stack_id else None
+            return next(same, None)
 
-        return self._create("racks", bodies.new_rack(rack, self.flavour()), "a rack", codec.rack, look)
+        body = bodies.new_rack(rack, self.flavour())
+        return self._create("racks", body, "a rack", codec.rack, look if rack.stack_id else None)
 
     def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack:
         """Changes fields of a rack; metadata and network details are replaced whole. Raises Gone."""
@@ -186,12 +189,12 @@ class ConcertimClient:
         """Creates a device in its rack and gives it as it is now. Raises Gone when its rack or template is gone."""
 
         def look() -> Device | None:
-            found = self.rack(device.rack_id) if device.object_id else None
-            return _first(d for d in found[1] if _same_device(d, device)) if found else None
+            found = self.rack(device.rack_id)
+            return next((d for d in found[1] if _same_device(d, device)), None) if found else None
 
         body = bodies.new_device(device, self.flavour())
         try:
-            return self._create("nodes", body, "a device", self._device_codec(), look)
+            return self._create("nodes", body, "a device", self._device_codec(), look if device.object_id else None)
         except Refused as refusal:
             # For a rack that is gone the app has no 404 but a 500 of no particular kind.
             if refusal.status == INTERNAL_ERROR and self.rack(device.rack_id) is None:
@@ -224,9 +227,17 @@ class ConcertimClient:
             raise Unavailable(text, URL_HINT, 404) from None
 
     def _create(
-        self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]
+        self,
+        path: str,
+        body: object,
+        what: str,
+        decode: Callable[[Json], Record],
+        look: Callable[[], Record | None] | None,
     ) -> Record:
-        """POSTs, and once more only after `look` has not found the object that a lost answer may have left."""
+        """POSTs, and once more only after `look` has not found the object that a lost answer may have left.
+
+        What has no id of ours can't be looked for (`look` is None) and is not tried again.
+        """
         for first in (True, False):
             try:
                 return codec.shown(self._http.post(path, body), what, decode)
@@ -236,9 +247,11 @@ class ConcertimClient:
                 trouble = NoAnswer(str(error), sent=True)
             except Refused:
                 # "Taken" may well be: by the first try, carried out after we had looked.
-                if not first and (found := look()):
+                if not first and look and (found := look()):
                     return found
                 raise
+            if look is None:
+                raise given_up(trouble, 1)
             self._http.patience.pause(1, trouble)
             if found := look():
                 return found
@@ -262,10 +275,6 @@ def _path(kind: str, object_id: str) -> str:
     if not object_id:
         raise ValueError(f"an id is needed to ask for one of the {kind}")
     return f"{kind}/{quote(object_id, safe='')}"
-
-
-def _first(found: Iterable[Record]) -> Record | None:
-    return next(iter(found), None)
 
 
 def _same_device(one: Device, other: Device) -> bool:

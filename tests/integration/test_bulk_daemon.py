@@ -1,0 +1,128 @@
+"""`cos-update bulk`, the daemon: pass after pass, resyncs, signals, and never two on one data dir."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.demo import demo_cloud
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.view import ViewStore
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from world import World, shown, wanted
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_teams()
+        world.configure()
+        yield world
+
+
+@pytest.fixture
+def daemon(world: World) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        program = [sys.executable, "-m", "cos_update", "--config", str(world.folder / "config.yaml"), "bulk"]
+        started.append(subprocess.Popen([*program, *arguments], stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
+
+
+def log_of(world: World) -> str:
+    path = world.folder / "log" / "updates_bulk.log"
+    return path.read_text() if path.exists() else ""
+
+
+def test_a_change_shows_with_the_next_pass(world: World, daemon: Callable[..., subprocess.Popen[str]]) -> None:
+    daemon("--interval", "1")
+    until(lambda: "pass ends" in log_of(world))
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
+    world.cloud.set_server_state(server, "stopped")
+    until(lambda: shown(world.actual())[server.id][1] == "STOPPED")
+
+
+def test_a_failed_pass_is_reported_and_the_next_one_comes(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    password = world.cloud.watcher.password
+    world.cloud.watcher.password = "changed"
+    daemon("--interval", "1")
+    until(lambda: "pass failed" in log_of(world))
+    world.cloud.watcher.password = password
+    until(lambda: "pass ends" in log_of(world))
+
+
+def test_sigterm_in_the_middle_of_a_pass_saves_the_view_and_ends_with_0(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    world.concertim.wire.latency = 0.05
+    process = daemon()
+    until(lambda: len(world.concertim.state.devices) > 5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    world.concertim.wire.latency = 0.0
+    view = ViewStore(world.data_dir, "test").load()
+    assert view is not None
+    assert set(view.actual.devices) == set(world.concertim.state.devices)
+
+
+def test_a_pass_killed_at_any_point_is_finished_by_the_next(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    world.concertim.wire.latency = 0.02
+    for count in (1, 10, 30):
+        process = daemon()
+        until(lambda enough=count: len(world.concertim.state.devices) >= enough)  # type: ignore[misc]
+        process.kill()
+        process.wait()
+    world.concertim.wire.latency = 0.0
+    world.bulk()
+    assert shown(world.actual()) == wanted(world.desired())
+    assert world.bulk()["totals"]["created"] == 0
+    assert world.concertim.refusals == []
+
+
+def test_the_second_bulk_on_a_data_dir_says_who_holds_it(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = daemon()
+    until(lambda: "pass ends" in log_of(world))
+    done = world.run("bulk", "--once", expect=1)
+    assert str(process.pid) in done.stderr
+    assert "since" in done.stderr
+
+
+def test_a_resync_that_is_asked_for_is_served_and_cleared(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    daemon("--interval", "3600")
+    until(lambda: "pass ends" in log_of(world))
+    store = ViewStore(world.data_dir, "listen")
+    store.request_resync("a test asks for it")
+    until(lambda: log_of(world).count("pass ends") == 2, 40)
+    until(lambda: store.resync() is None)
