@@ -6,6 +6,7 @@ about a hundred times the parsing of its JSON. keystoneauth itself retries nothi
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -198,6 +199,8 @@ class Sessions:
         from openstack.config import OpenStackConfig
 
         settings = self._settings
+        # It warns of every failed discovery, which our own errors say better.
+        logging.getLogger("keystoneauth.identity").setLevel(logging.ERROR)
         try:
             config = OpenStackConfig(load_yaml_config=settings.cloud is not None, load_envvars=False)
             region = config.get_one(**self._arguments(project_id))

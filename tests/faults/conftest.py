@@ -54,7 +54,7 @@ def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
     }
 
     def run(**order: object) -> Report:
-        cloud = CloudReader(CloudSettings(auth=auth, retries=1, timeout=5.0), sleep=lambda _: None)
+        cloud = CloudReader(CloudSettings(auth=auth, retries=1, timeout=1.5), sleep=lambda _: None)
         settings = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1, timeout=5.0)
         with ConcertimClient(settings) as client:
             tools = Tools(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(), settings)

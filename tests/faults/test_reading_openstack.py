@@ -112,3 +112,40 @@ def test_racks_of_a_project_that_is_not_watched_any_more_stay_until_pruned(world
     racks = len(world.concertim.state.racks)
     one_pass(prune_unwatched=True, allow_deletes=True)
     assert len(world.concertim.state.racks) < racks
+
+
+def test_pages_are_followed_to_their_end(world: World, one_pass: Pass) -> None:
+    for service in ("nova", "cinder", "heat"):
+        world.cloud.page_size[service] = 3
+    assert one_pass().exit_code is ExitCode.DONE
+    assert shown(world.actual()) == wanted(world.desired())
+
+
+def test_a_vanished_page_marker_begins_the_listing_again(world: World, one_pass: Pass) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices)
+    world.cloud.page_size["nova"] = 3
+    gone = {"badRequest": {"code": 400, "message": "marker [x] not found"}}
+    world.openstack.wire.faults.add(
+        Fault(FaultKind.STATUS, path="/servers/detail", query="marker", code=400, body=gone, times=1)
+    )
+    assert one_pass().exit_code is ExitCode.DONE
+    assert set(world.concertim.state.devices) == before
+
+
+def test_a_service_that_hangs_is_not_waited_for_for_ever(world: World, one_pass: Pass) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices)
+    world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="/volumes/detail"))
+    report = one_pass()
+    assert set(world.concertim.state.devices) == before
+    assert any("no answer within" in notice.text for notice in report.troubles)
+
+
+@pytest.mark.parametrize("service", ["heat", "cinder", "neutron"])
+def test_a_service_that_the_cloud_does_not_have_is_no_error(world: World, one_pass: Pass, service: str) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices)
+    world.cloud.absent_services.add(service)
+    assert one_pass().exit_code is ExitCode.DONE
+    assert set(world.concertim.state.devices) == before

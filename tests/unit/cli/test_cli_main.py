@@ -172,6 +172,13 @@ def test_what_a_command_returns_is_the_exit_code() -> None:
     assert main_with("return None").returncode == Exit.OK
 
 
+def test_a_locale_that_cannot_show_a_name_stops_nothing() -> None:
+    program = [sys.executable, "-c", MAIN.format(body="print(chr(0xf6), chr(0xdce4))")]
+    environ = environment({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"})
+    done = subprocess.run(program, env=environ, capture_output=True, check=True)
+    assert done.stdout == b"? ?\n"
+
+
 def test_ctrl_c_ends_it_quietly() -> None:
     done = main_with("raise KeyboardInterrupt")
     assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")

@@ -77,6 +77,14 @@ def test_everything_fits_the_terminal(data_dir: Path, columns: int, form: str) -
     assert "n\u00f6de-0" in body
 
 
+def test_on_a_terminal_names_give_way_and_states_and_units_are_whole(data_dir: Path) -> None:
+    text = run_on_terminal(["--data-dir", str(data_dir), "view", "dump", "--kind", "devices"], 80)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    (line,) = (line for line in plain.splitlines() if "n\u00f6de-0" in line)
+    assert line.split()[1:] == ["n\u00f6de-0", "U1-U2", "FAILED", "instance", "error", SERVER[:8], "n\u00f6de-0-1"]
+    assert re.search(r" x{8,}… ", plain)
+
+
 def test_no_color_is_heeded(data_dir: Path) -> None:
     environ = {"NO_COLOR": "1"}
     text = run_on_terminal(["--data-dir", str(data_dir), "view", "dump", "--format", "racks"], environ=environ)

@@ -172,7 +172,9 @@ def test_a_full_disk_stops_nothing_and_leaves_whole_lines(
     log.info("three")
     monkeypatch.undo()
     log.info("four")
-    assert [line.split()[-1] for line in lines(tmp_path / "updates_bulk.log")][:2] == ["one", "four"]
+    written = lines(tmp_path / "updates_bulk.log")
+    assert [line.split()[-1] for line in written][:2] == ["one", "four"]
+    assert all(re.match(r"\d{4}-\d\d-\d\dT", line) for line in written)
     said = capsys.readouterr().err
     assert all(word in said for word in ("one", "two", "three", "four"))
     assert said.count("cannot be written") == 1

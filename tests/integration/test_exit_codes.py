@@ -1,0 +1,71 @@
+"""Every exit code, by the real program."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.demo import demo_cloud
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.sandbox.wire import Fault, FaultKind
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_teams()
+        world.configure()
+        yield world
+
+
+def test_0_when_both_sides_agree(world: World) -> None:
+    world.run("bulk", "--once", expect=0)
+    assert world.run("bulk", "--once", expect=0).stdout == ""
+
+
+def test_1_when_nothing_can_be_said(world: World) -> None:
+    world.openstack.wire.faults.add(Fault(FaultKind.STATUS, service="keystone", code=503))
+    done = world.run("bulk", "--once", expect=1)
+    assert done.stderr.startswith("Error: Keystone at")
+    assert world.writes() == []
+
+
+def test_1_when_there_is_no_data_dir_and_nothing_is_posted(world: World) -> None:
+    shutil.rmtree(world.data_dir)
+    done = world.run("bulk", "--once", expect=1)
+    assert str(world.data_dir) in done.stderr
+    assert world.writes() == []
+
+
+def test_2_for_a_command_line_that_makes_no_sense(world: World) -> None:
+    world.run("bulk", "--json", expect=2)
+
+
+def test_3_when_something_could_not_be_read_and_it_is_named(world: World) -> None:
+    world.openstack.wire.faults.add(Fault(FaultKind.STATUS, service="cinder", code=503))
+    done = world.run("bulk", "--once", expect=3)
+    assert "Cinder could not be read (503 after 2 tries)" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_4_when_removals_are_held_back(world: World) -> None:
+    world.run("bulk", "--once")
+    for stack in [s for s in world.cloud.stacks.values() if s.name in ("every-state", "cluster-1")]:
+        world.cloud.delete_stack(stack)
+    done = world.run("bulk", "--once", expect=4)
+    assert "--allow-deletes" in done.stdout + done.stderr
+
+
+def test_5_when_a_delta_is_asked_about(world: World) -> None:
+    world.run("diff", "--dry-run", "--exit-code", expect=5)

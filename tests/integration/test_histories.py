@@ -1,0 +1,170 @@
+"""Clouds of hypothesis's making, with hostile names and a history, over real HTTP against both strict stand-ins.
+
+Whatever happened, one clean pass makes Concertim show the cloud, the next one posts nothing, and Concertim never had
+a reason to refuse anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cos_update.concertim import patience
+from cos_update.concertim.client import ConcertimClient
+from cos_update.core.outcome import Report
+from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+from cos_update.openstack.reader import CloudReader
+from cos_update.pipeline import Order, Tools, run_pass
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.sandbox.openstack.state import CloudState
+from cos_update.sandbox.wire import Fault, FaultKind
+from cos_update.view import ViewStore
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from world import World, shown, wanted
+
+NAMES = st.one_of(
+    st.sampled_from(
+        [
+            "node_1",
+            "node-1",
+            "node 1",
+            "node.1",
+            "n" * 255,
+            "日本語",
+            "🙂",
+            "é",
+            "--",
+            "rack",
+            "network",
+            "'; --",
+            "<b>",
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20),
+)
+STATES = st.sampled_from(["active", "stopped", "paused", "suspended", "error", "building", "shelved_offloaded"])
+FAULTS = st.sampled_from(
+    [
+        ("openstack", Fault(FaultKind.STATUS, service="nova", code=503)),
+        ("openstack", Fault(FaultKind.STATUS, service="heat", path="resources", code=500)),
+        ("openstack", Fault(FaultKind.EMPTY, service="cinder", path="/volumes/detail")),
+        ("openstack", Fault(FaultKind.TRUNCATE, service="neutron")),
+        ("concertim", Fault(FaultKind.LOST_ANSWER, path="/nodes$", method="POST", times=2)),
+        ("concertim", Fault(FaultKind.STATUS, path="/devices/", method="PATCH", code=500)),
+        ("concertim", Fault(FaultKind.CUT, method="DELETE", times=2)),
+    ]
+)
+
+
+class Life:
+    """One cloud and what becomes of it."""
+
+    def __init__(self, data: st.DataObject, folder: Path) -> None:
+        self.draw = data.draw
+        state = CloudState()
+        self.projects = [state.create_project(f"CM_{name}", watched=True) for name in "ab"]
+        self.world = World(OpenStackApp(state), ConcertimApp(race_window=0.0), folder)
+        self.cloud = state
+        for _ in range(2):
+            self.new_flavor()
+
+    def new_flavor(self) -> None:
+        names = {flavor.name for flavor in self.cloud.flavors.values()}
+        name = self.draw(NAMES.filter(lambda n: n not in names and bool(n.strip())))
+        self.cloud.create_flavor(name, self.draw(st.integers(1, 6)), 512, self.draw(st.sampled_from([0, 20])))
+
+    def new_stack(self) -> None:
+        names = {stack.name for stack in self.cloud.stacks.values()}
+        name = self.draw(NAMES.filter(lambda n: n not in names))
+        stack = self.cloud.create_stack(self.draw(st.sampled_from(self.projects)), name, outputs={"a=b": "x, y=z"})
+        holder = self.cloud.add_nested(stack, "group") if self.draw(st.booleans()) else stack
+        for _ in range(self.draw(st.integers(1, 4))):
+            self.cloud.add_server(holder, self.draw(NAMES), self._flavor(), state=self.draw(STATES))
+        if self.draw(st.booleans()):
+            self.cloud.create_volume(stack, self.draw(NAMES | st.none()))
+            self.cloud.create_network(stack, self.draw(NAMES))
+
+    def _flavor(self):  # type: ignore[no-untyped-def]
+        return self.draw(st.sampled_from(sorted(self.cloud.flavors.values(), key=lambda f: f.id)))
+
+    def something_happens(self) -> None:
+        servers = sorted(self.cloud.servers.values(), key=lambda s: s.id)
+        stacks = sorted((s for s in self.cloud.stacks.values() if s.parent_id is None), key=lambda s: s.id)
+        what = self.draw(
+            st.sampled_from(["stack", "flavor", "state", "rename", "resize", "delete", "end", "retire", "server"])
+        )
+        if what == "stack" or not servers or not stacks:
+            self.new_stack()
+        elif what == "flavor":
+            self.new_flavor()
+        elif what == "state":
+            self.cloud.set_server_state(self.draw(st.sampled_from(servers)), self.draw(STATES))
+        elif what == "rename":
+            self.cloud.rename(self.draw(st.sampled_from(servers)), self.draw(NAMES))
+        elif what == "resize":
+            self.cloud.resize(self.draw(st.sampled_from(servers)), self._flavor())
+        elif what == "delete":
+            self.cloud.delete_server(self.draw(st.sampled_from(servers)))
+        elif what == "end":
+            self.cloud.delete_stack(self.draw(st.sampled_from(stacks)))
+        elif what == "retire" and len(self.cloud.flavors) > 1:
+            self.cloud.delete_flavor(self._flavor())
+        else:
+            self.cloud.add_server(self.draw(st.sampled_from(stacks)), self.draw(NAMES), self._flavor())
+
+    def one_pass(self) -> Report:
+        auth = {
+            "auth_url": self.world.openstack.auth_url,
+            "username": "concertim",
+            "password": "concertim",
+            "user_domain_name": "Default",
+            "project_name": "admin",
+            "project_domain_name": "Default",
+        }
+        settings_ = ConcertimSettings(self.world.concertim.url, "admin", "admin", retries=2)
+        with ConcertimClient(settings_) as client:
+            cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
+            tools = Tools(cloud, client, ViewStore(self.world.data_dir, "bulk"), Settings(), settings_)
+            return run_pass(tools, Order(allow_deletes=True), threading.Event())[0]
+
+
+@settings(max_examples=int(os.environ.get("HISTORIES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_history_ends_in_step(data: st.DataObject) -> None:
+    patience.FIRST_WAIT = 0.01
+    with tempfile.TemporaryDirectory() as folder:
+        life = Life(data, Path(folder))
+        with Sandbox(life.world.openstack, life.world.concertim):
+            for project in life.projects:
+                life.world.concertim.state.add_team(project.name, project.id)
+            life.world.configure()
+            disturbed = False
+            for _ in range(data.draw(st.integers(1, 3))):
+                for _ in range(data.draw(st.integers(1, 5))):
+                    life.something_happens()
+                faults = data.draw(st.lists(FAULTS, max_size=2))
+                disturbed = disturbed or bool(faults)
+                for where, fault in faults:
+                    getattr(life.world, where).wire.faults.add(fault)
+                life.one_pass()
+                for side in (life.world.openstack, life.world.concertim):
+                    side.wire.faults.clear()
+            assert disturbed or life.world.concertim.refusals == []
+            life.one_pass()
+            assert shown(life.world.actual()) == wanted(life.world.desired())
+            if data.draw(st.booleans()):
+                (life.world.data_dir / "view.pickle").unlink()
+            life.world.concertim.wire.reset()
+            again = life.one_pass()
+            assert life.world.writes() == [], str(again)
+            assert life.world.concertim.refusals == []
