@@ -33,6 +33,8 @@ log = logging.getLogger("cos_update.pass")
 
 RACK_WAIT = 60.0
 """Seconds to wait for a rack that another process is posting to."""
+SAVE_EVERY = 30.0
+"""Seconds after which the view is saved while a pass is still posting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,11 @@ def run_pass(
     """
     began = time.monotonic()
     tools.store.prepare()
+    # Whatever is wrong with the view is set aside before anything is posted.
+    tools.store.load()
     sight = look(tools, order, progress)
     on_plan(sight)
-    applied = carry_out(tools, sight, stop, on_outcome)
+    applied = carry_out(tools, sight, stop, _Saver(tools.store, sight, on_outcome))
     known = after(sight.actual, applied.outcomes)
     if applied.stale and not stop.is_set() and not applied.stopped:
         again = look(tools, order, stacks=applied.stale)
@@ -141,6 +145,26 @@ def run_pass(
         applied = merged(applied, second)
     remember(tools.store, sight, known)
     return report(sight.plan, applied, time.monotonic() - began), sight
+
+
+class _Saver:
+    """Saves the view now and then while outcomes come in, so that a killed pass leaves what it has done."""
+
+    def __init__(self, store: ViewStore, sight: Sight, on_outcome: Callable[[Outcome], None]) -> None:
+        self._store = store
+        self._sight = sight
+        self._on_outcome = on_outcome
+        self._outcomes: list[Outcome] = []
+        self._lock = threading.Lock()
+        self._saved = time.monotonic()
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._on_outcome(outcome)
+        with self._lock:
+            self._outcomes.append(outcome)
+            if time.monotonic() - self._saved >= SAVE_EVERY:
+                remember(self._store, self._sight, after(self._sight.actual, self._outcomes))
+                self._saved = time.monotonic()
 
 
 def remember(store: ViewStore, sight: Sight, known: Actual) -> None:

@@ -96,7 +96,7 @@ def _in_words(symbol: str, known: Mapping[str, object]) -> str:
     value = known.get("value")
     # A value may also be a whole record, passwords included: only what was sent as a plain value is repeated.
     if symbol in _SHOW_VALUE and isinstance(value, str | int | float) and value != "":
-        words += f" ({_cut(_clean(str(value)), 40)!r})"
+        words += f" ({_cut(_clean(value), 40)!r})" if isinstance(value, str) else f" ({value})"
     return words
 
 

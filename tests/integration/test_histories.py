@@ -6,7 +6,9 @@ a reason to refuse anything.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +26,7 @@ from cos_update.pipeline import Order, Tools, run_pass
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.sandbox.openstack.records import Project
 from cos_update.sandbox.openstack.state import CloudState
 from cos_update.sandbox.wire import Fault, FaultKind
 from cos_update.view import ViewStore
@@ -53,6 +56,21 @@ NAMES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20),
 )
 STATES = st.sampled_from(["active", "stopped", "paused", "suspended", "error", "building", "shelved_offloaded"])
+HAPPENINGS = (
+    "stack",
+    "flavor",
+    "state",
+    "rename",
+    "resize",
+    "delete",
+    "end",
+    "retire",
+    "server",
+    "project",
+    "volume",
+    "network",
+    "lost volume",
+)
 FAULTS = st.sampled_from(
     [
         ("openstack", Fault(FaultKind.STATUS, service="nova", code=503)),
@@ -100,11 +118,21 @@ class Life:
     def something_happens(self) -> None:
         servers = sorted(self.cloud.servers.values(), key=lambda s: s.id)
         stacks = sorted((s for s in self.cloud.stacks.values() if s.parent_id is None), key=lambda s: s.id)
-        what = self.draw(
-            st.sampled_from(["stack", "flavor", "state", "rename", "resize", "delete", "end", "retire", "server"])
-        )
+        what = self.draw(st.sampled_from(HAPPENINGS))
+        volumes = sorted(self.cloud.volumes.values(), key=lambda v: v.id)
+        networks = sorted((n for n in self.cloud.networks.values() if not n.shared), key=lambda n: n.id)
         if what == "stack" or not servers or not stacks:
             self.new_stack()
+        elif what == "project":
+            self.turn(self.draw(st.sampled_from(self.projects)))
+        elif what == "volume" and volumes:
+            volume = self.draw(st.sampled_from(volumes))
+            self.cloud.set_volume_status(volume, self.draw(st.sampled_from(["available", "error", "extending"])))
+        elif what == "network" and networks:
+            network = self.draw(st.sampled_from(networks))
+            self.cloud.set_network_status(network, self.draw(st.sampled_from(["ACTIVE", "DOWN", "ERROR"])))
+        elif what == "lost volume" and volumes:
+            self.cloud.delete_volume(self.draw(st.sampled_from(volumes)))
         elif what == "flavor":
             self.new_flavor()
         elif what == "state":
@@ -122,6 +150,26 @@ class Life:
         else:
             self.cloud.add_server(self.draw(st.sampled_from(stacks)), self.draw(NAMES), self._flavor())
 
+    def turn(self, project: Project) -> None:
+        """A watched project is watched no more, or again."""
+        if project in self.cloud.projects_of(self.cloud.watcher.id):
+            self.cloud.unwatch(project)
+        else:
+            self.cloud.watch(project)
+
+    def killed_pass(self) -> None:
+        """A pass of the real program, killed at a random point (or not, when it is quicker than that)."""
+        config = str(self.world.folder / "config.yaml")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cos_update", "--config", config, "bulk", "--once", "--allow-deletes"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.draw(st.floats(0.35, 1.0)))
+        process.kill()
+        process.wait()
+
     def one_pass(self) -> Report:
         auth = {
             "auth_url": self.world.openstack.auth_url,
@@ -135,7 +183,7 @@ class Life:
         with ConcertimClient(settings_) as client:
             cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
             tools = Tools(cloud, client, ViewStore(self.world.data_dir, "bulk"), Settings(), settings_)
-            return run_pass(tools, Order(allow_deletes=True), threading.Event())[0]
+            return run_pass(tools, Order(allow_deletes=True, prune_unwatched=True), threading.Event())[0]
 
 
 @settings(max_examples=int(os.environ.get("HISTORIES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
@@ -156,11 +204,17 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
                 disturbed = disturbed or bool(faults)
                 for where, fault in faults:
                     getattr(life.world, where).wire.faults.add(fault)
-                life.one_pass()
+                if data.draw(st.integers(0, 3)) == 0:
+                    disturbed = True
+                    life.killed_pass()
+                else:
+                    life.one_pass()
                 for side in (life.world.openstack, life.world.concertim):
                     side.wire.faults.clear()
-            assert disturbed or life.world.concertim.refusals == []
+            for project in life.projects:
+                life.cloud.watch(project)
             life.one_pass()
+            assert disturbed or life.world.concertim.refusals == []
             assert shown(life.world.actual()) == wanted(life.world.desired())
             if data.draw(st.booleans()):
                 (life.world.data_dir / "view.pickle").unlink()

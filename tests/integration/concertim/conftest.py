@@ -1,0 +1,52 @@
+"""The stand-in Concertim, clients of it, and no waiting between tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from cos_update.concertim import patience
+from cos_update.concertim.client import ConcertimClient
+from cos_update.model.racks import ApiFlavour
+from cos_update.model.settings import ConcertimSettings
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
+
+
+@pytest.fixture
+def app() -> Iterator[ConcertimApp]:
+    stand_in = ConcertimApp()
+    with Sandbox(stand_in):
+        yield stand_in
+
+
+@pytest.fixture
+def older() -> Iterator[ConcertimApp]:
+    stand_in = ConcertimApp(ApiFlavour.USERS)
+    with Sandbox(stand_in):
+        yield stand_in
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., ConcertimClient]]:
+    """Connects a client to an address; keywords are those of `ConcertimSettings`."""
+    with ExitStack() as stack:
+
+        def connected(url: str, **settings: Any) -> ConcertimClient:
+            known: dict[str, Any] = {"username": "admin", "password": "admin", "timeout": 5.0, **settings}
+            return stack.enter_context(ConcertimClient(ConcertimSettings(url, **known)))
+
+        yield connected
+
+
+@pytest.fixture
+def client(app: ConcertimApp, connect: Callable[..., ConcertimClient]) -> ConcertimClient:
+    return connect(app.url)
