@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
-from world import World
+from world import Pass, World
 
 from cos_update.concertim import patience
 from cos_update.concertim.client import ConcertimClient
 from cos_update.core.outcome import Report
-from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.reader import CloudReader
 from cos_update.pipeline import Order, Tools, run_pass
 from cos_update.sandbox import Sandbox
@@ -24,8 +24,6 @@ from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.demo import demo_cloud
 from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.view import ViewStore
-
-Pass = Callable[..., Report]
 
 
 @pytest.fixture(params=["admin", "watcher"])
@@ -53,8 +51,8 @@ def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
         else "CM_team_a",
     }
 
-    def run(**order: object) -> Report:
-        cloud = CloudReader(CloudSettings(auth=auth, retries=1, timeout=1.5), sleep=lambda _: None)
+    def run(scope: ReadScope = ReadScope.AUTO, timeout: float = 1.5, **order: object) -> Report:
+        cloud = CloudReader(CloudSettings(auth=auth, retries=1, timeout=timeout, scope=scope), sleep=lambda _: None)
         settings = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1, timeout=5.0)
         with ConcertimClient(settings) as client:
             tools = Tools(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(), settings)

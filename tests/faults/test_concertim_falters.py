@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from conftest import Pass
-from world import World, shown, wanted
+from world import Pass, World, shown, wanted
 
 from cos_update.core.outcome import ExitCode
 from cos_update.model.errors import ConcertimLoginError

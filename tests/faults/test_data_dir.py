@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Pass
-from world import World, shown, wanted
+from world import Pass, World, shown, wanted
 
 
 class _Hostile:

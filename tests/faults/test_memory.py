@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from conftest import Pass
+from world import Pass
 
 PASSES = int(os.environ.get("PASSES", "60"))
 

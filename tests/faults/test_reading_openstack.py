@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Pass
-from world import World, shown, wanted
+from world import Pass, World, shown, wanted
 
 from cos_update.core.outcome import ExitCode
 from cos_update.core.plan import NoticeKind
+from cos_update.model.settings import ReadScope
 from cos_update.sandbox.wire import Fault, FaultKind
 
 LISTINGS = {
@@ -133,13 +133,24 @@ def test_a_vanished_page_marker_begins_the_listing_again(world: World, one_pass:
     assert set(world.concertim.state.devices) == before
 
 
-def test_a_service_that_hangs_is_not_waited_for_for_ever(world: World, one_pass: Pass) -> None:
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_a_listing_that_hangs_is_not_waited_for_for_ever(world: World, one_pass: Pass, listing: str) -> None:
     one_pass()
-    before = set(world.concertim.state.devices)
-    world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="/volumes/detail"))
-    report = one_pass()
-    assert set(world.concertim.state.devices) == before
+    before = set(world.concertim.state.devices), set(world.concertim.state.racks)
+    service, path = LISTINGS[listing]
+    world.openstack.wire.faults.add(Fault(FaultKind.HANG, path=path, service=service))
+    report = one_pass(timeout=0.5, allow_deletes=True)
+    assert (set(world.concertim.state.devices), set(world.concertim.state.racks)) == before
     assert any("no answer within" in notice.text for notice in report.troubles)
+
+
+def test_answers_that_the_credentials_narrow_do_not_pass_for_the_whole(world: World, one_pass: Pass) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices), set(world.concertim.state.racks)
+    report = one_pass(scope=ReadScope.CLOUD, allow_deletes=True)
+    assert (set(world.concertim.state.devices), set(world.concertim.state.racks)) == before
+    if world.cloud.admin_project not in world.cloud.projects_of(world.cloud.watcher.id):
+        assert any("volumes" in notice.text and "only a part" in notice.text for notice in report.troubles)
 
 
 @pytest.mark.parametrize("service", ["heat", "cinder", "neutron"])

@@ -129,7 +129,9 @@ class RabbitNode:
         deadline = time.monotonic() + _START_TIMEOUT
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"RabbitMQ does not start:\n{self._output()[-3000:]}")
+                output = self._output()
+                self.close()
+                raise RuntimeError(f"RabbitMQ does not start:\n{output[-3000:]}")
             time.sleep(0.05)
         return self
 

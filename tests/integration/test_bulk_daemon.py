@@ -126,3 +126,24 @@ def test_a_resync_that_is_asked_for_is_served_and_cleared(
     store.request_resync("a test asks for it")
     until(lambda: log_of(world).count("pass ends") == 2, 40)
     until(lambda: store.resync() is None)
+
+
+def test_a_pass_that_takes_longer_than_the_interval_is_said(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    world.concertim.wire.latency = 0.05
+    daemon("--interval", "1")
+    until(lambda: "longer than the interval" in log_of(world))
+
+
+def test_once_says_3_when_it_was_stopped_with_work_left(
+    world: World, daemon: Callable[..., subprocess.Popen[str]]
+) -> None:
+    world.concertim.wire.latency = 0.05
+    process = daemon("--once")
+    until(lambda: len(world.concertim.state.devices) > 5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 3
+    world.concertim.wire.latency = 0.0
+    world.bulk()
+    assert shown(world.actual()) == wanted(world.desired())

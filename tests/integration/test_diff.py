@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,35 @@ def test_changes_and_removals_are_told_with_their_reasons(world: World) -> None:
     assert "status  ACTIVE -> STOPPED" in text
     assert "- instance  alpha-node2" in text
     assert "gone from Nova (404)" in text
+
+
+def _on_a_terminal(world: World, before_answering: Callable[[], None]) -> tuple[int, str]:
+    """Runs diff in a terminal of its own, waits for its question, and agrees."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        config = str(world.folder / "config.yaml")
+        os.execv(sys.executable, [sys.executable, "-m", "cos_update", "--config", config, "diff"])
+    text = ""
+    while "Post this?" not in text:
+        text += os.read(terminal, 4096).decode(errors="replace")
+    before_answering()
+    os.write(terminal, b"y\n")
+    with contextlib.suppress(OSError):
+        while piece := os.read(terminal, 4096):
+            text += piece.decode(errors="replace")
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), text
+
+
+def test_on_a_terminal_it_asks_and_posts(world: World) -> None:
+    code, text = _on_a_terminal(world, lambda: None)
+    assert code == 0
+    assert "66 posted (66 created)" in text
+
+
+def test_what_is_no_longer_true_is_not_posted(world: World) -> None:
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
+    code, text = _on_a_terminal(world, lambda: world.cloud.set_server_state(server, "stopped"))
+    assert code == 1
+    assert "no longer what is to be done" in text
+    assert world.writes() == []

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ import yaml
 
 from cos_update.concertim.client import ConcertimClient
 from cos_update.core.desired import Desired, desired_state
+from cos_update.core.outcome import Report
 from cos_update.model.racks import Actual, ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings
 from cos_update.openstack.reader import CloudReader
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.sandbox.openstack.state import CloudState
+
+Pass = Callable[..., Report]
+"""Runs one pass in the test's own process; keywords are those of an order."""
 
 
 @dataclass

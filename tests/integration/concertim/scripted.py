@@ -62,8 +62,13 @@ class ScriptedServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
                 """Nothing: tests ask `requests`."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Nothing: clients that hang up are part of the tests."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

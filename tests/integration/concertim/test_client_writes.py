@@ -151,7 +151,7 @@ def test_what_was_done_in_spite_of_a_lost_answer_is_not_asked_for_again(
 @KINDS
 def test_a_create_that_is_never_answered_is_given_up(app: ConcertimApp, client: ConcertimClient, kind: str) -> None:
     app.wire.faults.add(Fault(FaultKind.CUT, method="POST", path=f"/{kind}$"))
-    with pytest.raises(Unavailable, match="closed the connection.*tried 2 times"):
+    with pytest.raises(Unavailable, match=r"closed the connection.*tried 2 times"):
         create(client, kind)
     assert len(sent(app, "POST")) == 2
 
@@ -224,7 +224,7 @@ def test_a_refusal_gives_the_apps_reason_and_is_asked_for_once(app: ConcertimApp
     with pytest.raises(Refused) as refusal:
         client.create_device(replace(DEVICE, name="n-2"))
     assert (str(refusal.value), refusal.value.status) == ("start_u is occupied", 422)
-    with pytest.raises(Refused, match="^name is already taken$"):
+    with pytest.raises(Refused, match=r"^name is already taken$"):
         client.create_device(replace(DEVICE, location=Location(9, 10)))
     assert len(sent(app, "POST")) == 2
 
@@ -301,7 +301,7 @@ def test_deleting_what_is_gone_is_fine(app: ConcertimApp, client: ConcertimClien
 
 def test_nothing_is_deleted_with_what_it_holds(app: ConcertimApp, client: ConcertimClient) -> None:
     create(client, "nodes")
-    with pytest.raises(Refused, match="^rack is not empty$"):
+    with pytest.raises(Refused, match=r"^rack is not empty$"):
         client.delete_rack("rack")
     with pytest.raises(Refused, match="devices have been created from this template"):
         client.delete_template("template")
