@@ -124,7 +124,6 @@ def run_pass(
     stop: threading.Event,
     progress: Progress = nothing,
     on_outcome: Callable[[Outcome], None] = nothing,
-    on_plan: Callable[[Sight], None] = nothing,
 ) -> tuple[Report, Sight]:
     """One whole pass: look, carry out, look again at racks that were stale, remember.
 
@@ -135,7 +134,6 @@ def run_pass(
     # Whatever is wrong with the view is set aside before anything is posted.
     tools.store.load()
     sight = look(tools, order, progress)
-    on_plan(sight)
     applied = carry_out(tools, sight, stop, _Saver(tools.store, sight, on_outcome))
     known = after(sight.actual, applied.outcomes)
     if applied.stale and not stop.is_set() and not applied.stopped:
