@@ -33,7 +33,7 @@ _WORDS: Mapping[str, str] = {
 """Rails' own symbols of validation errors."""
 
 _SHOW_VALUE = frozenset({"invalid", "inclusion", "not_a_number", "not_an_integer"})
-_ROWS = re.compile(r"\n|DETAIL:|Failing row|#<|\(\S+\)=\(", re.IGNORECASE)
+_ROWS = re.compile(r"\n|DETAIL:|#<|\(\S+\)=\(")
 """Where the description of a fault begins to quote records of the database."""
 
 

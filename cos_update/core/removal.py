@@ -152,6 +152,8 @@ def _judge_orphan(court: Court, rack: Rack, matches: Matches, *, prune_unwatched
     if prune_unwatched and court.inventory.is_complete(Listing.PROJECTS) and court.inventory.projects:
         _empty(court, rack, matches, "its project is not watched any more")
         return
+    if not court.inventory.is_complete(Listing.PROJECTS):
+        return
     text = "its project is not watched any more: kept (bulk --prune-unwatched removes it)"
     court.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
 

@@ -6,7 +6,7 @@ project's objects nowhere; only a 404 from the service itself, to a session of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import groupby
 
@@ -16,18 +16,27 @@ from cos_update.model.events import Key, Kind
 from cos_update.openstack.heat import stack_url
 from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, Sessions
 
+_SERVICE_OF: Mapping[Kind, str] = {
+    Kind.SERVER: "Nova",
+    Kind.FLAVOR: "Nova",
+    Kind.STACK: "Heat",
+    Kind.VOLUME: "Cinder",
+    Kind.NETWORK: "Neutron",
+}
 SAMPLE = 50
 """So many of one kind are asked for; of more, a sample of this size."""
 
 
-def confirm(sessions: Sessions, keys: Sequence[Key], pool: Executor) -> dict[Key, Verdict]:
-    """A verdict on each key. Above 50 of one kind a sample decides: if any of it exists, the rest is not known."""
+def confirm(sessions: Sessions, keys: Sequence[Key], pool: Executor, wide: Collection[str]) -> dict[Key, Verdict]:
+    """A verdict on each key; `wide` are the services that were read cloud-wide.
+
+    Above 50 of one kind a sample decides: if any of it exists, the rest is not known."""
     verdicts: dict[Key, Verdict] = {}
     ordered = sorted(keys, key=lambda key: (key.kind, key.project_id, key.id))
     for kind, group in groupby(ordered, key=lambda key: key.kind):
         suspects = list(group)
         asked = _sample(suspects)
-        found = dict(zip(asked, pool.map(lambda key: _verdict(sessions, key), asked), strict=True))
+        found = dict(zip(asked, pool.map(lambda key: _verdict(sessions, key, wide), asked), strict=True))
         verdicts |= found
         rest = [key for key in suspects if key not in found]
         verdicts |= dict.fromkeys(rest, _for_the_rest(kind, len(suspects), list(found.values())))
@@ -48,17 +57,18 @@ def _for_the_rest(kind: Kind, count: int, found: Sequence[Verdict]) -> Verdict:
     return Verdict(Presence.UNKNOWN, reason)
 
 
-def _verdict(sessions: Sessions, key: Key) -> Verdict:
+def _verdict(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
     try:
-        return _ask(sessions, key)
+        return _ask(sessions, key, wide)
     except NotFound:
         return Verdict(Presence.GONE)
     except CloudError as error:
         return Verdict(Presence.UNKNOWN, str(error))
 
 
-def _ask(sessions: Sessions, key: Key) -> Verdict:
-    session = sessions.of_project(key.project_id) if key.project_id else sessions.base
+def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
+    cloud_wide = _SERVICE_OF[key.kind] in wide
+    session = sessions.for_object(key.project_id, cloud_wide=cloud_wide) if key.project_id else sessions.base
     if key.kind is Kind.STACK:
         stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
         gone = stack.get("stack_status") == "DELETE_COMPLETE"

@@ -13,14 +13,18 @@ from cos_update.openstack.session import IDENTITY, Sessions
 _MAY_NOT = (401, 403)
 
 
-def watched_projects(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
-    """Watched projects by id; inherited and group assignments count.
+def watched_projects(
+    sessions: Sessions, settings: CloudSettings, pool: Executor
+) -> tuple[dict[str, Project], list[str]]:
+    """Watched projects by id, and the names of projects of which it can't be told.
+
+    Inherited and group assignments count.
 
     By role assignments where Keystone lets these credentials read them (an admin's), else by the projects that they
     reach and the roles in each one's token. Raises CloudLoginError, or CloudError when neither can be read.
     """
     try:
-        return _by_assignments(sessions, settings)
+        return _by_assignments(sessions, settings), []
     except CloudLoginError:
         raise
     except CloudError as error:
@@ -52,11 +56,11 @@ def _by_assignments(sessions: Sessions, settings: CloudSettings) -> dict[str, Pr
     return found
 
 
-def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
+def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> tuple[dict[str, Project], list[str]]:
     body = sessions.base.get(IDENTITY, "/auth/projects", key="projects")
     reachable = [project for project in body["projects"] if project.get("enabled", True)]
 
-    def is_watched(project_id: str) -> bool:
+    def is_watched(project_id: str) -> bool | None:
         try:
             return settings.watcher_role in sessions.of_project(project_id).access().role_names
         except CloudLoginError as error:
@@ -64,11 +68,14 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> d
                 return False
             raise
         except CloudError:
-            return False
+            return None
 
-    watched = pool.map(is_watched, [project["id"] for project in reachable])
-    return {
-        project["id"]: Project(project["id"], str(project.get("name") or project["id"]))
-        for project, yes in zip(reachable, watched, strict=True)
-        if yes
-    }
+    found: dict[str, Project] = {}
+    untold = []
+    for project, watched in zip(reachable, pool.map(is_watched, [p["id"] for p in reachable]), strict=True):
+        name = str(project.get("name") or project["id"])
+        if watched:
+            found[project["id"]] = Project(project["id"], name)
+        elif watched is None:
+            untold.append(name)
+    return found, untold

@@ -84,7 +84,12 @@ def _records(
 ) -> Iterator[Mapping[str, Any]]:
     asked: Mapping[str, str] | None = params
     seen: set[str] = set()
+    visited: set[frozenset[tuple[str, str]]] = set()
     while asked is not None:
+        question = frozenset(asked.items())
+        if question in visited:
+            raise CloudError("its pages go round in a circle")
+        visited.add(question)
         try:
             body = session.get(service, path, asked, key=key, microversion=microversion)
         except CloudError as error:

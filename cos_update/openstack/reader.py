@@ -114,10 +114,12 @@ class CloudReader:
         began = self._clock()
         self.sessions.base.access()
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
-            watched = watched_projects(self.sessions, self._settings, pool)
+            watched, untold = watched_projects(self.sessions, self._settings, pool)
             wanted = _chosen(watched, projects)
             progress("Keystone", len(wanted))
         gathered = _Gathered()
+        for name in untold:
+            gathered.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
         with (
             ThreadPoolExecutor(5, thread_name_prefix="service") as services,
             ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool,
@@ -145,7 +147,8 @@ class CloudReader:
     def confirm(self, keys: Sequence[Key]) -> dict[Key, Verdict]:
         """Asks for each missing object by its id (see `absences`)."""
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
-            return confirm(self.sessions, keys, pool)
+            wide = {name for name, way in self.ways.items() if way == CLOUD_WIDE}
+            return confirm(self.sessions, keys, pool, wide)
 
     @property
     def scope(self) -> ReadScope:
@@ -303,11 +306,14 @@ class _Run:
 
     def with_flavors(self, servers: dict[str, Server], flavors: Mapping[str, Any]) -> dict[str, Server]:
         """Asks those servers whose flavor is not listed what they remember of it."""
+        if not flavors:
+            return servers
         lost = [server for server in servers.values() if server.flavor_id not in flavors and server.flavor is None]
 
         def ask(server: Server) -> Server:
             try:
-                session = self._sessions.of_project(server.project_id)
+                wide = self._reader.ways.get("Nova") == CLOUD_WIDE
+                session = self._sessions.for_object(server.project_id, cloud_wide=wide)
                 version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
                 body = session.get(COMPUTE, f"/servers/{server.id}", key="server", microversion=version)
                 flavor = body["server"].get("flavor") or {}

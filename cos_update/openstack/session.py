@@ -188,6 +188,21 @@ class Sessions:
         session.request_id = self.request_id
         return session
 
+    def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
+        """The session to ask for one object of a project: the project's own, in which a 404 can be believed.
+
+        Where the login has no role there, an admin's base session serves, if its service was read `cloud_wide`.
+        Raises CloudError.
+        """
+        try:
+            session = self.of_project(project_id)
+            session.access()
+        except CloudError:
+            if cloud_wide:
+                return self.base
+            raise
+        return session
+
     def close(self) -> None:
         """Forgets all sessions."""
         with self._lock:
@@ -266,9 +281,16 @@ def _raise_login_error(error: BaseException, where: str) -> NoReturn:
 
 def _raise_refusal(status: int, body: object) -> NoReturn:
     reason = _said(body)
-    if status == 404 and reason:
+    if status == 404 and _is_the_services_own(body):
         raise NotFound(f"404: {reason}", status=404)
     raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
+
+
+def _is_the_services_own(body: object) -> bool:
+    """Whether a 404 is Nova's or Cinder's, Neutron's, or Heat's, and not that of a proxy in between."""
+    if not isinstance(body, Mapping):
+        return False
+    return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
 
 
 def _said(body: object) -> str:

@@ -160,3 +160,15 @@ def test_a_service_that_the_cloud_does_not_have_is_no_error(world: World, one_pa
     world.cloud.absent_services.add(service)
     assert one_pass().exit_code is ExitCode.DONE
     assert set(world.concertim.state.devices) == before
+
+
+def test_a_404_of_a_proxy_proves_nothing(world: World, one_pass: Pass) -> None:
+    one_pass()
+    before = set(world.concertim.state.devices)
+    world.openstack.wire.faults.add(Fault(FaultKind.EMPTY, path="/servers/detail"))
+    world.openstack.wire.faults.add(
+        Fault(FaultKind.STATUS, path="/servers/[0-9a-f-]{36}", code=404, body={"error": {"message": "no upstream"}})
+    )
+    report = one_pass(allow_deletes=True)
+    assert set(world.concertim.state.devices) == before
+    assert NoticeKind.UNCONFIRMED in {notice.kind for notice in report.notices}

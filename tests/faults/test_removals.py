@@ -103,3 +103,16 @@ def test_refusals_of_one_project_leave_the_other_in_step(world: World, one_pass:
     assert shown(world.actual())[server.id][1] == "STOPPED"
     assert set(world.concertim.state.devices) == before
     assert report.exit_code is ExitCode.IN_PART
+
+
+def test_an_admin_who_is_not_the_watcher_may_confirm_what_is_gone(world: World) -> None:
+    world.configure("admin")
+    config = world.folder / "config.yaml"
+    admin = world.cloud.admin
+    text = config.read_text().replace("  username: concertim", f"  username: {admin.name}")
+    config.write_text(text.replace("  password: concertim", f"  password: {admin.password}"))
+    world.bulk()
+    server = next(s for s in world.cloud.servers.values() if s.name == "beta-node2")
+    world.cloud.delete_server(server)
+    world.bulk()
+    assert server.id not in shown(world.actual())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from captures import all_refusals, answer, refused
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cos_update.concertim.refusals import LONGEST_REASON, reason
@@ -61,11 +61,18 @@ def test_a_fault_names_its_class_and_no_row_of_the_database() -> None:
     assert "357a767b" not in told
 
 
-def test_the_key_of_a_fault_is_not_told() -> None:
-    description = 'PG::UniqueViolation: duplicate key "racks_order_id": Key (order_id)=(secret) already exists.'
-    told = reason(answer(500, {"errors": [{"title": "ActiveRecord::RecordNotUnique", "description": description}]}))
-    assert told.startswith("Concertim failed (500 ActiveRecord::RecordNotUnique): PG::UniqueViolation")
-    assert "secret" not in told
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "\nFailing row contains (secret).",
+        " DETAIL: Failing row contains (secret).",
+        " (order_id)=(secret) already exists.",
+        " #<Device name: secret>",
+    ],
+)
+def test_what_a_fault_quotes_of_the_database_is_not_told(quoted: str) -> None:
+    body = {"errors": [{"title": "ActiveRecord::RecordNotUnique", "description": f"duplicate key{quoted}"}]}
+    assert reason(answer(500, body)) == "Concertim failed (500 ActiveRecord::RecordNotUnique): duplicate key"
 
 
 def test_a_refused_value_that_is_a_whole_record_is_not_repeated() -> None:
@@ -80,6 +87,7 @@ def test_a_refusal_without_words_gives_its_status(body: bytes) -> None:
     assert reason(Answer(500, {}, body)) == "Concertim failed (500)"
 
 
+@settings(deadline=None)
 @given(st.sampled_from([400, 403, 422, 500]), ANY_JSON)
 def test_any_body_gives_one_short_printable_line(status: int, content: object) -> None:
     told = reason(answer(status, content))
