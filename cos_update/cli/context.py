@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cos_update.model.settings import Settings
+
+if TYPE_CHECKING:
+    from cos_update.config import Loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,22 @@ class Context:
 
         What is odd about the file is said on stderr. Raises ConfigError.
         """
-        from cos_update import config
-
-        loaded = config.load(config.config_path(self.config, os.environ), os.environ)
+        loaded = self._load()
         if self.verbosity >= 0:
             for warning in loaded.warnings:
                 click.echo(f"Warning: {warning}", err=True)
-        return self._overridden(loaded.settings)
+        return loaded.settings
+
+    def settings_with_logging(
+        self, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
+    ) -> Settings:
+        """The same for commands that log: logging is started, and what is odd about the file is said there."""
+        loaded = self._load()
+        self.start_logging(loaded.settings, process, daemon=daemon)
+        log = logging.getLogger("cos_update.config")
+        for warning in loaded.warnings:
+            log.warning("%s", warning)
+        return loaded.settings
 
     def start_logging(
         self, settings: Settings, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
@@ -53,6 +66,12 @@ class Context:
         if self.data_dir is not None and self.config is None and not path.exists():
             return self._overridden(Settings())
         return self.settings()
+
+    def _load(self) -> Loaded:
+        from cos_update import config
+
+        loaded = config.load(config.config_path(self.config, os.environ), os.environ)
+        return replace(loaded, settings=self._overridden(loaded.settings))
 
     def _overridden(self, settings: Settings) -> Settings:
         return replace(

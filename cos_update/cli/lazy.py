@@ -79,14 +79,15 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except CosUpdateError as error:
             _trace(ctx)
-            raise Failure(str(error), error.hint) from error
+            raise Failure(_known_redacted(str(error)), error.hint) from error
         except BrokenPipeError:
             raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except OSError as error:
             _trace(ctx)
-            raise Failure(f"{error.filename or 'The system'}: {error.strerror or error}.", "") from error
+            message = f"{error.filename or 'The system'}: {error.strerror or error}."
+            raise Failure(_known_redacted(message), "") from error
         except Exception as error:
             hint = "This is a bug; please report it, with the traceback" + ("." if _trace(ctx) else " that -vv shows.")
             raise Failure(_redacted(f"{type(error).__name__}: {error}"), hint) from error
@@ -97,6 +98,12 @@ def _trace(ctx: click.Context) -> bool:
     if wanted:
         click.echo(_redacted(traceback.format_exc()), err=True, nl=False)
     return wanted
+
+
+def _known_redacted(text: str) -> str:
+    from cos_update.logs import hidden
+
+    return hidden.known(text)
 
 
 def _redacted(text: str) -> str:

@@ -19,10 +19,9 @@ from cos_update.view import ViewStore
 @contextmanager
 def tools(context: Context, process: str, *, daemon: bool = False) -> Iterator[Tools]:
     """Both clients and the view's store, closed at the end. Raises ConfigError."""
-    settings = context.settings()
+    settings = context.settings_with_logging("bulk" if process == "bulk" else None, daemon=daemon)
     cloud_settings = config.require(settings, "openstack")
     concertim_settings = config.require(settings, "concertim")
-    context.start_logging(settings, "bulk" if process == "bulk" else None, daemon=daemon)
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
     with ConcertimClient(concertim_settings) as concertim:

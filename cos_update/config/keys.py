@@ -75,7 +75,7 @@ KEYSTONE: Mapping[str, Reader] = {
     "application_credential_id": readers.identifier,
     "application_credential_name": readers.identifier,
 }
-"""keystoneauth's own keys, for passwords and application credentials; its secrets are in SECRETS."""
+"""keystoneauth's own keys, for passwords, application credentials and tokens; its secrets are in SECRETS."""
 
 CONCERTIM: tuple[Key, ...] = (
     Key("concertim_url", "url", readers.url, required=True),
@@ -101,13 +101,17 @@ RMQ: tuple[Key, ...] = (
     Key("queue", "queue", readers.text),
     Key("queue_type", "queue_type", readers.choice("classic", "quorum")),
     Key("single_active_consumer", "single_active_consumer", readers.boolean),
-    Key("shard_index", "shard_index", readers.whole(0)),
-    Key("shard_count", "shard_count", readers.whole(1)),
     Key("max_length", "max_length", readers.whole(1)),
     Key("expires", "expires", readers.seconds),
     Key("prefetch", "prefetch", readers.whole(1, 65535)),
     Key("heartbeat", "heartbeat", readers.whole(0, 65535)),
 )
+
+SHARD: tuple[Key, ...] = (
+    Key("count", "shard_count", readers.whole(1)),
+    Key("index", "shard_index", readers.whole(0)),
+)
+"""The keys of `rmq.shard`."""
 
 SECTIONS: Mapping[str, tuple[Key, ...]] = {"openstack": OPENSTACK, "concertim": CONCERTIM, "rmq": RMQ}
 
@@ -115,6 +119,7 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
     "openstack": (
         Secret("password", "COS_UPDATE_OPENSTACK_PASSWORD"),
         Secret("application_credential_secret", "COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET"),
+        Secret("token", "COS_UPDATE_OPENSTACK_TOKEN"),
     ),
     "concertim": (Secret("concertim_password", "COS_UPDATE_CONCERTIM_PASSWORD", "password"),),
     "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password"),),
@@ -123,5 +128,10 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
 VERIFY = ("verify", "cacert", "insecure")
 """How the TLS verification of each section can be said; all of them set `verify`."""
 
-FOREIGN = frozenset({"billing_platform", "billing", "killbill", "hostbill", "cloudkitty", "metrics", "api_server"})
+FOREIGN = frozenset(
+    {
+        "api_server", "billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill", "metrics",
+        "payment", "payments",
+    }
+)  # fmt: skip
 """Top-level keys of the other services that share the file."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 from cos_update.config import readers
 from cos_update.config.document import Item, read
-from cos_update.config.keys import FOREIGN, KEYSTONE, SECRETS, SECTIONS, TOP, VERIFY, Key, Secret
+from cos_update.config.keys import FOREIGN, KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, VERIFY, Key, Secret
 from cos_update.model.errors import ConfigError
 from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings
 
@@ -51,6 +51,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
             section = entries[name]
             values[name] = _section(section, name, environ)
             warnings += _unknown(section, _known(name))
+            shard = section.entries().get("shard")
+            if name == "rmq" and shard is not None:
+                warnings += _unknown(shard, {key.name for key in SHARD})
     return Loaded(Settings(source=path, **values), tuple(warnings))
 
 
@@ -92,30 +95,46 @@ def _cloud(section: Item, values: dict[str, Any], secrets: Mapping[Secret, str |
     entries = section.entries()
     auth = {name: str(reader(entries[name])) for name, reader in KEYSTONE.items() if name in entries}
     if "cloud" in values:
-        if auth:
-            raise entries[next(iter(auth))].error(
-                "given together with openstack.cloud, which names a cloud of clouds.yaml.", "Keep one of the two."
-            )
+        credentials = {*KEYSTONE, *(secret.name for secret in secrets)}
+        for name in entries:
+            if name.removesuffix("_file") in credentials:
+                raise entries[name].error(
+                    "given together with openstack.cloud, which names a cloud of clouds.yaml.", "Keep one of the two."
+                )
         return CloudSettings(**values)
     if "auth_url" not in auth:
         raise _missing(section, "auth_url", ", or cloud with the name of a cloud in clouds.yaml")
     auth.update({secret.name: value for secret, value in secrets.items() if value is not None})
+    if "token" in auth:
+        values.setdefault("auth_type", "token")
+    _check_login(section, auth)
+    return CloudSettings(auth=auth, **values)
+
+
+def _check_login(section: Item, auth: Mapping[str, str]) -> None:
+    """A token alone, or a user or application credential with its secret."""
+    users = auth.keys() & {"username", "user_id", "application_credential_id", "application_credential_name"}
+    if "token" in auth:
+        if users:
+            item = section.entries()[min(users)]
+            raise item.error("given together with a token, which needs no user.", "Keep one of the two.")
+        return
     application = auth.keys() & {"application_credential_id", "application_credential_name"}
     password = "application_credential_secret" if application else "password"
-    if not application and not auth.keys() & {"username", "user_id"}:
+    if not users:
         raise _missing(section, "username", ", or application_credential_id")
     if password not in auth:
-        variable = next(secret.variable for secret in secrets if secret.name == password)
+        variable = next(secret.variable for secret in SECRETS["openstack"] if secret.name == password)
         raise _missing(section, password, f", or as {password}_file, or in the variable {variable}")
-    return CloudSettings(auth=auth, **values)
 
 
 def _broker(entries: Mapping[str, Item], values: dict[str, Any]) -> BrokerSettings:
     if values.get("tls") and "port" not in values:
         values["port"] = TLS_PORT
-    settings = BrokerSettings(**values)
+    shard = entries["shard"].entries() if "shard" in entries else {}
+    settings = BrokerSettings(**values, **_values(shard, SHARD))
     if settings.shard_index >= settings.shard_count:
-        raise entries["shard_index"].expected(f"less than shard_count, which is {settings.shard_count}")
+        raise shard["index"].expected(f"less than shard.count, which is {settings.shard_count}")
     if bool(settings.client_cert) != bool(settings.client_key):
         given = entries["client_cert" if settings.client_cert else "client_key"]
         raise given.error("client_cert and client_key are needed together.")
@@ -178,7 +197,7 @@ def _content(path: Path) -> str:
 
 
 def _known(name: str) -> set[str]:
-    known = {key.name for key in SECTIONS[name]} | set(VERIFY)
+    known = {key.name for key in SECTIONS[name]} | set(VERIFY) | ({"shard"} if name == "rmq" else set())
     for secret in SECRETS[name]:
         known |= {secret.name, f"{secret.name}_file"}
     return known | (KEYSTONE.keys() if name == "openstack" else set())
@@ -190,7 +209,7 @@ def _unknown(section: Item, known: Collection[str]) -> list[str]:
         if name not in known:
             close = difflib.get_close_matches(name, sorted(known), n=1)
             guess = f"; is {close[0]} meant?" if close else ""
-            warnings.append(str(item.error(f"unknown key, ignored{guess}" + ("" if close else "."))))
+            warnings.append(f"{item.file}, line {item.line}: unknown key {item.key} is ignored{guess or '.'}")
     return warnings
 
 

@@ -10,7 +10,8 @@ SAMPLE = """\
 # Any secret may come from elsewhere instead:
 #   - from a file: give `password_file: /run/secrets/openstack` in place of `password`, and so on;
 #   - from the environment: COS_UPDATE_OPENSTACK_PASSWORD, COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET,
-#     COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD, or the same names with _FILE for the path of a file.
+#     COS_UPDATE_OPENSTACK_TOKEN, COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD,
+#     or the same names with _FILE for the path of a file.
 
 # DEBUG, INFO, WARNING, ERROR or CRITICAL.
 # log_level: INFO
@@ -44,6 +45,8 @@ openstack:
   # With an application credential, in place of username, password, project and domains:
   #   application_credential_id: 21dced0fd20347869b93710d2b98aae0
   #   application_credential_secret: change-me
+  # With a token, in place of username and password; it works until it expires:
+  #   token: gAAAAAB...
   # With another of keystoneauth's plugins, its name and its keys as far as they are among those above:
   #   auth_type: v3password
   # With a cloud of clouds.yaml, in place of all of them:
@@ -109,8 +112,7 @@ rmq:
   # With true, of several listeners one works and the others stand by.
   # single_active_consumer: false
   # Several listeners that share the work: how many, and which of them this one is, counted from 0.
-  # shard_count: 1
-  # shard_index: 0
+  # shard: {count: 1, index: 0}
   # Messages, and seconds without a reader, after which the broker drops what we have not read.
   # max_length: 100000
   # expires: 604800

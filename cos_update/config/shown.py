@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cos_update.config.keys import KEYSTONE, SECRETS, SECTIONS, TOP, Key, Secret
+from cos_update.config.keys import KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, Key, Secret
 from cos_update.model.settings import Settings
 
 HIDDEN = "(hidden)"
@@ -25,6 +25,8 @@ def shown(settings: Settings) -> str:
         values = _values(section, keys)
         if name == "openstack":
             values = {key: section.auth[key] for key in KEYSTONE if key in section.auth} | values
+        if name == "rmq":
+            values["shard"] = _values(section, SHARD)
         values |= {secret.name: HIDDEN for secret in SECRETS[name] if _value(section, secret)}
         whole[name] = values | {"verify": section.verify}
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
     path.chmod(0o644)
     done = run("--config", str(path), "config", "check")
     assert done.returncode == 0
-    assert done.stderr == f"Warning: {path}, line 1: intervall: unknown key, ignored; is interval meant?\n"
+    assert done.stderr == f"Warning: {path}, line 1: unknown key intervall is ignored; is interval meant?\n"
     assert done.stdout.splitlines() == [
         "warn  the section openstack is missing, and every command needs it",
         "warn  the section concertim is missing, and every command needs it",
@@ -54,6 +55,21 @@ def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
         f"ok    {path}",
     ]
     assert run("-q", "--config", str(path), "config", "check").stderr == ""
+
+
+def test_what_is_odd_is_in_the_log_of_commands_that_have_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "intervall: 5\nopenstack: {auth_url: 'http://127.0.0.1:9/v3', username: u, password: p, retries: 0}\n"
+        "concertim: {concertim_url: 'http://127.0.0.1:9', concertim_username: u, concertim_password: p}\n"
+    )
+    done = run(
+        "--config", str(path), "--data-dir", str(tmp_path), "--log-dir", str(tmp_path), "--log-format", "json",
+        "bulk", "--once",
+    )  # fmt: skip
+    said, logged = done.stderr.splitlines()[0], (tmp_path / "updates_bulk.log").read_text().splitlines()[0]
+    assert json.loads(said) == json.loads(logged)
+    assert json.loads(said)["message"] == f"{path}, line 1: unknown key intervall is ignored; is interval meant?"
 
 
 def test_what_is_wrong_names_file_line_and_key(path: Path) -> None:

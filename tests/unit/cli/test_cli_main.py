@@ -18,6 +18,7 @@ from cos_update.cli.context import Context
 from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
 from cos_update.cli.main import COMMANDS, cli
+from cos_update.logs import hidden
 from cos_update.model.errors import ViewError
 
 
@@ -128,6 +129,17 @@ def test_no_error_and_no_traceback_shows_a_secret() -> None:
     assert "Traceback" in result.stderr
     assert "amqp://user:***@host" in result.stderr
     assert "hunter2" not in result.stderr
+
+
+def test_an_error_of_ours_shows_no_secret_that_is_known() -> None:
+    @click.command()
+    def fail() -> None:
+        hidden.add("hunter2")
+        raise ViewError("rmq.rmq_password: refused with hunter2.")
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    hidden.clear()
+    assert result.stderr == "Error: rmq.rmq_password: refused with ***.\n"
 
 
 def test_an_error_of_ours_ends_with_one() -> None:

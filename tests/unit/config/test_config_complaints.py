@@ -29,7 +29,9 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (RMQ + "  tls: 1\n", "line 5: rmq.tls: expected true or false, found 1."),
         (RMQ + "  rmq_path: 7\n", "line 5: rmq.rmq_path: expected a text, found 7."),
         (RMQ + "  queue_type: stream\n", "line 5: rmq.queue_type: expected one of classic, quorum, found 'stream'."),
-        (RMQ + "  shard_index: 1\n", "line 5: rmq.shard_index: expected less than shard_count, which is 1, found 1."),
+        (RMQ + "  shard: {index: 1}\n",
+         "line 5: rmq.shard.index: expected less than shard.count, which is 1, found 1."),
+        (RMQ + "  shard: 3\n", "line 5: rmq.shard: expected keys and values, found 3."),
         (RMQ + "  client_key: /k\n", "line 5: rmq.client_key: client_cert and client_key are needed together."),
         (RMQ.replace(": h", ": a:b"), "line 4: rmq.rmq_address: expected a host name, or host:port, found 'a:b'."),
         (RMQ.replace(": h", ": 'h:99999'"),
@@ -61,6 +63,10 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
          "line 1: openstack.application_credential_secret: missing."),
         ("openstack:\n  cloud: c\n  username: u\n",
          "line 3: openstack.username: given together with openstack.cloud, which names a cloud of clouds.yaml."),
+        ("openstack:\n  cloud: c\n  password: p\n",
+         "line 3: openstack.password: given together with openstack.cloud, which names a cloud of clouds.yaml."),
+        ("openstack:\n  auth_url: http://k\n  token: t\n  username: u\n",
+         "line 4: openstack.username: given together with a token, which needs no user."),
         ("openstack:\n  cloud: c\n  verify: true\n  insecure: true\n",
          "line 4: openstack.insecure: given together with verify, and both say how to verify TLS."),
         ("interval: 5\nlog_level: INFO\ninterval: 6\n", "line 3: interval: given twice, first in line 1."),
@@ -114,11 +120,17 @@ def test_a_secret_is_given_once(config: Config) -> None:
 
 
 def test_unknown_keys_are_warnings_with_a_guess(config: Config) -> None:
-    warnings = config.load(RMQ + "  rmq_prot: 5\nfoo: 1\nhostbill: {a: 1}\n").warnings
+    warnings = config.load(RMQ + "  rmq_prot: 5\n  shard: {indx: 1}\nfoo: 1\n").warnings
     assert [warning.replace(str(config.path), "config.yaml") for warning in warnings] == [
-        "config.yaml, line 6: foo: unknown key, ignored.",
-        "config.yaml, line 5: rmq.rmq_prot: unknown key, ignored; is rmq_port meant?",
+        "config.yaml, line 7: unknown key foo is ignored.",
+        "config.yaml, line 5: unknown key rmq.rmq_prot is ignored; is rmq_port meant?",
+        "config.yaml, line 6: unknown key rmq.shard.indx is ignored; is index meant?",
     ]
+
+
+@pytest.mark.parametrize("section", ["billing_platform", "killbill", "cloudkitty", "billing_app", "payment"])
+def test_sections_of_other_services_are_left_to_them(config: Config, section: str) -> None:
+    assert config.load(f"{section}: {{a: [1, 2]}}\n").warnings == ()
 
 
 @pytest.mark.parametrize(

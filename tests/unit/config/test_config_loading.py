@@ -159,6 +159,17 @@ def test_an_application_credential(config: Config) -> None:
     assert auth["application_credential_secret"] == "s3cret"
 
 
+def test_a_token_needs_no_user(config: Config) -> None:
+    text = "openstack: {auth_url: http://keystone/v3, project_id: p}"
+    cloud = require(config.load(text, {"COS_UPDATE_OPENSTACK_TOKEN": "s3cret"}).settings, "openstack")
+    assert (cloud.auth_type, cloud.auth["token"]) == ("token", "s3cret")
+
+
+def test_a_shard_of_several(config: Config) -> None:
+    rmq = require(config.load(RMQ + "  shard: {index: 1, count: 3}\n").settings, "rmq")
+    assert (rmq.shard_index, rmq.shard_count) == (1, 3)
+
+
 def test_a_cloud_of_clouds_yaml_stands_in_for_credentials(config: Config) -> None:
     cloud = require(config.load("openstack: {cloud: mycloud, region_name: R}").settings, "openstack")
     assert (cloud.cloud, cloud.region_name, cloud.auth) == ("mycloud", "R", {})

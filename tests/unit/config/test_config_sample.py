@@ -20,7 +20,9 @@ openstack:
   password: one-secret
 openstack_: 1
 concertim: {concertim_url: http://c, concertim_username: u, concertim_password: two-secret, api: users, verify: false}
-rmq: {rmq_address: "a, b:1", rmq_username: u, rmq_password: three-secret, rmq_path: /foo, tls: true}
+rmq:
+  {rmq_address: "a, b:1", rmq_username: u, rmq_password: three-secret, rmq_path: /foo, tls: true,
+   shard: {count: 2, index: 1}}
 """
 
 
