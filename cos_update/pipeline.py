@@ -10,23 +10,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.core.apply import Applied, Guard, Outcome, Record, apply
+from cos_update.core.apply import Applied, Guard, Outcome, Record, Result, apply
 from cos_update.core.delta import Rules, make_plan, suspects
 from cos_update.core.desired import desired_state
 from cos_update.core.outcome import Report, after, merged, report
 from cos_update.core.plan import Lane, Plan, Verb
 from cos_update.core.removal import Scope
 from cos_update.core.states import origin_state
+from cos_update.core.summary import change_text
 from cos_update.model.cloud import Inventory, Project
+from cos_update.model.errors import LockedError
 from cos_update.model.racks import Actual, Device, Rack
 from cos_update.model.settings import ConcertimSettings, Settings
-from cos_update.openstack.reader import CloudReader, Progress
+from cos_update.openstack.reader import CloudReader
 from cos_update.view import Origin, Posting, View, ViewStore
 
 log = logging.getLogger("cos_update.pass")
@@ -72,11 +74,7 @@ class Sight:
         return self.inventory.projects
 
 
-def nothing(*_: object) -> None:
-    """Progress that nobody watches."""
-
-
-def look(tools: Tools, order: Order, progress: Progress = nothing, stacks: frozenset[str] | None = None) -> Sight:
+def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None) -> Sight:
     """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
 
     `stacks` narrows the plan to the racks of those stacks.
@@ -84,7 +82,7 @@ def look(tools: Tools, order: Order, progress: Progress = nothing, stacks: froze
     seq = tools.store.seq()
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
         reading = pool.submit(tools.concertim.read_all)
-        inventory = tools.cloud.read(projects=order.projects or None, progress=progress)
+        inventory = tools.cloud.read(projects=order.projects or None)
         actual = reading.result()
     rules = Rules(
         max_deletes=tools.settings.max_deletes,
@@ -105,26 +103,22 @@ def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] 
     return frozenset(p.id for p in inventory.projects.values() if p.id in wanted or p.name in wanted)
 
 
-def carry_out(
-    tools: Tools, sight: Sight, stop: threading.Event, on_outcome: Callable[[Outcome], None] = nothing
-) -> Applied:
-    """Posts the plan of `sight`; racks that another process has posted to since come back as stale."""
+def carry_out(tools: Tools, sight: Sight, stop: threading.Event) -> Applied:
+    """Posts the plan of `sight`, saving the view now and then.
+
+    Racks that another process has posted to since, or is posting to, come back as stale.
+    """
+    saver = _Saver(tools.store, sight)
 
     def told(outcome: Outcome) -> None:
         _log(outcome)
-        on_outcome(outcome)
+        saver.take(outcome)
 
     workers = tools.concertim_settings.concurrency
     return apply(sight.plan, tools.concertim, _guard(tools, sight), workers=workers, stop=stop, on_outcome=told)
 
 
-def run_pass(
-    tools: Tools,
-    order: Order,
-    stop: threading.Event,
-    progress: Progress = nothing,
-    on_outcome: Callable[[Outcome], None] = nothing,
-) -> tuple[Report, Sight]:
+def run_pass(tools: Tools, order: Order, stop: threading.Event) -> tuple[Report, Sight]:
     """One whole pass: look, carry out, look again at racks that were stale, remember.
 
     Raises CosUpdateError when nothing could be read, or the view not be written.
@@ -133,31 +127,30 @@ def run_pass(
     tools.store.prepare()
     # Whatever is wrong with the view is set aside before anything is posted.
     tools.store.load()
-    sight = look(tools, order, progress)
-    applied = carry_out(tools, sight, stop, _Saver(tools.store, sight, on_outcome))
+    sight = latest = look(tools, order)
+    applied = carry_out(tools, sight, stop)
     known = after(sight.actual, applied.outcomes)
     if applied.stale and not stop.is_set() and not applied.stopped:
-        again = look(tools, order, stacks=applied.stale)
-        second = carry_out(tools, again, stop, on_outcome)
-        known = after(again.actual, second.outcomes)
+        latest = look(tools, order, stacks=applied.stale)
+        second = carry_out(tools, latest, stop)
+        known = after(latest.actual, second.outcomes)
         applied = merged(applied, second)
-    remember(tools.store, sight, known)
+    remember(tools.store, latest, known)
     return report(sight.plan, applied, time.monotonic() - began), sight
 
 
 class _Saver:
     """Saves the view now and then while outcomes come in, so that a killed pass leaves what it has done."""
 
-    def __init__(self, store: ViewStore, sight: Sight, on_outcome: Callable[[Outcome], None]) -> None:
+    def __init__(self, store: ViewStore, sight: Sight) -> None:
         self._store = store
         self._sight = sight
-        self._on_outcome = on_outcome
         self._outcomes: list[Outcome] = []
         self._lock = threading.Lock()
         self._saved = time.monotonic()
 
-    def __call__(self, outcome: Outcome) -> None:
-        self._on_outcome(outcome)
+    def take(self, outcome: Outcome) -> None:
+        """One more outcome."""
         with self._lock:
             self._outcomes.append(outcome)
             if time.monotonic() - self._saved >= SAVE_EVERY:
@@ -207,7 +200,13 @@ def _guard(tools: Tools, sight: Sight) -> Guard:
 
     @contextmanager
     def hold(lane: Lane) -> Iterator[Record | None]:
-        with store.rack_lock(lane.stack_id, RACK_WAIT):
+        with ExitStack() as held:
+            try:
+                held.enter_context(store.rack_lock(lane.stack_id, RACK_WAIT))
+            except LockedError as error:
+                log.warning("rack %s is left for later: %s", lane.rack_name, error)
+                yield None
+                return
             posted = any(
                 posting.stack_id == lane.stack_id and posting.by != store.process
                 for posting in store.postings_since(sight.seq)
@@ -226,7 +225,7 @@ def _post(store: ViewStore, sight: Sight, lane: Lane, outcomes: Sequence[Outcome
             racks[record.id] = record
         elif isinstance(record, Device):
             devices[record.id] = record
-        elif outcome.action.verb is Verb.REMOVE and outcome.result == "done":
+        elif outcome.action.verb is Verb.REMOVE and outcome.result is Result.DONE:
             (racks if outcome.action.rack else devices)[outcome.action.concertim_id] = None
     if racks or devices:
         store.posted(Posting(0, "", 0.0, sight.inventory.began, lane.stack_id, racks, devices))
@@ -234,12 +233,14 @@ def _post(store: ViewStore, sight: Sight, lane: Lane, outcomes: Sequence[Outcome
 
 def _log(outcome: Outcome) -> None:
     action = outcome.action
-    words = {"create": "created", "update": "changed", "remove": "removed"}[action.verb]
+    words = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}[action.verb]
     concertim_id = outcome.record.id if outcome.record else action.concertim_id
     ids = f"openstack={action.openstack_id} concertim={concertim_id or '-'}"
     logger = logging.getLogger(f"cos_update.{action.target}")
-    if outcome.result == "done":
-        said = " ".join(f"{change.field}={change.old!r}->{change.new!r}" for change in action.changes)[:300]
+    if outcome.result is Result.DONE:
+        said = "; ".join(change_text(change) for change in action.changes)
         logger.info("%s %s %s %s", words, action.name, said or action.why, ids)
     else:
-        logger.warning("not %s (%s) %s: %s %s", words, outcome.result, action.name, outcome.reason, ids)
+        # What was not even tried is said once, in the pass's own line.
+        level = logging.DEBUG if outcome.result is Result.SKIPPED else logging.WARNING
+        logger.log(level, "not %s (%s) %s: %s %s", words, outcome.result, action.name, outcome.reason, ids)

@@ -67,7 +67,7 @@ def bulk(
 
 def _once(both: Tools, order: Order, stop: threading.Event, *, as_json: bool) -> Exit:
     from cos_update.bulk import tell
-    from cos_update.cli.plantext import lines
+    from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
     from cos_update.core.document import report_document
     from cos_update.core.outcome import first_words
@@ -80,8 +80,7 @@ def _once(both: Tools, order: Order, stop: threading.Event, *, as_json: bool) ->
         click.echo(json.dumps(report_document(report), ensure_ascii=False, default=str))
     elif sys.stdout.isatty():
         out = console()
-        for line in lines(sections(sight.plan, sight.projects, report.outcomes), out.width):
-            out.print(line.text, style=line.style or None, soft_wrap=True)
+        show(out, sections(sight.plan, sight.projects, report.outcomes))
         out.print(str(report), soft_wrap=True)
     elif not report.is_quiet:
         words = first_words(report)

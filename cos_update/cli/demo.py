@@ -50,7 +50,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from rich.text import Text
 
     from cos_update.cli.elevation import draw
-    from cos_update.cli.plantext import lines
+    from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
     from cos_update.concertim.client import ConcertimClient
     from cos_update.core.outcome import forecast
@@ -75,8 +75,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
         both = Tools(CloudReader(CloudSettings(auth=auth)), client, ViewStore(folder, "bulk"), Settings(), settings)
         out.rule("what differs: cos-update diff --dry-run")
         sight = look(both, Order())
-        for line in lines(sections(sight.plan, sight.projects), out.width):
-            out.print(line.text, style=line.style or None, soft_wrap=True)
+        show(out, sections(sight.plan, sight.projects))
         out.print(f"\n{forecast(sight.plan)}  nothing posted")
         out.rule("cos-update bulk --once")
         report, _ = run_pass(both, Order(), stop)

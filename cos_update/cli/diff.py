@@ -56,7 +56,7 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
 
 
 def _show(sight: Sight, form: str) -> None:
-    from cos_update.cli.plantext import lines
+    from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
     from cos_update.core.document import plan_document
     from cos_update.core.outcome import forecast
@@ -66,8 +66,7 @@ def _show(sight: Sight, form: str) -> None:
         click.echo(json.dumps(plan_document(sight.plan, sight.projects), ensure_ascii=False, default=str))
         return
     out = console()
-    for line in lines(sections(sight.plan, sight.projects), out.width):
-        out.print(line.text, style=line.style or None, soft_wrap=True)
+    show(out, sections(sight.plan, sight.projects))
     out.print(f"\n{forecast(sight.plan)}", soft_wrap=True)
 
 

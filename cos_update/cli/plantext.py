@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cos_update.core.summary import Line, Section
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NAME_WIDTH = 20
 KIND_WIDTH = 9
@@ -19,6 +23,12 @@ class TextLine:
 
     text: str
     style: str = ""
+
+
+def show(out: Console, sections: Sequence[Section]) -> None:
+    """Prints the sections, coloured on a terminal."""
+    for line in lines(sections, out.width):
+        out.print(line.text, style=line.style or None, soft_wrap=True)
 
 
 def lines(sections: Sequence[Section], width: int, *, depth: int = 0) -> Iterator[TextLine]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cos_update.core import details, states, texts
 from cos_update.core.plan import Notice, NoticeKind, Target
 from cos_update.model.cloud import Flavor, Inventory, Listing, Network, Server, Stack, StackContent, Volume
-from cos_update.model.racks import OBJECT_ID, STACK_ID, Actual, ApiFlavour, Device, DeviceType, Owner, Rack
+from cos_update.model.racks import OBJECT_ID, STACK_ID, Actual, ApiFlavour, DeviceType, Owner
 
 TAG_OF: Mapping[DeviceType, str] = {DeviceType.VOLUME: "volume", DeviceType.NETWORK: "network"}
 """The tags of Concertim's own templates for volumes and networks."""
@@ -329,8 +329,3 @@ def _unknown(inventory: Inventory) -> Iterable[Notice]:
                 text = f"the state {word!r} of {target} {item.name} is not known here"
                 words.setdefault(word, Notice(NoticeKind.UNKNOWN_STATE, target, item.name, item.id, text))
     yield from words.values()
-
-
-def is_ours(record: Rack | Device) -> bool:
-    """Whether a rack or device carries an OpenStack id which we wrote."""
-    return bool(record.stack_id if isinstance(record, Rack) else record.object_id)

@@ -69,7 +69,7 @@ def sync_lane(ground: Ground, wanted: DesiredRack, name: str, order_id: str) -> 
         rule,
     )
     placement = _place(ground, rack, found)
-    found.removals += [_removal(device, why, replaces=True) for device, _, why in found.replaced]
+    found.removals += [_removal(device, why) for device, _, why in found.replaced]
     found.notices += [_no_template(wish) for wish in found.new if _height(ground, wish) is None]
     found.notices += [
         _unplaced(ground, wish, names[wish.object_id], placement)
@@ -120,7 +120,7 @@ def ending_lane(ground: Ground, rack: Rack, owner: Owner, why: str | None) -> La
         reason = ground.losses.devices.get(device.id) or (why if device.object_id else None)
         foreign = foreign or not device.object_id
         if reason:
-            actions.append(_removal(device, reason, replaces=why is not None))
+            actions.append(_removal(device, reason))
     reason = ground.losses.racks.get(rack.id) or (None if foreign else why)
     if reason:
         actions.append(Action(Verb.REMOVE, Target.RACK, rack.name, rack.stack_id, rack=rack, why=reason))
@@ -157,7 +157,7 @@ def _sort(ground: Ground, wanted: DesiredRack, rack: Rack | None) -> _Sorted:
         elif (stays := ground.matches.devices[device.object_id]).id != device.id:
             _drop_double(found, device, stays)
         elif home != wanted.stack_id:
-            found.removals.append(_removal(device, "now in another stack", replaces=True))
+            found.removals.append(_removal(device, "now in another stack"))
         else:
             present.add(device.object_id)
             _keep_or_replace(ground, found, device, wishes[device.object_id])
@@ -167,7 +167,7 @@ def _sort(ground: Ground, wanted: DesiredRack, rack: Rack | None) -> _Sorted:
 
 def _drop_double(found: _Sorted, device: Device, stays: Device) -> None:
     why = f"device {stays.name} stands for the same {TARGET_OF[device.type]}"
-    found.removals.append(_removal(device, why, replaces=True))
+    found.removals.append(_removal(device, why))
     found.notices.append(Notice(NoticeKind.DUPLICATE, TARGET_OF[device.type], device.name, device.object_id, why))
 
 
@@ -184,7 +184,7 @@ def _keep_or_replace(ground: Ground, found: _Sorted, device: Device, wish: Desir
     found.replaced.append((device, wish, why))
 
 
-def _removal(device: Device, why: str, *, replaces: bool = False) -> Action:
+def _removal(device: Device, why: str) -> Action:
     return Action(
         Verb.REMOVE,
         TARGET_OF[device.type],
@@ -192,7 +192,6 @@ def _removal(device: Device, why: str, *, replaces: bool = False) -> Action:
         device.object_id,
         device=device,
         why=why,
-        replaces=replaces,
     )
 
 
@@ -325,7 +324,6 @@ def _creation(
         device=device,
         flavor_id="" if template else wish.template,
         label=_label(ground, wish),
-        replaces=former is not None,
     )
 
 

@@ -13,14 +13,11 @@ from cos_update.model.racks import Actual, Device, Rack, Template
 
 
 class ExitCode(IntEnum):
-    """What the process says to its caller."""
+    """What the process says to its caller of a pass that took place."""
 
     DONE = 0
-    FAILED = 1
-    USAGE = 2
     IN_PART = 3
     HELD_BACK = 4
-    DELTA = 5
 
 
 def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
@@ -57,6 +54,8 @@ class Report:
     in_step: int
     seconds: float
     stopped: str = ""
+    stale: int = 0
+    """Racks that another process had in hand, also at the second look."""
 
     @property
     def done(self) -> Counter[Verb]:
@@ -83,7 +82,7 @@ class Report:
         """What the process says of this pass."""
         if self.held:
             return ExitCode.HELD_BACK
-        return ExitCode.IN_PART if self.undone or self.troubles or self.stopped else ExitCode.DONE
+        return ExitCode.IN_PART if self.undone or self.troubles or self.stopped or self.stale else ExitCode.DONE
 
     @property
     def is_quiet(self) -> bool:
@@ -103,6 +102,7 @@ class Report:
         not_done = len(self.undone) - len(self.refused)
         text += f", {not_done} not done" if not_done else ""
         text += f", {self.held} removals held back" if self.held else ""
+        text += f", {self.stale} racks left to another process" if self.stale else ""
         left = len(self.troubles)
         text += f", {left} left alone" if left else ""
         return f"{text}, in {self.seconds:.1f} s"
@@ -117,6 +117,7 @@ def report(plan: Plan, applied: Applied, seconds: float) -> Report:
         in_step=plan.in_step,
         seconds=seconds,
         stopped=applied.stopped,
+        stale=len(applied.stale),
     )
 
 

@@ -65,8 +65,6 @@ class Action:
     flavor_id: str = ""
     label: str = ""
     """What a new device is, in a word or two: its flavor, or its size."""
-    replaces: bool = False
-    """Part of replacing a device: not a loss (remove), not a gain (create)."""
 
     @property
     def concertim_id(self) -> str:

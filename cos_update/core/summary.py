@@ -14,6 +14,7 @@ from cos_update.model.racks import Device, Template
 MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
 LEFT_ALONE = "!"
 LONGEST_VALUE = 60
+OUTPUTS = frozenset({"creation_output", "metadata.openstack_stack_output"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,9 @@ def _said(notice: Notice) -> Line:
 
 
 def change_text(change: Change) -> str:
-    """A change in words: field, old -> new."""
+    """A change in words: field, old -> new. Of the outputs of stacks, which may hold passwords, only that they did."""
+    if change.field in OUTPUTS:
+        return f"{change.field}  (changed)"
     return f"{change.field}  {value_text(change.old)} -> {value_text(change.new)}"
 
 

@@ -72,7 +72,6 @@ class Server:
 
     `vm_state` is OS-EXT-STS:vm_state in lower case, or what the plain `status` says in its words where that is
     hidden. `flavor_id` may name a deleted flavor; `flavor` is then what the server itself remembers of it.
-    `fault` is the message of an ERROR, else "".
     """
 
     id: str
@@ -87,7 +86,6 @@ class Server:
     volume_ids: tuple[str, ...] = ()
     user_id: str = ""
     description: str = ""
-    fault: str = ""
     created: str = ""
 
 

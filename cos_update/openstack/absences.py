@@ -68,7 +68,7 @@ def _verdict(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
 
 def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
     cloud_wide = _SERVICE_OF[key.kind] in wide
-    session = sessions.for_object(key.project_id, cloud_wide=cloud_wide) if key.project_id else sessions.base
+    session = sessions.for_object(key.project_id, cloud_wide=cloud_wide) if key.project_id else sessions.scoped
     if key.kind is Kind.STACK:
         stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
         gone = stack.get("stack_status") == "DELETE_COMPLETE"

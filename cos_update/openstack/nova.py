@@ -54,7 +54,6 @@ def server_from(record: Mapping[str, Any]) -> Server:
         volume_ids=tuple(sorted(str(item["id"]) for item in record.get("os-extended-volumes:volumes_attached") or [])),
         user_id=str(record.get("user_id") or ""),
         description=str(record.get("description") or ""),
-        fault=str((record.get("fault") or {}).get("message") or ""),
         created=str(record.get("created") or ""),
     )
 

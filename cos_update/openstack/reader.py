@@ -46,7 +46,6 @@ from cos_update.openstack.session import (
 )
 
 Record = Mapping[str, Any]
-Progress = Callable[[str, int], None]
 CLOUD_WIDE, PER_PROJECT, ABSENT = "cloud-wide", "per project", "absent"
 
 
@@ -71,6 +70,8 @@ class _Question:
     listing: Listing
     ask: Callable[[ProjectSession, bool], list[Record]]
     is_honest: Callable[[Sequence[Record], str], bool]
+    project_key: str = ""
+    """The key of a record's project, where policy may hide it from those who read their own project."""
 
 
 class CloudReader:
@@ -104,7 +105,6 @@ class CloudReader:
         self,
         memory: Mapping[str, RememberedStack] | None = None,
         projects: Collection[str] | None = None,
-        progress: Progress = lambda service, count: None,
     ) -> Inventory:
         """Reads everything of the watched projects, or of those of them that `projects` names (ids or names).
 
@@ -116,7 +116,6 @@ class CloudReader:
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             watched, untold = watched_projects(self.sessions, self._settings, pool)
             wanted = _chosen(watched, projects)
-            progress("Keystone", len(wanted))
         gathered = _Gathered()
         for name in untold:
             gathered.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
@@ -124,7 +123,7 @@ class CloudReader:
             ThreadPoolExecutor(5, thread_name_prefix="service") as services,
             ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool,
         ):
-            run = _Run(self, pool, gathered, wanted, progress)
+            run = _Run(self, pool, gathered, wanted)
             flavors = services.submit(run.flavors)
             servers = services.submit(run.servers)
             stacks = services.submit(run.stacks, memory or {})
@@ -176,14 +175,12 @@ class _Run:
         pool: ThreadPoolExecutor,
         gathered: _Gathered,
         projects: Mapping[str, Project],
-        progress: Progress,
     ) -> None:
         self._reader = reader
         self._sessions = reader.sessions
         self._pool = pool
         self._gathered = gathered
         self._projects = projects
-        self._progress = progress
 
     def flavors(self) -> dict[str, Any]:
         """Flavors, public and private as far as they may be seen."""
@@ -209,9 +206,7 @@ class _Run:
 
         records = self._read(_Question(COMPUTE, Listing.SERVERS, ask, lambda *_: True))
         servers = [nova.server_from(record) for record in records]
-        found = {server.id: server for server in servers if server.project_id in self._projects}
-        self._progress("Nova", len(found))
-        return found
+        return {server.id: server for server in servers if server.project_id in self._projects}
 
     def volumes(self) -> dict[str, Volume]:
         """Volumes of the wanted projects."""
@@ -226,10 +221,8 @@ class _Run:
                 for r in records
             )
 
-        records = self._read(_Question(VOLUME, Listing.VOLUMES, ask, is_honest))
-        found = {v.id: v for v in map(storage.volume_from, records) if v.project_id in self._projects}
-        self._progress("Cinder", len(found))
-        return found
+        records = self._read(_Question(VOLUME, Listing.VOLUMES, ask, is_honest, "os-vol-tenant-attr:tenant_id"))
+        return {v.id: v for v in map(storage.volume_from, records) if v.project_id in self._projects}
 
     def networks(self) -> dict[str, Network]:
         """Networks of the wanted projects with their subnets' CIDRs."""
@@ -249,9 +242,7 @@ class _Run:
         whole = not any(gap.listing is Listing.SUBNETS for gap in self._gathered.gaps)
         cidrs = storage.cidrs_by_network(subnets) if whole else None
         networks = [storage.network_from(record, cidrs) for record in records]
-        found = {network.id: network for network in networks if network.project_id in self._projects}
-        self._progress("Neutron", len(found))
-        return found
+        return {network.id: network for network in networks if network.project_id in self._projects}
 
     def stacks(self, memory: Mapping[str, RememberedStack]) -> tuple[dict[str, Stack], dict[str, StackContent]]:
         """Top-level stacks of the wanted projects, and what each holds."""
@@ -272,7 +263,6 @@ class _Run:
         contents = self._contents(found, memory)
         for gone in [item for item in found if contents.get(item) is None and item in contents]:
             del found[gone]
-        self._progress("Heat", len(found))
         return found, {item: content for item, content in contents.items() if content is not None}
 
     def _contents(
@@ -328,7 +318,7 @@ class _Run:
         base = self._sessions.base
         if not self._projects:
             return []
-        if not self._catalog_session(base).offers(question.service):
+        if not self._catalog_session().offers(question.service):
             self._reader.ways[name] = ABSENT
             self._gathered.miss(question.listing, "not in the catalog", absent=True)
             return []
@@ -340,9 +330,10 @@ class _Run:
         self._reader.ways[name] = PER_PROJECT
         return list(self._read_projects(question))
 
-    def _catalog_session(self, base: ProjectSession) -> ProjectSession:
+    def _catalog_session(self) -> ProjectSession:
         """An unscoped login has no catalog; any project's has."""
-        return base if base.project_id else self._sessions.of_project(next(iter(self._projects)))
+        self._sessions.for_object(next(iter(self._projects)), cloud_wide=True)
+        return self._sessions.scoped
 
     def _read_cloud(self, question: _Question, base: ProjectSession) -> list[Record] | None:
         """The cloud-wide answer; None when it must be asked per project."""
@@ -378,7 +369,7 @@ class _Run:
             for record in answer:
                 if record["id"] not in seen:
                     seen.add(record["id"])
-                    yield record
+                    yield {question.project_key: project_id, **record} if question.project_key else record
 
 
 _SERVICE_NAMES = {COMPUTE: "Nova", ORCHESTRATION: "Heat", VOLUME: "Cinder", NETWORK: "Neutron"}

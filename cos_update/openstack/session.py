@@ -42,7 +42,9 @@ class ProjectSession:
         self._settings = settings
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._microversions: dict[str, tuple[int, int] | None] = {}
+        self._microversions: dict[str, tuple[int, int]] = {}
+        self.is_spoiled = False
+        """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
 
     def access(self) -> Any:
@@ -72,16 +74,20 @@ class ProjectSession:
         """The service's URL as discovered, without a slash at its end."""
         return str(self._proxy(service).get_endpoint() or "").rstrip("/")
 
-    def microversion(self, service: str, wanted: tuple[int, int]) -> str | None:
-        """`wanted`, or the greatest that the service offers; None where it has none."""
+    def microversion(self, service: str, wanted: tuple[int, int]) -> str:
+        """`wanted`, or the greatest that the service offers.
+
+        Raises CloudError when the service does not tell its versions: at the lowest one it would leave fields out,
+        and what is left out must not pass for empty.
+        """
         with self._lock:
             if service not in self._microversions:
-                data = self._proxy(service).get_endpoint_data()
-                self._microversions[service] = getattr(data, "max_microversion", None)
-        most = self._microversions[service]
-        if most is None:
-            return None
-        return ".".join(str(part) for part in min(tuple(most), wanted))
+                most = getattr(self._proxy(service).get_endpoint_data(), "max_microversion", None)
+                if most is None:
+                    self.is_spoiled = True
+                    raise CloudError("it does not tell its versions")
+                self._microversions[service] = tuple(most)
+            return ".".join(str(part) for part in min(self._microversions[service], wanted))
 
     def get(
         self,
@@ -97,23 +103,25 @@ class ProjectSession:
         Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
         """
         tries = self._settings.retries + 1
-        reason = ""
+        status = None
         for attempt in range(tries):
             response, reason = self._ask(service, path, params, microversion)
+            wait = _delay(attempt)
             if response is not None:
+                status = response.status_code
                 body = _json(response)
-                if 200 <= response.status_code < 300:
+                if 200 <= status < 300:
                     if isinstance(body, Mapping) and (key is None or key in body):
                         return body
                     reason = "an answer that is cut off or of another shape"
-                elif response.status_code not in _AGAIN:
-                    _raise_refusal(response.status_code, body)
+                elif status not in _AGAIN:
+                    _raise_refusal(status, body)
                 else:
-                    reason = str(response.status_code)
-                    self._wait_as_told(response)
+                    reason = str(status)
+                    wait = max(wait, _told(response))
             if attempt + 1 < tries:
-                self._sleep(_delay(attempt))
-        raise CloudError(f"{reason} after {tries} tries", status=response.status_code if response is not None else None)
+                self._sleep(wait)
+        raise CloudError(f"{reason} after {tries} tries", status=status)
 
     def _ask(
         self, service: str, path: str, params: Mapping[str, str] | None, microversion: str | None
@@ -143,12 +151,8 @@ class ProjectSession:
         try:
             return getattr(self._connection, service)
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
+            self.is_spoiled = True
             raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
-
-    def _wait_as_told(self, response: Any) -> None:
-        told = str(response.headers.get("Retry-After", ""))
-        if told.isdecimal():
-            self._sleep(min(float(told), LONGEST_WAIT))
 
 
 class Sessions:
@@ -166,7 +170,7 @@ class Sessions:
     def base(self) -> ProjectSession:
         """The session of the credentials as they stand."""
         with self._lock:
-            if self._base is None:
+            if self._base is None or self._base.is_spoiled:
                 self._base = self._open(None)
             self._base.request_id = self.request_id
             return self._base
@@ -182,11 +186,21 @@ class Sessions:
         if "application_credential_id" in self._settings.auth or "application_credential_name" in self._settings.auth:
             raise CloudError("an application credential reads its own project only")
         with self._lock:
-            if project_id not in self._of_project:
+            known = self._of_project.get(project_id)
+            if known is None or known.is_spoiled:
                 self._of_project[project_id] = self._open(project_id)
             session = self._of_project[project_id]
         session.request_id = self.request_id
         return session
+
+    @property
+    def scoped(self) -> ProjectSession:
+        """A session with a catalog: the base one, or any project's when the login has no project of its own."""
+        base = self.base
+        if base.project_id:
+            return base
+        with self._lock:
+            return next(iter(self._of_project.values()), base)
 
     def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
         """The session to ask for one object of a project: the project's own, in which a 404 can be believed.
@@ -308,6 +322,12 @@ def _json(response: Any) -> object:
         return response.json()
     except ValueError:
         return None
+
+
+def _told(response: Any) -> float:
+    """The seconds that Retry-After asks for, bounded; 0 when it does not."""
+    told = str(response.headers.get("Retry-After", ""))
+    return min(float(told), LONGEST_WAIT) if told.isdecimal() else 0.0
 
 
 def _delay(attempt: int) -> float:

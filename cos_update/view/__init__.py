@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cos_update.view.journal import Journal, Posting, with_postings
 from cos_update.view.locks import FileLock, Locks
-from cos_update.view.schema import SCHEMA, Origin, Resync, StackMemory, View, from_plain, to_plain
+from cos_update.view.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
 from cos_update.view.store import BadView, ViewStore
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Origin",
     "Posting",
     "Resync",
-    "StackMemory",
     "View",
     "ViewStore",
     "from_plain",

@@ -20,11 +20,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cos_update.model.cloud import RememberedStack
 from cos_update.model.errors import ViewError
 from cos_update.model.racks import Device, Rack, Template
 from cos_update.view import schema
 from cos_update.view.locks import unwritable
-from cos_update.view.schema import Origin, StackMemory, View
+from cos_update.view.schema import Origin, View
 from cos_update.view.shapes import Shape, WrongShape, dict_of, simplified
 
 FILE_NAME = "view.journal"
@@ -55,7 +56,7 @@ class Posting:
     devices: Mapping[str, Device | None] = field(default_factory=dict)
     templates: Mapping[str, Template | None] = field(default_factory=dict)
     origins: Mapping[str, Origin | None] = field(default_factory=dict)
-    stacks: Mapping[str, StackMemory | None] = field(default_factory=dict)
+    stacks: Mapping[str, RememberedStack | None] = field(default_factory=dict)
 
 
 _RECORDS = ("racks", "devices", "templates", "origins", "stacks")

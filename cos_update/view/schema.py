@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from cos_update.model.cloud import Output, Project, StackContent
+from cos_update.model.cloud import Output, Project, RememberedStack, StackContent
 from cos_update.model.racks import (
     MAX_RACK_HEIGHT,
     Actual,
@@ -49,15 +49,6 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class StackMemory:
-    """What Heat said a stack holds, and the status and update time under which it said so."""
-
-    status: str
-    updated: str | None
-    content: StackContent
-
-
-@dataclass(frozen=True, slots=True)
 class Resync:
     """A pass asked for out of turn: its id, when (Unix time) and why."""
 
@@ -78,7 +69,7 @@ class View:
     actual: Actual
     projects: Mapping[str, Project] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
-    stacks: Mapping[str, StackMemory] = field(default_factory=dict)
+    stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
     cloud_read_at: float = 0.0
     concertim_read_at: float = 0.0
     concertim_full_read_at: float = 0.0
@@ -122,7 +113,7 @@ _PROJECT = Shape(Project)
 _ORIGIN = Shape(Origin)
 _OUTPUT = Shape(Output)
 _CONTENT = Shape(StackContent, nested=("servers", "volumes", "networks"))
-_MEMORY = Shape(StackMemory, nested=("content",))
+_MEMORY = Shape(RememberedStack, nested=("content",))
 _RESYNC = Shape(Resync)
 
 _TYPES = {kind.value: kind for kind in DeviceType}
@@ -303,7 +294,7 @@ def origin_from(plain: object) -> Origin:
     return _ORIGIN.record(plain)
 
 
-def memory_plain(memory: StackMemory) -> dict[str, Any]:
+def memory_plain(memory: RememberedStack) -> dict[str, Any]:
     """What is remembered of a stack, as a dict."""
     content = _CONTENT.plain(memory.content)
     if memory.content.outputs is not None:
@@ -311,14 +302,14 @@ def memory_plain(memory: StackMemory) -> dict[str, Any]:
     return {"status": memory.status, "updated": memory.updated, "content": content}
 
 
-def memory_from(plain: object) -> StackMemory:
+def memory_from(plain: object) -> RememberedStack:
     """What is remembered of a stack, from a dict. Raises WrongShape."""
     status, updated, content = _MEMORY.values(plain)
     parts = dict_of(content, "content")
     outputs = parts.get("outputs")
     if outputs is not None and type(outputs) not in (list, tuple):
         raise WrongShape("outputs: not a list")
-    return StackMemory(
+    return RememberedStack(
         status,
         updated,
         StackContent(

@@ -51,11 +51,17 @@ def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
         else "CM_team_a",
     }
 
-    def run(scope: ReadScope = ReadScope.AUTO, timeout: float = 1.5, **order: object) -> Report:
-        cloud = CloudReader(CloudSettings(auth=auth, retries=1, timeout=timeout, scope=scope), sleep=lambda _: None)
+    def new_reader(scope: ReadScope = ReadScope.AUTO, timeout: float = 1.5) -> CloudReader:
+        return CloudReader(CloudSettings(auth=auth, retries=1, timeout=timeout, scope=scope), sleep=lambda _: None)
+
+    def run(
+        scope: ReadScope = ReadScope.AUTO, timeout: float = 1.5, reader: CloudReader | None = None, **order: object
+    ) -> Report:
+        cloud = reader or new_reader(scope, timeout)
         settings = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1, timeout=5.0)
         with ConcertimClient(settings) as client:
             tools = Tools(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(), settings)
             return run_pass(tools, Order(**order), threading.Event())[0]  # type: ignore[arg-type]
 
+    run.reader = new_reader  # type: ignore[attr-defined]
     return run

@@ -7,6 +7,7 @@ from world import Pass, World, shown, wanted
 
 from cos_update.core.outcome import ExitCode
 from cos_update.core.plan import NoticeKind
+from cos_update.model.errors import CloudError
 from cos_update.model.settings import ReadScope
 from cos_update.sandbox.wire import Fault, FaultKind
 
@@ -172,3 +173,44 @@ def test_a_404_of_a_proxy_proves_nothing(world: World, one_pass: Pass) -> None:
     report = one_pass(allow_deletes=True)
     assert set(world.concertim.state.devices) == before
     assert NoticeKind.UNCONFIRMED in {notice.kind for notice in report.notices}
+
+
+@pytest.mark.parametrize("fault", ["error", "cut", "truncated"])
+def test_without_the_watched_projects_nothing_is_done(world: World, one_pass: Pass, fault: str) -> None:
+    one_pass()
+    world.concertim.wire.reset()
+    path = "/role_assignments|/auth/projects"
+    world.openstack.wire.faults.add(Fault(path=path, service="keystone", **FAULTS[fault]))  # type: ignore[arg-type]
+    with pytest.raises(CloudError, match=r"Keystone|after 2 tries"):
+        one_pass(allow_deletes=True, prune_unwatched=True)
+    assert world.writes() == []
+
+
+def test_no_watched_projects_at_all_prunes_nothing(world: World, one_pass: Pass) -> None:
+    one_pass()
+    world.concertim.wire.reset()
+    path = "/role_assignments|/auth/projects"
+    world.openstack.wire.faults.add(Fault(FaultKind.EMPTY, path=path, service="keystone"))
+    report = one_pass(allow_deletes=True, prune_unwatched=True)
+    assert world.writes() == []
+    assert NoticeKind.ORPHANED in {notice.kind for notice in report.notices}
+
+
+@pytest.mark.parametrize("service", ["nova", "heat", "cinder", "neutron"])
+def test_a_discovery_that_fails_for_a_while_changes_nothing_for_good(
+    world: World, one_pass: Pass, service: str
+) -> None:
+    one_pass()
+    world.concertim.wire.reset()
+    reader = one_pass.reader()  # type: ignore[attr-defined]
+    roots = {
+        "nova": "/compute(/v2.1)?/?$",
+        "heat": "/orchestration/?$",
+        "cinder": "/volume/?$",
+        "neutron": "/network(/v2.0)?/?$",
+    }
+    world.openstack.wire.faults.add(Fault(FaultKind.STATUS, path=roots[service], code=503))
+    one_pass(reader=reader, allow_deletes=True)
+    world.openstack.wire.faults.clear()
+    assert one_pass(reader=reader, allow_deletes=True).exit_code is ExitCode.DONE
+    assert world.writes() == []

@@ -66,14 +66,22 @@ def test_what_is_made_by_hand_survives(world: World) -> None:
     ours.metadata = {**ours.metadata, "note": "keep"}
     ours.cost, order_id = Decimal("12.5"), ours.order_id
     moved = next(d for d in state.devices_of(ours) if d.metadata.get("openstack_instance_id"))
-    world.concertim.wire.reset()
-    for server in list(world.cloud.servers.values())[:3]:
+    moved.start_u, place = 30, 30
+    moved.cost = Decimal("7.25")
+    moved.metadata = {**moved.metadata, "note": "keep too"}
+    for server in world.cloud.servers.values():
         world.cloud.rename(server, f"{server.name}-renamed")
+        world.cloud.plug(server, world.cloud.shared)
+    for stack in world.cloud.stacks.values():
+        world.cloud.set_outputs(stack, {"changed": "yes"})
     world.bulk()
     world.bulk()
     assert {hand.id, ours.id} <= set(state.racks)
     assert {foreign.id, moved.id} <= set(state.devices)
     assert template.id in state.templates
+    assert state.devices[moved.id].name.endswith("-renamed")
+    there = state.devices[moved.id]
+    assert (there.start_u, there.cost, there.metadata["note"]) == (place, Decimal("7.25"), "keep too")
     assert (ours.metadata["note"], ours.cost, ours.order_id) == ("keep", Decimal("12.5"), order_id)
 
 
@@ -135,3 +143,33 @@ def test_bad_credentials_say_where_to_look(world: World) -> None:
     assert "refused the login" in done.stderr
     assert "Traceback" not in done.stderr
     assert world.writes() == []
+
+
+def test_what_fits_in_no_rack_is_named_and_the_rest_is_shown(world: World) -> None:
+    project = next(p for p in world.cloud.projects_of(world.cloud.watcher.id) if p.name == "CM_team_a")
+    stack = world.cloud.create_stack(project, "huge")
+    flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
+    for number in range(20):
+        world.cloud.add_server(stack, f"big-{number}", flavor)
+    told = world.bulk(expect=3)
+    rack = next(rack for rack in world.actual().racks.values() if rack.name == "huge")
+    placed = [d for d in world.actual().devices.values() if d.rack_id == rack.id]
+    unplaced = [notice for notice in told["notices"] if notice["notice"] == "unplaced"]
+    assert (rack.height, len(placed), len(unplaced)) == (72, 18, 2)
+    assert unplaced[0]["text"] == "needs 4U, 0U free in 72U: not placed"
+    world.concertim.wire.reset()
+    world.bulk(expect=3)
+    assert world.writes() == []
+    assert world.concertim.refusals == []
+
+
+def test_the_outputs_of_a_stack_are_in_no_log_and_no_diff(world: World) -> None:
+    world.bulk()
+    stack = next(s for s in world.cloud.stacks.values() if s.name == "growing")
+    world.cloud.set_outputs(stack, {"admin_password": "tr0ub4dor"})
+    shown_ = world.run("diff", "--dry-run")
+    done = world.run("-v", "bulk", "--once")
+    assert "creation_output  (changed)" in shown_.stdout
+    log = (world.folder / "log" / "updates_bulk.log").read_text()
+    assert "tr0ub4dor" not in shown_.stdout + done.stdout + done.stderr + log
+    assert any("tr0ub4dor" in rack.creation_output for rack in world.actual().racks.values())

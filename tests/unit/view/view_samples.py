@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from cos_update.model.cloud import Output, Project, StackContent
+from cos_update.model.cloud import Output, Project, RememberedStack, StackContent
 from cos_update.model.racks import (
     OBJECT_ID,
     STACK_ID,
@@ -20,7 +20,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
-from cos_update.view import Origin, Posting, StackMemory, View
+from cos_update.view import Origin, Posting, View
 
 
 def rack(key: str = "1", name: str = "web", status: str = "ACTIVE") -> Rack:
@@ -56,7 +56,7 @@ def view() -> View:
             "server-11": Origin("server", "web_1 (blue)", "active", "p1", "stack-1"),
         },
         stacks={
-            "stack-1": StackMemory(
+            "stack-1": RememberedStack(
                 "CREATE_COMPLETE", None, StackContent(servers=("server-11",), outputs=(Output("ip", ["10.0.0.4"]),))
             )
         },
@@ -140,7 +140,7 @@ views = st.builds(
     ),
     projects=_by_id(st.builds(Project, _text, _text)),
     origins=_by_id(st.builds(Origin, _text, _text, _text, _text, _text)),
-    stacks=_by_id(st.builds(StackMemory, _text, st.none() | _text, _content)),
+    stacks=_by_id(st.builds(RememberedStack, _text, st.none() | _text, _content)),
     cloud_read_at=_number,
     concertim_read_at=_number,
     concertim_full_read_at=_number,
