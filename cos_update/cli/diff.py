@@ -48,7 +48,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
         if sight.plan.actions and not dry_run and (yes or _agreed(form)):
             return _post(both, order, sight, form)
         if form == "text":
-            hint = "" if dry_run or yes or not sight.plan.actions or sys.stdin.isatty() else " (--yes posts it)"
+            unasked = sight.plan.actions and not dry_run and not _may_ask()
+            hint = " (--yes posts it)" if unasked else ""
             click.echo(f"nothing posted{hint}")
         if exit_code and (sight.plan.actions or sight.plan.held):
             return Exit.DIFFERENT
@@ -71,7 +72,11 @@ def _show(sight: Sight, form: str) -> None:
 
 
 def _agreed(form: str) -> bool:
-    return form == "text" and sys.stdin.isatty() and sys.stdout.isatty() and click.confirm("Post this?")
+    return form == "text" and _may_ask() and click.confirm("Post this?")
+
+
+def _may_ask() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _post(both: Tools, order: Order, sight: Sight, form: str) -> Exit:
