@@ -22,7 +22,10 @@ def _doubles(world: World) -> list[str]:
 @pytest.mark.parametrize("path", ["/nodes", "/racks", "/templates"])
 def test_a_lost_answer_makes_nothing_twice(world: World, one_pass: Pass, kind: FaultKind, path: str) -> None:
     world.concertim.wire.faults.add(Fault(kind, path=path + "$", method="POST", after=1, times=3))
-    one_pass()
+    report = one_pass()
+    assert world.concertim.refusals == []
+    if kind is not FaultKind.CUT:
+        assert report.exit_code is ExitCode.DONE
     world.concertim.wire.faults.clear()
     one_pass()
     assert _doubles(world) == []
