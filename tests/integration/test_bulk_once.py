@@ -65,7 +65,7 @@ def test_what_is_made_by_hand_survives(world: World) -> None:
     foreign = state.add_device(ours, "mine", template, ours.u_height - 5)
     ours.metadata = {**ours.metadata, "note": "keep"}
     ours.cost, order_id = Decimal("12.5"), ours.order_id
-    moved = next(d for d in state.devices_of(ours) if d.metadata.get("openstack_instance_id"))
+    moved = next(d for d in state.devices_of(ours) if d.type == "Instance" and d.metadata.get("openstack_instance_id"))
     moved.start_u, place = 30, 30
     moved.cost = Decimal("7.25")
     moved.metadata = {**moved.metadata, "note": "keep too"}
