@@ -19,7 +19,7 @@ import urllib.parse
 import uuid
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -275,7 +275,9 @@ class LogFile(logging.Handler):
             self._drop()
             self._missed += 1
             if self._missed == 1:
-                reason = error.strerror or error
+                reason = error.strerror or str(error)
+                if isinstance(error, PermissionError):
+                    reason += f": chown -R {os.geteuid()} {self.path.parent}"
                 _log.warning("%s cannot be written (%s); the log goes to stderr only until it can", self.path, reason)
         else:
             missed, self._missed = self._missed, 0
@@ -314,21 +316,27 @@ class LogFile(logging.Handler):
 
 @dataclass(slots=True)
 class _Streak:
-    """One failure that goes on: its first time, how often, and when it is to be mentioned again."""
+    """One failure that goes on: since when, how often, when it is to be mentioned again, and what was said of it."""
 
     since: float
-    count: int
     pause: float
     due: float
+    count: int = 0
+    said: set[str] = field(default_factory=set)
 
 
 class Repeated:
-    """Says a failure that goes on once, then at growing intervals how often, and at last that it is over."""
+    """Says a failure that goes on once, now and then how often it was, at once what is new about it, and its end.
+
+    Times that are not said are logged at DEBUG. Any thread may call.
+    """
 
     FIRST_PAUSE = 600.0
-    LONGEST_PAUSE = 24 * 3600.0
+    LONGEST_PAUSE = 3600.0
     MOST = 10_000
     """Failures that are told apart; beyond, those that began first are said anew."""
+    MOST_SAID = 20
+    """Wordings of one failure that are known again, for those that change to and fro."""
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.time) -> None:
         self._logger = logger
@@ -336,35 +344,50 @@ class Repeated:
         self._streaks: dict[str, _Streak] = {}
         self._lock = threading.Lock()
 
-    def failed(self, key: str, message: str) -> None:
-        """Counts the failure `key` and logs it as a warning if it is time to."""
-        suffix = self._failed(key)
-        if suffix is not None:
-            self._logger.warning("%s%s", message, suffix)
+    def failed(
+        self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None
+    ) -> None:
+        """Counts the failure `key`, and logs it if it is time to or if `message` says something new."""
+        suffix = self._failed(key, _PASSING.sub("#", message))
+        into = logger or self._logger
+        if suffix is None:
+            into.debug("%s (still so)", message)
+        else:
+            into.log(level, "%s%s", message, suffix)
 
-    def over(self, key: str, message: str) -> None:
+    def over(
+        self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None
+    ) -> None:
         """Ends the failure `key`, if it was one: logs `message` ("Cinder could not be read") with how often it was."""
         with self._lock:
             streak = self._streaks.pop(key, None)
         if streak is not None:
             times = "once" if streak.count == 1 else f"{streak.count} times"
-            self._logger.warning("%s: is over after %s", message, times)
+            (logger or self._logger).log(level, "%s: over after %s", message, times)
 
-    def _failed(self, key: str) -> str | None:
+    def _failed(self, key: str, wording: str) -> str | None:
         now = self._clock()
         with self._lock:
             streak = self._streaks.get(key)
             if streak is None:
                 if len(self._streaks) >= self.MOST:
                     del self._streaks[next(iter(self._streaks))]
-                self._streaks[key] = _Streak(now, 1, self.FIRST_PAUSE, now + self.FIRST_PAUSE)
-                return ""
+                streak = self._streaks[key] = _Streak(now, self.FIRST_PAUSE, now + self.FIRST_PAUSE)
             streak.count += 1
+            if wording not in streak.said:
+                if len(streak.said) >= self.MOST_SAID:
+                    streak.said.clear()
+                streak.said.add(wording)
+                return ""
             if now < streak.due:
                 return None
             streak.pause = min(streak.pause * 2, self.LONGEST_PAUSE)
             streak.due = now + streak.pause
-            return f" (again, {streak.count} times since {_clock_time(streak.since, now)})"
+            return f" (still so, {streak.count} times since {_clock_time(streak.since, now)})"
+
+
+_PASSING = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+\.\d+", re.I)
+"""Ids of requests and seconds: what differs between two times of the same failure, and is nothing new."""
 
 
 def _clock_time(moment: float, now: float) -> str:

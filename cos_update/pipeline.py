@@ -2,7 +2,7 @@
 
 look      reads both sides and makes the plan
 carry_out posts it, rack by rack under the rack's lock
-remember  keeps the view
+known     what the view is to keep of it
 """
 
 from __future__ import annotations
@@ -10,31 +10,39 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from cos_update.concertim.client import ConcertimClient
-from cos_update.core.apply import Applied, Guard, Outcome, Record, Result, apply
+from cos_update.concertim.client import FEW, ConcertimClient
+from cos_update.core.apply import Applied, Guard, Outcome, Record, Result, TemplateGuard, apply
 from cos_update.core.delta import Rules, make_plan, suspects
 from cos_update.core.desired import desired_state
 from cos_update.core.outcome import Report, after, merged, report
-from cos_update.core.plan import Lane, Plan, Verb
+from cos_update.core.plan import Action, Lane, Plan, Verb
 from cos_update.core.removal import Scope
-from cos_update.core.states import origin_state
-from cos_update.core.summary import change_text
-from cos_update.model.cloud import Inventory, Project
-from cos_update.model.errors import LockedError
-from cos_update.model.racks import Actual, Device, Rack
+from cos_update.memory import NOTHING, origins, remembered_devices, remembered_stacks, unsure, with_unread
+from cos_update.model.absence import Verdict
+from cos_update.model.cloud import Inventory, Membership, Project
+from cos_update.model.errors import LockedError, ViewError
+from cos_update.model.events import Key
+from cos_update.model.racks import Actual, Device, Rack, Template
 from cos_update.model.settings import ConcertimSettings, Settings
+from cos_update.openstack.membership import remember
 from cos_update.openstack.reader import CloudReader
-from cos_update.view import Origin, Posting, View, ViewStore
+from cos_update.passlog import PassLog
+from cos_update.view import Origin, Posting, View, ViewStore, paused_gc, with_postings
+from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.pass")
 
+_TEMPLATES = "templates"
+"""What stands for all templates among the racks' locks."""
 RACK_WAIT = 60.0
 """Seconds to wait for a rack that another process is posting to."""
+MOST_ROUNDS = 2
+"""How often devices that are to be touched are read one by one; then all are."""
 SAVE_EVERY = 30.0
 """Seconds after which the view is saved while a pass is still posting."""
 
@@ -67,6 +75,14 @@ class Sight:
     actual: Actual
     plan: Plan
     seq: int
+    origins: Mapping[str, Origin]
+    """What OpenStack itself says of the objects read, by their ids."""
+    past: View = NOTHING
+    """What was known before, and spared part of the reading."""
+    devices_in_full: bool = True
+    """Whether every device of Concertim was read in full."""
+    stacks_in_full: bool = True
+    """Whether Heat was asked what every stack holds."""
 
     @property
     def projects(self) -> Mapping[str, Project]:
@@ -74,27 +90,81 @@ class Sight:
         return self.inventory.projects
 
 
-def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None) -> Sight:
+@paused_gc()
+def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None, view: View | None = None) -> Sight:
     """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
 
-    `stacks` narrows the plan to the racks of those stacks.
+    `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
+    again where both sides show no change.
     """
-    seq = tools.store.seq()
+    past = view or _saved(tools.store)
+    # What is posted after this is not in what is remembered.
+    seq = past.journal_seq if past else tools.store.seq()
+    past = past or NOTHING
+    devices = remembered_devices(tools.settings, past)
+    membership = remembered_stacks(tools.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
-        reading = pool.submit(tools.concertim.read_all)
-        inventory = tools.cloud.read(projects=order.projects or None)
-        actual = reading.result()
-    rules = Rules(
-        max_deletes=tools.settings.max_deletes,
-        allow_deletes=order.allow_deletes,
-        prune_unwatched=order.prune_unwatched,
-        default_rack_height=tools.concertim_settings.default_rack_height,
+        reading = pool.submit(tools.concertim.read, devices, past.unsure)
+        inventory = tools.cloud.read(membership, order.projects or None)
+        actual, in_full = reading.result()
+    planner = _Planner(tools, order, inventory, stacks)
+    plan = planner.plan(actual)
+    rounds = 0
+    while touched := _touched_from_memory(plan, past):
+        # What people have changed in ways that the structure does not show must survive our change.
+        rounds += 1
+        in_full = rounds > MOST_ROUNDS or len(touched) * FEW > len(actual.devices)
+        actual = tools.concertim.read_all() if in_full else tools.concertim.reread(actual, touched)
+        plan = planner.plan(actual)
+    return Sight(
+        inventory,
+        actual,
+        plan,
+        seq,
+        with_unread(origins(inventory), inventory, past.origins),
+        past,
+        devices_in_full=in_full,
+        stacks_in_full=membership is None and not order.projects,
     )
-    scope = Scope(_project_ids(inventory, order.projects), stacks)
-    desired = desired_state(inventory, actual, tools.concertim_settings.order_id)
-    missing = suspects(desired, actual, inventory, rules, scope)
-    verdicts = tools.cloud.confirm(missing) if missing else {}
-    return Sight(inventory, actual, make_plan(desired, actual, inventory, verdicts, rules, scope), seq)
+
+
+class _Planner:
+    """Makes plans for one reading of the cloud; what is missing from it is asked for once."""
+
+    def __init__(self, tools: Tools, order: Order, inventory: Inventory, stacks: frozenset[str] | None) -> None:
+        self._tools = tools
+        self._inventory = inventory
+        self._rules = Rules(
+            max_deletes=tools.settings.max_deletes,
+            allow_deletes=order.allow_deletes,
+            prune_unwatched=order.prune_unwatched,
+            default_rack_height=tools.concertim_settings.default_rack_height,
+        )
+        self._scope = Scope(_project_ids(inventory, order.projects), stacks)
+        self._verdicts: dict[Key, Verdict] = {}
+
+    def plan(self, actual: Actual) -> Plan:
+        """All that makes `actual` agree with the cloud."""
+        inventory, rules, scope = self._inventory, self._rules, self._scope
+        desired = desired_state(inventory, actual, self._tools.concertim_settings.order_id)
+        missing = [key for key in suspects(desired, actual, inventory, rules, scope) if key not in self._verdicts]
+        if missing:
+            self._verdicts |= self._tools.cloud.confirm(missing)
+        return make_plan(desired, actual, inventory, self._verdicts, rules, scope)
+
+
+def _touched_from_memory(plan: Plan, past: View) -> set[str]:
+    """The devices that the plan changes or removes, and that were not read in this pass."""
+    devices = (action.device for action in plan.actions)
+    return {device.id for device in devices if device and past.actual.devices.get(device.id) is device}
+
+
+def _saved(store: ViewStore) -> View | None:
+    try:
+        return store.peek()
+    except ViewError as error:
+        log.debug("nothing is remembered: %s", error)
+        return None
 
 
 def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:
@@ -103,39 +173,59 @@ def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] 
     return frozenset(p.id for p in inventory.projects.values() if p.id in wanted or p.name in wanted)
 
 
-def carry_out(tools: Tools, sight: Sight, stop: threading.Event) -> Applied:
-    """Posts the plan of `sight`, saving the view now and then.
+def carry_out(tools: Tools, sight: Sight, stop: threading.Event, watcher: Watcher | None = None) -> Applied:
+    """Posts the plan of `sight`, saving the view now and then; `watcher` is told of each outcome, else the log is.
 
     Racks that another process has posted to since, or is posting to, come back as stale.
     """
     saver = _Saver(tools.store, sight)
+    watcher = watcher or PassLog()
 
     def told(outcome: Outcome) -> None:
-        _log(outcome)
+        watcher.outcome(outcome)
         saver.take(outcome)
 
-    workers = tools.concertim_settings.concurrency
-    return apply(sight.plan, tools.concertim, _guard(tools, sight), workers=workers, stop=stop, on_outcome=told)
+    return post(tools, sight, stop, told)
 
 
-def run_pass(tools: Tools, order: Order, stop: threading.Event) -> tuple[Report, Sight]:
+def post(tools: Tools, sight: Sight, stop: threading.Event, told: Callable[[Outcome], None]) -> Applied:
+    """Posts the plan of `sight`, each rack under its lock and the templates under theirs."""
+
+    def on_outcome(outcome: Outcome) -> None:
+        told(outcome)
+        _tell_template(tools.store, sight, outcome)
+
+    return apply(
+        sight.plan,
+        tools.concertim,
+        _guard(tools, sight),
+        workers=tools.concertim_settings.concurrency,
+        stop=stop,
+        on_outcome=on_outcome,
+        template_guard=_template_guard(tools, sight),
+    )
+
+
+def run_pass(tools: Tools, order: Order, stop: threading.Event, watcher: Watcher | None = None) -> tuple[Report, Sight]:
     """One whole pass: look, carry out, look again at racks that were stale, remember.
 
-    Raises CosUpdateError when nothing could be read, or the view not be written.
+    `watcher` is told of each outcome, else the log is. Raises CosUpdateError when nothing could be read,
+    or the view not be written.
     """
     began = time.monotonic()
     tools.store.prepare()
     # Whatever is wrong with the view is set aside before anything is posted.
-    tools.store.load()
-    sight = latest = look(tools, order)
-    applied = carry_out(tools, sight, stop)
-    known = after(sight.actual, applied.outcomes)
+    view = tools.store.load()
+    sight = look(tools, order, view=view)
+    applied = carry_out(tools, sight, stop, watcher)
+    view = known(sight, applied.outcomes)
     if applied.stale and not stop.is_set() and not applied.stopped:
-        latest = look(tools, order, stacks=applied.stale)
-        second = carry_out(tools, latest, stop)
-        known = after(latest.actual, second.outcomes)
+        view = with_postings(view, tools.store.postings_since(view.journal_seq))
+        latest = look(tools, order, stacks=applied.stale, view=view)
+        second = carry_out(tools, latest, stop, watcher)
+        view = known(latest, second.outcomes)
         applied = merged(applied, second)
-    remember(tools.store, latest, known)
+    tools.store.save(view)
     return report(sight.plan, applied, time.monotonic() - began), sight
 
 
@@ -154,48 +244,37 @@ class _Saver:
         with self._lock:
             self._outcomes.append(outcome)
             if time.monotonic() - self._saved >= SAVE_EVERY:
-                remember(self._store, self._sight, after(self._sight.actual, self._outcomes))
+                self._store.save(known(self._sight, self._outcomes))
                 self._saved = time.monotonic()
 
 
-def remember(store: ViewStore, sight: Sight, known: Actual) -> None:
-    """Saves what is known of both sides. Raises ViewError."""
-    now = time.time()
-    inventory = sight.inventory
-    store.save(
-        View(
-            actual=known,
-            projects=inventory.projects,
-            origins=_origins(inventory),
-            cloud_read_at=inventory.began,
-            concertim_read_at=sight.actual.began,
-            concertim_full_read_at=sight.actual.began,
-            gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
-            saved_at=now,
-            journal_seq=sight.seq,
-        )
+@paused_gc()
+def known(sight: Sight, outcomes: Sequence[Outcome]) -> View:
+    """What is known of both sides after `outcomes`."""
+    inventory, past = sight.inventory, sight.past
+    membership = remember(inventory, Membership(past.stacks, past.strays))
+    return View(
+        actual=after(sight.actual, outcomes),
+        projects=inventory.projects,
+        origins=sight.origins,
+        stacks=membership.stacks,
+        strays=membership.strays,
+        unsure=tuple(unsure(outcomes)),
+        cloud_read_at=inventory.began,
+        concertim_read_at=sight.actual.began,
+        concertim_full_read_at=sight.actual.began if sight.devices_in_full else past.concertim_full_read_at,
+        passes_since_full=0 if sight.devices_in_full else past.passes_since_full + 1,
+        passes_since_membership=0 if sight.stacks_in_full else past.passes_since_membership + 1,
+        gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
+        journal_seq=sight.seq,
     )
 
 
-def _origins(inventory: Inventory) -> dict[str, Origin]:
-    homes = {
-        item: stack_id
-        for stack_id, content in inventory.contents.items()
-        for item in (*content.servers, *content.volumes, *content.networks)
-    }
-    found = {}
-    for kind, items in (
-        ("stack", inventory.stacks),
-        ("server", inventory.servers),
-        ("volume", inventory.volumes),
-        ("network", inventory.networks),
-    ):
-        for item in items.values():
-            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""))
-    return found
-
-
 def _guard(tools: Tools, sight: Sight) -> Guard:
+    """Holds a rack's lock while it is posted to, and tells the other process what was posted.
+
+    A rack that the other process has posted to since `sight`, or holds for too long, is left alone.
+    """
     store = tools.store
 
     @contextmanager
@@ -216,6 +295,33 @@ def _guard(tools: Tools, sight: Sight) -> Guard:
     return hold
 
 
+def _template_guard(tools: Tools, sight: Sight) -> TemplateGuard:
+    """Holds the templates while one is made; gives the one that the other process has made since `sight`."""
+    store = tools.store
+
+    @contextmanager
+    def hold(action: Action) -> Iterator[Template | None]:
+        with ExitStack() as held:
+            with suppress(LockedError):
+                held.enter_context(store.rack_lock(_TEMPLATES, RACK_WAIT))
+            made = [
+                template
+                for posting in store.postings_since(sight.seq)
+                for template in posting.templates.values()
+                if posting.by != store.process and template is not None and template.foreign_id == action.openstack_id
+            ]
+            yield made[-1] if made and action.verb is Verb.CREATE else None
+
+    return hold
+
+
+def _tell_template(store: ViewStore, sight: Sight, outcome: Outcome) -> None:
+    """Tells the other process of a template that was made or changed."""
+    if isinstance(outcome.record, Template):
+        templates = {outcome.record.id: outcome.record}
+        store.posted(Posting(0, "", 0.0, sight.inventory.began, "", templates=templates))
+
+
 def _post(store: ViewStore, sight: Sight, lane: Lane, outcomes: Sequence[Outcome]) -> None:
     racks: dict[str, Rack | None] = {}
     devices: dict[str, Device | None] = {}
@@ -228,19 +334,6 @@ def _post(store: ViewStore, sight: Sight, lane: Lane, outcomes: Sequence[Outcome
         elif outcome.action.verb is Verb.REMOVE and outcome.result is Result.DONE:
             (racks if outcome.action.rack else devices)[outcome.action.concertim_id] = None
     if racks or devices:
-        store.posted(Posting(0, "", 0.0, sight.inventory.began, lane.stack_id, racks, devices))
-
-
-def _log(outcome: Outcome) -> None:
-    action = outcome.action
-    words = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}[action.verb]
-    concertim_id = outcome.record.id if outcome.record else action.concertim_id
-    ids = f"openstack={action.openstack_id} concertim={concertim_id or '-'}"
-    logger = logging.getLogger(f"cos_update.{action.target}")
-    if outcome.result is Result.DONE:
-        said = "; ".join(change_text(change) for change in action.changes)
-        logger.info("%s %s %s %s", words, action.name, said or action.why, ids)
-    else:
-        # What was not even tried is said once, in the pass's own line.
-        level = logging.DEBUG if outcome.result is Result.SKIPPED else logging.WARNING
-        logger.log(level, "not %s (%s) %s: %s %s", words, outcome.result, action.name, outcome.reason, ids)
+        ids = (lane.stack_id, *(device.object_id for device in devices.values() if device))
+        told = {item: sight.origins[item] for item in ids if item in sight.origins}
+        store.posted(Posting(0, "", 0.0, sight.inventory.began, lane.stack_id, racks, devices, origins=told))

@@ -14,6 +14,7 @@ from cos_update.cli.context import Context, pass_context
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
+    from cos_update.cli.watching import MetricsOptions
     from cos_update.pipeline import Order, Tools
 
 
@@ -34,6 +35,8 @@ Examples:
 @options.project
 @options.allow_deletes
 @options.prune_unwatched
+@options.metrics_port
+@options.metrics_address
 @click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
 @pass_context
 def bulk(
@@ -43,6 +46,8 @@ def bulk(
     projects: tuple[str, ...],
     allow_deletes: bool,
     prune_unwatched: bool,
+    metrics_port: int | None,
+    metrics_address: str | None,
     as_json: bool,
 ) -> Exit:
     """Bring Concertim in step with OpenStack, once or for ever."""
@@ -50,32 +55,45 @@ def bulk(
         raise click.UsageError("--json goes with --once.")
     if interval is not None and once:
         raise click.UsageError("--interval does not go with --once.")
-    from cos_update.bulk import run_forever
+    if metrics_port is not None and once:
+        raise click.UsageError("--metrics-port does not go with --once.")
+    from cos_update.cli.watching import MetricsOptions
     from cos_update.cli.wiring import stopping, tools
-    from cos_update.logs import begin_run
     from cos_update.pipeline import Order
 
+    metrics = MetricsOptions(metrics_port, metrics_address)
     order = Order(projects, allow_deletes, prune_unwatched)
     with tools(context, "bulk", daemon=not once) as both, stopping() as stop:
         both.store.prepare()
         with both.store.sole("bulk"):
-            if not once:
-                run_forever(both, order, stop, interval or both.settings.interval, begin_run)
-                return Exit.OK
-            return _once(both, order, stop, as_json=as_json)
+            if once:
+                return _once(both, order, stop, as_json=as_json)
+            _forever(both, order, stop, interval or both.settings.interval, metrics)
+            return Exit.OK
+
+
+def _forever(both: Tools, order: Order, stop: threading.Event, interval: float, metrics: MetricsOptions) -> None:
+    from cos_update.bulk import BulkPulse, run_forever
+    from cos_update.cli.watching import watched
+    from cos_update.logs import begin_run
+
+    with watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
+        run_forever(both, order, stop, interval, begin_run, watcher)
 
 
 def _once(both: Tools, order: Order, stop: threading.Event, *, as_json: bool) -> Exit:
-    from cos_update.bulk import tell
     from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
     from cos_update.core.document import report_document
     from cos_update.core.outcome import first_words
     from cos_update.core.summary import sections
+    from cos_update.passlog import PassLog
     from cos_update.pipeline import run_pass
 
-    report, sight = run_pass(both, order, stop)
-    tell(report)
+    log = PassLog()
+    log.pass_begins()
+    report, sight = run_pass(both, order, stop, log)
+    log.pass_ends(report)
     if as_json:
         click.echo(json.dumps(report_document(report), ensure_ascii=False, default=str))
     elif sys.stdout.isatty():

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -31,13 +32,22 @@ def config() -> None:
     epilog="""\b
 Examples:
   cos-update config sample > config.yaml
+  cos-update config sample --systemd bulk > cos-update-bulk.service
 """
 )
-def sample() -> Exit:
-    """Print a commented configuration with every key."""
+@click.option(
+    "--systemd",
+    "daemon",
+    type=click.Choice(["bulk", "listen"]),
+    help="Print a systemd unit that runs this daemon, with the configuration and folders that are in effect.",
+)
+@pass_context
+def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> Exit:
+    """Print a commented configuration with every key, or a systemd unit."""
     from cos_update import config as settings_file
+    from cos_update.cli.units import unit
 
-    click.echo(settings_file.sample(), nl=False)
+    click.echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
     return Exit.OK
 
 

@@ -85,9 +85,9 @@ def _post(both: Tools, order: Order, sight: Sight, form: str) -> Exit:
 
     from cos_update.cli.wiring import stopping
     from cos_update.core.document import report_document
-    from cos_update.core.outcome import after, first_words, report
+    from cos_update.core.outcome import first_words, report
     from cos_update.model.errors import CosUpdateError
-    from cos_update.pipeline import carry_out, look, remember
+    from cos_update.pipeline import carry_out, known, look
 
     both.store.prepare()
     with both.store.sole("bulk"), stopping() as stop:
@@ -96,7 +96,7 @@ def _post(both: Tools, order: Order, sight: Sight, form: str) -> Exit:
         if now.plan != sight.plan:
             raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
         applied = carry_out(both, now, stop)
-        remember(both.store, now, after(now.actual, applied.outcomes))
+        both.store.save(known(now, applied.outcomes))
         done = report(now.plan, applied, time.monotonic() - began)
     if form == "json":
         click.echo(json.dumps(report_document(done), ensure_ascii=False, default=str))

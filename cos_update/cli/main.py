@@ -20,11 +20,13 @@ from cos_update.cli.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
+    "listen": LazyCommand("cos_update.cli.listen:listen", "Post OpenStack's changes to Concertim as they occur."),
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
+    "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
     "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
 }
 

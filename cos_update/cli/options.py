@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cos_update.cli.completing import project_names
+
 config = click.option(
     "--config",
     "config",
@@ -40,6 +42,7 @@ project = click.option(
     "projects",
     metavar="P",
     multiple=True,
+    shell_complete=project_names,
     help="Only this watched project (name or id); may be given several times.",
 )
 allow_deletes = click.option(
@@ -47,4 +50,15 @@ allow_deletes = click.option(
 )
 prune_unwatched = click.option(
     "--prune-unwatched", is_flag=True, help="Remove the racks of projects that are not watched any more."
+)
+metrics_port = click.option(
+    "--metrics-port",
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="Serve metrics for Prometheus there (needs the extra `metrics`).",
+)
+metrics_address = click.option(
+    "--metrics-address",
+    metavar="ADDRESS",
+    help="The address at which metrics are served.  [default: 127.0.0.1]",
 )

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from cos_update import config
 from cos_update.cli.context import Context
@@ -19,7 +20,12 @@ from cos_update.view import ViewStore
 @contextmanager
 def tools(context: Context, process: str, *, daemon: bool = False) -> Iterator[Tools]:
     """Both clients and the view's store, closed at the end. Raises ConfigError."""
-    settings = context.settings_with_logging("bulk" if process == "bulk" else None, daemon=daemon)
+    log_file: Literal["bulk", "listen"] | None = (
+        "bulk" if process == "bulk" else "listen" if process == "listen" else None
+    )
+    settings = context.settings_with_logging(log_file, daemon=daemon)
+    if process == "listen" and settings.rmq is not None and settings.rmq.shard_count > 1:
+        process = f"{process}-{settings.rmq.shard_index}"
     cloud_settings = config.require(settings, "openstack")
     concertim_settings = config.require(settings, "concertim")
     cloud = CloudReader(cloud_settings)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -20,6 +22,10 @@ from cos_update.model.racks import Actual, ApiFlavour, Device, Owner, Rack, Temp
 from cos_update.model.settings import ConcertimSettings
 
 INTERNAL_ERROR = 500
+FEW = 10
+"""Of so many devices one may differ from what is remembered before reading all of them is cheaper."""
+
+log = logging.getLogger(__name__)
 
 
 class ConcertimClient:
@@ -74,22 +80,33 @@ class ConcertimClient:
         return codec.shown(self._http.get("users/current"), "the current user", codec.user)
 
     def read_all(self) -> Actual:
-        """Everything, in full.
+        """Everything, in full."""
+        return self.read()[0]
+
+    def read(self, remembered: Actual | None = None, unsure: Collection[str] = ()) -> tuple[Actual, bool]:
+        """Everything, and whether every device was read in full.
+
+        With an earlier reading, `remembered`, only the structure is read, and in full the devices that are not in it
+        as remembered, or whose ids are among `unsure`. When too many differ, or the app does not give its structure,
+        all are read in full.
 
         One listing after the other: the app serves a second one no sooner. Racks come before devices, because the app
         makes a rack before its devices: none is seen without its rack.
         """
         began = time.time()
         owners, templates, racks = self.owners(), self.templates(), self.racks()
-        devices = self.devices({template.id: template.height for template in templates})
         known = {rack.id for rack in racks}
+        devices = None if remembered is None else self._devices_by_structure(remembered, unsure, known)
+        full = devices is None
+        if devices is None:
+            devices = self.devices({template.id: template.height for template in templates})
         if any(device.rack_id not in known for device in devices):
             # Their racks were made in between; or they were removed with them, and don't count.
             wanted = {device.rack_id for device in devices}
             racks += tuple(rack for rack in self.racks() if rack.id in wanted - known)
             known = {rack.id for rack in racks}
             devices = tuple(device for device in devices if device.rack_id in known)
-        return Actual(
+        actual = Actual(
             began,
             self.flavour(),
             owners={owner.id: owner for owner in owners},
@@ -97,13 +114,45 @@ class ConcertimClient:
             racks={rack.id: rack for rack in racks},
             devices={device.id: device for device in devices},
         )
+        return actual, full
+
+    def reread(self, actual: Actual, devices: Collection[str]) -> Actual:
+        """`actual` with these devices, by id, as they are now."""
+        found = dict(actual.devices)
+        for item in sorted(devices):
+            if (device := self.device(item)) is None:
+                del found[item]
+            else:
+                found[item] = device
+        return replace(actual, devices=found)
+
+    def _devices_by_structure(
+        self, remembered: Actual, unsure: Collection[str], racks: Collection[str]
+    ) -> tuple[Device, ...] | None:
+        """The devices by the structure read and what is remembered; None when they must all be read in full."""
+        if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
+            return None
+        try:
+            shown = self.read_structure()
+        except (Gone, Refused, UnexpectedAnswer) as error:
+            log.info("Concertim's devices are read in full: %s", error)
+            return None
+        if not {rack.id for rack in shown}.issuperset(racks):
+            log.info("Concertim's devices are read in full: its structure lacks racks")
+            return None
+        known, rest = structure.sort_out(shown, remembered.devices, unsure, racks)
+        if len(rest) * FEW > max(len(known) + len(rest), FEW):
+            log.info("Concertim's devices are read in full: %d have changed", len(rest))
+            return None
+        return (*known.values(), *(device for item in rest if (device := self.device(item))))
 
     def read_structure(self) -> tuple[StructureRack, ...]:
-        """All racks and devices without metadata and details: about a tenth of the cost of `read_all`.
+        """All racks and devices without metadata and details: about a tenth of the cost of `devices`.
 
         Raises Gone when the app does not offer it.
         """
-        return structure.racks(self._http.get("irv/racks"), self.flavour())
+        flavour = self.flavour()
+        return structure.racks(self._http.get("irv/racks", structure.folding(flavour)), flavour)
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that this login may see."""

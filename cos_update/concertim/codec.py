@@ -26,6 +26,7 @@ from cos_update.model.racks import (
     VolumeDetails,
 )
 
+_TYPES: Mapping[str, DeviceType] = {kind.value: kind for kind in DeviceType}
 Json = Mapping[str, object]
 Record = TypeVar("Record")
 
@@ -135,7 +136,7 @@ def device_type(value: object, flavour: ApiFlavour) -> DeviceType | None:
     """The type of a device; None when it is not known. In the older API every device is an instance."""
     if flavour is ApiFlavour.USERS:
         return DeviceType.INSTANCE
-    return next((known for known in DeviceType if known == value), None)
+    return _TYPES.get(value) if isinstance(value, str) else None
 
 
 def _location(place: Json, height: int) -> Location:

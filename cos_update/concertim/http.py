@@ -12,7 +12,7 @@ from cos_update.concertim.connections import IDLE_LIMIT, Connections
 from cos_update.concertim.gate import WriteGate
 from cos_update.concertim.login import Login
 from cos_update.concertim.patience import Patience
-from cos_update.concertim.transport import Answer, Method, NoAnswer, Transport
+from cos_update.concertim.transport import Answer, Fold, Method, NoAnswer, Transport
 from cos_update.model.errors import Gone, Refused
 from cos_update.model.settings import ConcertimSettings
 
@@ -67,12 +67,12 @@ class Http:
         self.patience.end()
         self._connections.close()
 
-    def get(self, path: str) -> object:
-        """The JSON at `path`. An answer that is cut or is not JSON is asked for again."""
+    def get(self, path: str, fold: Fold | None = None) -> object:
+        """The JSON at `path`, folded. An answer that is cut or is not JSON is asked for again."""
 
         def attempt() -> object:
             answer = self._once(Method.GET, path)
-            return _decoded(answer, self._unreadable(Method.GET, path, answer))
+            return _decoded(answer, self._unreadable(Method.GET, path, answer), fold)
 
         return self.patience.persist(attempt)
 
@@ -144,8 +144,8 @@ class Http:
         return NoAnswer(text, sent=True, status=answer.status)
 
 
-def _decoded(answer: Answer, otherwise: NoAnswer) -> object:
+def _decoded(answer: Answer, otherwise: NoAnswer, fold: Fold | None = None) -> object:
     try:
-        return answer.json()
+        return answer.json(fold)
     except ValueError:
         raise otherwise from None

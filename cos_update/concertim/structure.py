@@ -6,15 +6,16 @@ object, none are absent. A device is the Machine in its chassis' slot; ids and n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from cos_update.concertim.codec import Json, UnexpectedAnswer, device_type
-from cos_update.model.racks import ApiFlavour, DeviceType
+from cos_update.model.racks import ApiFlavour, Device, DeviceType
+
+_MISUNDERSTOOD = (LookupError, TypeError, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
-class StructureDevice:
+class StructureDevice(NamedTuple):
     """A device as the structure shows it; `type` is None when it is one that we don't know."""
 
     id: str
@@ -27,8 +28,7 @@ class StructureDevice:
     template_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class StructureRack:
+class StructureRack(NamedTuple):
     """A rack as the structure shows it, with its devices."""
 
     id: str
@@ -39,16 +39,64 @@ class StructureRack:
     devices: tuple[StructureDevice, ...]
 
 
+def folding(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
+    """For the JSON decoder: makes a record of each rack as soon as it is complete, since its JSON is far larger."""
+
+    def fold(body: dict[str, Any]) -> object:
+        if "uHeight" not in body:
+            return body
+        try:
+            return _rack(body, flavour)
+        except _MISUNDERSTOOD:
+            return body  # `racks` says what is wrong with it
+
+    return fold
+
+
 def racks(answer: object, flavour: ApiFlavour) -> tuple[StructureRack, ...]:
-    """The racks of an answer.
+    """The racks of an answer, which may be folded already.
 
     Raises UnexpectedAnswer (an Unavailable) for another shape: a device that is not understood must not pass for gone.
     """
     try:
         # A dictionary of no racks at all would be {"Rack": []}: the key is always there.
-        return tuple(_rack(body, flavour) for body in _children(_object(_object(answer)["Racks"])["Rack"]))
-    except (LookupError, TypeError, ValueError) as error:
+        found = _object(_object(answer)["Racks"])["Rack"]
+        return tuple(
+            body if isinstance(body, StructureRack) else _rack(_object(body), flavour)
+            for body in (found if isinstance(found, list) else _children(found))
+        )
+    except _MISUNDERSTOOD as error:
         raise UnexpectedAnswer(f"Concertim's structure of racks has an unknown shape ({error})") from None
+
+
+def sort_out(
+    shown: Iterable[StructureRack], remembered: Mapping[str, Device], unsure: Collection[str], racks: Collection[str]
+) -> tuple[dict[str, Device], list[str]]:
+    """The devices that are as remembered, by id, and the ids of those that must be read.
+
+    These are the devices that are new or differ, those in `unsure`, and those which are not shown though their rack
+    is among `racks`: what the structure leaves out may still be there.
+    """
+    known: dict[str, Device] = {}
+    rest: list[str] = []
+    for rack in shown:
+        for device in rack.devices:
+            past = remembered.get(device.id)
+            if past and past.rack_id == rack.id and device.id not in unsure and _is_as_shown(past, device):
+                known[device.id] = past
+            else:
+                rest.append(device.id)
+    asked = set(rest)
+    hidden = (item for item in remembered if item not in known and item not in asked)
+    return known, rest + [item for item in hidden if remembered[item].rack_id in racks]
+
+
+def _is_as_shown(past: Device, shown: StructureDevice) -> bool:
+    # One of a type that we don't know is remembered as an instance that is not ours.
+    is_unknown = shown.type is None and past.type is DeviceType.INSTANCE and not past.object_id
+    type_ = None if is_unknown else past.type
+    place = (past.location.start_u, past.location.end_u, past.location.facing)
+    return shown == (past.id, past.name, past.status, type_, *place, past.template_id)
 
 
 def _rack(body: Json, flavour: ApiFlavour) -> StructureRack:
@@ -58,7 +106,7 @@ def _rack(body: Json, flavour: ApiFlavour) -> StructureRack:
         name=_text(body, "name"),
         height=int(_text(body, "uHeight")),
         status=_text(body, "buildStatus"),
-        owner_id=_text(owner, "id") if isinstance(owner, Mapping) else "",
+        owner_id=_text(owner, "id") if isinstance(owner, dict) else "",
         devices=tuple(_devices(body, flavour)),
     )
 
@@ -90,7 +138,7 @@ def _children(value: object) -> list[Json]:
 
 
 def _object(value: object) -> Json:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise TypeError(f"{type(value).__name__} in place of an object")
     return value
 
@@ -99,4 +147,4 @@ def _text(body: Json, key: str) -> str:
     value = body[key]
     if not isinstance(value, str | int) or value == "":
         raise ValueError(f"no {key}")
-    return str(value)
+    return value if isinstance(value, str) else str(value)

@@ -6,9 +6,10 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -22,6 +23,9 @@ CONNECT_TIMEOUT = 10.0
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
 VERIFY_HINT = "Check concertim.verify: true, or the path of the CA file that signed the app's certificate."
+
+Fold = Callable[[dict[str, Any]], object]
+"""What takes the place of a JSON object, the inner ones first."""
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +47,9 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> object:
-        """The decoded body. Raises ValueError when it is not JSON."""
-        return json.loads(self.body)
+    def json(self, fold: Fold | None = None) -> object:
+        """The decoded body, with what `fold` makes of each object in it. Raises ValueError when it is not JSON."""
+        return json.loads(self.body, object_hook=fold)
 
 
 class NoAnswer(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,11 @@ def _text(path: Path) -> str:
         raise ConfigError(
             f"{path}: no such file.",
             f"Begin with `cos-update config sample > {path}`, or name another file with --config or COS_UPDATE_CONFIG.",
+        ) from error
+    except PermissionError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}.",
+            f"This runs as uid {os.geteuid()} and gid {os.getegid()}: chgrp {os.getegid()} {path}; chmod 640 {path}",
         ) from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.", "Check the permissions.") from error

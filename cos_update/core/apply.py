@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -75,6 +75,14 @@ Record = Callable[[Sequence[Outcome]], None]
 """Told what was posted to a rack, before anybody else may post to it."""
 Guard = Callable[[Lane], AbstractContextManager[Record | None]]
 """Holds a rack while its lane runs; gives None when the rack is not any more what the plan was made from."""
+TemplateGuard = Callable[[Action], AbstractContextManager[Template | None]]
+"""Holds the templates during an action on one; gives the template that somebody else has made for it meanwhile."""
+
+
+@contextmanager
+def unguarded(_: Action) -> Iterator[Template | None]:
+    """For those who are alone with Concertim."""
+    yield None
 
 
 @dataclass(slots=True)
@@ -121,13 +129,20 @@ def apply(
     workers: int,
     stop: threading.Event,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
+    template_guard: TemplateGuard = unguarded,
 ) -> Applied:
     """Posts the plan, with at most `workers` racks in hand at once, and says what became of each action.
 
     Once `stop` is set the requests in flight are finished and nothing new is begun.
     """
     run = _Run(concertim, stop, on_outcome)
-    for action in (*plan.templates, *plan.first):
+    for action in plan.templates:
+        with template_guard(action) as there:
+            if there is None:
+                _attempt(run, action)
+            else:
+                run.templates[action.openstack_id] = there.id
+    for action in plan.first:
         _attempt(run, action)
     _run_lanes(run, plan.lanes, guard, workers)
     unused = _removable(plan.last, run.outcomes)

@@ -25,12 +25,17 @@ from cos_update.model.racks import MAX_RACK_HEIGHT, Actual, Owner, Rack
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a person has set or allowed. `max_deletes` is in percent, heights are rack units."""
+    """What a person has set or allowed. `max_deletes` is in percent, heights are rack units.
+
+    `out_of` is how many objects are managed in all, when only a part of Concertim is compared: a stack that goes
+    with all its servers is a hundred percent of its rack.
+    """
 
     max_deletes: float = 30.0
     allow_deletes: bool = False
     prune_unwatched: bool = False
     default_rack_height: int = 42
+    out_of: int | None = None
 
 
 EVERYTHING = Scope()
@@ -56,7 +61,7 @@ def make_plan(
     """All that is to be done so that Concertim shows what it should, within `scope`."""
     matches = match(desired, actual)
     losses = judge(desired, actual, matches, inventory, verdicts, scope, prune_unwatched=rules.prune_unwatched)
-    excess = None if rules.allow_deletes else too_many(losses, actual, scope, rules.max_deletes)
+    excess = None if rules.allow_deletes else too_many(losses, actual, scope, rules.max_deletes, rules.out_of)
     kept_back = losses if excess else Losses()
     if excess:
         losses = Losses(notices=losses.notices)

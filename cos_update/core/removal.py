@@ -224,9 +224,14 @@ def _judge_templates(court: Court, desired: Desired, actual: Actual) -> None:
                 court.templates[template.id] = "its flavor is gone from Nova (404)"
 
 
-def too_many(losses: Losses, actual: Actual, scope: Scope, max_deletes: float) -> Notice | None:
-    """The notice that says why everything is held back, when it is more than `max_deletes` percent."""
-    managed = sum(1 for _ in _managed(actual, scope))
+def too_many(
+    losses: Losses, actual: Actual, scope: Scope, max_deletes: float, out_of: int | None = None
+) -> Notice | None:
+    """The notice that says why everything is held back, when it is more than `max_deletes` percent.
+
+    `out_of` tells how many objects are managed in all, when `actual` is only a part.
+    """
+    managed = sum(1 for _ in _managed(actual, scope)) if out_of is None else out_of
     count = len(losses)
     if count <= FEW or count * 100 <= max_deletes * managed:
         return None

@@ -30,7 +30,7 @@ class Ledger(Generic[K]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._generation = 0
-        self._owing: dict[Receipt, set[K]] = {}
+        self._owing: dict[Receipt, int] = {}
         self._attached: dict[K, set[Receipt]] = {}
         self._in_hand: dict[K, set[Receipt]] = {}
 
@@ -51,7 +51,7 @@ class Ledger(Generic[K]):
                 self._in_hand.clear()
             if not wanted:
                 return (receipt,)
-            self._owing[receipt] = wanted
+            self._owing[receipt] = len(wanted)
             for key in wanted:
                 self._attached.setdefault(key, set()).add(receipt)
             return ()
@@ -59,30 +59,46 @@ class Ledger(Generic[K]):
     def begin(self, key: K) -> None:
         """A worker starts on a key: it answers for what was attached so far."""
         with self._lock:
-            receipts = self._attached.pop(key, None)
-            if receipts:
-                self._in_hand.setdefault(key, set()).update(receipts)
+            self._move(key, self._attached, self._in_hand)
 
     def finish(self, key: K) -> tuple[Receipt, ...]:
         """The key is done (or handed to a resync); returns the messages that wait for nothing else."""
         with self._lock:
-            return tuple(receipt for receipt in sorted(self._in_hand.pop(key, ())) if self._settle(receipt, key))
+            return tuple(receipt for receipt in sorted(self._in_hand.pop(key, ())) if self._settle(receipt))
 
     def give_back(self, key: K) -> None:
         """The work on a key failed: what it answered for waits for its next round."""
         with self._lock:
-            receipts = self._in_hand.pop(key, None)
-            if receipts:
-                self._attached.setdefault(key, set()).update(receipts)
+            self._move(key, self._in_hand, self._attached)
+
+    def pass_on(self, key: K, others: Iterable[K]) -> None:
+        """The work on a key goes over to other keys: what it answers for waits for them too.
+
+        For one of them that is in hand at this moment it waits for the next round.
+        """
+        wanted = set(others) - {key}
+        with self._lock:
+            for receipt in self._in_hand.get(key, ()):
+                for other in wanted:
+                    self._owing[receipt] += 1
+                    self._put(receipt, self._attached.setdefault(other, set()))
 
     def __len__(self) -> int:
         """Messages that still wait for a key."""
         return len(self._owing)
 
-    def _settle(self, receipt: Receipt, key: K) -> bool:
-        owing = self._owing[receipt]
-        owing.discard(key)
-        if owing:
+    def _move(self, key: K, source: dict[K, set[Receipt]], target: dict[K, set[Receipt]]) -> None:
+        for receipt in source.pop(key, ()):
+            self._put(receipt, target.setdefault(key, set()))
+
+    def _put(self, receipt: Receipt, place: set[Receipt]) -> None:
+        if receipt in place:
+            self._owing[receipt] -= 1
+        place.add(receipt)
+
+    def _settle(self, receipt: Receipt) -> bool:
+        self._owing[receipt] -= 1
+        if self._owing[receipt]:
             return False
         del self._owing[receipt]
         return True

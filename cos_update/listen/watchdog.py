@@ -40,6 +40,16 @@ class Check:
         """A sign of life, from any thread."""
         self._since = self._clock()
 
+    @property
+    def patience(self) -> float:
+        """Seconds without a sign of life that make a stall."""
+        return self._patience
+
+    @property
+    def idle(self) -> float:
+        """Seconds for which, at the last look, something had been due without a sign of life."""
+        return max(0.0, self._looked - self._since)
+
     def look(self) -> Stall | None:
         """Judges this moment; to be called several times within the patience.
 

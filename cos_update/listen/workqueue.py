@@ -131,6 +131,18 @@ class WorkQueue(Generic[K]):
                     return None
                 self._available.wait(self._patience(now, deadline))
 
+    def get_more(self, wanted: Callable[[K], bool], limit: int) -> list[K]:
+        """Takes up to `limit` more keys that are `wanted` and wait already, for one worker to do together."""
+        with self._lock:
+            self._wake_the_due(self._clock())
+            chosen = set(itertools.islice((key for key in self._order if wanted(key)), limit))
+            taken = [key for key in self._order if key in chosen]
+            if taken:
+                self._order = deque(key for key in self._order if key not in chosen)
+            for key in taken:
+                self._processing[key] = self._dirty.pop(key)
+            return taken
+
     def done(self, key: K) -> None:
         """Gives a key back. If it became dirty again in the meantime, it is queued again now."""
         with self._lock:

@@ -200,6 +200,8 @@ class Inventory:
     volumes: Mapping[str, Volume] = field(default_factory=dict)
     networks: Mapping[str, Network] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+    chosen: frozenset[str] | None = None
+    """The ids of the projects whose objects were read; None: of all in `projects`."""
 
     def is_complete(self, listing: Listing, project_id: str | None = None, stack_id: str | None = None) -> bool:
         """Whether absence from `listing` can be believed, in this project and for this stack (None: for all)."""
@@ -213,8 +215,24 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class RememberedStack:
-    """The content of a stack, and what Heat says when it has not changed since: status and update time."""
+    """The content of a stack, and what Heat says when it has not changed since: status and update time.
+
+    `absent` are the ids in it that their own services did not list: Heat goes on naming what was deleted behind its
+    back.
+    """
 
     status: str
     updated: str | None
     content: StackContent
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What is remembered of Heat's answers: stacks by id, and the objects that were found in no stack.
+
+    `strays` tells by id of a server, volume or network whether it was still being made when it was looked for.
+    """
+
+    stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
+    strays: Mapping[str, bool] = field(default_factory=dict)

@@ -60,3 +60,7 @@ class ViewError(CosUpdateError):
 
 class LockedError(CosUpdateError):
     """Another process holds the data dir; the message says which one and since when."""
+
+
+class MalformedNotification(CosUpdateError):
+    """A message that is no notification, or does not name the object that it is about."""

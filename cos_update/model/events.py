@@ -15,6 +15,9 @@ class Kind(StrEnum):
     NETWORK = "network"
     FLAVOR = "flavor"
     PROJECT = "project"
+    """A project that may have begun or ceased to be watched; any of them, when the id is ""."""
+    ADDRESS = "address"
+    """A floating IP that leads to no server any more; the id is the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,11 @@ class Key:
 class Event:
     """A parsed notification: its type, when it was sent (ISO 8601, as sent) and the keys it makes dirty.
 
-    An event that concerns nothing of ours has no keys.
+    An event that concerns nothing of ours has no keys. `lags` tells that the object itself shows the change only some
+    seconds later: Nova learns of a port's or floating IP's change from Neutron.
     """
 
     type: str
     timestamp: str = ""
     keys: tuple[Key, ...] = ()
+    lags: bool = False

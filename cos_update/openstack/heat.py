@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cos_update.model.cloud import Inventory, Listing, Output, RememberedStack, Stack, StackContent
+from cos_update.model.cloud import Output, Stack, StackContent
 from cos_update.openstack.session import ORCHESTRATION, ProjectSession
 
 DEPTH = 5
@@ -56,7 +56,12 @@ def stack_url(session: ProjectSession, project_id: str, name: str = "", stack_id
 def read_content(session: ProjectSession, stack: Stack) -> StackContent:
     """What the stack holds, by its resource tree and its outputs. Raises CloudError; NotFound when it is gone."""
     url = stack_url(session, stack.project_id, stack.name, stack.id)
-    shown = session.get(ORCHESTRATION, url, key="stack")["stack"]
+    return content_of(session, stack, session.get(ORCHESTRATION, url, key="stack")["stack"])
+
+
+def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) -> StackContent:
+    """As `read_content`, of a stack that was `shown` already."""
+    url = stack_url(session, stack.project_id, stack.name, stack.id)
     resources, whole = _tree(session, url, stack.project_id)
     outputs = shown.get("outputs")
     return StackContent(
@@ -109,19 +114,3 @@ def _ids(resources: Iterable[Mapping[str, Any]], kind: str) -> tuple[str, ...]:
 def _outputs(outputs: Sequence[Mapping[str, Any]]) -> Iterable[Output]:
     for item in sorted(outputs, key=lambda o: str(o.get("output_key"))):
         yield Output(str(item.get("output_key") or ""), item.get("output_value"), str(item.get("description") or ""))
-
-
-def may_remember(stack: Stack, content: StackContent) -> bool:
-    """Whether a stack's content holds as long as its status and update time do."""
-    return content.whole and content.outputs is not None and not stack.status.endswith("_IN_PROGRESS")
-
-
-def remember(inventory: Inventory) -> dict[str, RememberedStack]:
-    """What the next reading need not ask again."""
-    return {
-        stack.id: RememberedStack(stack.status, stack.updated, content)
-        for stack in inventory.stacks.values()
-        if (content := inventory.contents.get(stack.id))
-        and may_remember(stack, content)
-        and inventory.is_complete(Listing.RESOURCES, stack.project_id, stack.id)
-    }

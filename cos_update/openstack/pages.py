@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from cos_update.model.errors import CloudError
 from cos_update.openstack.session import ProjectSession
+
+T = TypeVar("T")
+Record = Mapping[str, Any]
 
 RESTARTS = 3
 """How often a listing begins again because its page marker has vanished."""
@@ -21,88 +25,103 @@ def listing(
     params: Mapping[str, str],
     *,
     microversion: str | None = None,
-) -> list[Mapping[str, Any]]:
-    """All records of a listing that links its pages (`<key>_links`, rel next).
-
-    The link decides whether there is more, never the count: Nova may answer fewer than asked. Only the link's query
-    is used, since its host may be one that only the service knows. Raises CloudError when the end is not reached.
-    """
-
-    def following(body: Mapping[str, Any], _: Mapping[str, str]) -> dict[str, str] | None:
-        links = body.get(f"{key}_links") or []
-        found = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-        return dict(parse_qsl(urlsplit(found).query)) if found else None
-
-    return _restarting(session, service, path, key, params, following, microversion)
+) -> list[Record]:
+    """All records of a listing that links its pages. Raises CloudError when the end is not reached."""
+    return linked(session, service, path, key, microversion).read(params, _as_it_is)
 
 
 def marked_listing(
     session: ProjectSession, service: str, path: str, key: str, params: Mapping[str, str]
-) -> list[Mapping[str, Any]]:
-    """All records of a listing without links (Heat's): the last id marks the next page, an empty page is the end."""
+) -> list[Record]:
+    """All records of a listing without links. Raises CloudError when the end is not reached."""
+    return marked(session, service, path, key).read(params, _as_it_is)
 
-    def following(body: Mapping[str, Any], asked: Mapping[str, str]) -> dict[str, str] | None:
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """How the pages of one listing are asked for; `following` gives the query of the page after an answer's."""
+
+    session: ProjectSession
+    service: str
+    path: str
+    key: str
+    following: Callable[[Record, Mapping[str, str]], dict[str, str] | None]
+    microversion: str | None = None
+
+    def read(self, params: Mapping[str, str], take: Callable[[Record], T]) -> list[T]:
+        """What `take` makes of each record, to the listing's end.
+
+        Each page is let go before the next one comes: as JSON it is far larger than what is kept of it. Raises
+        CloudError when the end is not reached.
+        """
+        for _ in range(RESTARTS):
+            try:
+                return list(self._taken(params, take))
+            except _MarkerGoneError:
+                continue
+        raise CloudError(f"its page marker vanished {RESTARTS} times")
+
+    def _taken(self, params: Mapping[str, str], take: Callable[[Record], T]) -> Iterator[T]:
+        asked: Mapping[str, str] | None = params
+        seen: set[str] = set()
+        visited: set[frozenset[tuple[str, str]]] = set()
+        while asked is not None:
+            question = frozenset(asked.items())
+            if question in visited:
+                raise CloudError("its pages go round in a circle")
+            visited.add(question)
+            fresh, asked = self._page(asked, seen)
+            yield from map(take, fresh)
+            del fresh
+
+    def _page(self, asked: Mapping[str, str], seen: set[str]) -> tuple[list[Record], Mapping[str, str] | None]:
+        """The records of a page that were not `seen` before, and the query of the next page."""
+        try:
+            body = self.session.get(self.service, self.path, asked, key=self.key, microversion=self.microversion)
+        except CloudError as error:
+            if "marker" in asked and error.status in (400, 404):
+                raise _MarkerGoneError from None
+            raise
+        page = body[self.key]
+        if not isinstance(page, list) or not all(isinstance(item, Mapping) and item.get("id") for item in page):
+            raise CloudError("an answer of another shape")
+        fresh = [item for item in page if item["id"] not in seen]
+        seen.update(item["id"] for item in fresh)
+        following = self.following(body, asked)
+        if page and not fresh and following is not None:
+            # Heat begins again from the start when its marker has vanished.
+            raise _MarkerGoneError
+        return fresh, following
+
+
+def linked(session: ProjectSession, service: str, path: str, key: str, microversion: str | None = None) -> Pages:
+    """A listing that links its pages (`<key>_links`, rel next).
+
+    The link decides whether there is more, never the count: Nova may answer fewer than asked. Only the link's query
+    is used, since its host may be one that only the service knows.
+    """
+
+    def following(body: Record, _: Mapping[str, str]) -> dict[str, str] | None:
+        links = body.get(f"{key}_links") or []
+        found = next((link.get("href") for link in links if link.get("rel") == "next"), None)
+        return dict(parse_qsl(urlsplit(found).query)) if found else None
+
+    return Pages(session, service, path, key, following, microversion)
+
+
+def marked(session: ProjectSession, service: str, path: str, key: str) -> Pages:
+    """A listing without links (Heat's): the last id marks the next page, an empty page is the end."""
+
+    def following(body: Record, asked: Mapping[str, str]) -> dict[str, str] | None:
         page = body[key]
         return {**asked, "marker": str(page[-1].get("id"))} if page else None
 
-    return _restarting(session, service, path, key, params, following, None)
-
-
-_Following = Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str] | None]
-
-
-def _restarting(
-    session: ProjectSession,
-    service: str,
-    path: str,
-    key: str,
-    params: Mapping[str, str],
-    following: _Following,
-    microversion: str | None,
-) -> list[Mapping[str, Any]]:
-    for _ in range(RESTARTS):
-        try:
-            found = list(_records(session, service, path, key, params, following, microversion))
-        except _MarkerGoneError:
-            continue
-        return found
-    raise CloudError(f"its page marker vanished {RESTARTS} times")
+    return Pages(session, service, path, key, following)
 
 
 class _MarkerGoneError(Exception):
     pass
 
 
-def _records(
-    session: ProjectSession,
-    service: str,
-    path: str,
-    key: str,
-    params: Mapping[str, str],
-    following: _Following,
-    microversion: str | None,
-) -> Iterator[Mapping[str, Any]]:
-    asked: Mapping[str, str] | None = params
-    seen: set[str] = set()
-    visited: set[frozenset[tuple[str, str]]] = set()
-    while asked is not None:
-        question = frozenset(asked.items())
-        if question in visited:
-            raise CloudError("its pages go round in a circle")
-        visited.add(question)
-        try:
-            body = session.get(service, path, asked, key=key, microversion=microversion)
-        except CloudError as error:
-            if "marker" in asked and error.status in (400, 404):
-                raise _MarkerGoneError from None
-            raise
-        page = body[key]
-        if not isinstance(page, list) or not all(isinstance(item, Mapping) and item.get("id") for item in page):
-            raise CloudError("an answer of another shape")
-        fresh = [item for item in page if item["id"] not in seen]
-        seen.update(item["id"] for item in fresh)
-        yield from fresh
-        asked = following(body, asked)
-        if page and not fresh and asked is not None:
-            # Heat begins again from the start when its marker has vanished.
-            raise _MarkerGoneError
+def _as_it_is(record: Record) -> Record:
+    return record

@@ -46,6 +46,8 @@ class ProjectSession:
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
+        self.requests = 0
+        """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
     def access(self) -> Any:
         """keystoneauth's access info of the current token. Raises CloudLoginError."""
@@ -129,6 +131,7 @@ class ProjectSession:
         from keystoneauth1 import exceptions
 
         headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
+        self.requests += 1
         try:
             answer = self._proxy(service).get(
                 path,
@@ -201,6 +204,12 @@ class Sessions:
             return base
         with self._lock:
             return next(iter(self._of_project.values()), base)
+
+    @property
+    def requests(self) -> int:
+        """The requests of all sessions that are open, as a sign of life."""
+        with self._lock:
+            return sum(session.requests for session in (self._base, *self._of_project.values()) if session)
 
     def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
         """The session to ask for one object of a project: the project's own, in which a 404 can be believed.

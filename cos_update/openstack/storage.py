@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from cos_update.model.cloud import Network, Volume
 
@@ -45,13 +45,31 @@ def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] |
     )
 
 
-def cidrs_by_network(subnets: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+class Subnet(NamedTuple):
+    """A subnet: its network and its CIDR."""
+
+    id: str
+    network_id: str
+    cidr: str
+
+
+def subnet_from(record: Mapping[str, Any]) -> Subnet:
+    """A subnet as listed."""
+    return Subnet(str(record["id"]), str(record.get("network_id")), str(record.get("cidr") or ""))
+
+
+def cidrs_of(subnets: Iterable[Subnet]) -> dict[str, list[str]]:
     """The subnets' CIDRs by the id of their network."""
     found: dict[str, list[str]] = {}
     for subnet in subnets:
-        if subnet.get("cidr"):
-            found.setdefault(str(subnet.get("network_id")), []).append(str(subnet["cidr"]))
+        if subnet.cidr:
+            found.setdefault(subnet.network_id, []).append(subnet.cidr)
     return found
+
+
+def cidrs_by_network(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """As `cidrs_of`, of subnets as listed."""
+    return cidrs_of(map(subnet_from, records))
 
 
 def _truth(value: object) -> bool | None:

@@ -11,6 +11,8 @@ import errno
 import json
 import logging
 import os
+import re
+import sys
 import threading
 import time
 import uuid
@@ -18,7 +20,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cos_update.model.cloud import RememberedStack
 from cos_update.model.errors import ViewError
@@ -77,10 +79,23 @@ _FROM_PLAIN: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+class _Line(NamedTuple):
+    """Where in the file the line of a posting begins."""
+
+    seq: int
+    at: float
+    start: int
+
+
+_BEGINNING = re.compile(rb'\{"seq":(\d+),"by":"[^"\\]*","at":(\d+(?:\.\d+)?),')
+"""What nearly every line begins with; others are decoded to see what they are."""
+
+
 class Journal:
     """The journal of one data dir. Reading takes no lock; `append` and `drop` must be called under the view's lock.
 
-    An instance remembers the postings that are in the file and where it stopped reading, and may be shared by threads.
+    An instance remembers where it stopped reading, and of the postings in the file those that were asked for: the
+    others, which a saved view includes, may be many. It may be shared by threads.
     """
 
     def __init__(self, data_dir: Path, clock: Callable[[], float] = time.time) -> None:
@@ -89,6 +104,7 @@ class Journal:
         self._clock = clock
         self._mutex = threading.Lock()
         self._highest = 0
+        self._floor = sys.maxsize
         self._begin()
 
     def last(self) -> int:
@@ -100,6 +116,9 @@ class Journal:
     def since(self, seq: int) -> list[Posting]:
         """The postings after number `seq` which the journal still holds, oldest first. Raises ViewError."""
         with self._mutex:
+            if seq < self._floor:
+                self._floor = seq
+                self._begin()
             self._catch_up()
             return self._postings[bisect_right(self._postings, seq, key=lambda posting: posting.seq) :]
 
@@ -107,6 +126,12 @@ class Journal:
         """Numbers go on after `seq`, which a saved view includes, even if the journal was lost."""
         with self._mutex:
             self._highest = max(self._highest, seq)
+
+    @property
+    def dropped(self) -> int:
+        """The number of the last posting that it holds no more, as far as it was read."""
+        with self._mutex:
+            return self._base or 0
 
     @property
     def size(self) -> int:
@@ -123,7 +148,7 @@ class Journal:
             try:
                 if self._base is None:
                     self._highest = max(self._highest, saved_seq())
-                    base = self._postings[0].seq - 1 if self._postings else self._last()
+                    base = self._lines[0].seq - 1 if self._lines else self._last()
                     self._rewrite(base, self._lines_from(len(self._header)))
                     self._catch_up()
                 numbered = replace(posting, seq=self._last() + 1, at=posting.at or self._clock())
@@ -142,17 +167,18 @@ class Journal:
             self._catch_up()
             youngest = self._clock() - KEPT
             count = 0
-            while count < len(self._postings) and self._postings[count].seq <= taken:
-                if self._postings[count].at >= youngest and self._offset - self._starts[count] <= LIMIT // 2:
+            while count < len(self._lines) and self._lines[count].seq <= taken:
+                line = self._lines[count]
+                if line.at >= youngest and self._offset - line.start <= LIMIT // 2:
                     break
                 count += 1
-            start = self._starts[count] if count < len(self._postings) else self._offset
+            start = self._lines[count].start if count < len(self._lines) else self._offset
             if count and start >= self._offset // 2:
                 with contextlib.suppress(OSError):
-                    self._rewrite(self._postings[count - 1].seq, self._lines_from(start))
+                    self._rewrite(self._lines[count - 1].seq, self._lines_from(start))
 
     def _last(self) -> int:
-        return max(self._highest, self._base or 0, self._postings[-1].seq if self._postings else 0)
+        return max(self._highest, self._base or 0, self._lines[-1].seq if self._lines else 0)
 
     def _lines_from(self, start: int) -> bytes:
         if start >= self._offset:
@@ -165,8 +191,8 @@ class Journal:
         self._header = header
         self._offset = len(header)
         self._base = _base(header) if header else None
+        self._lines: list[_Line] = []
         self._postings: list[Posting] = []
-        self._starts: list[int] = []
 
     def _catch_up(self) -> None:
         """Reads what was appended since the last look, or all of it when the file is another one now."""
@@ -193,16 +219,21 @@ class Journal:
 
     def _take(self, line: bytes) -> None:
         try:
-            posting = posting_from(dict_of(json.loads(line), "line"))
-            last = self._postings[-1].seq if self._postings else self._base or 0
-            if posting.seq <= last:
-                raise WrongShape(f"posting {posting.seq} after {last}")
+            found = _BEGINNING.match(line)
+            seq, at = (int(found[1]), float(found[2])) if found else (0, 0.0)
+            if not found or seq > self._floor:
+                posting = posting_from(dict_of(json.loads(line), "line"))
+                seq, at = posting.seq, posting.at
+            last = self._lines[-1].seq if self._lines else self._base or 0
+            if seq <= last:
+                raise WrongShape(f"posting {seq} after {last}")
         except (ValueError, TypeError, RecursionError) as error:
             _log.warning("a line of %s makes no sense and is left out: %s", self.path, error)
-        else:
+            return
+        self._lines.append(_Line(seq, at, self._offset))
+        self._highest = max(self._highest, seq)
+        if seq > self._floor:
             self._postings.append(posting)
-            self._starts.append(self._offset)
-            self._highest = max(self._highest, posting.seq)
 
     def _write(self, line: bytes) -> None:
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)

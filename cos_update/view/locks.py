@@ -147,7 +147,7 @@ def unwritable(path: Path, error: OSError) -> ViewError:
         case errno.EROFS:
             mend = "It is on a read-only file system: mount it writable, or name another (--data-dir)."
         case errno.EACCES | errno.EPERM:
-            mend = f"Let it belong to the user that runs this: chown -R {os.geteuid()} {data_dir}"
+            mend = f"This runs as uid {os.geteuid()}: chown -R {os.geteuid()} {data_dir} (or what is mounted there)"
     return ViewError(f"{path} cannot be written: {reason}.", mend)
 
 

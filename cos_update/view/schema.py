@@ -61,15 +61,19 @@ class Resync:
 class View:
     """What is known of both sides. Times are Unix times, 0 for never.
 
-    `origins` is keyed by OpenStack id, `stacks` (the memory of Heat's answers) by stack id. `gaps` says in words what
-    the last pass could not read. `journal_seq` is the last posting of the journal that `actual` includes. `resync` is
-    the request that was on disk at loading; saving never changes it.
+    `origins` is keyed by OpenStack id. `stacks` and `strays` are the memory of Heat's answers (see `Membership`);
+    `unsure` are the ids of devices that an update has left in a state which could not be read. `gaps` says in words
+    what the last pass could not read. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
+    tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
+    saving never changes it.
     """
 
     actual: Actual
     projects: Mapping[str, Project] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
+    strays: Mapping[str, bool] = field(default_factory=dict)
+    unsure: tuple[str, ...] = ()
     cloud_read_at: float = 0.0
     concertim_read_at: float = 0.0
     concertim_full_read_at: float = 0.0
@@ -79,6 +83,7 @@ class View:
     saved_at: float = 0.0
     saved_by: str = ""
     journal_seq: int = 0
+    torn: bool = False
     resync: Resync | None = None
 
 
@@ -113,7 +118,7 @@ _PROJECT = Shape(Project)
 _ORIGIN = Shape(Origin)
 _OUTPUT = Shape(Output)
 _CONTENT = Shape(StackContent, nested=("servers", "volumes", "networks"))
-_MEMORY = Shape(RememberedStack, nested=("content",))
+_MEMORY = Shape(RememberedStack, nested=("content", "absent"))
 _RESYNC = Shape(Resync)
 
 _TYPES = {kind.value: kind for kind in DeviceType}
@@ -147,6 +152,8 @@ def to_plain(view: View) -> dict[str, Any]:
         "devices": {key: device_plain(device, origin_of(device.object_id)) for key, device in actual.devices.items()},
         "origins": _plain_all(view.origins, origin_plain),
         "stacks": _plain_all(view.stacks, memory_plain),
+        "strays": dict(view.strays),
+        "unsure": list(view.unsure),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
     }
@@ -173,6 +180,8 @@ def from_plain(plain: object) -> View:
         projects=records(whole.get("projects"), _PROJECT.record, "projects"),
         origins=records(whole.get("origins"), origin_from, "origins"),
         stacks=records(whole.get("stacks"), memory_from, "stacks"),
+        strays=records(whole.get("strays", {}), _truth, "strays"),
+        unsure=texts(whole.get("unsure", ()), "unsure"),
         cloud_read_at=_number(cloud, "read_at"),
         concertim_read_at=_number(concertim, "read_at"),
         concertim_full_read_at=_number(concertim, "full_read_at"),
@@ -299,12 +308,12 @@ def memory_plain(memory: RememberedStack) -> dict[str, Any]:
     content = _CONTENT.plain(memory.content)
     if memory.content.outputs is not None:
         content["outputs"] = [_OUTPUT.plain(output) for output in memory.content.outputs]
-    return {"status": memory.status, "updated": memory.updated, "content": content}
+    return {"status": memory.status, "updated": memory.updated, "content": content, "absent": memory.absent}
 
 
 def memory_from(plain: object) -> RememberedStack:
     """What is remembered of a stack, from a dict. Raises WrongShape."""
-    status, updated, content = _MEMORY.values(plain)
+    status, updated, content, absent = _MEMORY.values(plain)
     parts = dict_of(content, "content")
     outputs = parts.get("outputs")
     if outputs is not None and type(outputs) not in (list, tuple):
@@ -319,6 +328,7 @@ def memory_from(plain: object) -> RememberedStack:
             outputs=None if outputs is None else tuple(_OUTPUT.record(output) for output in outputs),
             whole=_is(parts, "whole", bool),
         ),
+        texts(absent, "absent"),
     )
 
 
@@ -334,6 +344,12 @@ def resync_from(plain: object) -> Resync | None:
 
 def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     return {key: convert(value) for key, value in mapping.items()}
+
+
+def _truth(plain: object) -> bool:
+    if type(plain) is not bool:
+        raise WrongShape(f"a {type(plain).__name__} in place of a truth value")
+    return plain
 
 
 def _number(plain: Mapping[str, Any], key: str) -> float:

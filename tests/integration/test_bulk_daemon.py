@@ -3,62 +3,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from subprocess import Popen
 
-import pytest
-
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.view import ViewStore
-
-sys.path.insert(0, str(Path(__file__).parent))
-
+from daemons import log_of, until
 from world import World, shown, wanted
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
-        yield world
+from cos_update.view import ViewStore
 
 
-@pytest.fixture
-def daemon(world: World) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        program = [sys.executable, "-m", "cos_update", "--config", str(world.folder / "config.yaml"), "bulk"]
-        started.append(subprocess.Popen([*program, *arguments], stderr=subprocess.PIPE, text=True))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
-
-
-def log_of(world: World) -> str:
-    path = world.folder / "log" / "updates_bulk.log"
-    return path.read_text() if path.exists() else ""
-
-
-def test_a_change_shows_with_the_next_pass(world: World, daemon: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_change_shows_with_the_next_pass(world: World, daemon: Callable[..., Popen[str]]) -> None:
     daemon("--interval", "1")
     until(lambda: "pass ends" in log_of(world))
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
@@ -66,9 +20,7 @@ def test_a_change_shows_with_the_next_pass(world: World, daemon: Callable[..., s
     until(lambda: shown(world.actual())[server.id][1] == "STOPPED")
 
 
-def test_a_failed_pass_is_reported_and_the_next_one_comes(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_failed_pass_is_reported_and_the_next_one_comes(world: World, daemon: Callable[..., Popen[str]]) -> None:
     password = world.cloud.watcher.password
     world.cloud.watcher.password = "changed"
     daemon("--interval", "1")
@@ -78,7 +30,7 @@ def test_a_failed_pass_is_reported_and_the_next_one_comes(
 
 
 def test_sigterm_in_the_middle_of_a_pass_saves_the_view_and_ends_with_0(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
+    world: World, daemon: Callable[..., Popen[str]]
 ) -> None:
     world.concertim.wire.latency = 0.05
     process = daemon()
@@ -91,9 +43,7 @@ def test_sigterm_in_the_middle_of_a_pass_saves_the_view_and_ends_with_0(
     assert set(view.actual.devices) == set(world.concertim.state.devices)
 
 
-def test_a_pass_killed_at_any_point_is_finished_by_the_next(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_pass_killed_at_any_point_is_finished_by_the_next(world: World, daemon: Callable[..., Popen[str]]) -> None:
     world.concertim.wire.latency = 0.02
     for count in (1, 10, 30):
         process = daemon()
@@ -107,9 +57,7 @@ def test_a_pass_killed_at_any_point_is_finished_by_the_next(
     assert world.concertim.refusals == []
 
 
-def test_the_second_bulk_on_a_data_dir_says_who_holds_it(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_the_second_bulk_on_a_data_dir_says_who_holds_it(world: World, daemon: Callable[..., Popen[str]]) -> None:
     process = daemon()
     until(lambda: "pass ends" in log_of(world))
     done = world.run("bulk", "--once", expect=1)
@@ -117,9 +65,7 @@ def test_the_second_bulk_on_a_data_dir_says_who_holds_it(
     assert "since" in done.stderr
 
 
-def test_a_resync_that_is_asked_for_is_served_and_cleared(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_resync_that_is_asked_for_is_served_and_cleared(world: World, daemon: Callable[..., Popen[str]]) -> None:
     daemon("--interval", "3600")
     until(lambda: "pass ends" in log_of(world))
     store = ViewStore(world.data_dir, "listen")
@@ -128,17 +74,13 @@ def test_a_resync_that_is_asked_for_is_served_and_cleared(
     until(lambda: store.resync() is None)
 
 
-def test_a_pass_that_takes_longer_than_the_interval_is_said(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_pass_that_takes_longer_than_the_interval_is_said(world: World, daemon: Callable[..., Popen[str]]) -> None:
     world.concertim.wire.latency = 0.05
     daemon("--interval", "1")
     until(lambda: "longer than the interval" in log_of(world))
 
 
-def test_once_says_3_when_it_was_stopped_with_work_left(
-    world: World, daemon: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_once_says_3_when_it_was_stopped_with_work_left(world: World, daemon: Callable[..., Popen[str]]) -> None:
     world.concertim.wire.latency = 0.05
     process = daemon("--once")
     until(lambda: len(world.concertim.state.devices) > 5)

@@ -1,7 +1,8 @@
 """Clouds of hypothesis's making, with hostile names and a history, over real HTTP against both strict stand-ins.
 
-Whatever happened, one clean pass makes Concertim show the cloud, the next one posts nothing, and Concertim never had
-a reason to refuse anything.
+Whatever happened in the cloud, to Concertim by hand, or to the view, one clean pass makes Concertim show the cloud; a
+few more mend what only a full reading shows. Then a pass posts nothing, with the view or without it, and Concertim
+never had a reason to refuse anything.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ from cos_update.view import ViewStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from byhand import HIDDEN, SHOWN, tamper
 from world import World, shown, wanted
+
+FULL_READ_EVERY = 4
+"""Passes after which the histories have everything read in full."""
 
 NAMES = st.one_of(
     st.sampled_from(
@@ -93,6 +98,7 @@ class Life:
         self.projects = [state.create_project(f"CM_{name}", watched=True) for name in "ab"]
         self.world = World(OpenStackApp(state), ConcertimApp(race_window=0.0), folder)
         self.cloud = state
+        self.views: list[bytes] = []
         for _ in range(2):
             self.new_flavor()
 
@@ -157,6 +163,25 @@ class Life:
         else:
             self.cloud.watch(project)
 
+    def something_is_done_by_hand(self) -> None:
+        state = self.world.concertim.state
+        what = self.draw(st.sampled_from((*SHOWN, *HIDDEN)))
+        tamper(state, self.draw, what)
+
+    def notes_of_hand(self) -> set[str]:
+        """The devices that carry a note of somebody else's."""
+        return {device.id for device in self.world.concertim.state.devices.rows() if "note" in device.metadata}
+
+    def put_back_an_old_view(self) -> None:
+        """As a restored backup does."""
+        if self.views:
+            (self.world.data_dir / "view.pickle").write_bytes(self.draw(st.sampled_from(self.views)))
+
+    def keep_the_view(self) -> None:
+        view = self.world.data_dir / "view.pickle"
+        if view.exists():
+            self.views.append(view.read_bytes())
+
     def killed_pass(self) -> None:
         """A pass of the real program, killed at a random point (or not, when it is quicker than that)."""
         config = str(self.world.folder / "config.yaml")
@@ -182,8 +207,16 @@ class Life:
         settings_ = ConcertimSettings(self.world.concertim.url, "admin", "admin", retries=2)
         with ConcertimClient(settings_) as client:
             cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
-            tools = Tools(cloud, client, ViewStore(self.world.data_dir, "bulk"), Settings(), settings_)
+            often = Settings(full_read_every=FULL_READ_EVERY)
+            tools = Tools(cloud, client, ViewStore(self.world.data_dir, "bulk"), often, settings_)
             return run_pass(tools, Order(allow_deletes=True, prune_unwatched=True), threading.Event())[0]
+
+    def posts_nothing(self) -> None:
+        """One more pass writes nothing and asks for nothing that is refused."""
+        self.world.concertim.wire.reset()
+        again = self.one_pass()
+        assert self.world.writes() == [], str(again)
+        assert self.world.concertim.refusals == []
 
 
 @settings(max_examples=int(os.environ.get("HISTORIES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
@@ -195,11 +228,16 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
         with Sandbox(life.world.openstack, life.world.concertim):
             for project in life.projects:
                 life.world.concertim.state.add_team(project.name, project.id)
-            life.world.configure()
+            life.world.configure(full_read_every=FULL_READ_EVERY)
             disturbed = False
             for _ in range(data.draw(st.integers(1, 3))):
                 for _ in range(data.draw(st.integers(1, 5))):
                     life.something_happens()
+                for _ in range(data.draw(st.integers(0, 3))):
+                    life.something_is_done_by_hand()
+                if data.draw(st.integers(0, 3)) == 0:
+                    life.put_back_an_old_view()
+                noted = life.notes_of_hand()
                 faults = data.draw(st.lists(FAULTS, max_size=2))
                 disturbed = disturbed or bool(faults)
                 for where, fault in faults:
@@ -211,14 +249,15 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
                     life.one_pass()
                 for side in (life.world.openstack, life.world.concertim):
                     side.wire.faults.clear()
+                life.keep_the_view()
+                assert noted & set(life.world.concertim.state.devices) <= life.notes_of_hand()
             for project in life.projects:
                 life.cloud.watch(project)
             life.one_pass()
             assert disturbed or life.world.concertim.refusals == []
             assert shown(life.world.actual()) == wanted(life.world.desired())
-            if data.draw(st.booleans()):
-                (life.world.data_dir / "view.pickle").unlink()
-            life.world.concertim.wire.reset()
-            again = life.one_pass()
-            assert life.world.writes() == [], str(again)
-            assert life.world.concertim.refusals == []
+            for _ in range(FULL_READ_EVERY):
+                life.one_pass()
+            life.posts_nothing()
+            (life.world.data_dir / "view.pickle").unlink()
+            life.posts_nothing()

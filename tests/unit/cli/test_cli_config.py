@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,25 @@ def test_what_is_wrong_names_file_line_and_key(path: Path) -> None:
     done = run("--config", str(path), "config", "check")
     assert done.returncode == 1
     assert done.stderr == f"Error: {path}, line 2: rmq.rmq_port: expected a whole number, found 'amqp'.\n"
+
+
+def test_a_unit_runs_this_program_with_what_is_in_effect(path: Path, tmp_path: Path) -> None:
+    path.write_text(f"data_dir: {tmp_path}/of-config\nshutdown_timeout: 60\n")
+    done = run("--config", str(path), "--log-dir", "/a b/50%", "config", "sample", "--systemd", "listen")
+    unit = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert unit["ExecStart"].endswith(f' --config {path} --log-dir "/a b/50%%" listen')
+    assert unit["ReadWritePaths"] == f'-{tmp_path}/of-config "-/a b/50%%"'
+    assert unit["TimeoutStopSec"] == "75"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("daemon", ["bulk", "listen"])
+def test_systemd_takes_the_unit_and_finds_it_well_locked_in(tmp_path: Path, daemon: str) -> None:
+    unit = tmp_path / f"cos-update-{daemon}.service"
+    unit.write_text(run("--config", "/none.yaml", "config", "sample", "--systemd", daemon).stdout)
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit], capture_output=True, text=True
+    )
+    assert rated.returncode == 0, rated.stdout

@@ -53,6 +53,43 @@ def test_a_key_that_failed_keeps_its_messages_for_the_next_round():
     assert ledger.finish("a") == (FIRST, SECOND)
 
 
+def test_work_that_goes_over_to_other_keys_takes_its_messages_along():
+    ledger = Ledger()
+    ledger.attach(FIRST, ["server"])
+    ledger.begin("server")
+    ledger.pass_on("server", ["stack", "other"])
+    assert ledger.finish("server") == ()
+    ledger.begin("stack")
+    assert ledger.finish("stack") == ()
+    ledger.begin("other")
+    assert ledger.finish("other") == (FIRST,)
+
+
+def test_work_that_goes_over_to_a_key_in_hand_waits_for_its_next_round():
+    ledger = Ledger()
+    ledger.attach(FIRST, ["server", "stack"])
+    ledger.begin("stack")
+    ledger.begin("server")
+    ledger.pass_on("server", ["stack"])
+    assert ledger.finish("stack") == ()
+    assert ledger.finish("server") == ()
+    ledger.begin("stack")
+    assert ledger.finish("stack") == (FIRST,)
+    assert len(ledger) == 0
+
+
+def test_a_message_that_a_failed_key_gets_twice_counts_once():
+    ledger = Ledger()
+    ledger.attach(FIRST, ["server", "stack"])
+    ledger.begin("stack")
+    ledger.begin("server")
+    ledger.pass_on("server", ["stack"])
+    ledger.finish("server")
+    ledger.give_back("stack")
+    ledger.begin("stack")
+    assert ledger.finish("stack") == (FIRST,)
+
+
 def test_a_new_channel_makes_the_old_ones_messages_worthless():
     ledger = Ledger()
     ledger.attach(FIRST, ["a"])

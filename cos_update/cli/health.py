@@ -1,0 +1,54 @@
+"""`cos-update health`: for whoever restarts what hangs. Asked twice a minute, so it loads next to nothing."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import click
+
+from cos_update.cli.context import Context, pass_context
+from cos_update.cli.exits import Exit
+
+
+def _known(_: click.Context, __: click.Parameter, daemon: str) -> str:
+    if not re.fullmatch(r"bulk|listen(-\d+)?", daemon):
+        raise click.BadParameter(f"{daemon!r} is neither bulk nor listen, nor listen-N for shard N.")
+    return daemon
+
+
+def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in ("bulk", "listen") if name.startswith(incomplete)]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cos-update health bulk
+  cos-update --data-dir /app/var/data health listen --max-age 300
+"""
+)
+@click.argument("daemon", metavar="bulk|listen|listen-N", callback=_known, shell_complete=_names)
+@click.option(
+    "--max-age",
+    metavar="S",
+    type=click.FloatRange(min=1),
+    help="Seconds that something may be due without anything moving.  [default: as the daemon itself says]",
+)
+@pass_context
+def health(context: Context, daemon: str, max_age: float | None) -> Exit:
+    """Tell whether a daemon is alive and moving.
+
+    One line, and exit 0 if it is, else 1. Listeners that share the work are told apart by their shard. A daemon that
+    cannot reach OpenStack, Concertim or RabbitMQ is alive, for no restart would mend that; its line says it.
+    """
+    from cos_update.health import file_of, judge, read
+
+    path = file_of(context.data_dir or context.folders().data_dir, daemon)
+    heartbeat = read(path)
+    if heartbeat is None:
+        click.echo(f"{daemon} has never run with this data dir: there is no {path}")
+        return Exit.FAILED
+    alive, line = judge(heartbeat, time.time(), max_age)
+    click.echo(line)
+    return Exit.OK if alive else Exit.FAILED

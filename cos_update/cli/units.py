@@ -1,0 +1,105 @@
+"""systemd units for the daemons, with the paths of this installation."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Literal
+
+from cos_update.cli.context import Context
+from cos_update.config import config_path
+from cos_update.model.settings import Settings
+
+_TITLES = {
+    "bulk": "Concertim in step with OpenStack, pass after pass",
+    "listen": "OpenStack's notifications to Concertim as they come",
+}
+_UNIT = """\
+# /etc/systemd/system/{name}.service
+[Unit]
+Description={title}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+ExecStart={command}
+User=cos-update
+Group=cos-update
+UMask=0027
+Restart=on-failure
+RestartSec=10
+# A wrong command line does not mend itself.
+RestartPreventExitStatus=2
+# More than shutdown_timeout of the configuration.
+TimeoutStopSec={stop:.0f}
+
+# It writes these folders, speaks to the network, and needs nothing else.
+ReadWritePaths={folders}
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+CapabilityBoundingSet=
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+# openstacksdk asks for the addresses of this host over AF_NETLINK.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+_STOP_MARGIN = 15.0
+"""Seconds beyond `shutdown_timeout` after which systemd kills."""
+
+
+def unit(daemon: Literal["bulk", "listen"], context: Context) -> str:
+    """The unit that runs `daemon` as this command was run: the same program, configuration and folders.
+
+    A configuration that is not there yet counts as one with the usual folders. Raises ConfigError for a wrong one.
+    """
+    path = config_path(context.config, os.environ)
+    settings = context.settings() if path.exists() else Settings()
+    given = {"--data-dir": context.data_dir, "--log-dir": context.log_dir}
+    folders = [word for name, folder in given.items() if folder for word in (name, str(folder.absolute()))]
+    command = [*_program(), "--config", str(path.absolute()), *folders, daemon]
+    writable = (context.data_dir or settings.data_dir, context.log_dir or settings.log_dir)
+    return _UNIT.format(
+        name=f"cos-update-{daemon}",
+        title=f"cos-update {daemon}: {_TITLES[daemon]}",
+        command=" ".join(_word(word).replace("$", "$$") for word in command),
+        stop=settings.shutdown_timeout + _STOP_MARGIN,
+        # With the minus a folder that is missing is said by the program itself, which knows what to do.
+        folders=" ".join(_word(f"-{folder.absolute()}") for folder in writable),
+    )
+
+
+def _program() -> list[str]:
+    """How this installation is started; systemd wants the absolute path."""
+    script = Path(sysconfig.get_path("scripts"), "cos-update")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "cos_update"]
+
+
+def _word(word: str) -> str:
+    """One word in systemd's quoting (systemd.syntax, systemd.service)."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"' if any(char in word for char in " \t'\"\\;") else escaped

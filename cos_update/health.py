@@ -1,0 +1,210 @@
+"""Whether a daemon is alive and moving, as it says itself every few seconds in a small file of the data dir.
+
+This is for whoever restarts what hangs (Docker, Kubernetes, systemd). A cloud that is away is not mended by a restart:
+a daemon that tries in vain is alive, and its last failure is part of what it says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cos_update.model.errors import ViewError
+
+SCHEMA = 1
+BEAT = 5.0
+"""Seconds from one beat to the next."""
+SILENCE = 60.0
+"""Seconds without a beat after which a process counts as dead, or paused, or hanging as a whole."""
+
+_log = logging.getLogger(__name__)
+
+
+def file_of(data_dir: Path, process: str) -> Path:
+    """The heartbeat of that daemon ("bulk", "listen", "listen-1" for a shard)."""
+    return data_dir / f"health-{process}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a daemon says of itself at one moment."""
+
+    text: str
+    """What it is doing, for people; points in time are named as such, so that it does not age."""
+    idle: float = 0.0
+    """Seconds for which something has been due without anything having moved, a failed try included."""
+    patience: float = 600.0
+    """Seconds of `idle` from which on it is stuck."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """The same for programs: plain JSON values; points in time are Unix times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A heartbeat as it was read. Points in time are Unix times.
+
+    `beat` is when the process last touched the file, `written` when it last could write it, `ended` when it ended in
+    good order.
+    """
+
+    process: str
+    pid: int
+    host: str
+    written: float
+    beat: float
+    ended: float | None
+    pulse: Pulse
+
+
+def read(path: Path) -> Heartbeat | None:
+    """The heartbeat in that file, None when there is none. Raises ViewError when it cannot be read or is none."""
+    try:
+        with path.open("rb") as file:
+            beat = os.fstat(file.fileno()).st_mtime
+            plain = json.loads(file.read())
+        if plain["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {plain['schema']!r}")
+        pulse = Pulse(str(plain["text"]), float(plain["idle"]), float(plain["patience"]), dict(plain["details"]))
+        return Heartbeat(
+            process=str(plain["process"]),
+            pid=int(plain["pid"]),
+            host=str(plain["host"]),
+            written=float(plain["written"]),
+            beat=beat,
+            ended=None if plain["ended"] is None else float(plain["ended"]),
+            pulse=pulse,
+        )
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ViewError(f"{path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ViewError(f"{path} is no heartbeat of ours: {error}.", "Is that daemon of the same version?") from error
+
+
+def judge(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> tuple[bool, str]:
+    """Whether the daemon is alive and moving at `now`, and the line that says so.
+
+    `max_age` is the time in seconds, in place of the daemon's own, that something may be due without moving; when it is
+    shorter than `SILENCE` it holds for the beat as well.
+    """
+    process, pulse = heartbeat.process, heartbeat.pulse
+    where = f"pid {heartbeat.pid} on {heartbeat.host}"
+    if heartbeat.ended is not None:
+        return False, f"{process} ended at {moment(heartbeat.ended)}"
+    # A beat from the future is one from before the clock was set back.
+    silent = abs(now - heartbeat.beat)
+    if silent > (SILENCE if max_age is None else min(SILENCE, max_age)):
+        since = moment(heartbeat.beat)
+        return False, f"{process} gives no sign of life since {since}: {where} was killed or paused, or hangs"
+    if pulse.idle > (pulse.patience if max_age is None else max_age):
+        return False, f"{process} is stuck: nothing has moved for {pulse.idle:.0f} s ({where}); {pulse.text}"
+    if heartbeat.beat - heartbeat.written > SILENCE:
+        since = moment(heartbeat.written)
+        return True, f"{process} is alive, but has not been able to write its heartbeat since {since}"
+    return True, f"{process} is alive: {pulse.text}"
+
+
+def moment(when: float) -> str:
+    """A Unix time as people read it."""
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Heart:
+    """Writes the heartbeat while its context lasts, in a thread of its own; `collect` gives the pulse.
+
+    It beats also when nothing happens: a process that hangs as a whole shows by its silence. Whatever goes wrong with
+    the file is logged once and stops nothing; on a full disk the file is touched, which takes no room.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        process: str,
+        collect: Callable[[], Pulse],
+        *,
+        interval: float = BEAT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._process = process
+        self._collect = collect
+        self._interval = interval
+        self._clock = clock
+        self._started = clock()
+        self._failing = False
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.beat()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join(self._interval)
+        self.beat(ended=self._clock())
+
+    def beat(self, ended: float | None = None) -> None:
+        """One beat, now; `ended` is when the process ended, if it did."""
+        now = self._clock()
+        pulse = self._pulse() if ended is None else Pulse("it ended")
+        document = {
+            "schema": SCHEMA,
+            "process": self._process,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": self._started,
+            "written": now,
+            "ended": ended,
+            "idle": pulse.idle,
+            "patience": pulse.patience,
+            "text": pulse.text,
+            "details": dict(pulse.details),
+        }
+        try:
+            self._write(json.dumps(document, default=str).encode() + b"\n")
+        except OSError as error:
+            if not self._failing:
+                _log.warning("the heartbeat %s cannot be written: %s", self._path, error.strerror or error)
+            self._failing = True
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
+        else:
+            self._failing = False
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            self.beat()
+
+    def _pulse(self) -> Pulse:
+        try:
+            return self._collect()
+        except Exception as error:
+            # The process lives all the same; to end it for this would help nobody.
+            _log.debug("the heartbeat cannot tell what the process does", exc_info=True)
+            return Pulse(f"it cannot tell what it does ({type(error).__name__})")
+
+    def _write(self, content: bytes) -> None:
+        temporary = self._path.with_name(f".{self._path.name}.tmp")
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise

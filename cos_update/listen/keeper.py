@@ -1,0 +1,156 @@
+"""What goes on beside the work: resyncs that are due, views that bulk has saved, and the view that others read."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from cos_update.listen.knowledge import Knowledge
+from cos_update.model.errors import CosUpdateError, LockedError
+from cos_update.pipeline import Order, Tools, run_pass
+from cos_update.view import ViewStore
+from cos_update.watcher import Watcher
+
+log = logging.getLogger("cos_update.listen")
+
+TURN = 1.0
+"""Seconds between two looks at what there is to do."""
+SAVE_EVERY = 30.0
+"""Seconds after which what was posted is in the saved view."""
+RETRY = 15.0
+"""Seconds after which a resync that could not be asked for is asked for again."""
+
+
+class Keeper:
+    """One thread. With `passes` a resync is a whole pass here; else it is asked for in the view, where bulk finds it.
+
+    `mine` tells whether a project is this listener's (see `in_shard`).
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        knowledge: Knowledge,
+        stop: threading.Event,
+        watcher: Watcher,
+        *,
+        passes: bool,
+        mine: Callable[[str], bool],
+    ) -> None:
+        self._tools = tools
+        self._knowledge = knowledge
+        self._stop = stop
+        self._watcher = watcher
+        self._passes = passes
+        self._mine = mine
+        self._lock = threading.Lock()
+        self._reason = ""
+        self._not_before = 0.0
+        self._busy = False
+        self._saved_seq = 0
+        self._saved_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._saved_seq = self._tools.store.seq()
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Waits for the thread's end; says whether it came in time."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def wish(self, reason: str) -> None:
+        """Wants a resync, soon; never waits and never fails."""
+        with self._lock:
+            self._reason = self._reason or reason
+
+    def ask(self, reason: str) -> None:
+        """Asks for a resync now; once this returns it is as good as done. Raises ViewError."""
+        log.info("asking for a resync: %s", reason)
+        self._tools.store.request_resync(reason)
+        self._knowledge.written()
+        if self._passes:
+            self.wish(reason)
+
+    def is_idle(self) -> bool:
+        """Whether no resync is wanted or under way."""
+        with self._lock:
+            return not self._reason and not self._busy
+
+    def save(self) -> None:
+        """Brings the saved view up to date with what was posted. Raises ViewError."""
+        seq = self._tools.store.seq()
+        if seq != self._saved_seq:
+            self._tools.store.take_in()
+            self._knowledge.written()
+            self._saved_seq = seq
+        self._saved_at = time.monotonic()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TURN):
+            try:
+                self._turn()
+            except CosUpdateError as error:
+                log.warning("%s %s", error, error.hint)
+            except Exception:
+                log.exception("the keeper's turn failed")
+
+    def _turn(self) -> None:
+        self._knowledge.reload_if_changed()
+        if time.monotonic() - self._saved_at >= SAVE_EVERY:
+            self.save()
+        with self._lock:
+            reason = self._reason if time.monotonic() >= self._not_before else ""
+            if not reason:
+                return
+            self._reason, self._busy = "", True
+        try:
+            self._resync(reason)
+        except CosUpdateError:
+            self.wish(reason)
+            self._not_before = time.monotonic() + RETRY
+            raise
+        finally:
+            with self._lock:
+                self._busy = False
+
+    def _resync(self, reason: str) -> None:
+        if not self._passes:
+            self.ask(reason)
+            return
+        store = self._tools.store
+        # The pass signs with a name of its own, so that it and the work beside it respect each other's postings.
+        own = replace(self._tools, store=ViewStore(store.path.parent, f"{store.process}-resync"))
+        try:
+            with own.store.sole("bulk"):
+                self._pass(own, reason)
+        except LockedError:
+            log.info("a bulk update runs on this data dir: the resync is its business")
+            store.request_resync(reason)
+        self._knowledge.reload_if_changed()
+
+    def _pass(self, own: Tools, reason: str) -> None:
+        log.info("resync: %s", reason)
+        self._watcher.pass_begins()
+        request = own.store.resync()
+        try:
+            projects = tuple(item for item in self._knowledge.projects() if self._mine(item))
+            order = Order(() if len(projects) == len(self._knowledge.projects()) else projects)
+            report, _ = run_pass(own, order, self._stop, self._watcher)
+        except CosUpdateError as error:
+            self._watcher.pass_failed(error)
+            raise
+        if request is not None and not self._stop.is_set():
+            own.store.clear_resync(request)
+        self._watcher.pass_ends(report)
+
+
+def in_shard(project_id: str, index: int, count: int) -> bool:
+    """Whether a project is the business of shard `index` of `count`; every project is of exactly one."""
+    return zlib.crc32(project_id.encode()) % count == index

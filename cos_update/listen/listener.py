@@ -1,0 +1,180 @@
+"""The listener: broker, worker, keeper and watchdog, from start to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+
+from cos_update.listen.broker import BrokerConsumer, Delivery
+from cos_update.listen.connection import BrokerError
+from cos_update.listen.keeper import Keeper, in_shard
+from cos_update.listen.knowledge import Knowledge
+from cos_update.listen.pulse import ListenPulse
+from cos_update.listen.quarantine import Quarantine
+from cos_update.listen.rounds import Means
+from cos_update.listen.watchdog import Check, Stall, Watchdog
+from cos_update.listen.worker import Worker
+from cos_update.listen.workqueue import WorkQueue
+from cos_update.model.errors import CosUpdateError, MalformedNotification
+from cos_update.model.events import Key
+from cos_update.model.settings import BrokerSettings
+from cos_update.openstack.notifications import parse
+from cos_update.openstack.objects import ObjectReader
+from cos_update.pipeline import Tools
+from cos_update.watcher import Watcher
+
+log = logging.getLogger("cos_update.listen")
+
+STALLED = 70
+"""The exit code when the watchdog ends the process (EX_SOFTWARE)."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+"""Seconds between two tries to learn what there is, when one of both sides is away at the start."""
+CONNECT_WAIT = 60.0
+"""Seconds that a drain waits for the broker."""
+POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a listener is to do: whose queue it reads (None: its own), whether it ends when nothing is left to do, and
+    whether it runs a resync itself."""
+
+    queue: str | None = None
+    drain: bool = False
+    resync: bool = False
+
+
+class Listener:
+    """One run of the listener. `pulse` may be asked at any time."""
+
+    def __init__(self, tools: Tools, broker: BrokerSettings, task: Task) -> None:
+        self._tools = tools
+        self._task = task
+        self._broker = broker
+        cloud = tools.cloud.settings
+        self._objects = ObjectReader(tools.cloud.sessions, cloud)
+        self._knowledge = Knowledge(tools, self._objects, self._is_mine)
+        self._quarantine = Quarantine(tools.settings.data_dir)
+        self._queue: WorkQueue[Key] = WorkQueue(base_delay=0.5, max_delay=20.0)
+        self._consumer = BrokerConsumer(
+            broker, self._on_message, self._on_gap, existing_queue=task.queue, on_turn=lambda: self._turns.moved()
+        )
+        patience = tools.concertim_settings.timeout + cloud.timeout + 60.0
+        self._keys = Check("keys", self._queue.due, patience)
+        self._turns = Check("broker", lambda: True, patience)
+        self._worker: Worker
+        self._keeper: Keeper
+        self.pulse = ListenPulse(
+            self._consumer.status, self._queue.stats, lambda: self._quarantine.count, (self._keys, self._turns)
+        )
+        self._threads = max(2, tools.concertim_settings.concurrency + 1)
+        self.is_over = True
+        """Whether all threads have ended."""
+
+    def run(self, stop: threading.Event, watcher: Watcher) -> bool:
+        """Listens until `stop` is set, or until all is drained; says whether everything was done as asked.
+
+        Raises CosUpdateError when a drain can't begin. What is in hand at the end is finished within
+        shutdown_timeout; what is not goes back to the queue.
+        """
+        store = self._tools.store
+        store.prepare()
+        if not self._learn(stop):
+            return True
+        means = Means(self._tools, self._objects, self._knowledge.synced, stop, watcher)
+        self._keeper = Keeper(self._tools, self._knowledge, stop, watcher, passes=self._task.resync, mine=self._is_mine)
+        self._worker = Worker(
+            self._knowledge,
+            means,
+            self._queue,
+            self._quarantine,
+            self._consumer.ack,
+            self._keeper.ask,
+            tries=5 if self._task.drain else 12,
+            settles=not self._task.drain,
+            moved=self._keys.moved,
+        )
+        watchdog = Watchdog((self._keys, self._turns), _end)
+        self._worker.start(self._threads)
+        self._consumer.start()
+        watchdog.start()
+        self._keeper.start()
+        try:
+            if self._task.drain:
+                self._drain(stop)
+            stop.wait()
+        finally:
+            stop.set()
+            watchdog.stop()
+            self._shut_down()
+        return self._worker.given_up == 0
+
+    def _learn(self, stop: threading.Event) -> bool:
+        """Learns what there is, trying again until it is told to stop; a drain fails at once."""
+        wait = FIRST_WAIT
+        while not stop.is_set():
+            try:
+                self._knowledge.load()
+            except CosUpdateError as error:
+                if self._task.drain:
+                    raise
+                log.error("cannot begin yet: %s %s", error, error.hint)
+                stop.wait(wait)
+                wait = min(LONGEST_WAIT, wait * 2)
+            else:
+                return True
+        return False
+
+    def _on_message(self, delivery: Delivery) -> None:
+        try:
+            event = parse(delivery.body)
+        except MalformedNotification as error:
+            log.warning("a message is set aside in %s: %s", self._quarantine.path, error)
+            self._quarantine.put(
+                delivery.body, str(error), exchange=delivery.exchange, routing_key=delivery.routing_key
+            )
+            self._consumer.ack([delivery.receipt])
+            return
+        self._worker.note(event, delivery.receipt)
+
+    def _on_gap(self, reason: str) -> None:
+        self._keeper.wish(reason)
+
+    def _is_mine(self, project_id: str) -> bool:
+        return in_shard(project_id, self._broker.shard_index, self._broker.shard_count)
+
+    def _drain(self, stop: threading.Event) -> None:
+        if not self._consumer.wait_serving(CONNECT_WAIT) and not stop.is_set():
+            error = self._consumer.status().error
+            raise BrokerError(error or f"the broker does not answer within {CONNECT_WAIT:g} s")
+        while not stop.is_set():
+            if self._queue.stats().idle and self._consumer.drained() and self._keeper.is_idle():
+                stop.set()
+            else:
+                stop.wait(POLL)
+
+    def _shut_down(self) -> None:
+        """Finishes what is in hand within the time there is; the broker keeps the rest."""
+        deadline = time.monotonic() + self._tools.settings.shutdown_timeout * 0.8
+        self._consumer.stop_consuming()
+        self._queue.shut_down(discard=True)
+        idle = self._queue.wait_idle(max(0.0, deadline - time.monotonic()))
+        if not idle:
+            log.warning("some work is still in hand at the end of the shutdown timeout; the broker keeps its messages")
+        closed = self._consumer.stop(max(1.0, deadline - time.monotonic()))
+        ended = self._keeper.join(max(0.1, deadline - time.monotonic()))
+        self.is_over = idle and closed and ended
+        try:
+            self._keeper.save()
+        except CosUpdateError as error:
+            log.warning("%s %s", error, error.hint)
+        self._objects.close()
+
+
+def _end(stall: Stall) -> None:
+    """Ends the process without waiting for any of its threads."""
+    logging.shutdown()
+    os._exit(STALLED)

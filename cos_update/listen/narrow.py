@@ -1,0 +1,108 @@
+"""The narrow round: only the servers and volumes that were named are read, and their devices changed in place.
+
+Whatever takes more than that (a new name, another flavor, something gone) is left to the wide round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from cos_update.core.plan import Lane, Verb
+from cos_update.core.states import IN_PROGRESS, server_status, volume_status
+from cos_update.listen.rounds import Ending, Endings, Fate, Means, Tasks, endings
+from cos_update.listen.shown import Shown, attached
+from cos_update.model.cloud import Gap, Inventory, Listing, Project
+from cos_update.model.events import Key, Kind
+from cos_update.model.racks import Device
+from cos_update.openstack.objects import Asked, Found
+
+NOT_ASKED = "only what has changed was asked for"
+
+
+def is_narrow(shown: Shown, stack: Key, dirty: Collection[Key]) -> bool:
+    """Whether a stack's dirty objects are all of a kind that may be changed in place, and shown in its rack."""
+    return all(key.kind in (Kind.SERVER, Kind.VOLUME) and shown.home(key.id) == stack.id for key in dirty)
+
+
+def refresh(means: Means, project: Project, tasks: Tasks) -> Endings:
+    """Does a narrow round; stacks that take a wide one have no ending. Raises CloudError, ViewError."""
+    shown = means.synced()
+    began = time.time()
+    devices = {item: device for stack in tasks for item, device in shown.devices(stack.id).items()}
+    found = _read(means, project, tasks, shown, devices)
+    done: Endings = {}
+    able = []
+    flavors = shown.flavors()
+    for stack, dirty in tasks.items():
+        reasons = [found.failed[key] for key in dirty if key in found.failed]
+        if reasons:
+            done[stack] = Ending(Fate.FAILED, reasons[0])
+        elif all(_is_usual(key, found, devices, flavors) for key in dirty):
+            able.append(stack)
+    inventory = Inventory(
+        began,
+        projects={project.id: project},
+        servers=found.servers,
+        volumes=found.volumes,
+        gaps=tuple(Gap(listing, NOT_ASKED, project.id) for listing in Listing),
+    )
+    stacks = [stack.id for stack in able]
+    sight = means.look(project, inventory, shown, shown.part(stacks, alone=True), stacks)
+    lanes = tuple(lane for lane in sight.plan.lanes if _is_in_place(lane))
+    left = {lane.stack_id for lane in sight.plan.lanes if not _is_in_place(lane)}
+    applied = means.post(replace(sight, plan=replace(sight.plan, templates=(), lanes=lanes)))
+    ends = endings(applied, lanes)
+    for stack in able:
+        if stack.id not in left:
+            unsettled = any(_is_unsettled(key, found) for key in tasks[stack])
+            done[stack] = replace(ends.get(stack.id, Ending()), unsettled=unsettled)
+    return done
+
+
+def _read(means: Means, project: Project, tasks: Tasks, shown: Shown, devices: Mapping[str, Device]) -> Found:
+    dirty = {key for keys in tasks.values() for key in keys}
+    servers = {key.id for key in dirty if key.kind is Kind.SERVER}
+    volumes = {key.id for key in dirty if key.kind is Kind.VOLUME}
+    # A server's details name its volumes.
+    servers |= {item for item, device in devices.items() if attached(device) & volumes}
+    asked = Asked(frozenset(servers), frozenset(volumes))
+    found = means.objects.read(project.id, asked, shown.sizes(project.id))
+    changed = {
+        volume
+        for server in found.servers.values()
+        if server.id in devices and attached(devices[server.id]) != set(server.volume_ids)
+        for volume in server.volume_ids
+    }
+    if missing := changed - found.volumes.keys():
+        more = means.objects.read(project.id, Asked(volumes=frozenset(missing)), shown.sizes(project.id))
+        found.volumes |= more.volumes
+        found.failed |= {
+            Key(Kind.SERVER, server.id, project.id): reason
+            for server in found.servers.values()
+            for key, reason in more.failed.items()
+            if key.id in server.volume_ids
+        }
+    return found
+
+
+def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: set[str]) -> bool:
+    """Whether the object is there, its device too, and its flavor's template."""
+    if key.kind is Kind.VOLUME:
+        return key.id in found.volumes and key.id in devices
+    server = found.servers.get(key.id)
+    return server is not None and key.id in devices and server.flavor_id in flavors
+
+
+def _is_in_place(lane: Lane) -> bool:
+    return not lane.notices and all(
+        action.verb is Verb.UPDATE and action.device is not None and "name" not in action.payload
+        for action in lane.actions
+    )
+
+
+def _is_unsettled(key: Key, found: Found) -> bool:
+    if key.kind is Kind.VOLUME:
+        return volume_status(found.volumes[key.id]) == IN_PROGRESS
+    return server_status(found.servers[key.id]) == IN_PROGRESS

@@ -1,0 +1,72 @@
+"""What belongs to no rack yet: where a new object belongs, and the templates of flavors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from cos_update.core.apply import Result
+from cos_update.core.delta import Rules, make_plan
+from cos_update.core.desired import desired_state
+from cos_update.core.removal import Scope
+from cos_update.listen.rounds import Ending, Endings, Fate, Means
+from cos_update.listen.shown import Shown
+from cos_update.memory import origins
+from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack
+from cos_update.model.errors import CloudError
+from cos_update.model.events import Key, Kind
+from cos_update.pipeline import Sight
+
+MOST_STACKS = 20
+"""Stacks that are looked through for one unknown object; more of them are a whole pass's work."""
+
+
+def homes(means: Means, project: Project, keys: Sequence[Key], unit: Callable[[Key], Key]) -> Endings:
+    """Finds the stacks that may hold objects which no rack shows; `unit` tells what a key is worked off as by now.
+
+    An object that is in a stack came with a change of that stack: only new, changed and unfinished ones can hold it.
+    Raises ViewError.
+    """
+    shown = means.synced()
+    ends: Endings = {}
+    for key in keys:
+        known = unit(key)
+        if known != key:
+            ends[key] = Ending(to=(known,))
+    if len(ends) == len(keys):
+        return ends
+    try:
+        stacks = means.objects.stacks(project.id)
+    except CloudError as error:
+        return ends | {key: Ending(Fate.FAILED, f"Heat: {error}") for key in keys if key not in ends}
+    changed = tuple(Key(Kind.STACK, stack.id, project.id) for stack in stacks.values() if _may_hold_more(stack, shown))
+    if len(changed) > MOST_STACKS:
+        ending = Ending(Fate.RESYNC, f"{len(changed)} stacks of project {project.name} are new or changed")
+    else:
+        ending = Ending(to=changed)
+    return ends | {key: ending for key in keys if key not in ends}
+
+
+def _may_hold_more(stack: Stack, shown: Shown) -> bool:
+    past = shown.remembered(stack.id)
+    return not shown.has_rack(stack.id) or past is None or (past.status, past.updated) != (stack.status, stack.updated)
+
+
+def flavor(means: Means, flavor_id: str) -> Ending:
+    """Brings the template of a flavor in step; removing one is a pass's business. Raises ViewError."""
+    shown = means.synced()
+    try:
+        found = means.objects.flavor(flavor_id)
+    except CloudError as error:
+        return Ending(Fate.FAILED, f"Nova: {error}")
+    if found is None:
+        return Ending(Fate.RESYNC, f"flavor {flavor_id} is gone") if flavor_id in shown.flavors() else Ending()
+    inventory = Inventory(
+        time.time(), flavors={found.id: found}, gaps=(Gap(Listing.FLAVORS, "only one was asked for"),)
+    )
+    actual = shown.part((), alone=True)
+    scope = Scope(frozenset(), frozenset())
+    plan = make_plan(desired_state(inventory, actual), actual, inventory, {}, Rules(), scope)
+    applied = means.post(Sight(inventory, actual, plan, shown.seq, origins(inventory)))
+    unanswered = [o.reason for o in applied.outcomes if o.result in (Result.FAILED, Result.SKIPPED)]
+    return Ending(Fate.FAILED, unanswered[0]) if unanswered else Ending()

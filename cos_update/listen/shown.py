@@ -1,0 +1,210 @@
+"""What Concertim shows, as far as the listener knows: the view, and what was posted since, indexed for single events.
+
+Bulk reads Concertim in full and says so in the view; between two of its passes both processes tell each other by the
+journal what they have posted. So an event costs no reading of Concertim, unless a rack is to be planned anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from cos_update.model.cloud import RememberedStack
+from cos_update.model.events import Kind
+from cos_update.model.racks import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
+from cos_update.view import Posting, View
+
+KINDS: Mapping[DeviceType, Kind] = {
+    DeviceType.INSTANCE: Kind.SERVER,
+    DeviceType.VOLUME: Kind.VOLUME,
+    DeviceType.NETWORK: Kind.NETWORK,
+}
+"""What each type of device stands for."""
+
+
+class Shown:
+    """Owners, templates, racks and devices, to be asked and changed by any thread.
+
+    `seq` is the last posting of the journal that is taken in.
+    """
+
+    def __init__(self, actual: Actual, seq: int = 0, stacks: Mapping[str, RememberedStack] | None = None) -> None:
+        self._lock = threading.Lock()
+        self._bare = replace(actual, racks={}, devices={}, owners={}, templates={})
+        self._owners = dict(actual.owners)
+        self._templates = dict(actual.templates)
+        self._racks: dict[str, Rack] = {}
+        self._rack_of: dict[str, str] = {}
+        self._held: dict[str, dict[str, Device]] = {}
+        self._place: dict[str, str] = {}
+        self._shows: dict[str, str] = {}
+        self._stacks: dict[str, RememberedStack] = {}
+        self._members: dict[str, str] = {}
+        self.seq = seq
+        self._remember(stacks or {})
+        for rack in actual.racks.values():
+            self._put_rack(rack)
+        for device in actual.devices.values():
+            self._put_device(device)
+
+    @classmethod
+    def of_view(cls, view: View) -> Shown:
+        """What a view knows."""
+        return cls(view.actual, view.journal_seq, view.stacks)
+
+    def take(self, postings: Iterable[Posting]) -> None:
+        """Takes in what was posted, oldest first; what is in already is left out."""
+        with self._lock:
+            for posting in postings:
+                if posting.seq <= self.seq:
+                    continue
+                self.seq = posting.seq
+                self._templates.update((i, t) for i, t in posting.templates.items() if t is not None)
+                for rack_id, rack in posting.racks.items():
+                    self._put_rack(rack) if rack is not None else self._drop_rack(rack_id)
+                for device_id, device in posting.devices.items():
+                    self._put_device(device) if device is not None else self._drop_device(device_id)
+                self._remember({i: stack for i, stack in posting.stacks.items() if stack is not None})
+
+    def see_rack(self, rack_id: str, seen: tuple[Rack, tuple[Device, ...]] | None) -> None:
+        """Takes in one rack as Concertim has just shown it; None: it is gone."""
+        with self._lock:
+            for device_id in list(self._held.get(rack_id, ())):
+                self._drop_device(device_id)
+            if seen is None:
+                self._drop_rack(rack_id)
+                return
+            self._put_rack(seen[0])
+            for device in seen[1]:
+                self._put_device(device)
+
+    def see_shells(self, owners: Iterable[Owner], templates: Iterable[Template], racks: Iterable[Rack]) -> None:
+        """Takes in the owners, templates and racks that there are now; the racks without their devices."""
+        with self._lock:
+            self._owners = {owner.id: owner for owner in owners}
+            self._templates = {template.id: template for template in templates}
+            there = {rack.id: rack for rack in racks}
+            for rack_id in self._racks.keys() - there.keys():
+                self._drop_rack(rack_id)
+            for rack in there.values():
+                self._put_rack(rack)
+
+    def remember(self, stacks: Mapping[str, RememberedStack]) -> None:
+        """Keeps what stacks held when they were read last."""
+        with self._lock:
+            self._remember(stacks)
+
+    def remembered(self, stack_id: str) -> RememberedStack | None:
+        """What a stack held when it was read last, if it was."""
+        return self._stacks.get(stack_id)
+
+    def home(self, object_id: str) -> str:
+        """The stack in whose rack a server, volume or network is shown; "" when it is in none."""  # No lock: each is one lookup, and who finds nothing because of a change asks OpenStack.
+        rack = self._racks.get(self._place.get(self._shows.get(object_id, ""), ""))
+        return rack.stack_id if rack else ""
+
+    def last_home(self, object_id: str) -> str:
+        """The stack that held an object when it was read last, whether or not the object was there; "" if none did."""
+        return self._members.get(object_id, "")
+
+    def has_rack(self, stack_id: str) -> bool:
+        """Whether the stack has a rack."""
+        return stack_id in self._rack_of
+
+    def project_of(self, stack_id: str) -> str:
+        """The project of a stack's rack, by its owner; "" when it has none."""
+        with self._lock:
+            rack = self._racks.get(self._rack_of.get(stack_id, ""))
+            owner = self._owners.get(rack.owner_id) if rack else None
+            return owner.project_id if owner else ""
+
+    def has_owner(self, project_id: str) -> bool:
+        """Whether somebody in Concertim stands for the project."""
+        with self._lock:
+            return any(owner.project_id == project_id for owner in self._owners.values())
+
+    def flavors(self) -> set[str]:
+        """The ids of flavors that have a template."""
+        with self._lock:
+            return {template.foreign_id for template in self._templates.values() if template.foreign_id}
+
+    def rack_id(self, stack_id: str) -> str:
+        """The id of a stack's rack; "" when it has none."""
+        return self._rack_of.get(stack_id, "")
+
+    def devices(self, stack_id: str) -> dict[str, Device]:
+        """The managed devices of a stack's rack, by OpenStack id."""
+        with self._lock:
+            held = self._held.get(self._rack_of.get(stack_id, ""), {})
+            return {device.object_id: device for device in held.values() if device.object_id}
+
+    def sizes(self, project_id: str) -> Counter[Kind]:
+        """How many objects of each kind are shown of a project."""
+        with self._lock:
+            owners = {owner.id for owner in self._owners.values() if owner.project_id == project_id}
+            racks = [rack.id for rack in self._racks.values() if rack.owner_id in owners]
+            return Counter(KINDS[device.type] for rack in racks for device in self._held.get(rack, {}).values())
+
+    def part(self, stacks: Iterable[str], *, alone: bool) -> Actual:
+        """Concertim for a plan about these stacks: their racks with devices; without `alone` all other racks too, bare.
+
+        Whoever only changes devices in place needs no more than their racks (`alone`); names and places of new racks
+        depend on all the others.
+        """
+        with self._lock:
+            own = [self._rack_of[stack] for stack in stacks if stack in self._rack_of]
+            return replace(
+                self._bare,
+                owners=dict(self._owners),
+                templates=dict(self._templates),
+                racks={item: self._racks[item] for item in own} if alone else dict(self._racks),
+                devices={device.id: device for item in own for device in self._held.get(item, {}).values()},
+            )
+
+    def managed(self) -> int:
+        """How many racks and devices carry an id that we wrote."""
+        with self._lock:
+            return len(self._rack_of) + len(self._shows)
+
+    def _remember(self, stacks: Mapping[str, RememberedStack]) -> None:
+        self._stacks.update(stacks)
+        for stack_id, past in stacks.items():
+            content = past.content
+            self._members.update(dict.fromkeys((*content.servers, *content.volumes, *content.networks), stack_id))
+
+    def _put_rack(self, rack: Rack) -> None:
+        former = self._racks.get(rack.id)
+        if former is not None and self._rack_of.get(former.stack_id) == rack.id:
+            del self._rack_of[former.stack_id]
+        self._racks[rack.id] = rack
+        if rack.stack_id:
+            self._rack_of[rack.stack_id] = rack.id
+
+    def _drop_rack(self, rack_id: str) -> None:
+        for device_id in list(self._held.get(rack_id, ())):
+            self._drop_device(device_id)
+        self._held.pop(rack_id, None)
+        rack = self._racks.pop(rack_id, None)
+        if rack is not None and self._rack_of.get(rack.stack_id) == rack_id:
+            del self._rack_of[rack.stack_id]
+
+    def _put_device(self, device: Device) -> None:
+        self._drop_device(device.id)
+        self._place[device.id] = device.rack_id
+        self._held.setdefault(device.rack_id, {})[device.id] = device
+        if device.object_id:
+            self._shows[device.object_id] = device.id
+
+    def _drop_device(self, device_id: str) -> None:
+        device = self._held.get(self._place.pop(device_id, ""), {}).pop(device_id, None)
+        if device is not None and self._shows.get(device.object_id) == device.id:
+            del self._shows[device.object_id]
+
+
+def attached(device: Device) -> frozenset[str]:
+    """The ids of the volumes that an instance's details name."""
+    if not isinstance(device.details, InstanceDetails) or not isinstance(device.details.volume_details, (list, tuple)):
+        return frozenset()
+    return frozenset(str(item.get("id")) for item in device.details.volume_details if isinstance(item, Mapping))

@@ -1,0 +1,259 @@
+"""The listener's work: keys that notifications made dirty, worked off by a few threads.
+
+A notification is acknowledged when all that it made dirty is in Concertim, or was handed to a resync. Keys of one
+stack are worked off as one unit, so that a rack is never in two hands; several stacks of a project go together, so
+that one listing can take the place of many GETs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+from cos_update.listen import narrow, wide
+from cos_update.listen.knowledge import Knowledge
+from cos_update.listen.quarantine import Quarantine
+from cos_update.listen.receipts import Ledger, Receipt
+from cos_update.listen.resolve import flavor, homes
+from cos_update.listen.rounds import Ending, Endings, Fate, Means
+from cos_update.listen.workqueue import WorkQueue
+from cos_update.logs import Repeated
+from cos_update.model.cloud import Project
+from cos_update.model.errors import CosUpdateError
+from cos_update.model.events import Event, Key, Kind
+
+log = logging.getLogger("cos_update.listen")
+
+TOGETHER = 50
+"""Units of one project that are worked off in one round at most."""
+SETTLING = (3.0, 10.0, 30.0)
+"""Seconds until what OpenStack is still at work on is looked at again; then it is left to its next notification."""
+LAGGING = 5.0
+"""Seconds after which Nova's own memory of a server's addresses has caught up with Neutron."""
+MOST_BUGS = 3
+"""Rounds of a key that may end in an unforeseen error."""
+
+
+class Worker:
+    """Takes events in from the broker's thread and works them off in its own. `tries` bounds a key's failures in a row.
+
+    `hand_over` asks for a resync and raises CosUpdateError when it can't. With `settles` false nothing is looked at
+    again later. `moved` is called at every sign of life.
+    """
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        means: Means,
+        queue: WorkQueue[Key],
+        quarantine: Quarantine,
+        ack: Callable[[Iterable[Receipt]], None],
+        hand_over: Callable[[str], None],
+        *,
+        tries: int = 12,
+        settles: bool = True,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._knowledge = knowledge
+        self._means = means
+        self._queue = queue
+        self._quarantine = quarantine
+        self._ack = ack
+        self._hand_over = hand_over
+        self._tries = tries
+        self._settles = settles
+        self._moved = moved
+        self._repeated = Repeated(log)
+        self._lock = threading.Lock()
+        self._dirty: dict[Key, set[Key]] = defaultdict(set)
+        self._sent: dict[Key, str] = {}
+        self._looks: dict[Key, int] = {}
+        self._bugs: dict[Key, int] = {}
+        self._threads: list[threading.Thread] = []
+        self._ledger: Ledger[Key] = Ledger()
+        self.given_up = 0
+        """Keys that failed too often since the start, and were left to a resync."""
+
+    def start(self, threads: int) -> None:
+        """Starts to work."""
+        for number in range(threads):
+            thread = threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def note(self, event: Event, receipt: Receipt) -> None:
+        """Marks dirty what an event names; the message is acknowledged when that is done. Never waits."""
+        units: dict[Key, set[Key]] = defaultdict(set)
+        for key in event.keys:
+            if self._knowledge.concerns(key):
+                units[self._knowledge.unit(key)].add(key)
+        # First dirty, then attached, then queued: a round that answers for the message has then seen what it names.
+        coalesced = 0
+        with self._lock:
+            for unit, keys in units.items():
+                coalesced += len(keys & self._dirty[unit]) if unit in self._dirty else 0
+                self._dirty[unit] |= keys
+                if event.timestamp:
+                    self._sent[unit] = min(event.timestamp, self._sent.get(unit, event.timestamp))
+        settled = self._ledger.attach(receipt, units)
+        for unit in units:
+            self._queue.add(unit)
+            if event.lags and self._settles:
+                self._queue.add_after(unit, LAGGING)
+        if settled:
+            self._ack(settled)
+        self._means.watcher.event(event.type, keys=len(event.keys), coalesced=coalesced)
+
+    def _run(self) -> None:
+        while True:
+            unit = self._queue.get()
+            self._moved()
+            if unit is None:
+                return
+            units = [unit, *self._queue.get_more(partial(_go_together, unit), TOGETHER - 1)]
+            try:
+                self._round(units)
+            except Exception:
+                # Nothing of this is foreseen; the keys come back, and the thread lives on.
+                log.exception("a round of work could not be ended")
+                for each in units:
+                    self._ledger.give_back(each)
+                    self._queue.add_rate_limited(each)
+                    self._queue.done(each)
+            self._moved()
+
+    def _round(self, units: list[Key]) -> None:
+        tasks: dict[Key, set[Key]] = {}
+        sent: dict[Key, str] = {}
+        for unit in units:
+            self._ledger.begin(unit)
+        with self._lock:
+            for unit in units:
+                tasks[unit] = self._dirty.pop(unit, set())
+                sent[unit] = self._sent.pop(unit, "")
+        try:
+            ends = self._work(units[0], tasks)
+        except CosUpdateError as error:
+            ends = {unit: Ending(Fate.FAILED, str(error)) for unit in units}
+        except Exception as error:
+            log.exception("%s could not be worked off", ", ".join(f"{unit.kind} {unit.id}" for unit in units))
+            ends = {unit: self._bug(unit, error) for unit in units}
+        ends = self._handed_over(ends)
+        for unit in units:
+            self._settle(unit, ends[unit], tasks[unit], sent[unit])
+
+    def _work(self, first: Key, tasks: dict[Key, set[Key]]) -> Endings:
+        """One round of units that go together."""
+        if first.kind is Kind.FLAVOR:
+            return {first: flavor(self._means, first.id)}
+        if first.kind is Kind.PROJECT:
+            return {unit: self._projects() for unit in tasks}
+        project = self._knowledge.project(first.project_id)
+        if project is None:
+            return {unit: Ending() for unit in tasks}
+        if first.kind is not Kind.STACK:
+            return homes(self._means, project, list(tasks), self._knowledge.unit)
+        return self._stacks(project, tasks)
+
+    def _stacks(self, project: Project, tasks: dict[Key, set[Key]]) -> Endings:
+        ends: Endings = {unit: Ending() for unit, dirty in tasks.items() if not dirty}
+        shown = self._knowledge.shown()
+        small = {unit: dirty for unit, dirty in tasks.items() if dirty and narrow.is_narrow(shown, unit, dirty)}
+        if small:
+            ends |= narrow.refresh(self._means, project, small)
+        rest = {unit: dirty for unit, dirty in tasks.items() if unit not in ends}
+        if rest:
+            ends |= wide.refresh(self._means, project, rest)
+        for unit, ending in ends.items():
+            for top in ending.to:
+                self._knowledge.remember_top(unit.id, top.id)
+        return ends
+
+    def _projects(self) -> Ending:
+        changed = self._knowledge.learn_projects()
+        if not changed:
+            return Ending()
+        return Ending(Fate.RESYNC, f"{len(changed)} projects have become watched, or are so no more")
+
+    def _bug(self, unit: Key, error: Exception) -> Ending:
+        self._bugs[unit] = self._bugs.get(unit, 0) + 1
+        if self._bugs[unit] < MOST_BUGS:
+            return Ending(Fate.FAILED, type(error).__name__)
+        del self._bugs[unit]
+        self._quarantine.put(f"{unit.kind} {unit.id}".encode(), f"{type(error).__name__} in {MOST_BUGS} rounds")
+        return Ending(Fate.RESYNC, f"{unit.kind} {unit.id} can't be worked off ({type(error).__name__})")
+
+    def _handed_over(self, ends: Endings) -> Endings:
+        """Hands to one resync what needs it, and what has failed too often."""
+        given_up = {
+            unit: replace(ending, fate=Fate.RESYNC)
+            for unit, ending in ends.items()
+            if ending.fate is Fate.FAILED and self._queue.failures(unit) + 1 >= self._tries
+        }
+        ends = ends | given_up
+        reasons = {ending.reason for ending in ends.values() if ending.fate is Fate.RESYNC}
+        if not reasons:
+            return ends
+        try:
+            self._hand_over("; ".join(sorted(reasons)[:3]))
+        except CosUpdateError as error:
+            kept = Ending(Fate.FAILED, str(error))
+            return {unit: kept if ending.fate is Fate.RESYNC else ending for unit, ending in ends.items()}
+        self.given_up += len(given_up)
+        return ends
+
+    def _settle(self, unit: Key, ending: Ending, dirty: set[Key], sent: str) -> None:
+        if ending.fate in (Fate.AGAIN, Fate.FAILED):
+            self._mark(unit, dirty, sent)
+            self._ledger.give_back(unit)
+            if ending.fate is Fate.FAILED:
+                self._repeated.failed(ending.reason, f"{unit.kind} {unit.id} waits: {ending.reason}")
+            self._queue.add_rate_limited(unit)
+            self._queue.done(unit)
+            return
+        for other in ending.to:
+            self._mark(other, {other}, sent)
+        self._ledger.pass_on(unit, ending.to)
+        for other in ending.to:
+            self._queue.add(other)
+        self._queue.forget(unit)
+        self._look_again(unit, ending, dirty)
+        self._ack(self._ledger.finish(unit))
+        self._queue.done(unit)
+        self._means.watcher.effect(_lag(sent))
+
+    def _look_again(self, unit: Key, ending: Ending, dirty: set[Key]) -> None:
+        """What OpenStack is at work on may be done without another word to us."""
+        looks = self._looks.pop(unit, 0)
+        if ending.unsettled and self._settles and looks < len(SETTLING):
+            self._looks[unit] = looks + 1
+            self._mark(unit, dirty, "")
+            self._queue.add_after(unit, SETTLING[looks])
+
+    def _mark(self, unit: Key, dirty: set[Key], sent: str) -> None:
+        with self._lock:
+            self._dirty[unit] |= dirty
+            if sent:
+                self._sent[unit] = min(sent, self._sent.get(unit, sent))
+
+
+def _go_together(first: Key, other: Key) -> bool:
+    """Stacks of one project go together, and so do objects of one project whose stack is not known."""
+    if first.kind in (Kind.FLAVOR, Kind.PROJECT) or other.project_id != first.project_id:
+        return False
+    return (other.kind is Kind.STACK) == (first.kind is Kind.STACK) and other.kind not in (Kind.FLAVOR, Kind.PROJECT)
+
+
+def _lag(sent: str) -> float | None:
+    """Seconds since a notification was sent; None when it did not say when."""
+    try:
+        moment = datetime.fromisoformat(sent)
+    except ValueError:
+        return None
+    return max(0.0, time.time() - (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,79 @@
+"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from cos_update.core.apply import Outcome, Result
+from cos_update.core.plan import Verb
+from cos_update.core.states import origin_state
+from cos_update.model.cloud import Inventory, Listing, Membership
+from cos_update.model.racks import Actual
+from cos_update.model.settings import Settings
+from cos_update.view import Origin, View
+
+_LISTINGS = {
+    "stack": Listing.STACKS,
+    "server": Listing.SERVERS,
+    "volume": Listing.VOLUMES,
+    "network": Listing.NETWORKS,
+}
+"""What tells of each kind of origin."""
+
+NOTHING = View(Actual(began=0.0))
+"""The view of who knows nothing yet."""
+
+
+def remembered_devices(settings: Settings, past: View) -> Actual | None:
+    """Concertim as it is remembered; None when every device is to be read in full."""
+    is_due = past.passes_since_full + 1 >= settings.full_read_every
+    return None if past is NOTHING or past.torn or is_due else past.actual
+
+
+def remembered_stacks(settings: Settings, past: View) -> Membership | None:
+    """What stacks hold as it is remembered; None when Heat is to be asked for all of them."""
+    is_due = past.passes_since_membership + 1 >= settings.membership_refresh
+    return None if past is NOTHING or is_due else Membership(past.stacks, past.strays)
+
+
+def unsure(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Devices of which an update has failed and nobody knows how far it got."""
+    for outcome in outcomes:
+        action, failed = outcome.action, outcome.result in (Result.REFUSED, Result.FAILED)
+        if failed and outcome.record is None and action.device is not None and action.verb is Verb.UPDATE:
+            yield action.device.id
+
+
+def origins(inventory: Inventory) -> dict[str, Origin]:
+    """What OpenStack itself says of all that was read, by OpenStack id."""
+    homes = {
+        item: stack_id
+        for stack_id, content in inventory.contents.items()
+        for item in (*content.servers, *content.volumes, *content.networks)
+    }
+    found = {}
+    for kind, items in (
+        ("stack", inventory.stacks),
+        ("server", inventory.servers),
+        ("volume", inventory.volumes),
+        ("network", inventory.networks),
+    ):
+        for item in items.values():
+            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""))
+    return found
+
+
+def with_unread(found: Mapping[str, Origin], inventory: Inventory, past: Mapping[str, Origin]) -> Mapping[str, Origin]:
+    """`found` and, of what could not be read or was not to be read in this pass, what is remembered."""
+    if inventory.chosen is None and not inventory.gaps:
+        return found
+    kept = {
+        item: origin
+        for item, origin in past.items()
+        if item not in found
+        and (
+            (inventory.chosen is not None and origin.project_id not in inventory.chosen)
+            or (origin.kind in _LISTINGS and not inventory.is_complete(_LISTINGS[origin.kind], origin.project_id))
+        )
+    }
+    return {**kept, **found}

@@ -1,0 +1,161 @@
+"""Which stack holds what, remembered from one reading to the next, and which stacks must be asked again.
+
+A stack that changes has another status or update time in Heat's listing; but when a nested one changes (autoscaling),
+those of its parents stay. So a stack is asked again, too, when something that it held has vanished. When an object
+turns up that no known stack holds, the likeliest stacks of its project are asked first, then the others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from cos_update.model.cloud import (
+    Inventory,
+    Listing,
+    Membership,
+    Network,
+    RememberedStack,
+    Server,
+    Stack,
+    StackContent,
+    Volume,
+)
+
+Item = Server | Volume | Network
+
+
+def unchanged(stacks: Mapping[str, Stack], memory: Membership) -> dict[str, StackContent]:
+    """The contents, by stack id, of the stacks of which Heat shows no change."""
+    found = {}
+    for stack in stacks.values():
+        past = memory.stacks.get(stack.id)
+        if past and (past.status, past.updated) == (stack.status, stack.updated):
+            found[stack.id] = past.content
+    return found
+
+
+def shrunken(inventory: Inventory, memory: Membership) -> list[Stack]:
+    """Remembered stacks that held something which is listed no more."""
+    suspects = []
+    for stack in _remembered(inventory, memory):
+        past = memory.stacks[stack.id]
+        if any(item not in past.absent for item in _absent(inventory, stack, past.content)):
+            suspects.append(stack)
+    return suspects
+
+
+def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
+    """Remembered stacks that may hold a newcomer, by its name: Heat begins names with that of the stack."""
+    newcomers = _newcomers(inventory, memory)
+    if not newcomers:
+        return []
+    names: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for stack in inventory.stacks.values():
+        names[stack.project_id].append((stack.name, stack.id))
+        names[stack.project_id] += ((item.name, stack.id) for item in _members(inventory, stack.id) if item.name)
+    for known in names.values():
+        known.sort()
+    near = set()
+    for item in newcomers:
+        known = names[item.project_id]
+        place = bisect_left(known, (item.name, ""))
+        near |= {stack_id for _, stack_id in known[max(place - 1, 0) : place + 1]}
+    return [stack for stack in _remembered(inventory, memory) if stack.id in near]
+
+
+def possible(inventory: Inventory, memory: Membership) -> list[Stack]:
+    """All remembered stacks of the projects in which there is a newcomer."""
+    projects = {item.project_id for item in _newcomers(inventory, memory)}
+    return [stack for stack in _remembered(inventory, memory) if stack.project_id in projects]
+
+
+def remember(inventory: Inventory, past: Membership) -> Membership:
+    """What the next reading need not ask; `past` still holds where this reading is not complete."""
+    stacks = remembered_stacks(inventory)
+    if inventory.chosen is not None or not inventory.is_complete(Listing.STACKS):
+        stacks = {item: stack for item, stack in past.stacks.items() if item not in inventory.stacks} | stacks
+    return Membership(stacks, _strays(inventory, past))
+
+
+def remembered_stacks(inventory: Inventory) -> dict[str, RememberedStack]:
+    """What holds of the stacks that were read as long as their status and update time do."""
+    return {
+        stack.id: RememberedStack(stack.status, stack.updated, content, tuple(_absent(inventory, stack, content)))
+        for stack in inventory.stacks.values()
+        if (content := inventory.contents.get(stack.id))
+        and _may_remember(stack, content)
+        and inventory.is_complete(Listing.RESOURCES, stack.project_id, stack.id)
+    }
+
+
+def _may_remember(stack: Stack, content: StackContent) -> bool:
+    return content.whole and content.outputs is not None and not stack.status.endswith("_IN_PROGRESS")
+
+
+def _strays(inventory: Inventory, past: Membership) -> dict[str, bool]:
+    sure = {project for project in inventory.projects if inventory.is_complete(Listing.STACKS, project)}
+    loose = list(_loose(inventory))
+    found = {item.id: _is_being_made(item) for item in loose if item.project_id in sure}
+    unsure = {item.id for item in loose if item.project_id not in sure}
+    listed = (inventory.servers, inventory.volumes, inventory.networks)
+    if inventory.chosen is not None or not all(
+        inventory.is_complete(each) for each in (Listing.SERVERS, Listing.VOLUMES, Listing.NETWORKS)
+    ):
+        unsure |= {item for item in past.strays if not any(item in items for items in listed)}
+    return {item: past.strays[item] for item in unsure if item in past.strays} | found
+
+
+def _newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
+    """Objects that no stack holds, and of which that was not known; nor of those that were being made till now."""
+    return [
+        item
+        for item in _loose(inventory)
+        if item.id not in memory.strays or (memory.strays[item.id] and not _is_being_made(item))
+    ]
+
+
+def _loose(inventory: Inventory) -> Iterator[Item]:
+    held = {item for content in inventory.contents.values() for item in _ids(content)}
+    for items in (inventory.servers, inventory.volumes, inventory.networks):
+        yield from (item for item in items.values() if item.id not in held)
+
+
+def _is_being_made(item: Item) -> bool:
+    """A service shows a new object some moments before Heat knows that it is its own."""
+    if isinstance(item, Server):
+        return item.vm_state == "building"
+    return item.status in ("creating", "BUILD")
+
+
+def _remembered(inventory: Inventory, memory: Membership) -> Iterator[Stack]:
+    for stack_id, content in inventory.contents.items():
+        past = memory.stacks.get(stack_id)
+        if past is not None and past.content is content:
+            yield inventory.stacks[stack_id]
+
+
+def _absent(inventory: Inventory, stack: Stack, content: StackContent) -> Iterator[str]:
+    kinds: tuple[tuple[Listing, Collection[str], Mapping[str, Item]], ...] = (
+        (Listing.SERVERS, content.servers, inventory.servers),
+        (Listing.VOLUMES, content.volumes, inventory.volumes),
+        (Listing.NETWORKS, content.networks, inventory.networks),
+    )
+    for listing, ids, listed in kinds:
+        missing = [item for item in ids if item not in listed]
+        if missing and inventory.is_complete(listing, stack.project_id):
+            yield from missing
+
+
+def _members(inventory: Inventory, stack_id: str) -> Iterable[Item]:
+    content = inventory.contents.get(stack_id) or StackContent()
+    yield from (inventory.servers[item] for item in content.servers if item in inventory.servers)
+    yield from (inventory.volumes[item] for item in content.volumes if item in inventory.volumes)
+    yield from (inventory.networks[item] for item in content.networks if item in inventory.networks)
+
+
+def _ids(content: StackContent) -> Iterator[str]:
+    yield from content.servers
+    yield from content.volumes
+    yield from content.networks

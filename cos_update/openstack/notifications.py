@@ -1,0 +1,239 @@
+"""Notifications, as they come off the bus: which objects they say have changed. Pure.
+
+Both envelopes are read: oslo.messaging's 2.0, whose `oslo.message` is JSON text, and the older bare one. Only what
+names an object must be well-formed; whatever else a payload holds is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cos_update.model.errors import MalformedNotification
+from cos_update.model.events import Event, Key, Kind
+
+LONGEST_ID = 255
+"""Characters of an id: the services' own columns hold no more."""
+LONGEST_TYPE = 255
+_ID = re.compile(r"(?![. ]+$)[^\x00-\x1f\x7f-\x9f/?#%\\]+")
+"""Ids become parts of URLs. Those of flavors may be nearly any text."""
+
+Payload = Mapping[str, Any]
+_Reader = Callable[[str, Payload], Iterable[Key]]
+
+
+def parse(body: bytes) -> Event:
+    """The event in a message's body. Raises MalformedNotification, and nothing else."""
+    message = _message(body)
+    event_type = message.get("event_type")
+    if not isinstance(event_type, str) or not event_type or len(event_type) > LONGEST_TYPE:
+        raise MalformedNotification("it has no event_type")
+    timestamp = message.get("timestamp")
+    read = _reader_of(event_type)
+    keys: tuple[Key, ...] = ()
+    if read is not None:
+        payload = message.get("payload")
+        if not isinstance(payload, dict):
+            raise MalformedNotification(f"{_shown(event_type)} without a payload")
+        keys = tuple(dict.fromkeys(read(event_type, payload)))
+    return Event(
+        event_type,
+        timestamp if isinstance(timestamp, str) and len(timestamp) <= LONGEST_TYPE else "",
+        keys,
+        lags=event_type.startswith(("port.", "floatingip.")),
+    )
+
+
+def _message(body: bytes) -> Payload:
+    outer = _json(body, "the body")
+    if "oslo.message" not in outer:
+        return outer
+    inner = outer["oslo.message"]
+    return _json(inner, "oslo.message") if isinstance(inner, str) else _mapping(inner, "oslo.message")
+
+
+def _json(text: str | bytes, what: str) -> Payload:
+    try:
+        # Of bytes json would guess the encoding; oslo sends UTF-8.
+        return _mapping(json.loads(text.decode() if isinstance(text, bytes) else text), what)
+    except UnicodeDecodeError:
+        raise MalformedNotification(f"{what} is not UTF-8") from None
+    except RecursionError:
+        raise MalformedNotification(f"{what} is nested too deeply") from None
+    except ValueError:
+        raise MalformedNotification(f"{what} is not JSON") from None
+
+
+def _mapping(value: object, what: str) -> Payload:
+    if not isinstance(value, dict):
+        raise MalformedNotification(f"{what} is not a JSON object")
+    return value
+
+
+def _id(payload: Payload, name: str) -> str:
+    value = _optional(payload, name)
+    if not value:
+        raise MalformedNotification(f"it has no {name}")
+    return value
+
+
+def _optional(payload: Payload, name: str) -> str:
+    """An id that may be missing, as "". Keystone's and Neutron's may be empty texts."""
+    value = payload.get(name)
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or len(value) > LONGEST_ID or not _ID.fullmatch(value):
+        raise MalformedNotification(f"its {name} is no id")
+    return value
+
+
+def _project(payload: Payload) -> str:
+    return _optional(payload, "tenant_id") or _optional(payload, "project_id")
+
+
+def _instance(event_type: str, payload: Payload) -> Iterable[Key]:
+    """Nova's unversioned events of servers, volumes' attachment included."""
+    project_id = _project(payload)
+    yield Key(Kind.SERVER, _id(payload, "instance_id"), project_id)
+    if volume_id := _optional(payload, "volume_id"):
+        yield Key(Kind.VOLUME, volume_id, project_id)
+
+
+def _failed_build(event_type: str, payload: Payload) -> Iterable[Key]:
+    """A server that could not be built anywhere; its project stands in the request."""
+    server_id = _optional(payload, "instance_id") or _optional(payload, "instance_uuid")
+    if server_id:
+        yield Key(Kind.SERVER, server_id, _project(_within(payload, "request_spec", "instance_properties")))
+
+
+def _within(payload: Payload, *names: str) -> Payload:
+    """What is found on the way along these names; nothing when the way ends before."""
+    found: Any = payload
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _versioned(payload: Payload) -> Payload:
+    return _mapping(payload.get("nova_object.data"), "nova_object.data")
+
+
+def _versioned_instance(event_type: str, payload: Payload) -> Iterable[Key]:
+    data = _versioned(payload)
+    project_id = _project(data)
+    yield Key(Kind.SERVER, _id(data, "uuid"), project_id)
+    if volume_id := _optional(data, "volume_id"):
+        yield Key(Kind.VOLUME, volume_id, project_id)
+
+
+def _versioned_failed_build(event_type: str, payload: Payload) -> Iterable[Key]:
+    data = _versioned(payload)
+    if server_id := _optional(data, "instance_uuid"):
+        yield Key(Kind.SERVER, server_id, _project(_within(data, "request_spec", "nova_object.data")))
+
+
+def _flavor(event_type: str, payload: Payload) -> Iterable[Key]:
+    yield Key(Kind.FLAVOR, _id(_versioned(payload), "flavorid"))
+
+
+def _stack(event_type: str, payload: Payload) -> Iterable[Key]:
+    """Heat's, of stacks and of autoscaling. Very old releases name a stack by an ARN that ends with its id."""
+    identity = payload.get("stack_identity")
+    if isinstance(identity, str) and identity.startswith("arn:"):
+        payload = {**payload, "stack_identity": identity.rpartition("/")[2]}
+    yield Key(Kind.STACK, _id(payload, "stack_identity"), _project(payload))
+
+
+def _volume(event_type: str, payload: Payload) -> Iterable[Key]:
+    project_id = _project(payload)
+    yield Key(Kind.VOLUME, _id(payload, "volume_id"), project_id)
+    attachments = payload.get("volume_attachment")
+    for attachment in attachments if isinstance(attachments, list) else ():
+        if isinstance(attachment, dict) and (server_id := _optional(attachment, "instance_uuid")):
+            yield Key(Kind.SERVER, server_id, project_id)
+
+
+def _network(event_type: str, payload: Payload) -> Iterable[Key]:
+    """Neutron's, of networks and of subnets, which are a network's CIDRs."""
+    kind = event_type.partition(".")[0]
+    for record in _records(payload, kind):
+        if network_id := _optional(record, "id" if kind == "network" else "network_id"):
+            yield Key(Kind.NETWORK, network_id, _project(record))
+
+
+def _port(event_type: str, payload: Payload) -> Iterable[Key]:
+    """A port's change is one of its server's addresses. The owner is set only some time after the device."""
+    for port in _records(payload, "port"):
+        if str(port.get("device_owner") or "compute:").startswith("compute:"):
+            yield from _server_behind(port, _project(port))
+
+
+def _floating_ip(event_type: str, payload: Payload) -> Iterable[Key]:
+    """A floating IP names the port that it leads to; when it leads nowhere any more, only its own address."""
+    for floating in _records(payload, "floatingip"):
+        project_id = _project(floating)
+        details = _within(floating, "port_details")
+        if str(details.get("device_owner") or "").startswith("compute:"):
+            yield from _server_behind(details, project_id)
+        elif address := _optional(floating, "floating_ip_address"):
+            yield Key(Kind.ADDRESS, address, project_id)
+
+
+def _server_behind(port: Payload, project_id: str) -> Iterable[Key]:
+    if server_id := _optional(port, "device_id"):
+        yield Key(Kind.SERVER, server_id, project_id)
+
+
+def _records(payload: Payload, kind: str) -> Iterable[Payload]:
+    """The records in one of Neutron's payloads; several when they were made in bulk, none before a deletion."""
+    found = payload.get(kind, payload.get(f"{kind}s"))
+    if found is None:
+        return []
+    records = found if isinstance(found, list) else [found]
+    return [_mapping(record, kind) for record in records]
+
+
+def _watching(event_type: str, payload: Payload) -> Iterable[Key]:
+    """Keystone's: whatever may change which projects are watched; by a group or a domain it may be any of them."""
+    name = "project" if event_type.startswith("identity.role_assignment") else "resource_info"
+    is_project = event_type.startswith(("identity.project.", "identity.role_assignment."))
+    yield Key(Kind.PROJECT, _optional(payload, name) if is_project else "")
+
+
+_READERS: Mapping[str, _Reader] = {
+    "compute.instance.": _instance,
+    "compute_task.build_instances": _failed_build,
+    "instance.": _versioned_instance,
+    "flavor.": _flavor,
+    "orchestration.stack.": _stack,
+    "orchestration.autoscaling.": _stack,
+    "volume.": _volume,
+    "network.": _network,
+    "subnet.": _network,
+    "port.": _port,
+    "floatingip.": _floating_ip,
+    "identity.project.": _watching,
+    "identity.role_assignment.": _watching,
+    "identity.group.": _watching,
+    "identity.domain.": _watching,
+}
+_FIRST_WORDS = {prefix.partition(".")[0] for prefix in _READERS}
+_NOT_OURS = ("volume.usage", "instance.exists", "compute.instance.exists")
+"""Reports on what has not changed."""
+
+
+def _reader_of(event_type: str) -> _Reader | None:
+    if event_type.partition(".")[0] not in _FIRST_WORDS or event_type.startswith(_NOT_OURS):
+        return None
+    if event_type == "compute_task.build_instances.error":
+        return _versioned_failed_build
+    for prefix, reader in _READERS.items():
+        if event_type.startswith(prefix):
+            return reader
+    return None
+
+
+def _shown(text: str) -> str:
+    return repr(text[:60])

@@ -1,0 +1,268 @@
+"""Single objects, read by their own ids: what the listener asks when a notification has named them.
+
+Where many servers, volumes or networks of one project are wanted at once, one listing of the project takes the place
+of many GETs. An object that the answer leaves out is absent, not gone: `confirm` proves that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from cos_update.model.absence import Verdict
+from cos_update.model.cloud import Flavor, Network, Project, Server, Stack, StackContent, Volume
+from cos_update.model.errors import CloudError
+from cos_update.model.events import Key, Kind
+from cos_update.model.settings import CloudSettings, ReadScope
+from cos_update.openstack import nova, storage
+from cos_update.openstack.absences import confirm
+from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
+from cos_update.openstack.keystone import watched_projects
+from cos_update.openstack.pages import listing, marked_listing
+from cos_update.openstack.session import (
+    COMPUTE,
+    NETWORK,
+    ORCHESTRATION,
+    VOLUME,
+    NotFound,
+    ProjectSession,
+    Sessions,
+)
+
+SERVICES: Mapping[Kind, str] = {
+    Kind.SERVER: COMPUTE,
+    Kind.FLAVOR: COMPUTE,
+    Kind.STACK: ORCHESTRATION,
+    Kind.VOLUME: VOLUME,
+    Kind.NETWORK: NETWORK,
+}
+FEW = 8
+"""So many objects of one kind are asked for one by one, whatever a listing would cost."""
+MOST_PARENTS = 20
+"""How far up a nested stack is followed; Heat's own limit is 5 by default."""
+
+Item = TypeVar("Item")
+Records = list[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Ids by kind, all of one project."""
+
+    servers: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Found:
+    """What was there, by id. `failed` tells by key why something could not be read; `absent` are missing services."""
+
+    servers: dict[str, Server] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    networks: dict[str, Network] = field(default_factory=dict)
+    flavors: dict[str, Flavor] = field(default_factory=dict)
+    failed: dict[Key, str] = field(default_factory=dict)
+    absent: frozenset[Kind] = frozenset()
+
+
+class ObjectReader:
+    """Reads single objects with the same sessions as a whole reading. Thread-safe."""
+
+    def __init__(self, sessions: Sessions, settings: CloudSettings) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="object")
+        self._lock = threading.Lock()
+        self._wide: bool | None = None
+
+    def close(self) -> None:
+        """Lets the threads end; the sessions belong to others."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def watched(self) -> tuple[dict[str, Project], list[str]]:
+        """Watched projects by id, and names of those of which it can't be told; see `watched_projects`."""
+        return watched_projects(self._sessions, self._settings, self._pool)
+
+    def confirm(self, keys: Sequence[Key]) -> dict[Key, Verdict]:
+        """Asks for each missing object by its id (see `absences`)."""
+        wide = ("Nova", "Heat", "Cinder", "Neutron") if self._is_wide() else ()
+        return confirm(self._sessions, keys, self._pool, wide)
+
+    def stacks(self, project_id: str) -> dict[str, Stack]:
+        """The top-level stacks of a project, in one listing. Raises CloudError."""
+        session = self._session(project_id)
+        url = stack_url(session, project_id)
+        records = marked_listing(session, ORCHESTRATION, url, "stacks", {"limit": "1000"})
+        stacks = (stack_from(record) for record in records if is_top_level(record))
+        return {stack.id: stack for stack in stacks if stack.project_id == project_id}
+
+    def top_stack(self, project_id: str, stack_id: str) -> tuple[Stack, Mapping[str, Any]] | None:
+        """The top-level stack that a stack belongs to (itself, if it is one), with its record as shown.
+
+        None when one of them is gone. Raises CloudError.
+        """
+        session = self._session(project_id)
+        asked = stack_id
+        for _ in range(MOST_PARENTS):
+            try:
+                url = stack_url(session, project_id, asked)
+                record = session.get(ORCHESTRATION, url, key="stack")["stack"]
+            except NotFound:
+                return None
+            if not isinstance(record, Mapping) or not record.get("id"):
+                raise CloudError("an answer of another shape")
+            if record.get("stack_status") == "DELETE_COMPLETE":
+                return None
+            if not record.get("parent"):
+                return stack_from(record), record
+            asked = str(record["parent"])
+        raise CloudError(f"stack {stack_id} has no end of parents")
+
+    def content(self, stack: Stack, record: Mapping[str, Any]) -> StackContent:
+        """What a stack holds; `record` is the stack as shown. Raises CloudError; NotFound when it is gone."""
+        return content_of(self._session(stack.project_id), stack, record)
+
+    def each(self, ask: Callable[[Item], Any], items: Iterable[Item]) -> list[Any]:
+        """`ask` of every item, side by side, in order."""
+        return list(self._pool.map(ask, items))
+
+    def server_of_port(self, project_id: str, port_id: str) -> str | None:
+        """The id of the server that a port belongs to; None when it belongs to none, or is gone. Raises CloudError."""
+        try:
+            port = self._session(project_id).get(NETWORK, f"/ports/{port_id}", key="port")["port"]
+        except NotFound:
+            return None
+        return str(port.get("device_id") or "") if str(port.get("device_owner")).startswith("compute:") else None
+
+    def flavor(self, flavor_id: str) -> Flavor | None:
+        """A flavor; None when it is gone, or private and not for these credentials. Raises CloudError."""
+        session = self._sessions.scoped
+        try:
+            version = session.microversion(COMPUTE, nova.FLAVORS_VERSION)
+            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version)
+        except NotFound:
+            return None
+        return nova.flavor_from(body["flavor"])
+
+    def read(self, project_id: str, asked: Asked, sizes: Mapping[Kind, int] | None = None) -> Found:
+        """Reads the objects of one project.
+
+        `sizes` tells how many of each kind the project is known to have: a listing is taken when more than a tenth
+        of them (and more than a few) is wanted. What fails is told in `failed`; nothing is raised but CloudLoginError.
+        """
+        found = Found()
+        absent = {kind for kind in (Kind.VOLUME, Kind.NETWORK) if not self._session(project_id).offers(SERVICES[kind])}
+        found.absent = frozenset(absent)
+        kinds = ((Kind.SERVER, asked.servers), (Kind.VOLUME, asked.volumes), (Kind.NETWORK, asked.networks))
+        for kind, ids in kinds:
+            if ids and kind not in absent:
+                self._read_kind(found, project_id, kind, ids, (sizes or {}).get(kind, 0))
+        return found
+
+    def with_flavors(self, found: Found, project_id: str, known: Collection[str]) -> None:
+        """Adds the flavors of the servers read that are not among `known`, else what the servers remember of them."""
+        wanted = sorted({s.flavor_id for s in found.servers.values() if s.flavor is None} - set(known) - {""})
+        for flavor_id, flavor in zip(wanted, self._pool.map(self.flavor, wanted), strict=True):
+            if flavor is not None:
+                found.flavors[flavor_id] = flavor
+        lost = [s for s in found.servers.values() if s.flavor_id in wanted and s.flavor_id not in found.flavors]
+        for server, flavor in zip(lost, self._pool.map(lambda s: self._embedded(project_id, s.id), lost), strict=True):
+            if flavor is not None:
+                found.servers[server.id] = replace(server, flavor=flavor)
+
+    def _read_kind(self, found: Found, project_id: str, kind: Kind, ids: frozenset[str], size: int) -> None:
+        try:
+            if len(ids) > max(FEW, size // 10):
+                records = [record for record in self._list(project_id, kind) if record["id"] in ids]
+                answers: list[Mapping[str, Any] | CloudError | None] = list(records)
+                keys = [Key(kind, str(record["id"]), project_id) for record in records]
+            else:
+                keys = [Key(kind, item, project_id) for item in sorted(ids)]
+                answers = list(self._pool.map(self._show, keys))
+            subnets = self._cidrs(project_id, ids) if kind is Kind.NETWORK else None
+        except CloudError as error:
+            found.failed |= {Key(kind, item, project_id): str(error) for item in ids}
+            return
+        for key, answer in zip(keys, answers, strict=True):
+            if isinstance(answer, CloudError):
+                found.failed[key] = str(answer)
+            elif answer is not None:
+                _take(found, key, answer, subnets)
+
+    def _list(self, project_id: str, kind: Kind) -> Records:
+        session = self._session(project_id)
+        elsewhere = session.project_id != project_id
+        if kind is Kind.NETWORK:
+            params = {"project_id": project_id} if elsewhere else {}
+            return listing(session, NETWORK, "/networks", "networks", params)
+        params = {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
+        if kind is Kind.VOLUME:
+            return listing(session, VOLUME, "/volumes/detail", "volumes", params)
+        version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
+        return listing(session, COMPUTE, "/servers/detail", "servers", params, microversion=version)
+
+    def _show(self, key: Key) -> Mapping[str, Any] | CloudError | None:
+        name = str(key.kind)
+        try:
+            session = self._session(key.project_id)
+            version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is Kind.SERVER else None
+            body = session.get(SERVICES[key.kind], f"/{name}s/{key.id}", key=name, microversion=version)
+        except NotFound:
+            return None
+        except CloudError as error:
+            return error
+        record = body[name]
+        return record if isinstance(record, Mapping) and record.get("id") else CloudError("an answer of another shape")
+
+    def _cidrs(self, project_id: str, networks: frozenset[str]) -> dict[str, list[str]]:
+        session = self._session(project_id)
+        if len(networks) > FEW:
+            params = {} if session.project_id == project_id else {"project_id": project_id}
+            return storage.cidrs_by_network(listing(session, NETWORK, "/subnets", "subnets", params))
+
+        def ask(network: str) -> Records:
+            return listing(session, NETWORK, "/subnets", "subnets", {"network_id": network})
+
+        return storage.cidrs_by_network([subnet for page in self._pool.map(ask, sorted(networks)) for subnet in page])
+
+    def _embedded(self, project_id: str, server_id: str) -> Flavor | None:
+        try:
+            session = self._session(project_id)
+            version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
+            body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version)
+        except CloudError:
+            return None
+        flavor = body["server"].get("flavor") or {}
+        return nova.embedded_flavor(flavor) if "vcpus" in flavor else None
+
+    def _session(self, project_id: str) -> ProjectSession:
+        return self._sessions.for_object(project_id, cloud_wide=self._is_wide())
+
+    def _is_wide(self) -> bool:
+        """Whether a 404 to the login's own session can be believed for any project: it is an admin's."""
+        with self._lock:
+            if self._wide is None:
+                base = self._sessions.base
+                is_admin = bool(base.project_id) and "admin" in base.access().role_names
+                self._wide = is_admin and self._settings.scope is not ReadScope.PROJECT
+            return self._wide
+
+
+def _take(found: Found, key: Key, record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> None:
+    """Keeps a record, unless it is another project's."""
+    if key.kind is Kind.SERVER:
+        server = nova.server_from(record)
+        if server.project_id in ("", key.project_id):
+            found.servers[server.id] = replace(server, project_id=key.project_id)
+    elif key.kind is Kind.VOLUME:
+        volume = storage.volume_from(record)
+        if volume.project_id in ("", key.project_id):
+            found.volumes[volume.id] = replace(volume, project_id=key.project_id)
+    else:
+        network = storage.network_from(record, cidrs)
+        if network.project_id in ("", key.project_id):
+            found.networks[network.id] = replace(network, project_id=key.project_id)

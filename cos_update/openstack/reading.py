@@ -1,0 +1,297 @@
+"""One reading of the cloud under way: cloud-wide where that is honest, else per project.
+
+A listing that the credentials silently narrow must never pass for the whole cloud: Nova refuses `all_tenants`
+honestly; Heat refuses another project's path honestly; Cinder and Neutron just leave things out, so their cloud-wide
+answer counts only when something in it shows that it is one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+from cos_update.model.cloud import (
+    Flavor,
+    Gap,
+    Inventory,
+    Listing,
+    Membership,
+    Network,
+    Project,
+    Server,
+    Stack,
+    StackContent,
+    Volume,
+)
+from cos_update.model.errors import CloudError
+from cos_update.model.settings import ReadScope
+from cos_update.openstack import nova, storage
+from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
+from cos_update.openstack.membership import unchanged
+from cos_update.openstack.pages import linked, marked
+from cos_update.openstack.session import (
+    COMPUTE,
+    NETWORK,
+    ORCHESTRATION,
+    VOLUME,
+    NotFound,
+    ProjectSession,
+    Sessions,
+)
+
+Record = Mapping[str, Any]
+T = TypeVar("T")
+CLOUD_WIDE, PER_PROJECT, ABSENT = "cloud-wide", "per project", "absent"
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """Whether something in an answer shows that the answer is the whole cloud's."""
+
+    found: bool = False
+
+    def note(self, *, whole: bool) -> None:
+        """Takes one record's word for it."""
+        self.found = self.found or whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(Generic[T]):
+    """How one listing is asked in a session, and whether a cloud-wide answer is honest."""
+
+    service: str
+    listing: Listing
+    ask: Callable[[ProjectSession, bool], list[T]]
+    is_honest: Callable[[Sequence[T], str], bool]
+    own: Callable[[T, str], T] = lambda item, _: item
+    """Gives an item its project, where policy may hide it from those who read their own project."""
+    key: Callable[[T], object] = attrgetter("id")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has been asked so far, by several threads; `ways` is told by service how it was read."""
+
+    sessions: Sessions
+    scope: ReadScope
+    ways: MutableMapping[str, str]
+    pool: Executor
+    projects: Mapping[str, Project]
+    _gaps: list[Gap] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What could not be read until now."""
+        with self._lock:
+            return tuple(self._gaps)
+
+    def miss(self, listing: Listing, reason: str, project_id: str | None = None, **more: Any) -> None:
+        """Notes that a listing is not whole."""
+        with self._lock:
+            self._gaps.append(Gap(listing, reason, project_id, **more))
+
+    def flavors(self) -> dict[str, Flavor]:
+        """Flavors, public and private as far as they may be seen."""
+
+        def ask(session: ProjectSession, _: bool) -> list[Flavor]:
+            version = session.microversion(COMPUTE, nova.FLAVORS_VERSION)
+            pages = linked(session, COMPUTE, "/flavors/detail", "flavors", version)
+            return pages.read({"is_public": "None"}, nova.flavor_from)
+
+        def is_honest(_: Sequence[Flavor], __: str) -> bool:
+            return "admin" in self.sessions.base.access().role_names
+
+        return {flavor.id: flavor for flavor in self._read(_Question(COMPUTE, Listing.FLAVORS, ask, is_honest))}
+
+    def servers(self) -> dict[str, Server]:
+        """Servers of the wanted projects."""
+
+        def ask(session: ProjectSession, cloud_wide: bool) -> list[Server]:
+            version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
+            pages = linked(session, COMPUTE, "/servers/detail", "servers", version)
+            return pages.read({"all_tenants": "1"} if cloud_wide else {}, nova.server_from)
+
+        servers = self._read(_Question(COMPUTE, Listing.SERVERS, ask, lambda *_: True))
+        return {server.id: server for server in servers if server.project_id in self.projects}
+
+    def with_flavors(self, servers: dict[str, Server], flavors: Mapping[str, Flavor]) -> dict[str, Server]:
+        """Asks those servers whose flavor is not listed what they remember of it."""
+        if not flavors:
+            return servers
+        lost = [server for server in servers.values() if server.flavor_id not in flavors and server.flavor is None]
+
+        def ask(server: Server) -> Server:
+            try:
+                wide = self.ways.get("Nova") == CLOUD_WIDE
+                session = self.sessions.for_object(server.project_id, cloud_wide=wide)
+                version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
+                body = session.get(COMPUTE, f"/servers/{server.id}", key="server", microversion=version)
+                flavor = body["server"].get("flavor") or {}
+                return replace(server, flavor=nova.embedded_flavor(flavor)) if "vcpus" in flavor else server
+            except CloudError:
+                return server
+
+        return servers | {server.id: server for server in self.pool.map(ask, lost)}
+
+    def volumes(self) -> dict[str, Volume]:
+        """Volumes of the wanted projects."""
+        hosts = _Evidence()
+
+        def take(record: Record) -> Volume:
+            hosts.note(whole="os-vol-host-attr:host" in record)
+            return storage.volume_from(record)
+
+        def ask(session: ProjectSession, cloud_wide: bool) -> list[Volume]:
+            params = {"all_tenants": "1"} if cloud_wide else {}
+            return linked(session, VOLUME, "/volumes/detail", "volumes").read(params, take)
+
+        def is_honest(volumes: Sequence[Volume], own: str) -> bool:
+            return hosts.found or any(volume.project_id not in ("", own) for volume in volumes)
+
+        def own(volume: Volume, project_id: str) -> Volume:
+            return volume if volume.project_id else replace(volume, project_id=project_id)
+
+        volumes = self._read(_Question(VOLUME, Listing.VOLUMES, ask, is_honest, own))
+        return {volume.id: volume for volume in volumes if volume.project_id in self.projects}
+
+    def networks(self) -> dict[str, Network]:
+        """Networks of the wanted projects with their subnets' CIDRs."""
+        provider = _Evidence()
+
+        def take(record: Record) -> Network:
+            provider.note(whole="provider:network_type" in record)
+            return storage.network_from(record, None)
+
+        def ask(session: ProjectSession, _: bool) -> list[Network]:
+            return linked(session, NETWORK, "/networks", "networks").read({}, take)
+
+        found = self._read(_Question(NETWORK, Listing.NETWORKS, ask, lambda *_: provider.found))
+        networks = {network.id: network for network in found if network.project_id in self.projects}
+        cidrs = self._cidrs()
+        if cidrs is None:
+            return networks
+        return {n.id: replace(n, cidrs=tuple(sorted(cidrs.get(n.id, ())))) for n in networks.values()}
+
+    def _cidrs(self) -> dict[str, list[str]] | None:
+        """The CIDRs by network id; None when the subnets could not be read."""
+        wide = self.ways.get("Neutron") == CLOUD_WIDE
+
+        def ask(session: ProjectSession, _: bool) -> list[storage.Subnet]:
+            return linked(session, NETWORK, "/subnets", "subnets").read({}, storage.subnet_from)
+
+        subnets = self._read(_Question(NETWORK, Listing.SUBNETS, ask, lambda *_: wide))
+        if any(gap.listing is Listing.SUBNETS for gap in self.gaps):
+            return None
+        return storage.cidrs_of(subnets)
+
+    def stacks(self, memory: Membership) -> tuple[dict[str, Stack], dict[str, StackContent]]:
+        """Top-level stacks of the wanted projects, and what each holds: as remembered where it has not changed."""
+
+        def take(record: Record) -> Stack | None:
+            return stack_from(record) if is_top_level(record) else None
+
+        def ask(session: ProjectSession, cloud_wide: bool) -> list[Stack]:
+            own = session.project_id
+            others = [item for item in self.projects if item != own]
+            path = others[0] if cloud_wide and others else own
+            pages = marked(session, ORCHESTRATION, stack_url(session, path), "stacks")
+            return [stack for stack in pages.read({"limit": "1000"}, take) if stack is not None]
+
+        def is_honest(stacks: Sequence[Stack], own: str) -> bool:
+            # Whoever may use another project's path is an admin to Heat, and an admin's listing is everybody's.
+            return any(item != own for item in self.projects) or all(stack.project_id == own for stack in stacks)
+
+        stacks = self._read(_Question(ORCHESTRATION, Listing.STACKS, ask, is_honest))
+        found = {stack.id: stack for stack in stacks if stack.project_id in self.projects}
+        known = unchanged(found, memory)
+        rest = [stack for stack in found.values() if stack.id not in known]
+        inventory = self.with_contents(Inventory(0.0, stacks=found, contents=known), rest)
+        return dict(inventory.stacks), dict(inventory.contents)
+
+    def with_contents(self, inventory: Inventory, stacks: Sequence[Stack]) -> Inventory:
+        """Asks what these stacks hold. What can't be read has no content any more, what is gone is left out."""
+        if not stacks:
+            return inventory
+        found, contents = dict(inventory.stacks), dict(inventory.contents)
+        for stack, answer in zip(stacks, self.pool.map(self._content, stacks), strict=True):
+            if isinstance(answer, StackContent):
+                contents[stack.id] = answer
+                continue
+            contents.pop(stack.id, None)
+            self.miss(Listing.RESOURCES, str(answer), stack.project_id, stack_id=stack.id)
+            if isinstance(answer, NotFound):
+                self.miss(Listing.STACKS, str(answer), stack.project_id, stack_id=stack.id)
+                del found[stack.id]
+        return replace(inventory, stacks=found, contents=contents, gaps=self.gaps)
+
+    def _content(self, stack: Stack) -> StackContent | CloudError:
+        try:
+            wide = self.ways.get("Heat") == CLOUD_WIDE
+            session = self.sessions.base if wide else self.sessions.of_project(stack.project_id)
+            return read_content(session, stack)
+        except CloudError as error:
+            return error
+
+    def _read(self, question: _Question[T]) -> list[T]:
+        name = _SERVICE_NAMES[question.service]
+        base = self.sessions.base
+        if not self.projects:
+            return []
+        if not self._catalog_session().offers(question.service):
+            self.ways[name] = ABSENT
+            self.miss(question.listing, "not in the catalog", absent=True)
+            return []
+        if self.scope is not ReadScope.PROJECT and base.project_id:
+            answer = self._read_cloud(question, base)
+            if answer is not None:
+                self.ways[name] = CLOUD_WIDE
+                return answer
+        self.ways[name] = PER_PROJECT
+        return list(self._read_projects(question))
+
+    def _catalog_session(self) -> ProjectSession:
+        """An unscoped login has no catalog; any project's has."""
+        self.sessions.for_object(next(iter(self.projects)), cloud_wide=True)
+        return self.sessions.scoped
+
+    def _read_cloud(self, question: _Question[T], base: ProjectSession) -> list[T] | None:
+        """The cloud-wide answer; None when it must be asked per project."""
+        only = self.scope is ReadScope.CLOUD
+        try:
+            items = question.ask(base, True)
+        except CloudError as error:
+            if error.status in (400, 401, 403, 404) and not only:
+                return None
+            self.miss(question.listing, str(error))
+            return []
+        if question.is_honest(items, base.project_id):
+            return items
+        if only:
+            self.miss(question.listing, "these credentials may see only a part of it (openstack.scope: cloud)")
+            return items
+        return None
+
+    def _read_projects(self, question: _Question[T]) -> Iterator[T]:
+        def ask(project_id: str) -> Iterable[T] | CloudError:
+            try:
+                return question.ask(self.sessions.of_project(project_id), False)
+            except CloudError as error:
+                return error
+
+        seen: set[object] = set()
+        for project_id, answer in zip(self.projects, self.pool.map(ask, self.projects), strict=True):
+            if isinstance(answer, CloudError):
+                self.miss(question.listing, str(answer), project_id)
+                continue
+            for item in answer:
+                if (key := question.key(item)) not in seen:
+                    seen.add(key)
+                    yield question.own(item, project_id)
+
+
+_SERVICE_NAMES = {COMPUTE: "Nova", ORCHESTRATION: "Heat", VOLUME: "Cinder", NETWORK: "Neutron"}

@@ -1,0 +1,115 @@
+"""What passes say in the log: what stays as it was from pass to pass is said once, then counted, then its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from cos_update.core.apply import Outcome, Result
+from cos_update.core.outcome import Report, describe
+from cos_update.core.plan import Notice, NoticeKind, Verb
+from cos_update.core.summary import change_text
+from cos_update.logs import Repeated
+from cos_update.model.errors import CosUpdateError
+from cos_update.watcher import Watcher
+
+log = logging.getLogger("cos_update.bulk")
+
+_DONE = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}
+_FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What goes on from pass to pass: what it is about, in words, and whether a whole pass must show its end."""
+
+    subject: str
+    level: int
+    logger: logging.Logger
+    is_gap: bool = False
+
+
+class PassLog(Watcher):
+    """The log of one command, of any number of passes or of single outcomes; `logger` takes what is about no object."""
+
+    def __init__(self, logger: logging.Logger = log, repeated: Repeated | None = None) -> None:
+        self._logger = logger
+        self._repeated = repeated or Repeated(logger)
+        self._lock = threading.Lock()
+        self._going: dict[str, _Trouble] = {}
+        self._met: set[str] = set()
+        self._failing = False
+
+    def pass_begins(self) -> None:
+        """Says so, unless the last one failed."""
+        with self._lock:
+            self._met.clear()
+        self._logger.log(logging.DEBUG if self._failing else logging.INFO, "pass begins")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One line of what was done, or not done and why."""
+        action = outcome.action
+        logger = logging.getLogger(f"cos_update.{action.target}")
+        key = f"{action.target} {action.openstack_id or action.concertim_id or action.name}"
+        words = _DONE[action.verb]
+        concertim_id = outcome.record.id if outcome.record else action.concertim_id
+        ids = f"openstack={action.openstack_id} concertim={concertim_id or '-'}"
+        not_done = f"not {words} ({outcome.result}) {action.name}: {outcome.reason} {ids}"
+        with self._lock:
+            self._met.add(key)
+        match outcome.result:
+            case Result.DONE:
+                said = "; ".join(change_text(change) for change in action.changes)
+                logger.info("%s %s %s %s", words, action.name, said or action.why, ids)
+                self._over(key)
+            case Result.REFUSED | Result.FAILED:
+                self._goes_on(key, not_done, _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger))
+            case Result.STALE:
+                logger.warning("%s", not_done)
+            case Result.SKIPPED:
+                # What was not even tried is said once, in the pass's own line.
+                logger.debug("%s", not_done)
+
+    def pass_ends(self, report: Report) -> None:
+        """One line for the pass, one for each thing that was left alone, and one for each that is so no more."""
+        self._failing = False
+        self._over(_FAILED)
+        for notice in report.notices:
+            self.notice(notice)
+        # What depends on a gap, or was not come to, is not over because nobody spoke of it.
+        whole = not (report.stopped or report.stale or any(n.kind is NoticeKind.UNREAD for n in report.notices))
+        with self._lock:
+            ended = [key for key, trouble in self._going.items() if key not in self._met and (whole or trouble.is_gap)]
+        for key in ended:
+            self._over(key)
+        self._logger.info("pass ends: %s", report)
+
+    def pass_failed(self, error: CosUpdateError) -> None:
+        """Says why nothing could be said."""
+        self._failing = True
+        message = f"pass failed: {error} {error.hint}".rstrip()
+        self._goes_on(_FAILED, message, _Trouble("passes that failed", logging.ERROR, self._logger))
+
+    def notice(self, notice: Notice) -> None:
+        """One line for something that was left alone, or is not as a person might expect."""
+        key = f"{notice.kind} {notice.target} {notice.name} {notice.openstack_id}"
+        level = logging.WARNING if notice.leaves_work else logging.INFO
+        subject = f"{notice.target} {notice.name}: {notice.text}"
+        with self._lock:
+            self._met.add(key)
+        self._goes_on(key, subject, _Trouble(subject, level, self._logger, notice.kind is NoticeKind.UNREAD))
+
+    def _goes_on(self, key: str, message: str, trouble: _Trouble) -> None:
+        with self._lock:
+            if key not in self._going and len(self._going) >= Repeated.MOST:
+                del self._going[next(iter(self._going))]
+            self._going[key] = trouble
+        self._repeated.failed(key, message, level=trouble.level, logger=trouble.logger)
+
+    def _over(self, key: str) -> None:
+        with self._lock:
+            trouble = self._going.pop(key, None)
+        if trouble is not None:
+            level = min(trouble.level, logging.WARNING)
+            self._repeated.over(key, trouble.subject, level=level, logger=trouble.logger)

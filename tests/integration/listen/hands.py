@@ -1,0 +1,85 @@
+"""The listener's work without its broker: keys are told, worked off in this process, and what was acked is seen."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+import yaml
+from rabbit import wait_for
+from world import World
+
+from cos_update.concertim.client import ConcertimClient
+from cos_update.listen.knowledge import Knowledge
+from cos_update.listen.quarantine import Quarantine
+from cos_update.listen.receipts import Receipt
+from cos_update.listen.rounds import Means
+from cos_update.listen.worker import Worker
+from cos_update.listen.workqueue import WorkQueue
+from cos_update.model.events import Event, Key, Kind
+from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+from cos_update.openstack.objects import ObjectReader
+from cos_update.openstack.reader import CloudReader
+from cos_update.passlog import PassLog
+from cos_update.pipeline import Tools
+from cos_update.view import ViewStore
+
+
+class Hands:
+    """A worker on a world, from `with` to its end. `asked` are the reasons for resyncs."""
+
+    def __init__(self, world: World, process: str = "listen") -> None:
+        auth = yaml.safe_load((world.folder / "config.yaml").read_text())["openstack"]
+        auth.pop("retries")
+        cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
+        concertim = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1)
+        self.store = ViewStore(world.data_dir, process)
+        self.tools = Tools(cloud, ConcertimClient(concertim), self.store, Settings(data_dir=world.data_dir), concertim)
+        self.objects = ObjectReader(cloud.sessions, cloud.settings)
+        self.knowledge = Knowledge(self.tools, self.objects, lambda _: True)
+        self.acked: list[int] = []
+        self.asked: list[str] = []
+        self._told = 0
+        self.queue: WorkQueue[Key] = WorkQueue(base_delay=0.02, max_delay=0.2)
+        self._stop = threading.Event()
+        self.worker = Worker(
+            self.knowledge,
+            Means(self.tools, self.objects, self.knowledge.synced, self._stop, PassLog()),
+            self.queue,
+            Quarantine(world.data_dir),
+            lambda receipts: self.acked.extend(receipt.tag for receipt in receipts),
+            self.asked.append,
+            settles=False,
+        )
+
+    def __enter__(self) -> Hands:
+        self.knowledge.load()
+        self.worker.start(3)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stop.set()
+        self.queue.shut_down(discard=True)
+        self.queue.wait_idle(10)
+        self.objects.close()
+        self.tools.concertim.close()
+        self.tools.cloud.close()
+
+    def tell(self, *keys: Key, wait: bool = True) -> None:
+        """One notification about these keys; by default waits until it is worked off and acknowledged."""
+        self._told += 1
+        self.worker.note(Event("test", keys=keys), Receipt(1, self._told))
+        if wait:
+            self.settled()
+
+    def settled(self, timeout: float = 30) -> None:
+        """Waits until nothing is left to do; then every message was acknowledged, once."""
+        assert self.queue.wait_idle(timeout), self.queue.stats()
+        wait_for(lambda: len(self.acked) >= self._told, what="the last acks")
+        assert sorted(self.acked) == list(range(1, self._told + 1))
+
+
+def key(kind: Kind, thing: object) -> Key:
+    """The key of a thing of the cloud's state."""
+    project = getattr(thing, "project_id", None) or getattr(thing, "user_project_id", "")
+    return Key(kind, str(thing.id), str(project))  # type: ignore[attr-defined]

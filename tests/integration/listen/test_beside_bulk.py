@@ -1,0 +1,174 @@
+"""`bulk` and the listener at once on one data dir: neither undoes, doubles or misses what the other did."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hands import Hands, key
+from rabbit import wait_for
+from world import World, shown, wanted
+
+from cos_update.model.events import Kind
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.demo import demo_cloud
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.sandbox.openstack.records import Server, Stack
+from cos_update.sandbox.openstack.state import CloudState
+from cos_update.sandbox.wire import Fault, FaultKind
+
+SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3.0, times=1)
+"""Bulk has read the cloud long before it has read Concertim."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_teams()
+        world.configure()
+        world.bulk()
+        yield world
+
+
+@pytest.fixture
+def hands(world: World) -> Iterator[Hands]:
+    with Hands(world) as hands:
+        yield hands
+
+
+def node(world: World) -> Server:
+    return next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
+
+
+def while_bulk_reads(world: World, meanwhile: Callable[[], None]) -> None:
+    """Runs a pass by the real program, and `meanwhile` after it has read the cloud and before it posts."""
+    world.concertim.wire.faults.add(SLOW_READING)
+    world.openstack.wire.reset()
+    bulk = threading.Thread(target=world.bulk)
+    bulk.start()
+    wait_for(lambda: any("/subnets" in r.path for r in world.openstack.wire.requests), what="bulk's last listing")
+    wait_for(lambda: any("/servers/detail" in r.path for r in world.openstack.wire.requests), what="bulk's listings")
+    threading.Event().wait(0.5)
+    meanwhile()
+    bulk.join()
+
+
+def in_step(world: World) -> None:
+    assert shown(world.actual()) == wanted(world.desired())
+    world.concertim.wire.reset()
+    world.bulk()
+    assert world.writes() == []
+    assert world.concertim.refusals == []
+
+
+def test_what_the_listener_changed_while_bulk_was_reading_is_not_undone(world: World, hands: Hands) -> None:
+    server = node(world)
+    world.cloud.set_server_state(server, "error")
+
+    def meanwhile() -> None:
+        world.cloud.set_server_state(server, "stopped")
+        hands.tell(key(Kind.SERVER, server))
+
+    statuses = []
+    while_bulk_reads(world, meanwhile)
+    statuses = [r.body for r in world.concertim.wire.requests if r.method == "PATCH"]
+    assert shown(world.actual())[server.id][1] == "STOPPED"
+    assert "FAILED" not in str(statuses), "bulk has posted what it had read before"
+    in_step(world)
+
+
+def test_what_the_listener_made_while_bulk_was_reading_is_not_made_twice(world: World, hands: Hands) -> None:
+    stack = world.cloud.create_stack(next(p for p in world.cloud.projects.values() if p.name == "CM_team_a"), "late")
+    servers = [world.cloud.add_server(stack, f"late-{number}") for number in range(4)]
+    while_bulk_reads(world, lambda: hands.tell(key(Kind.STACK, stack)))
+    held = [d.object_id for d in world.actual().devices.values() if d.object_id in {s.id for s in servers}]
+    assert len(held) == len(servers)
+    in_step(world)
+
+
+def test_what_the_listener_removed_while_bulk_was_reading_does_not_come_back(world: World, hands: Hands) -> None:
+    server = node(world)
+    world.cloud.set_server_state(server, "error")
+
+    def meanwhile() -> None:
+        world.cloud.delete_server(server)
+        hands.tell(key(Kind.SERVER, server))
+
+    while_bulk_reads(world, meanwhile)
+    assert server.id not in shown(world.actual())
+    in_step(world)
+
+
+def test_what_bulk_posted_while_the_listener_was_reading_is_not_undone(world: World, hands: Hands) -> None:
+    server = node(world)
+    stack = world.cloud.stacks[shown(world.actual())[server.id][0]]
+    world.cloud.set_server_state(server, "error")
+    # The servers are read before the volumes.
+    world.openstack.wire.faults.add(Fault(FaultKind.DELAY, service="cinder", method="GET", seconds=4.0, times=1))
+    world.openstack.wire.reset()
+    hands.tell(key(Kind.STACK, stack), wait=False)
+    wait_for(lambda: any("/servers/" in r.path for r in world.openstack.wire.requests), what="the listener's reading")
+    threading.Event().wait(0.5)
+    world.cloud.set_server_state(server, "stopped")
+    world.bulk()
+    world.concertim.wire.reset()
+    hands.settled()
+    assert world.writes() == []
+    in_step(world)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_storm_of_changes_under_passes_and_events_ends_in_step(world: World, hands: Hands, seed: int) -> None:
+    chance = random.Random(seed)
+    done = threading.Event()
+    passes = threading.Thread(target=_passes, args=(world, done))
+    passes.start()
+    for number in range(120):
+        kind, thing = _change(world.cloud, chance, number)
+        if chance.random() > 0.05:
+            hands.tell(key(kind, thing), wait=False)
+        threading.Event().wait(chance.random() * 0.05)
+    done.set()
+    passes.join()
+    hands.settled(60)
+    world.bulk()
+    in_step(world)
+
+
+def _passes(world: World, done: threading.Event) -> None:
+    while not done.is_set():
+        world.bulk(expect=None)
+
+
+def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[Kind, object]:
+    stacks = [s for s in cloud.stacks.values() if s.parent_id is None and not s.deleted and _servers(cloud, s)]
+    stack = chance.choice(stacks)
+    server = chance.choice(_servers(cloud, stack))
+    match chance.choice(["state", "state", "state", "new", "gone", "rename", "resize", "stack"]):
+        case "state":
+            cloud.set_server_state(server, chance.choice(["active", "stopped", "suspended", "error"]))
+        case "new":
+            server = cloud.add_server(stack, f"storm-{number}")
+        case "gone":
+            if len(_servers(cloud, stack)) > 1:
+                cloud.delete_server(server)
+        case "rename":
+            cloud.rename(server, f"storm-{chance.randrange(5)}")
+        case "resize":
+            cloud.resize(server, chance.choice(list(cloud.flavors.values())))
+        case "stack":
+            stack = cloud.create_stack(cloud.projects[stack.project_id], f"storm-{number}")
+            cloud.add_server(stack, "first")
+            return Kind.STACK, stack
+    cloud.update_stack(stack)
+    return Kind.SERVER, server
+
+
+def _servers(cloud: CloudState, stack: Stack) -> list[Server]:
+    own = {resource.physical_id for resource in stack.resources.values()}
+    return [server for server in cloud.servers.values() if server.id in own]

@@ -1,0 +1,223 @@
+"""A change in OpenStack and the key that its notification names: Concertim follows, and a pass finds nothing left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hands import Hands, key
+from world import World, shown
+
+from cos_update.model.events import Key, Kind
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.demo import demo_cloud
+from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.sandbox.openstack.records import Project, Server, Stack
+
+
+@pytest.fixture(params=["admin", "watcher"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The demo's cloud in step with Concertim, for an admin, and for nobody but a watcher."""
+    admin = request.param == "admin"
+    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_teams()
+        world.configure("admin" if admin else "CM_team_a")
+        world.bulk()
+        world.concertim.wire.reset()
+        world.openstack.wire.reset()
+        yield world
+
+
+@pytest.fixture
+def hands(world: World) -> Iterator[Hands]:
+    with Hands(world) as hands:
+        yield hands
+
+
+def team(world: World) -> Project:
+    return next(p for p in world.cloud.projects.values() if p.name == "CM_team_a")
+
+
+def alpha(world: World) -> Stack:
+    """The top-level stack that holds alpha-node0."""
+    server = node(world)
+    holder = next(s for s in world.cloud.stacks.values() if server.id in {r.physical_id for r in s.resources.values()})
+    return world.cloud.top_of(holder)
+
+
+def node(world: World, name: str = "alpha-node0") -> Server:
+    return next(s for s in world.cloud.servers.values() if s.name == name)
+
+
+def in_step(world: World) -> None:
+    """A pass finds nothing left to do, and Concertim has never had a reason to refuse anything."""
+    world.concertim.wire.reset()
+    world.bulk()
+    assert world.writes() == []
+    assert world.concertim.refusals == []
+
+
+def test_a_server_that_stops_costs_one_get_and_one_patch(world: World, hands: Hands) -> None:
+    server = node(world)
+    world.cloud.set_server_state(server, "stopped")
+    hands.tell(key(Kind.SERVER, server))
+    assert [w.split()[0] for w in world.writes()] == ["PATCH"]
+    reads = [r.path for r in world.openstack.wire.requests if r.method == "GET" and r.service == "nova"]
+    assert [path for path in reads if "/servers/" in path] == [f"/compute/v2.1/servers/{server.id}"]
+    assert shown(world.actual())[server.id][1] == "STOPPED"
+    in_step(world)
+
+
+def test_an_event_that_changes_nothing_writes_nothing(world: World, hands: Hands) -> None:
+    hands.tell(key(Kind.SERVER, node(world)), key(Kind.STACK, alpha(world)))
+    assert world.writes() == []
+
+
+@pytest.mark.parametrize("state", ["suspended", "error", "shelved_offloaded", "building"])
+def test_states_follow(world: World, hands: Hands, state: str) -> None:
+    server = node(world)
+    world.cloud.set_server_state(server, state)
+    hands.tell(key(Kind.SERVER, server))
+    in_step(world)
+
+
+def test_a_new_server_appears_through_its_stack(world: World, hands: Hands) -> None:
+    stack = alpha(world)
+    world.cloud.begin(stack)
+    server = world.cloud.add_server(stack, "alpha-late", state="building", task="spawning")
+    hands.tell(key(Kind.SERVER, server))
+    assert shown(world.actual())[server.id] == (stack.id, "IN_PROGRESS")
+    world.cloud.set_server_state(server, "active")
+    world.cloud.complete(stack)
+    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(Kind.STACK, stack))
+    in_step(world)
+
+
+def test_a_new_stack_brings_its_rack_and_devices(world: World, hands: Hands) -> None:
+    stack = world.cloud.create_stack(team(world), "late", outputs={"url": "https://x"})
+    nested = world.cloud.add_nested(stack, "group")
+    servers = [world.cloud.add_server(nested, f"late-{n}") for n in range(3)]
+    hands.tell(key(Kind.STACK, nested))
+    assert {shown(world.actual())[server.id][0] for server in servers} == {stack.id}
+    in_step(world)
+
+
+def test_a_stack_of_which_only_a_server_was_heard_of_appears_too(world: World, hands: Hands) -> None:
+    stack = world.cloud.create_stack(team(world), "late")
+    server = world.cloud.add_server(stack, "late-0")
+    hands.tell(key(Kind.SERVER, server))
+    in_step(world)
+
+
+def test_a_deleted_server_goes(world: World, hands: Hands) -> None:
+    server = node(world)
+    world.cloud.delete_server(server)
+    hands.tell(key(Kind.SERVER, server))
+    assert server.id not in shown(world.actual())
+    in_step(world)
+
+
+def test_a_deleted_stack_goes_with_its_rack(world: World, hands: Hands) -> None:
+    stack = alpha(world)
+    servers = [s for s in world.cloud.servers.values() if s.name.startswith("alpha")]
+    world.cloud.delete_stack(stack)
+    hands.tell(*(key(Kind.SERVER, server) for server in servers), key(Kind.STACK, stack))
+    assert stack.id not in {rack.stack_id for rack in world.actual().racks.values()}
+    in_step(world)
+
+
+def test_renames_and_resizes_follow(world: World, hands: Hands) -> None:
+    server = node(world)
+    world.cloud.rename(server, "another name")
+    hands.tell(key(Kind.SERVER, server))
+    flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
+    world.cloud.resize(server, flavor)
+    hands.tell(key(Kind.SERVER, server))
+    in_step(world)
+
+
+def test_a_resize_to_a_flavor_that_is_new_makes_its_template(world: World, hands: Hands) -> None:
+    server = node(world)
+    flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
+    world.cloud.resize(server, flavor)
+    hands.tell(key(Kind.SERVER, server))
+    in_step(world)
+
+
+def test_a_new_flavor_and_a_renamed_one_follow(world: World, hands: Hands) -> None:
+    flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
+    hands.tell(Key(Kind.FLAVOR, flavor.id))
+    assert flavor.id in {template.foreign_id for template in world.actual().templates.values()}
+    in_step(world)
+
+
+def test_a_flavor_that_is_gone_asks_for_a_resync(world: World, hands: Hands) -> None:
+    flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
+    world.cloud.delete_flavor(flavor)
+    hands.tell(Key(Kind.FLAVOR, flavor.id))
+    assert "is gone" in hands.asked[0]
+
+
+def test_volumes_and_their_attachments_follow(world: World, hands: Hands) -> None:
+    stack, server = alpha(world), node(world)
+    volume = world.cloud.create_volume(stack, "late data", 20)
+    hands.tell(key(Kind.STACK, stack))
+    world.cloud.attach(volume, server)
+    hands.tell(key(Kind.VOLUME, volume), key(Kind.SERVER, server))
+    in_step(world)
+    world.cloud.rename(volume, "renamed data")
+    hands.tell(key(Kind.VOLUME, volume))
+    in_step(world)
+    world.cloud.detach(volume, server)
+    hands.tell(key(Kind.VOLUME, volume), key(Kind.SERVER, server))
+    in_step(world)
+
+
+def test_networks_and_addresses_follow(world: World, hands: Hands) -> None:
+    stack, server = alpha(world), node(world)
+    network = world.cloud.create_network(stack, "late-net")
+    world.cloud.add_subnet(network, "10.99.0.0/24")
+    hands.tell(key(Kind.STACK, stack))
+    in_step(world)
+    world.cloud.add_subnet(network, "10.98.0.0/24")
+    hands.tell(key(Kind.NETWORK, network))
+    in_step(world)
+    world.cloud.plug(server, network)
+    hands.tell(key(Kind.SERVER, server), key(Kind.NETWORK, network))
+    in_step(world)
+
+
+def test_many_servers_of_a_project_are_read_by_one_listing(world: World, hands: Hands) -> None:
+    servers = [
+        s for s in world.cloud.servers.values() if s.project_id == team(world).id and s.id in shown(world.actual())
+    ]
+    for server in servers:
+        world.cloud.set_server_state(server, "stopped")
+    world.openstack.wire.reset()
+    hands.tell(*(key(Kind.SERVER, server) for server in servers))
+    asked = [r for r in world.openstack.wire.requests if r.service == "nova" and "/servers/" in r.path]
+    assert len(servers) > 15
+    assert len(asked) < len(servers) / 2
+    in_step(world)
+
+
+def test_what_is_in_no_stack_or_not_watched_is_left_alone(world: World, hands: Hands) -> None:
+    loose = world.cloud.add_server(team(world), "loose")
+    other = next(p for p in world.cloud.projects.values() if p.name == "unwatched")
+    stack = world.cloud.create_stack(other, "theirs")
+    theirs = world.cloud.add_server(stack, "theirs-0")
+    hands.tell(key(Kind.SERVER, loose), key(Kind.SERVER, theirs), key(Kind.STACK, stack))
+    assert world.writes() == []
+    assert hands.asked == []
+
+
+def test_a_project_that_becomes_watched_asks_for_a_resync(world: World, hands: Hands) -> None:
+    project = world.cloud.create_project("CM_team_late", watched=True)
+    hands.tell(Key(Kind.PROJECT, project.id, project.id))
+    assert "watched" in hands.asked[0]
+    hands.tell(Key(Kind.PROJECT, project.id, project.id))
+    assert len(hands.asked) == 1

@@ -1,0 +1,68 @@
+"""Which projects the shell offers, and that it never hears of trouble."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from programs import PROGRAM, environment
+
+from cos_update.model.cloud import Project
+from cos_update.model.racks import Actual
+from cos_update.view import View, ViewStore
+
+PROJECTS = {"a1": "CM_team_a", "a2": "CM_team_b", "c0ffee": "with spaces"}
+NO_CONFIG = {"COS_UPDATE_CONFIG": "/none.yaml"}
+
+
+def complete(line: str, **environ: str) -> str:
+    """What Click's script for bash would be given for this line."""
+    asked = {"_COS_UPDATE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    done = subprocess.run(PROGRAM, env=environment(environ | asked), capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return " ".join(word.removeprefix("plain,") for word in done.stdout.split())
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    projects = {key: Project(key, name) for key, name in PROJECTS.items()}
+    ViewStore(tmp_path, "bulk").save(View(Actual(began=0.0), projects=projects))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("begun", "offered"),
+    [
+        ("", "CM_team_a CM_team_b c0ffee"),
+        ("CM_team_b", "CM_team_b"),
+        ("a", "a1 a2"),
+        ("with", ""),
+        ("x", ""),
+    ],
+)
+def test_projects_are_offered_by_name_or_by_id(data_dir: Path, begun: str, offered: str) -> None:
+    assert complete(f"cos-update --data-dir {data_dir} bulk --project {begun}", **NO_CONFIG) == offered
+
+
+def test_the_data_dir_may_come_from_the_environment_or_the_configuration(data_dir: Path) -> None:
+    assert complete("cos-update diff --project a1", COS_UPDATE_DATA_DIR=str(data_dir), **NO_CONFIG) == "a1"
+    config = data_dir / "config.yaml"
+    config.write_text(f"data_dir: {data_dir}\nodd: 1\n")
+    assert complete(f"cos-update --config {config} diff --project a1") == "a1"
+
+
+def test_nothing_is_offered_and_nothing_said_without_a_view(tmp_path: Path) -> None:
+    assert complete("cos-update bulk --project ", **NO_CONFIG) == ""
+    assert complete(f"cos-update --data-dir {tmp_path} bulk --project ", **NO_CONFIG) == ""
+
+
+def test_a_damaged_view_is_nobodys_business_here(data_dir: Path) -> None:
+    (data_dir / "view.pickle").write_bytes(b"garbage")
+    assert complete(f"cos-update --data-dir {data_dir} bulk --project ", **NO_CONFIG) == ""
+    assert (data_dir / "view.pickle").read_bytes() == b"garbage"
+
+
+def test_a_line_of_the_journal_that_makes_no_sense_is_passed_over_in_silence(data_dir: Path) -> None:
+    (data_dir / "view.journal").write_text('{"seq": 1}\nnonsense\n{"seq": 2}\n')
+    assert complete(f"cos-update --data-dir {data_dir} bulk --project a1", **NO_CONFIG) == "a1"

@@ -1,0 +1,71 @@
+"""What the listener's heartbeat says, and what its metrics show."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cos_update.listen.broker import BrokerStatus
+from cos_update.listen.pulse import ListenPulse
+from cos_update.listen.watchdog import Check
+from cos_update.listen.workqueue import QueueStats
+from cos_update.metrics import FIGURES
+
+CONNECTED = BrokerStatus("cos-update", host="rmq-1:5672", connected_since=0.0, depth=7, unacked=3, reconnects=1)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pulse_of(status: BrokerStatus, *checks: Check) -> ListenPulse:
+    return ListenPulse(lambda: status, lambda: QueueStats(2, 1, 4, 9.0), lambda: 5, checks or (idle_check(0.0),))
+
+
+def idle_check(idle: float, patience: float = 100.0) -> Check:
+    """One that saw no movement for `idle` seconds."""
+    clock = Clock()
+    check = Check("worker", lambda: True, patience, clock)
+    while clock.now < idle:
+        clock.now = min(idle, clock.now + patience / 4)
+        check.look()
+    return check
+
+
+def test_it_says_where_it_consumes_and_what_is_to_do() -> None:
+    text = pulse_of(CONNECTED).collect().text
+    assert text == "consuming cos-update of rmq-1:5672 since 1970-01-01T00:00:00Z; 3 keys to do, 4 waiting"
+
+
+def test_without_a_connection_it_says_why_and_is_not_stuck() -> None:
+    pulse = pulse_of(BrokerStatus("cos-update", error="rmq-1:5672: connection refused")).collect()
+    assert "no connection: rmq-1:5672: connection refused" in pulse.text
+    assert pulse.idle == 0.0
+
+
+def test_it_is_as_idle_as_the_worst_check() -> None:
+    pulse = pulse_of(CONNECTED, idle_check(50.0, patience=1000.0), idle_check(30.0, patience=60.0)).collect()
+    assert (pulse.idle, pulse.patience) == (30.0, 60.0)
+
+
+def test_events_and_effects_are_told_with_their_time() -> None:
+    pulse = pulse_of(CONNECTED)
+    assert pulse.collect().details["last_effect"] is None
+    pulse.event("compute.instance.update", keys=1)
+    pulse.effect(lag=0.1)
+    found = pulse.collect()
+    assert found.details["last_event"]
+    assert found.details["last_effect"]
+    assert "last effect at" in found.text
+    json.dumps(dict(found.details))
+
+
+@pytest.mark.parametrize("depth", [None, 7])
+def test_its_figures_are_those_that_metrics_know(depth: int | None) -> None:
+    figures = pulse_of(BrokerStatus("cos-update", depth=depth)).figures()
+    missing = {"queue_messages"} if depth is None else set()
+    assert set(figures) == FIGURES.keys() - missing
