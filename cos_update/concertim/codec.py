@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from sys import intern
 from typing import TypeVar
 
 from cos_update.model.errors import Unavailable
 from cos_update.model.racks import (
     OBJECT_ID,
+    STACK_ID,
     ApiFlavour,
     Details,
     Device,
@@ -92,12 +94,12 @@ def template(body: Json) -> Template:
 def rack(body: Json) -> Rack:
     """A rack, of the index or shown."""
     return Rack(
-        id=_text(body.get("id")),
-        name=_text(body.get("name")),
-        owner_id=_text(_object(body.get("owner")).get("id")),
+        id=intern(_text(body.get("id"))),
+        name=intern(_text(body.get("name"))),
+        owner_id=intern(_text(_object(body.get("owner")).get("id"))),
         height=_integer(body.get("u_height")) or DEFAULT_RACK_HEIGHT,
-        status=_text(body.get("status")),
-        metadata=_object(body.get("metadata")),
+        status=intern(_text(body.get("status"))),
+        metadata=_metadata(body),
         network_details=_object(body.get("network_details")),
         creation_output=_text(body.get("creation_output")),
         order_id=_text(body.get("order_id")),
@@ -114,16 +116,16 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
     height = _integer(embedded.get("height")) or (heights or {}).get(template_id, 1)
     place = _object(body.get("location"))
     found = Device(
-        id=_text(body.get("id")),
-        name=_text(body.get("name")),
+        id=intern(_text(body.get("id"))),
+        name=intern(_text(body.get("name"))),
         type=DeviceType.INSTANCE,
-        rack_id=_text(place.get("rack_id")),
-        template_id=template_id,
-        status=_text(body.get("status")),
+        rack_id=intern(_text(place.get("rack_id"))),
+        template_id=intern(template_id),
+        status=intern(_text(body.get("status"))),
         location=_location(place, height),
         details=InstanceDetails(),
         description=_text(body.get("description")),
-        metadata=_object(body.get("metadata")),
+        metadata=_metadata(body),
     )
     type_ = device_type(body.get("type"), flavour)
     if type_ is None:
@@ -183,6 +185,13 @@ _DETAILS: Mapping[DeviceType, Callable[[Json], Details]] = {
     DeviceType.VOLUME: _volume_details,
     DeviceType.NETWORK: _network_details,
 }
+
+
+def _metadata(body: Json) -> Json:
+    """The ids that we write are kept once, since our own records of the cloud have them too."""
+    found = _object(body.get("metadata"))
+    ours = {key: intern(value) for key in (OBJECT_ID, STACK_ID) if isinstance(value := found.get(key), str)}
+    return {**found, **ours} if ours else found
 
 
 def _text(value: object) -> str:

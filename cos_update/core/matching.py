@@ -108,6 +108,9 @@ def _devices(
         )
 
     found: dict[str, Device] = {}
-    for device in sorted((d for d in actual.devices.values() if d.object_id), key=rank):
-        found.setdefault(device.object_id, device)
+    for device in actual.devices.values():
+        if object_id := device.object_id:
+            other = found.get(object_id)
+            if other is None or rank(device) < rank(other):
+                found[object_id] = device
     return found

@@ -30,8 +30,10 @@ def homes(means: Means, project: Project, keys: Sequence[Key], unit: Callable[[K
     shown = means.synced()
     ends: Endings = {}
     for key in keys:
-        known = unit(key)
-        if known != key:
+        if key.kind is Kind.ADDRESS:
+            server_id = shown.server_at(key.id)
+            ends[key] = Ending(to=(unit(Key(Kind.SERVER, server_id, key.project_id)),) if server_id else ())
+        elif (known := unit(key)) != key:
             ends[key] = Ending(to=(known,))
     if len(ends) == len(keys):
         return ends

@@ -140,6 +140,12 @@ class Shown:
             held = self._held.get(self._rack_of.get(stack_id, ""), {})
             return {device.object_id: device for device in held.values() if device.object_id}
 
+    def server_at(self, address: str) -> str:
+        """The server that is shown with a floating IP; "" when none is."""
+        with self._lock:
+            devices = (device for held in self._held.values() for device in held.values())
+            return next((device.object_id for device in devices if _has_address(device, address)), "")
+
     def sizes(self, project_id: str) -> Counter[Kind]:
         """How many objects of each kind are shown of a project."""
         with self._lock:
@@ -208,3 +214,11 @@ def attached(device: Device) -> frozenset[str]:
     if not isinstance(device.details, InstanceDetails) or not isinstance(device.details.volume_details, (list, tuple)):
         return frozenset()
     return frozenset(str(item.get("id")) for item in device.details.volume_details if isinstance(item, Mapping))
+
+
+def _has_address(device: Device, address: str) -> bool:
+    """Whether an instance's details name a floating IP, as the last part of `network:address`."""
+    details = device.details
+    return isinstance(details, InstanceDetails) and any(
+        entry.endswith(f":{address}") for entry in details.public_ips.split(", ")
+    )

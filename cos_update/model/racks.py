@@ -146,11 +146,12 @@ class Device:
     details: Details
     description: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
+    object_id: str = field(init=False, repr=False, compare=False)
+    """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
 
-    @property
-    def object_id(self) -> str:
-        """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
-        return _text(self.metadata.get(OBJECT_ID))
+    def __post_init__(self) -> None:
+        # It is looked at a dozen times in each pass, so it is not looked up each time.
+        object.__setattr__(self, "object_id", _text(self.metadata.get(OBJECT_ID)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,10 +20,10 @@ _SERVER, _VOLUME, _NETWORK = "OS::Nova::Server", "OS::Cinder::Volume", "OS::Neut
 def stack_from(record: Mapping[str, Any]) -> Stack:
     """A stack as shown or listed. Its project stands in its own link, since `project` is often left out."""
     return Stack(
-        id=str(record["id"]),
-        project_id=project_of(record),
-        name=str(record.get("stack_name") or ""),
-        status=str(record.get("stack_status") or ""),
+        id=intern(str(record["id"])),
+        project_id=intern(project_of(record)),
+        name=intern(str(record.get("stack_name") or "")),
+        status=intern(str(record.get("stack_status") or "")),
         status_reason=str(record.get("stack_status_reason") or ""),
         owner=str(record.get("stack_owner") or ""),
         created=str(record.get("creation_time") or ""),
@@ -103,7 +104,7 @@ def _ids(resources: Iterable[Mapping[str, Any]], kind: str) -> tuple[str, ...]:
     return tuple(
         sorted(
             {
-                str(item["physical_resource_id"])
+                intern(str(item["physical_resource_id"]))
                 for item in resources
                 if item.get("resource_type") == kind and item.get("physical_resource_id")
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 from cos_update.model.cloud import Address, Flavor, Server
@@ -38,21 +39,26 @@ _VM_STATES: Mapping[str, str] = {
 
 
 def server_from(record: Mapping[str, Any]) -> Server:
-    """A server as shown or listed, at any microversion."""
+    """A server as shown or listed, at any microversion.
+
+    Texts that many records have in common, ids above all, are kept once (`intern`).
+    """
     flavor = record.get("flavor") or {}
     status = str(record.get("status") or "")
     return Server(
-        id=str(record["id"]),
-        project_id=str(record.get("tenant_id") or ""),
-        name=str(record.get("name") or ""),
-        vm_state=str(record.get("OS-EXT-STS:vm_state") or _VM_STATES.get(status, status.lower())),
+        id=intern(str(record["id"])),
+        project_id=intern(str(record.get("tenant_id") or "")),
+        name=intern(str(record.get("name") or "")),
+        vm_state=intern(str(record.get("OS-EXT-STS:vm_state") or _VM_STATES.get(status, status.lower()))),
         task_state=record.get("OS-EXT-STS:task_state") or None,
-        flavor_id=str(flavor.get("id") or ""),
+        flavor_id=intern(str(flavor.get("id") or "")),
         flavor=embedded_flavor(flavor) if "vcpus" in flavor else None,
         addresses=tuple(_addresses(record.get("addresses") or {})),
         key_name=record.get("key_name") or None,
-        volume_ids=tuple(sorted(str(item["id"]) for item in record.get("os-extended-volumes:volumes_attached") or [])),
-        user_id=str(record.get("user_id") or ""),
+        volume_ids=tuple(
+            sorted(intern(str(item["id"])) for item in record.get("os-extended-volumes:volumes_attached") or [])
+        ),
+        user_id=intern(str(record.get("user_id") or "")),
         description=str(record.get("description") or ""),
         created=str(record.get("created") or ""),
     )
@@ -83,7 +89,7 @@ def flavor_from(record: Mapping[str, Any]) -> Flavor:
 
 def _addresses(networks: Mapping[str, Any]) -> list[Address]:
     found = [
-        Address(str(network), str(item.get("addr") or ""), item.get("OS-EXT-IPS:type") == "floating")
+        Address(intern(str(network)), str(item.get("addr") or ""), item.get("OS-EXT-IPS:type") == "floating")
         for network, items in networks.items()
         for item in items or []
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any, NamedTuple
 
 from cos_update.model.cloud import Network, Volume
@@ -11,28 +12,28 @@ from cos_update.model.cloud import Network, Volume
 def volume_from(record: Mapping[str, Any]) -> Volume:
     """A volume as shown or listed; `bootable` comes as the text "true" or "false"."""
     return Volume(
-        id=str(record["id"]),
-        project_id=str(record.get("os-vol-tenant-attr:tenant_id") or ""),
-        name=str(record.get("name") or ""),
-        status=str(record.get("status") or ""),
+        id=intern(str(record["id"])),
+        project_id=intern(str(record.get("os-vol-tenant-attr:tenant_id") or "")),
+        name=intern(str(record.get("name") or "")),
+        status=intern(str(record.get("status") or "")),
         size=record["size"] if isinstance(record.get("size"), int) else 0,
-        availability_zone=str(record.get("availability_zone") or ""),
+        availability_zone=intern(str(record.get("availability_zone") or "")),
         bootable=_truth(record.get("bootable")),
         encrypted=_truth(record.get("encrypted")),
         read_only=_truth((record.get("metadata") or {}).get("readonly")),
-        volume_type=str(record.get("volume_type") or ""),
+        volume_type=intern(str(record.get("volume_type") or "")),
         description=str(record.get("description") or ""),
     )
 
 
 def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> Network:
     """A network as shown or listed; `cidrs` by network id, None when the subnets could not be read."""
-    network_id = str(record["id"])
+    network_id = intern(str(record["id"]))
     return Network(
         id=network_id,
-        project_id=str(record.get("project_id") or record.get("tenant_id") or ""),
-        name=str(record.get("name") or ""),
-        status=str(record.get("status") or ""),
+        project_id=intern(str(record.get("project_id") or record.get("tenant_id") or "")),
+        name=intern(str(record.get("name") or "")),
+        status=intern(str(record.get("status") or "")),
         admin_state_up=_truth(record.get("admin_state_up")),
         mtu=record["mtu"] if isinstance(record.get("mtu"), int) else None,
         shared=_truth(record.get("shared")),

@@ -3,7 +3,8 @@
 In the process of a test the `Wire` is used directly, from any thread. Over HTTP the same is under
 `/_sandbox/`, which is itself neither recorded nor struck:
 
-    GET, DELETE        /_sandbox/requests
+    GET, DELETE        /_sandbox/requests     GET takes ?since=N: without the first N
+    POST               /_sandbox/keep         {"requests": false}: count requests, but don't keep them
     GET                /_sandbox/counts
     GET, POST, DELETE  /_sandbox/faults       POST takes the fields of `Fault`; DELETE takes ?id=N or ends all
     POST               /_sandbox/latency      {"seconds": 0.02}
@@ -15,6 +16,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,6 +54,8 @@ class Recorded:
     """The answer's body, of refusals (4xx, 5xx) only."""
     fault: FaultKind | None = None
     """The fault that struck, if one did."""
+    at: float = 0.0
+    """Unix time at which its answer was ready."""
 
     @property
     def body(self) -> object:
@@ -73,6 +77,7 @@ class Recorded:
             "kind": self.kind,
             "answer": self.answer.decode(errors="replace"),
             "fault": self.fault,
+            "at": self.at,
         }
 
 
@@ -129,6 +134,7 @@ class Wire:
         application = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY)
         application.router.add_get(CONTROL + "requests", self._get_requests)
         application.router.add_delete(CONTROL + "requests", self._delete_requests)
+        application.router.add_post(CONTROL + "keep", self._post_keep)
         application.router.add_get(CONTROL + "counts", self._get_counts)
         application.router.add_get(CONTROL + "faults", self._get_faults)
         application.router.add_post(CONTROL + "faults", self._post_fault)
@@ -210,17 +216,25 @@ class Wire:
                 raw,
                 answer if isinstance(answer, bytes) else b"",
                 fault,
+                time.time(),
             )
             if self.keep_requests:
                 self._requests.append(recorded)
             if refused and fault is not FaultKind.STATUS:
                 self._refusals.append(recorded)
 
-    async def _get_requests(self, _: web.Request) -> web.Response:
-        return web.json_response([recorded.as_json() for recorded in self.requests])
+    async def _get_requests(self, request: web.Request) -> web.Response:
+        since = int(request.query.get("since", "0"))
+        with self._lock:
+            chosen = self._requests[since:]
+        return web.json_response([recorded.as_json() for recorded in chosen])
 
     async def _delete_requests(self, _: web.Request) -> web.Response:
         self.reset()
+        return web.json_response({})
+
+    async def _post_keep(self, request: web.Request) -> web.Response:
+        self.keep_requests = bool((await request.json())["requests"])
         return web.json_response({})
 
     async def _get_counts(self, _: web.Request) -> web.Response:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from sys import intern
 from typing import Any, TypeVar
 
 from cos_update.model.cloud import Output, Project, RememberedStack, StackContent
 from cos_update.model.racks import (
     MAX_RACK_HEIGHT,
+    OBJECT_ID,
     Actual,
     ApiFlavour,
     Details,
@@ -261,8 +263,10 @@ def device_from(plain: object) -> Device:
     if shape is None:
         raise WrongShape(f"type: {kind!r:.40} is unknown")
     location = _location(start_u, end_u, facing)
+    if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
+        intern(object_id)  # what is read of the cloud next shares it
     found: Details = shape.record(details)
-    return Device(key, name, _TYPES[kind], rack, template, status, location, found, description, metadata)
+    return Device(key, intern(name), _TYPES[kind], rack, template, status, location, found, description, metadata)
 
 
 @lru_cache(maxsize=MAX_RACK_HEIGHT**2)

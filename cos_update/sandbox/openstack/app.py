@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from cos_update.sandbox.openstack.churn import Churn
 from cos_update.sandbox.openstack.cinder import Cinder
 from cos_update.sandbox.openstack.heat import Heat
 from cos_update.sandbox.openstack.keystone import Keystone
@@ -12,14 +13,17 @@ from cos_update.sandbox.openstack.nova import Nova
 from cos_update.sandbox.openstack.service import Service
 from cos_update.sandbox.openstack.state import CloudState
 from cos_update.sandbox.openstack.tokens import Tokens
-from cos_update.sandbox.wire import Wire
+from cos_update.sandbox.wire import CONTROL, Wire
 
 SERVICES: tuple[type[Service], ...] = (Keystone, Tokens, Nova, Heat, Cinder, Neutron)
 NAME_OF = {service.prefix: service.name for service in SERVICES}
 
 
 class OpenStackApp:
-    """Serves a cloud's state. The wire names its services keystone, nova, heat, cinder and neutron."""
+    """Serves a cloud's state. The wire names its services keystone, nova, heat, cinder and neutron.
+
+    The state is changed from its own process, or over HTTP: `POST /_sandbox/churn` (see `Churn`).
+    """
 
     name = "openstack"
 
@@ -39,4 +43,5 @@ class OpenStackApp:
         application = self.wire.application()
         for service in self._services:
             service.add_routes(application.router)
+        application.router.add_post(CONTROL + "churn", Churn(self.state).serve)
         return application

@@ -191,6 +191,16 @@ def test_networks_and_addresses_follow(world: World, hands: Hands) -> None:
     in_step(world)
 
 
+def test_a_floating_ip_comes_and_goes(world: World, hands: Hands) -> None:
+    server = node(world)
+    floating = world.cloud.add_floating_ip(server)
+    hands.tell(key(Kind.SERVER, server))
+    in_step(world)
+    world.cloud.delete_floating_ip(floating)
+    hands.tell(Key(Kind.ADDRESS, floating.address, server.project_id))
+    in_step(world)
+
+
 def test_many_servers_of_a_project_are_read_by_one_listing(world: World, hands: Hands) -> None:
     servers = [
         s for s in world.cloud.servers.values() if s.project_id == team(world).id and s.id in shown(world.actual())

@@ -172,3 +172,20 @@ def test_the_control_routes_do_the_same_over_http_and_are_not_recorded(shelf: Sh
     ]
     requests.delete(f"{control}/requests", timeout=5)
     assert shelf.wire.requests == []
+
+
+def test_a_client_may_ask_for_the_requests_that_are_new_to_it_and_when_they_were_answered(shelf: Shelf) -> None:
+    control = f"{shelf.url}/_sandbox"
+    began = time.time()
+    for number in range(3):
+        books(shelf, params={"n": number})
+    fresh = requests.get(f"{control}/requests", params={"since": 2}, timeout=5).json()
+    assert [item["query"] for item in fresh] == [{"n": "2"}]
+    assert began <= fresh[0]["at"] <= time.time()
+
+
+def test_requests_are_only_counted_when_a_client_asks_for_that(shelf: Shelf) -> None:
+    requests.post(f"{shelf.url}/_sandbox/keep", json={"requests": False}, timeout=5)
+    books(shelf)
+    assert shelf.wire.requests == []
+    assert shelf.wire.counts["library", "GET", "/library/books"] == 1

@@ -104,3 +104,9 @@ def test_a_part_holds_the_racks_asked_for_with_their_devices_and_others_bare() -
 def test_the_volumes_of_an_instance_are_those_that_its_details_name() -> None:
     assert attached(device(1)) == {"v1"}
     assert attached(replace(device(1), details=InstanceDetails(volume_details="odd"))) == frozenset()
+
+
+def test_a_floating_ip_leads_to_the_server_that_is_shown_with_it() -> None:
+    details = InstanceDetails(public_ips="net:a:203.0.113.7, net:203.0.113.70")
+    known = Shown(Actual(0.0, racks={"r1": RACK}, devices={"d1": replace(device(1), details=details)}))
+    assert [known.server_at(ip) for ip in ("203.0.113.70", "203.0.113.7", "203.0.113.1", "")] == ["o1", "o1", "", ""]
