@@ -17,7 +17,7 @@ from cos_update.model.events import Event, Key, Kind
 LONGEST_ID = 255
 """Characters of an id: the services' own columns hold no more."""
 LONGEST_TYPE = 255
-_ID = re.compile(r"(?![. ]+$)[^\x00-\x1f\x7f-\x9f/?#%\\]+")
+_ID = re.compile(r"(?![. ]+$)[^\x00-\x1f\x7f-\x9f\ud800-\udfff/?#%\\]+")
 """Ids become parts of URLs. Those of flavors may be nearly any text."""
 
 Payload = Mapping[str, Any]
@@ -28,7 +28,7 @@ def parse(body: bytes) -> Event:
     """The event in a message's body. Raises MalformedNotification, and nothing else."""
     message = _message(body)
     event_type = message.get("event_type")
-    if not isinstance(event_type, str) or not event_type or len(event_type) > LONGEST_TYPE:
+    if not isinstance(event_type, str) or not event_type.isprintable() or not 0 < len(event_type) <= LONGEST_TYPE:
         raise MalformedNotification("it has no event_type")
     timestamp = message.get("timestamp")
     read = _reader_of(event_type)

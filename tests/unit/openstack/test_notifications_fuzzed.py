@@ -1,0 +1,76 @@
+"""Whatever comes off the bus, the answer is an event or MalformedNotification, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cos_update.model.errors import MalformedNotification
+from cos_update.model.events import Event
+from cos_update.openstack.notifications import LONGEST_ID, parse
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "notifications.jsonl"
+BODIES = [json.loads(line)["body"].encode() for line in FIXTURE.read_text().splitlines()]
+TYPES = sorted({parse(body).type for body in BODIES})
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = st.sampled_from(
+    ["instance_id", "instance_uuid", "uuid", "tenant_id", "project_id", "volume_id", "volume_attachment", "stack_identity", "network", "subnet", "port", "floatingip", "port_details", "device_id", "device_owner", "floating_ip_address", "nova_object.data", "request_spec", "flavorid", "project", "resource_info", "instance_properties", "id", "network_id", "ports"]
+)
+PAYLOADS = st.recursive(
+    JSON, lambda inner: st.dictionaries(NAMES, inner, max_size=5) | st.lists(inner, max_size=3), max_leaves=15
+)
+
+
+def answers(body: bytes) -> None:
+    try:
+        event = parse(body)
+    except MalformedNotification:
+        return
+    assert isinstance(event, Event)
+    for key in event.keys:
+        assert len(key.id) <= LONGEST_ID
+        assert not set("/?#%\\\n\0") & set(key.id + key.project_id)
+        (key.id + key.project_id).encode()
+    hash(event)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300))
+def test_random_bytes(body: bytes) -> None:
+    answers(body)
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON)
+def test_random_json(value: object) -> None:
+    answers(json.dumps(value).encode())
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(TYPES), PAYLOADS, st.booleans())
+def test_random_payloads_of_real_types(event_type: str, payload: object, wrapped: bool) -> None:
+    message = {"event_type": event_type, "payload": payload}
+    answers(json.dumps({"oslo.message": json.dumps(message)} if wrapped else message).encode())
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(BODIES), st.lists(st.tuples(st.integers(0), st.integers(0, 7)), min_size=1, max_size=8))
+def test_real_messages_with_bits_flipped(body: bytes, flips: list[tuple[int, int]]) -> None:
+    broken = bytearray(body)
+    for position, bit in flips:
+        broken[position % len(broken)] ^= 1 << bit
+    answers(bytes(broken))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(BODIES), st.integers(0))
+def test_real_messages_cut_short(body: bytes, end: int) -> None:
+    answers(body[: end % len(body)])
