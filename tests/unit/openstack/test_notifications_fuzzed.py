@@ -22,7 +22,33 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NAMES = st.sampled_from(
-    ["instance_id", "instance_uuid", "uuid", "tenant_id", "project_id", "volume_id", "volume_attachment", "stack_identity", "network", "subnet", "port", "floatingip", "port_details", "device_id", "device_owner", "floating_ip_address", "nova_object.data", "request_spec", "flavorid", "project", "resource_info", "instance_properties", "id", "network_id", "ports"]
+    [
+        "instance_id",
+        "instance_uuid",
+        "uuid",
+        "tenant_id",
+        "project_id",
+        "volume_id",
+        "volume_attachment",
+        "stack_identity",
+        "network",
+        "subnet",
+        "port",
+        "floatingip",
+        "port_details",
+        "device_id",
+        "device_owner",
+        "floating_ip_address",
+        "nova_object.data",
+        "request_spec",
+        "flavorid",
+        "project",
+        "resource_info",
+        "instance_properties",
+        "id",
+        "network_id",
+        "ports",
+    ]
 )
 PAYLOADS = st.recursive(
     JSON, lambda inner: st.dictionaries(NAMES, inner, max_size=5) | st.lists(inner, max_size=3), max_leaves=15
