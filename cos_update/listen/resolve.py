@@ -15,6 +15,7 @@ from cos_update.memory import origins
 from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
+from cos_update.openstack.objects import Asked
 from cos_update.pipeline import Sight
 
 MOST_STACKS = 20
@@ -24,8 +25,8 @@ MOST_STACKS = 20
 def homes(means: Means, project: Project, keys: Sequence[Key], unit: Callable[[Key], Key]) -> Endings:
     """Finds the stacks that may hold objects which no rack shows; `unit` tells what a key is worked off as by now.
 
-    An object that is in a stack came with a change of that stack: only new, changed and unfinished ones can hold it.
-    Raises ViewError.
+    An object that is in a stack came with a change of that stack, or of a nested one, which the stack itself does not
+    show: so new, changed and unfinished stacks may hold it, and those whose name its own begins with. Raises ViewError.
     """
     shown = means.synced()
     ends: Endings = {}
@@ -35,18 +36,34 @@ def homes(means: Means, project: Project, keys: Sequence[Key], unit: Callable[[K
             ends[key] = Ending(to=(unit(Key(Kind.SERVER, server_id, key.project_id)),) if server_id else ())
         elif (known := unit(key)) != key:
             ends[key] = Ending(to=(known,))
-    if len(ends) == len(keys):
+    unknown = [key for key in keys if key not in ends]
+    if not unknown:
         return ends
     try:
         stacks = means.objects.stacks(project.id)
+        names = _names(means, project, unknown)
     except CloudError as error:
-        return ends | {key: Ending(Fate.FAILED, f"Heat: {error}") for key in keys if key not in ends}
-    changed = tuple(Key(Kind.STACK, stack.id, project.id) for stack in stacks.values() if _may_hold_more(stack, shown))
-    if len(changed) > MOST_STACKS:
-        ending = Ending(Fate.RESYNC, f"{len(changed)} stacks of project {project.name} are new or changed")
+        return ends | {key: Ending(Fate.FAILED, str(error)) for key in unknown}
+    holders = tuple(
+        Key(Kind.STACK, stack.id, project.id)
+        for stack in stacks.values()
+        if _may_hold_more(stack, shown) or any(name.startswith(stack.name) for name in names)
+    )
+    if len(holders) > MOST_STACKS:
+        ending = Ending(Fate.RESYNC, f"{len(holders)} stacks of project {project.name} are new or changed")
     else:
-        ending = Ending(to=changed)
-    return ends | {key: ending for key in keys if key not in ends}
+        ending = Ending(to=holders)
+    return ends | dict.fromkeys(unknown, ending)
+
+
+def _names(means: Means, project: Project, keys: Sequence[Key]) -> set[str]:
+    """The names of those objects that are there."""
+
+    def of(kind: Kind) -> frozenset[str]:
+        return frozenset(key.id for key in keys if key.kind is kind)
+
+    found = means.objects.read(project.id, Asked(of(Kind.SERVER), of(Kind.VOLUME), of(Kind.NETWORK)))
+    return {item.name for items in (found.servers, found.volumes, found.networks) for item in items.values()} - {""}
 
 
 def _may_hold_more(stack: Stack, shown: Shown) -> bool:

@@ -101,7 +101,8 @@ class Shown:
         return self._stacks.get(stack_id)
 
     def home(self, object_id: str) -> str:
-        """The stack in whose rack a server, volume or network is shown; "" when it is in none."""  # No lock: each is one lookup, and who finds nothing because of a change asks OpenStack.
+        """The stack in whose rack a server, volume or network is shown; "" when it is in none."""
+        # No lock: each is one lookup, and who finds nothing because of a change asks OpenStack.
         rack = self._racks.get(self._place.get(self._shows.get(object_id, ""), ""))
         return rack.stack_id if rack else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -79,26 +79,26 @@ class Nova(Service):
 
     def _servers(self, call: Call) -> web.Response:
         version, limit = _microversion(call), _limit(call)
-        servers = self._visible_servers(call)
         # Nova tells of servers in a cell that is down only where nothing filters, sorts or pages.
         whole = version >= CELL_DOWN and not set(call.request.query) - {"all_tenants"}
-        if not whole:
-            servers = (server for server in servers if server.cell not in self.state.down_cells)
-        page, links = self._page(call, servers, limit)
+        visible = self._visibility(call, whole=whole)
+        page, links = self._page(call, reversed(self.state.servers.values()), limit, visible)
         items = [self._server_json(call, server, version) for server in page]
         return listing("servers", items, "servers_links", links)
 
-    def _visible_servers(self, call: Call) -> Iterable[Server]:
+    def _visibility(self, call: Call, *, whole: bool) -> Callable[[Server], bool]:
+        """Tells whether a server is in the listing; in a `whole` one those of a cell that is down are too."""
         everywhere = _boolean(call, "all_tenants")
         if everywhere and not call.is_admin:
             raise refusal(403, f"Policy doesn't allow {ALL_TENANTS} to be performed.")
         project_id = call.query("project_id") or call.query("tenant_id") if everywhere else call.project_id
+        down = frozenset() if whole else self.state.down_cells
         if project_id is None and not call.is_admin:
-            return []
-        return (
-            server
-            for server in reversed(self.state.servers.values())
-            if (project_id is None or server.project_id == project_id) and server.vm_state != "soft-delete"
+            return lambda _: False
+        return lambda server: (
+            (project_id is None or server.project_id == project_id)
+            and server.vm_state != "soft-delete"
+            and server.cell not in down
         )
 
     def _server(self, call: Call) -> web.Response:
@@ -143,10 +143,12 @@ class Nova(Service):
             raise refusal(404, f"Flavor {flavor_id} could not be found.")
         return found({"flavor": flavor_view(flavor, self.url, version)})
 
-    def _page(self, call: Call, items: Iterable[Item], limit: int | None) -> tuple[list[Item], list[dict[str, str]]]:
+    def _page(
+        self, call: Call, items: Iterable[Item], limit: int | None, visible: Callable[[Item], bool] = lambda _: True
+    ) -> tuple[list[Item], list[dict[str, str]]]:
         """One page, and the link to the next: there is one whenever the page is full, at the end too."""
         marker, size = call.query("marker"), self.page_size(limit)
-        page = page_of(items, marker, size)
+        page = page_of(items, marker, size, visible)
         if page is None:
             raise self.bad_request(f"marker [{marker}] not found")
         return page, self.next_link(call, page[-1].id) if page and len(page) == size else []

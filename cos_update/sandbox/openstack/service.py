@@ -183,9 +183,15 @@ def listing(name: str, items: Sequence[str], links_name: str = "", links: object
     return web.Response(text=f'{{"{name}": [{", ".join(items)}]{tail}}}', content_type=JSON)
 
 
-def page_of(items: Iterable[Item], marker: str | None, size: int | None) -> list[Item] | None:
-    """The items behind the marker (without one, from the start), `size` at most; None when the marker is not there."""
+def page_of(
+    items: Iterable[Item], marker: str | None, size: int | None, visible: Callable[[Item], bool] = lambda _: True
+) -> list[Item] | None:
+    """The visible items behind the marker (without one, from the start), `size` at most.
+
+    None when the marker is not there, or not visible.
+    """
     walk = iter(items)
-    if marker is not None and not any(item.id == marker for item in walk):
+    # What is before the marker need not be visible: that it is not looked at is most of the speed of a large listing.
+    if marker is not None and not any(item.id == marker and visible(item) for item in walk):
         return None
-    return list(islice(walk, size))
+    return list(islice(filter(visible, walk), size))

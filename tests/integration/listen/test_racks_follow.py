@@ -113,6 +113,18 @@ def test_a_stack_of_which_only_a_server_was_heard_of_appears_too(world: World, h
     in_step(world)
 
 
+def test_a_server_that_a_nested_stack_got_on_its_own_appears(world: World, hands: Hands) -> None:
+    """As autoscaling does: the stack at the top shows no change."""
+    stack = world.cloud.create_stack(team(world), "scaled")
+    nested = world.cloud.add_nested(stack, "group")
+    world.cloud.add_server(nested, "scaled-0")
+    hands.tell(key(Kind.STACK, stack))
+    server = world.cloud.add_server(nested, "scaled-1")
+    hands.tell(key(Kind.SERVER, server))
+    assert shown(world.actual())[server.id][0] == stack.id
+    in_step(world)
+
+
 def test_a_deleted_server_goes(world: World, hands: Hands) -> None:
     server = node(world)
     world.cloud.delete_server(server)
