@@ -96,8 +96,12 @@ def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: se
 
 
 def _is_in_place(lane: Lane) -> bool:
+    """Whether a lane only changes devices, and nothing of them that depends on what people did since we last looked.
+
+    Names must be free, and metadata is replaced whole: theirs is in it.
+    """
     return not lane.notices and all(
-        action.verb is Verb.UPDATE and action.device is not None and "name" not in action.payload
+        action.verb is Verb.UPDATE and action.device is not None and not {"name", "metadata"} & action.payload.keys()
         for action in lane.actions
     )
 

@@ -213,6 +213,18 @@ def test_a_floating_ip_comes_and_goes(world: World, hands: Hands) -> None:
     in_step(world)
 
 
+def test_what_people_did_since_the_last_pass_survives(world: World, hands: Hands) -> None:
+    server, state = node(world), world.concertim.state
+    device = next(d for d in state.devices.values() if d.metadata.get("openstack_instance_id") == server.id)
+    device.metadata = {**device.metadata, "note": "keep"}
+    device.start_u, place = 30, 30
+    world.cloud.add_floating_ip(server)
+    world.cloud.set_server_state(server, "stopped")
+    hands.tell(key(Kind.SERVER, server))
+    assert (device.metadata["note"], device.start_u, device.status) == ("keep", place, "STOPPED")
+    in_step(world)
+
+
 def test_many_servers_of_a_project_are_read_by_one_listing(world: World, hands: Hands) -> None:
     servers = [
         s for s in world.cloud.servers.values() if s.project_id == team(world).id and s.id in shown(world.actual())
