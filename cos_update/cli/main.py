@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name must not stop a program whose locale cannot show it
+    if os.getpid() == 1:
+        # The kernel gives a container's first process no default action for this signal.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.OK))
     sys.exit(_run(arguments))
 
 
