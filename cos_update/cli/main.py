@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -72,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if os.getpid() == 1:
         # The kernel gives a container's first process no default action for this signal.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.OK))
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    # The interpreter would look once more through all that a pass has read, which ends with the process anyway.
+    gc.freeze()
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -117,7 +117,7 @@ rmq:
   # max_length: 100000
   # expires: 604800
   # Messages that may be in our hands at once.
-  # prefetch: 2000
+  # prefetch: 20000
   # Seconds between the heartbeats of the connection, 0 for none.
   # heartbeat: 30
 """

@@ -138,7 +138,7 @@ class Listener:
             )
             self._consumer.ack([delivery.receipt])
             return
-        self._worker.note(event, delivery.receipt)
+        self._worker.note(event, delivery.receipt, redelivered=delivery.redelivered)
 
     def _on_gap(self, reason: str) -> None:
         self._keeper.wish(reason)

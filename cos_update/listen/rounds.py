@@ -44,13 +44,15 @@ class Fate(StrEnum):
 class Ending:
     """The end of a round for one key: `to` are the stacks that its work went over to.
 
-    `unsettled` tells that OpenStack is still at work on something of it.
+    `unsettled` tells that OpenStack is still at work on something of it; `unsure`, that Concertim may show something
+    else than we know.
     """
 
     fate: Fate = Fate.DONE
     reason: str = ""
     to: tuple[Key, ...] = ()
     unsettled: bool = False
+    unsure: bool = False
 
 
 Endings = dict[Key, Ending]
@@ -102,7 +104,7 @@ def endings(applied: Applied, lanes: Iterable[Lane]) -> dict[str, Ending]:
     for lane in lanes:
         reasons = [unanswered[a.openstack_id] for a in lane.actions if a.openstack_id in unanswered]
         if lane.stack_id in applied.stale:
-            found[lane.stack_id] = Ending(Fate.AGAIN, f"rack {lane.rack_name} has changed meanwhile")
+            found[lane.stack_id] = Ending(Fate.AGAIN, f"rack {lane.rack_name} has changed meanwhile", unsure=True)
         elif reasons:
-            found[lane.stack_id] = Ending(Fate.FAILED, reasons[0])
+            found[lane.stack_id] = Ending(Fate.FAILED, reasons[0], unsure=True)
     return found

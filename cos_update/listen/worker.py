@@ -30,12 +30,17 @@ from cos_update.model.events import Event, Key, Kind
 
 log = logging.getLogger("cos_update.listen")
 
-TOGETHER = 50
+TOGETHER = 200
 """Units of one project that are worked off in one round at most."""
 SETTLING = (3.0, 10.0, 30.0)
 """Seconds until what OpenStack is still at work on is looked at again; then it is left to its next notification."""
 LAGGING = 5.0
 """Seconds after which Nova's own memory of a server's addresses has caught up with Neutron."""
+WINDOW = 0.05
+POURING = 10
+"""Messages within `WINDOW` seconds which tell that more are to come, and that they will name the same objects."""
+LONGEST_HOLD = 2.0
+"""Seconds for which work waits at most until messages pour in no more."""
 MOST_BUGS = 3
 """Rounds of a key that may end in an unforeseen error."""
 
@@ -75,6 +80,7 @@ class Worker:
         self._sent: dict[Key, str] = {}
         self._looks: dict[Key, int] = {}
         self._bugs: dict[Key, int] = {}
+        self._flow = _Flow()
         self._threads: list[threading.Thread] = []
         self._ledger: Ledger[Key] = Ledger()
         self.given_up = 0
@@ -87,12 +93,18 @@ class Worker:
             self._threads.append(thread)
             thread.start()
 
-    def note(self, event: Event, receipt: Receipt) -> None:
-        """Marks dirty what an event names; the message is acknowledged when that is done. Never waits."""
+    def note(self, event: Event, receipt: Receipt, *, redelivered: bool = False) -> None:
+        """Marks dirty what an event names; the message is acknowledged when that is done. Never waits.
+
+        A `redelivered` message may have been in the hands of a process that died between posting to a rack and saying
+        so: what is known of that rack is not to be relied on.
+        """
+        self._flow.count()
         units: dict[Key, set[Key]] = defaultdict(set)
         for key in event.keys:
             if self._knowledge.concerns(key):
-                units[self._knowledge.unit(key)].add(key)
+                unit = self._knowledge.unit(key)
+                units[unit] |= {key, unit} if redelivered else {key}
         # First dirty, then attached, then queued: a round that answers for the message has then seen what it names.
         coalesced = 0
         with self._lock:
@@ -116,6 +128,7 @@ class Worker:
             self._moved()
             if unit is None:
                 return
+            self._flow.wait_for_lull()
             units = [unit, *self._queue.get_more(partial(_go_together, unit), TOGETHER - 1)]
             try:
                 self._round(units)
@@ -210,7 +223,8 @@ class Worker:
 
     def _settle(self, unit: Key, ending: Ending, dirty: set[Key], sent: str) -> None:
         if ending.fate in (Fate.AGAIN, Fate.FAILED):
-            self._mark(unit, dirty, sent)
+            # A stack that is dirty itself has its rack read anew.
+            self._mark(unit, dirty | {unit} if ending.unsure else dirty, sent)
             self._ledger.give_back(unit)
             if ending.fate is Fate.FAILED:
                 self._repeated.failed(ending.reason, f"{unit.kind} {unit.id} waits: {ending.reason}")
@@ -241,6 +255,31 @@ class Worker:
             self._dirty[unit] |= dirty
             if sent:
                 self._sent[unit] = min(sent, self._sent.get(unit, sent))
+
+
+class _Flow:
+    """How fast messages come. Counted in one thread, looked at in others."""
+
+    def __init__(self) -> None:
+        self._began = self._last = 0.0
+        self._count = self._before = 0
+
+    def count(self) -> None:
+        """One more message."""
+        now = time.monotonic()
+        if now - self._began >= WINDOW:
+            self._before = self._count if now - self._began < 2 * WINDOW else 0
+            self._began, self._count = now, 0
+        self._count += 1
+        self._last = now
+
+    def wait_for_lull(self) -> None:
+        """Returns when messages do not pour in, or after the longest hold."""
+        until = time.monotonic() + LONGEST_HOLD
+        while (now := time.monotonic()) < until and now - self._last < WINDOW:
+            if max(self._count, self._before) < POURING:
+                return
+            time.sleep(WINDOW / 2)
 
 
 def _go_together(first: Key, other: Key) -> bool:

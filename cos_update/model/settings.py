@@ -102,8 +102,8 @@ class BrokerSettings:
     """Messages that our queue may hold before the broker drops the oldest."""
     expires: float = 7 * 24 * 3600.0
     """How long the broker keeps our queue when nobody reads it."""
-    prefetch: int = 2000
-    """Unacknowledged messages that may be in our hands."""
+    prefetch: int = 20_000
+    """Unacknowledged messages that may be in our hands: so many can coalesce. Only what they name is kept of them."""
     heartbeat: int = 30
 
 

@@ -21,7 +21,7 @@ from cos_update.openstack import nova, storage
 from cos_update.openstack.absences import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
 from cos_update.openstack.keystone import watched_projects
-from cos_update.openstack.pages import listing, marked_listing
+from cos_update.openstack.pages import linked, listing, marked_listing
 from cos_update.openstack.session import (
     COMPUTE,
     NETWORK,
@@ -41,6 +41,8 @@ SERVICES: Mapping[Kind, str] = {
 }
 FEW = 8
 """So many objects of one kind are asked for one by one, whatever a listing would cost."""
+WORTH = 25
+"""So many objects in a listing cost about as much as one GET: 60 microseconds each, against 1.5 ms."""
 MOST_PARENTS = 20
 """How far up a nested stack is followed; Heat's own limit is 5 by default."""
 
@@ -151,8 +153,8 @@ class ObjectReader:
     def read(self, project_id: str, asked: Asked, sizes: Mapping[Kind, int] | None = None) -> Found:
         """Reads the objects of one project.
 
-        `sizes` tells how many of each kind the project is known to have: a listing is taken when more than a tenth
-        of them (and more than a few) is wanted. What fails is told in `failed`; nothing is raised but CloudLoginError.
+        `sizes` tells how many of each kind the project is known to have: a listing is taken when that costs less than
+        to ask for each. What fails is told in `failed`; nothing is raised but CloudLoginError.
         """
         found = Found()
         absent = {kind for kind in (Kind.VOLUME, Kind.NETWORK) if not self._session(project_id).offers(SERVICES[kind])}
@@ -176,8 +178,8 @@ class ObjectReader:
 
     def _read_kind(self, found: Found, project_id: str, kind: Kind, ids: frozenset[str], size: int) -> None:
         try:
-            if len(ids) > max(FEW, size // 10):
-                records = [record for record in self._list(project_id, kind) if record["id"] in ids]
+            if len(ids) > max(FEW, size // WORTH):
+                records = self._list(project_id, kind, ids)
                 answers: list[Mapping[str, Any] | CloudError | None] = list(records)
                 keys = [Key(kind, str(record["id"]), project_id) for record in records]
             else:
@@ -193,17 +195,20 @@ class ObjectReader:
             elif answer is not None:
                 _take(found, key, answer, subnets)
 
-    def _list(self, project_id: str, kind: Kind) -> Records:
+    def _list(self, project_id: str, kind: Kind, ids: frozenset[str]) -> Records:
+        """Those records of a project's listing that are wanted."""
         session = self._session(project_id)
         elsewhere = session.project_id != project_id
+        version = None
         if kind is Kind.NETWORK:
-            params = {"project_id": project_id} if elsewhere else {}
-            return listing(session, NETWORK, "/networks", "networks", params)
-        params = {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
-        if kind is Kind.VOLUME:
-            return listing(session, VOLUME, "/volumes/detail", "volumes", params)
-        version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
-        return listing(session, COMPUTE, "/servers/detail", "servers", params, microversion=version)
+            path, params = "/networks", {"project_id": project_id} if elsewhere else {}
+        else:
+            path, params = f"/{kind}s/detail", {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
+        if kind is Kind.SERVER:
+            version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
+        pages = linked(session, SERVICES[kind], path, f"{kind}s", version)
+        found = pages.read(params, lambda record: record if record["id"] in ids else None)
+        return [record for record in found if record is not None]
 
     def _show(self, key: Key) -> Mapping[str, Any] | CloudError | None:
         name = str(key.kind)
