@@ -32,7 +32,7 @@ class Context:
 
         What is odd about the file is said on stderr. Raises ConfigError.
         """
-        loaded = self._load()
+        loaded = self.loaded()
         if self.verbosity >= 0:
             for warning in loaded.warnings:
                 click.echo(f"Warning: {warning}", err=True)
@@ -42,7 +42,7 @@ class Context:
         self, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
     ) -> Settings:
         """The same for commands that log: logging is started, and what is odd about the file is said there."""
-        loaded = self._load()
+        loaded = self.loaded()
         self.start_logging(loaded.settings, process, daemon=daemon)
         log = logging.getLogger("cos_update.config")
         for warning in loaded.warnings:
@@ -67,7 +67,8 @@ class Context:
             return self._overridden(Settings())
         return self.settings()
 
-    def _load(self) -> Loaded:
+    def loaded(self) -> Loaded:
+        """The settings as above, and what is odd about the file. Raises ConfigError."""
         from cos_update import config
 
         loaded = config.load(config.config_path(self.config, os.environ), os.environ)

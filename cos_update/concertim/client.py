@@ -116,11 +116,16 @@ class ConcertimClient:
         )
         return actual, full
 
-    def reread(self, actual: Actual, devices: Collection[str]) -> Actual:
-        """`actual` with these devices, by id, as they are now."""
+    def reread(self, actual: Actual, devices: Collection[str]) -> Actual | None:
+        """`actual` with these devices, by id, as they are now; None when the app refuses to show one of them."""
         found = dict(actual.devices)
-        for item in sorted(devices):
-            if (device := self.device(item)) is None:
+        try:
+            read = {item: self.device(item) for item in sorted(devices)}
+        except Refused as error:
+            log.info("Concertim's devices are read in full: %s", error)
+            return None
+        for item, device in read.items():
+            if device is None:
                 del found[item]
             else:
                 found[item] = device
@@ -134,17 +139,16 @@ class ConcertimClient:
             return None
         try:
             shown = self.read_structure()
+            if not {rack.id for rack in shown}.issuperset(racks):
+                raise UnexpectedAnswer("its structure lacks racks that it lists")
+            known, rest = structure.sort_out(shown, remembered.devices, unsure, racks)
+            if len(rest) * FEW <= max(len(known) + len(rest), FEW):
+                return (*known.values(), *(device for item in rest if (device := self.device(item))))
+            reason = f"{len(rest)} are not as remembered"
         except (Gone, Refused, UnexpectedAnswer) as error:
-            log.info("Concertim's devices are read in full: %s", error)
-            return None
-        if not {rack.id for rack in shown}.issuperset(racks):
-            log.info("Concertim's devices are read in full: its structure lacks racks")
-            return None
-        known, rest = structure.sort_out(shown, remembered.devices, unsure, racks)
-        if len(rest) * FEW > max(len(known) + len(rest), FEW):
-            log.info("Concertim's devices are read in full: %d have changed", len(rest))
-            return None
-        return (*known.values(), *(device for item in rest if (device := self.device(item))))
+            reason = str(error)
+        log.info("Concertim's devices are read in full: %s", reason)
+        return None
 
     def read_structure(self) -> tuple[StructureRack, ...]:
         """All racks and devices without metadata and details: about a tenth of the cost of `devices`.
@@ -153,6 +157,18 @@ class ConcertimClient:
         """
         flavour = self.flavour()
         return structure.racks(self._http.get("irv/racks", structure.folding(flavour)), flavour)
+
+    def limit_met(self, owner: Owner) -> str:
+        """What the app says when its licence allows no further rack, else "".
+
+        It tells by refusing a rack only (observed), so one is asked for that it refuses anyhow: with no height.
+        """
+        rack = Rack("", "limit-check", owner.id, 0, "")
+        try:
+            self._http.post("racks", bodies.new_rack(rack, self.flavour()))
+        except Refused as refusal:
+            return str(refusal) if "limit" in str(refusal).replace(rack.name, "") else ""
+        return ""
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that this login may see."""

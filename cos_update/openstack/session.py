@@ -67,6 +67,15 @@ class ProjectSession:
         """The id of the project that the token is scoped to, or ""."""
         return self.access().project_id or ""
 
+    def date(self) -> str | None:
+        """What the clock of Keystone's host says (the header Date); None when it does not tell."""
+        try:
+            answer = self._connection.session.get(str(self._settings.auth["auth_url"]), authenticated=False)
+        except Exception:  # keystoneauth has no narrower base for what it raises; nothing depends on it
+            return None
+        said = answer.headers.get("Date")
+        return str(said) if said else None
+
     def offers(self, service: str) -> bool:
         """Whether the catalog has the service."""
         catalog = self.access().service_catalog

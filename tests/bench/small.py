@@ -1,0 +1,40 @@
+"""The start of the program, and the view on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from statistics import median
+
+from .figures import Figure, Result, Target
+from .installation import Installation
+from .programs import CLI, bare, run
+
+
+def start(repeat: int) -> Result:
+    """`cos-update --help` beside a Python that imports click, in turn."""
+    runs = repeat * 5
+    ours, floors = [], []
+    for _ in range(runs):
+        ours.append(run([CLI, "--help"]))
+        floors.append(run([sys.executable, "-c", "import click"]))
+    figures = [
+        Figure("wall", median(c.wall for c in ours), "s", median(c.wall for c in floors), Target(3.0, of_floor=True)),
+        Figure("CPU", median(c.cpu for c in ours), "s", median(c.cpu for c in floors)),
+    ]
+    return Result("start", f"cos-update --help beside python -c 'import click', median of {runs}", figures)
+
+
+def view(installation: Installation, repeat: int) -> Result:
+    """Loading and saving the view of a real pass beside a bare pickle of the same plain data."""
+    runs = repeat * 3
+    task = {"data_dir": str(installation.data_dir), "runs": runs}
+    measured = json.loads(bare("viewing", task).output)
+    middle = {name: median(seconds) for name, seconds in measured["taken"].items()}
+    target = Target(2.0, of_floor=True)
+    figures = [
+        Figure("load", middle["load"], "s", middle["bare load"], target),
+        Figure("save", middle["save"], "s", middle["bare save"], target),
+    ]
+    words = f"{measured['devices']:,} devices, beside pickle from and to a file, median of {runs}"
+    return Result("view", words, figures)
