@@ -113,8 +113,10 @@ def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None, view:
     while touched := _touched_from_memory(plan, past):
         # What people have changed in ways that the structure does not show must survive our change.
         rounds += 1
-        in_full = rounds > MOST_ROUNDS or len(touched) * FEW > len(actual.devices)
-        actual = tools.concertim.read_all() if in_full else tools.concertim.reread(actual, touched)
+        many = rounds > MOST_ROUNDS or len(touched) * FEW > len(actual.devices)
+        reread = None if many else tools.concertim.reread(actual, touched)
+        in_full = reread is None
+        actual = reread or tools.concertim.read_all()
         plan = planner.plan(actual)
     return Sight(
         inventory,

@@ -7,6 +7,7 @@ stops the others; a Concertim that does not answer at all stops the rest, which 
 from __future__ import annotations
 
 import threading
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
@@ -155,22 +156,31 @@ def apply(
 
 
 def _run_lanes(run: _Run, lanes: Sequence[Lane], guard: Guard, workers: int) -> None:
-    waiting = [lane for lane in lanes if lane.actions]
-    ended = {lane.key for lane in lanes} - {lane.key for lane in waiting}
+    waiting = {lane.key: lane for lane in lanes if lane.actions}
+    owed = {key: lane.after & waiting.keys() for key, lane in waiting.items()}
+    followers: dict[str, list[str]] = defaultdict(list)
+    for key, others in owed.items():
+        for other in others:
+            followers[other].append(key)
+    ready = deque(key for key, others in owed.items() if not others)
     running: dict[Future[None], str] = {}
     with ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack") as pool:
         while waiting or running:
-            ready = [lane for lane in waiting if lane.after <= ended]
             if not ready and not running:
                 # Only names that were freed elsewhere are waited for; whoever has the name, Concertim says so.
-                ready = waiting[:1]
-            for lane in ready:
-                running[pool.submit(_run_lane, run, lane, guard)] = lane.key
-            waiting = [lane for lane in waiting if lane not in ready]
+                ready.append(next(iter(waiting)))
+            while ready and len(running) < max(workers, 1):
+                key = ready.popleft()
+                if key in waiting:
+                    running[pool.submit(_run_lane, run, waiting.pop(key), guard)] = key
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                ended.add(running.pop(future))
+                ended = running.pop(future)
                 future.result()
+                for key in followers[ended]:
+                    owed[key] -= {ended}
+                    if not owed[key]:
+                        ready.append(key)
 
 
 def _run_lane(run: _Run, lane: Lane, guard: Guard) -> None:

@@ -91,6 +91,11 @@ class Shown:
             for rack in there.values():
                 self._put_rack(rack)
 
+    def see_templates(self, templates: Iterable[Template]) -> None:
+        """Takes in the templates that there are now."""
+        with self._lock:
+            self._templates = {template.id: template for template in templates}
+
     def remember(self, stacks: Mapping[str, RememberedStack]) -> None:
         """Keeps what stacks held when they were read last."""
         with self._lock:

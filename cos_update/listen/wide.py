@@ -113,6 +113,9 @@ def _members(means: Means, shown: Shown, project: Project, trees: _Trees, concer
         more = means.objects.read(project.id, Asked(volumes=frozenset(attached)), sizes)
         found.volumes |= more.volumes
         found.failed |= more.failed
+    if not {server.flavor_id for server in found.servers.values()} <= shown.flavors():
+        # Who died after making a template may not have said so.
+        shown.see_templates(means.tools.concertim.templates())
     means.objects.with_flavors(found, project.id, shown.flavors())
     return found
 

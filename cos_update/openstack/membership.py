@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import takewhile
 
 from cos_update.model.cloud import (
     Inventory,
@@ -61,7 +62,10 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
     for item in newcomers:
         known = names[item.project_id]
         place = bisect_left(known, (item.name, ""))
-        near |= {stack_id for _, stack_id in known[max(place - 1, 0) : place + 1]}
+        # The names with the longest beginning in common stand next to it.
+        beside = known[max(place - 1, 0) : place + 1]
+        longest = max((_in_common(item.name, name) for name, _ in beside), default=0)
+        near |= {stack_id for name, stack_id in beside if _in_common(item.name, name) == longest}
     return [stack for stack in _remembered(inventory, memory) if stack.id in near]
 
 
@@ -146,6 +150,11 @@ def _absent(inventory: Inventory, stack: Stack, content: StackContent) -> Iterat
         missing = [item for item in ids if item not in listed]
         if missing and inventory.is_complete(listing, stack.project_id):
             yield from missing
+
+
+def _in_common(one: str, other: str) -> int:
+    """How many characters two names have in common at their beginnings."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _members(inventory: Inventory, stack_id: str) -> Iterable[Item]:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from hypothesis import strategies as st
-
 from cos_update.sandbox.concertim.records import Device, Rack
 from cos_update.sandbox.concertim.state import State
-
-Draw = Callable[[st.SearchStrategy[object]], object]
 
 SHOWN = ("rename", "move", "restate", "remove", "add", "rename rack", "restate rack", "remove rack")
 """What the structure read shows."""
@@ -17,18 +11,14 @@ HIDDEN = ("details", "description", "metadata", "note")
 """What only a full reading shows."""
 
 
-def tamper(state: State, draw: Draw, what: str) -> None:
-    """Does one of these to some rack or device, if there is one."""
+def tamper(state: State, what: str, number: int) -> None:
+    """Does one of these to some rack or device, chosen by `number`, if there is one."""
     racks = sorted(state.racks.values(), key=lambda rack: rack.name)
     devices = sorted(state.devices.rows(), key=lambda device: (device.rack_id, device.start_u))
     if racks and what in ("rename rack", "restate rack", "remove rack", "add"):
-        rack = draw(st.sampled_from(racks))
-        assert isinstance(rack, Rack)
-        _tamper_rack(state, rack, what)
+        _tamper_rack(state, racks[number % len(racks)], what)
     elif devices:
-        device = draw(st.sampled_from(devices))
-        assert isinstance(device, Device)
-        _tamper_device(state, device, what)
+        _tamper_device(state, devices[number % len(devices)], what)
 
 
 def _tamper_rack(state: State, rack: Rack, what: str) -> None:

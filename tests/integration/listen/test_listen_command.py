@@ -3,56 +3,35 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from bus import Bus, Message, captured, message, told
-from daemons import start
 from hands import key
+from listening import QUEUE, Listener, consumers, drain, in_step, messages, node, queues, rmq, status, team
 from rabbit import RabbitNode, wait_for
-from world import World, shown, wanted
+from world import World, shown
 
 from cos_update.model.events import Key, Kind
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.demo import demo_cloud
 from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.openstack.records import Project, Server
 
 pytestmark = pytest.mark.broker
-
-QUEUE = "cos-update-test"
-
-
-def rmq(broker: RabbitNode, **more: object) -> dict[str, object]:
-    """The section of the configuration."""
-    return {
-        "rmq_username": "guest",
-        "rmq_password": "guest",
-        "rmq_address": "127.0.0.1",
-        "rmq_port": broker.port,
-        "queue": QUEUE,
-        **more,
-    }
 
 
 @pytest.fixture
 def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     """The demo's cloud in step with Concertim, and a broker whose queue is ours and empty."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
+    with Sandbox(world.openstack, world.concertim), queues(broker, QUEUE, f"{QUEUE}-0", f"{QUEUE}-1"):
         world.add_teams()
         world.configure(rmq=rmq(broker))
         world.bulk()
         world.concertim.wire.reset()
         yield world
-    broker.reset()
-    with broker.channel() as channel:
-        for name in (QUEUE, f"{QUEUE}-0", f"{QUEUE}-1"):
-            channel.queue_delete(name)
 
 
 @pytest.fixture
@@ -61,60 +40,20 @@ def bus(broker: RabbitNode, world: World) -> Bus:
 
 
 @pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
     """Starts a listener, and waits until it consumes."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Listener] = []
 
-    def begin(*arguments: str, queue: str = QUEUE) -> subprocess.Popen[str]:
-        started.append(start(world, "listen", *arguments))
-        wait_for(lambda: consumers(broker, queue) > 0, timeout=30, what="the listener's consumer")
-        return started[-1]
+    def begin(*arguments: str) -> Listener:
+        started.append(Listener(world, *arguments))
+        return started[-1].consuming(broker)
 
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
 
 
-def consumers(broker: RabbitNode, queue: str) -> int:
-    listed = broker.ctl("list_queues", "-q", "name", "consumers")
-    return sum(int(line.split("\t")[1]) for line in listed.splitlines() if line.split("\t")[0] == queue)
-
-
-def messages(broker: RabbitNode, queue: str = QUEUE) -> int:
-    listed = broker.ctl("list_queues", "-q", "name", "messages")
-    return sum(int(line.split("\t")[1]) for line in listed.splitlines() if line.split("\t")[0] == queue)
-
-
-def team(world: World) -> Project:
-    return next(p for p in world.cloud.projects.values() if p.name == "CM_team_a")
-
-
-def node(world: World, name: str = "alpha-node0") -> Server:
-    return next(s for s in world.cloud.servers.values() if s.name == name)
-
-
-def status(world: World, server: Server) -> str | None:
-    device = next(
-        (d for d in world.concertim.state.devices.values() if d.metadata.get("openstack_instance_id") == server.id),
-        None,
-    )
-    return device.status if device else None
-
-
-def in_step(world: World) -> None:
-    assert shown(world.actual()) == wanted(world.desired())
-    world.concertim.wire.reset()
-    world.bulk()
-    assert world.writes() == []
-    assert world.concertim.refusals == []
-
-
-def drain(world: World, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    return world.run("listen", "--drain", *arguments, expect=expect)
-
-
-def test_a_change_shows_as_it_occurs(world: World, bus: Bus, listener: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_change_shows_as_it_occurs(world: World, bus: Bus, listener: Callable[..., Listener]) -> None:
     listener()
     for state, shown_as in (("stopped", "STOPPED"), ("active", "ACTIVE"), ("error", "FAILED")):
         world.cloud.set_server_state(node(world), state)
@@ -123,7 +62,7 @@ def test_a_change_shows_as_it_occurs(world: World, bus: Bus, listener: Callable[
     in_step(world)
 
 
-def test_a_start_asks_for_a_resync(world: World, bus: Bus, listener: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_start_asks_for_a_resync(world: World, bus: Bus, listener: Callable[..., Listener]) -> None:
     listener()
     wait_for(lambda: json.loads(world.run("view", "dump", "--format", "json").stdout)["resync"], what="the request")
 
@@ -183,7 +122,7 @@ def parse_key(event_type: str) -> Key:
 
 
 def test_nothing_is_taken_from_whoever_reads_notifications_info(
-    world: World, bus: Bus, broker: RabbitNode, listener: Callable[..., subprocess.Popen[str]]
+    world: World, bus: Bus, broker: RabbitNode, listener: Callable[..., Listener]
 ) -> None:
     with broker.channel() as channel:
         channel.queue_declare("notifications.info")
@@ -250,20 +189,19 @@ def test_shards_part_the_projects_between_them(world: World, bus: Bus, broker: R
 
 
 def test_a_standby_takes_over_when_the_active_listener_dies(
-    world: World, bus: Bus, broker: RabbitNode, listener: Callable[..., subprocess.Popen[str]]
+    world: World, bus: Bus, broker: RabbitNode, listener: Callable[..., Listener]
 ) -> None:
     world.configure(rmq=rmq(broker, single_active_consumer=True))
     active = listener()
     other = World(world.openstack, world.concertim, world.folder / "other")
     other.folder.mkdir()
     other.configure(rmq=rmq(broker, single_active_consumer=True))
-    standby = start(other, "listen")
+    standby = Listener(other)
     try:
-        wait_for(lambda: consumers(broker, QUEUE) == 2, timeout=30, what="the standby")
-        active.send_signal(signal.SIGKILL)
+        wait_for(lambda: consumers(broker) == 2, timeout=30, what="the standby")
+        active.kill()
         world.cloud.set_server_state(node(world), "stopped")
         bus.tell(key(Kind.SERVER, node(world)))
         wait_for(lambda: status(world, node(world)) == "STOPPED", timeout=30, what="the standby's work")
     finally:
         standby.kill()
-        standby.communicate()

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 from hands import Hands, key
+from rabbit import wait_for
 from world import World, shown
 
 from cos_update.model.events import Key, Kind
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.concertim.records import Device
 from cos_update.sandbox.demo import demo_cloud
 from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.sandbox.openstack.records import Project, Server, Stack
+from cos_update.sandbox.wire import Fault, FaultKind
 
 
 @pytest.fixture(params=["admin", "watcher"])
@@ -50,6 +53,11 @@ def alpha(world: World) -> Stack:
 
 def node(world: World, name: str = "alpha-node0") -> Server:
     return next(s for s in world.cloud.servers.values() if s.name == name)
+
+
+def device_of(world: World, server: Server) -> Device:
+    devices = world.concertim.state.devices.values()
+    return next(device for device in devices if device.metadata.get("openstack_instance_id") == server.id)
 
 
 def in_step(world: World) -> None:
@@ -214,14 +222,53 @@ def test_a_floating_ip_comes_and_goes(world: World, hands: Hands) -> None:
 
 
 def test_what_people_did_since_the_last_pass_survives(world: World, hands: Hands) -> None:
-    server, state = node(world), world.concertim.state
-    device = next(d for d in state.devices.values() if d.metadata.get("openstack_instance_id") == server.id)
+    server = node(world)
+    device = device_of(world, server)
     device.metadata = {**device.metadata, "note": "keep"}
     device.start_u, place = 30, 30
     world.cloud.add_floating_ip(server)
     world.cloud.set_server_state(server, "stopped")
     hands.tell(key(Kind.SERVER, server))
     assert (device.metadata["note"], device.start_u, device.status) == ("keep", place, "STOPPED")
+    in_step(world)
+
+
+@pytest.mark.parametrize("removed", ["device", "rack"])
+def test_what_people_removed_comes_back_with_the_next_event(world: World, hands: Hands, removed: str) -> None:
+    server, state = node(world), world.concertim.state
+    device = device_of(world, server)
+    if removed == "device":
+        del state.devices[device.id]
+    else:
+        state.remove_rack(device.rack_id)
+    world.cloud.set_server_state(server, "stopped")
+    hands.tell(key(Kind.SERVER, server))
+    assert shown(world.actual())[server.id][1] == "STOPPED"
+
+
+def test_a_change_whose_answer_was_lost_is_looked_for(world: World, hands: Hands) -> None:
+    """The app has made it; by the time it answers again the cloud is back where it was."""
+    server, faults = node(world), world.concertim.wire.faults
+    world.cloud.set_server_state(server, "stopped")
+    faults.add(Fault(FaultKind.LOST_ANSWER, method="PATCH"))
+    cut = faults.add(Fault(FaultKind.CUT, method="GET", path="/(devices|racks)/"))
+    hands.tell(key(Kind.SERVER, server), wait=False)
+    # Two tries each to see what became of the change, and then to read the rack.
+    wait_for(lambda: faults.struck(cut) >= 3, what="the next round")
+    assert device_of(world, server).status == "STOPPED"
+    world.cloud.set_server_state(server, "active")
+    faults.clear()
+    hands.settled()
+    in_step(world)
+
+
+def test_a_template_that_was_made_unsaid_is_found(world: World, hands: Hands) -> None:
+    """By a process that died before it could write down what it had made."""
+    flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
+    hands.tell(Key(Kind.FLAVOR, flavor.id))
+    hands.knowledge.shown().see_templates(t for t in world.actual().templates.values() if t.foreign_id != flavor.id)
+    world.cloud.resize(node(world), flavor)
+    hands.tell(key(Kind.SERVER, node(world)))
     in_step(world)
 
 
