@@ -216,9 +216,11 @@ def run_pass(tools: Tools, order: Order, stop: threading.Event, watcher: Watcher
     """
     began = time.monotonic()
     tools.store.prepare()
-    # Whatever is wrong with the view is set aside before anything is posted.
-    view = tools.store.load()
-    sight = look(tools, order, view=view)
+    tools.cloud.begin()
+    with paused_gc():
+        # Whatever is wrong with the view is set aside before anything is posted.
+        view = tools.store.load()
+        sight = look(tools, order, view=view)
     applied = carry_out(tools, sight, stop, watcher)
     view = known(sight, applied.outcomes)
     if applied.stale and not stop.is_set() and not applied.stopped:

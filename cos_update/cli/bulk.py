@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import threading
@@ -92,6 +93,8 @@ def _once(both: Tools, order: Order, stop: threading.Event, *, as_json: bool) ->
 
     log = PassLog()
     log.pass_begins()
+    # The collector would look through all that is read, again and again, and it ends with the process anyway.
+    gc.disable()
     report, sight = run_pass(both, order, stop, log)
     log.pass_ends(report)
     if as_json:

@@ -80,6 +80,7 @@ class Worker:
         self._sent: dict[Key, str] = {}
         self._looks: dict[Key, int] = {}
         self._bugs: dict[Key, int] = {}
+        self._waiting: dict[Key, str] = {}
         self._flow = _Flow()
         self._threads: list[threading.Thread] = []
         self._ledger: Ledger[Key] = Ledger()
@@ -227,10 +228,13 @@ class Worker:
             self._mark(unit, dirty | {unit} if ending.unsure else dirty, sent)
             self._ledger.give_back(unit)
             if ending.fate is Fate.FAILED:
+                self._waiting[unit] = ending.reason
                 self._repeated.failed(ending.reason, f"{unit.kind} {unit.id} waits: {ending.reason}")
             self._queue.add_rate_limited(unit)
             self._queue.done(unit)
             return
+        if reason := self._waiting.pop(unit, ""):
+            self._repeated.over(reason, f"what waited ({reason}) goes on")
         for other in ending.to:
             self._mark(other, {other}, sent)
         self._ledger.pass_on(unit, ending.to)

@@ -24,7 +24,7 @@ def watched_projects(
     reach and the roles in each one's token. Raises CloudLoginError, or CloudError when neither can be read.
     """
     try:
-        return _by_assignments(sessions, settings), []
+        return _by_assignments(sessions, settings, pool), []
     except CloudLoginError:
         raise
     except CloudError as error:
@@ -33,10 +33,11 @@ def watched_projects(
     return _by_tokens(sessions, settings, pool)
 
 
-def _by_assignments(sessions: Sessions, settings: CloudSettings) -> dict[str, Project]:
+def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
     base = sessions.base
+    named = pool.submit(listing, base, IDENTITY, "/roles", "roles", {"name": settings.watcher_role})
     users = listing(base, IDENTITY, "/users", "users", {"name": settings.watcher_user})
-    roles = listing(base, IDENTITY, "/roles", "roles", {"name": settings.watcher_role})
+    roles = named.result()
     if not users or not roles:
         what = f"user {settings.watcher_user!r}" if not users else f"role {settings.watcher_role!r}"
         raise CloudError(

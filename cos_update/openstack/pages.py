@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -62,17 +63,23 @@ class Pages:
         raise CloudError(f"its page marker vanished {RESTARTS} times")
 
     def _taken(self, params: Mapping[str, str], take: Callable[[Record], T]) -> Iterator[T]:
-        asked: Mapping[str, str] | None = params
         seen: set[str] = set()
-        visited: set[frozenset[tuple[str, str]]] = set()
-        while asked is not None:
-            question = frozenset(asked.items())
-            if question in visited:
-                raise CloudError("its pages go round in a circle")
-            visited.add(question)
-            fresh, asked = self._page(asked, seen)
-            yield from map(take, fresh)
-            del fresh
+        visited = {frozenset(params.items())}
+        with ThreadPoolExecutor(1, thread_name_prefix="page") as ahead:
+            fresh, asked = self._page(params, seen)
+            while True:
+                coming = None
+                if asked is not None:
+                    if (question := frozenset(asked.items())) in visited:
+                        raise CloudError("its pages go round in a circle")
+                    visited.add(question)
+                    # While a page is worked off, the next one is under way already.
+                    coming = ahead.submit(self._page, asked, seen)
+                yield from map(take, fresh)
+                if coming is None:
+                    return
+                del fresh
+                fresh, asked = coming.result()
 
     def _page(self, asked: Mapping[str, str], seen: set[str]) -> tuple[list[Record], Mapping[str, str] | None]:
         """The records of a page that were not `seen` before, and the query of the next page."""

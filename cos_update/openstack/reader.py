@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from cos_update.model.absence import Verdict
@@ -17,6 +17,9 @@ from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.membership import likely, possible, shrunken
 from cos_update.openstack.reading import CLOUD_WIDE, Reading
 from cos_update.openstack.session import Sessions
+
+Watched = tuple[dict[str, Project], list[str]]
+"""Watched projects by id, and the names of those of which it can't be told."""
 
 
 class CloudReader:
@@ -32,6 +35,7 @@ class CloudReader:
         self._clock = clock
         self.sessions = Sessions(settings, sleep)
         self.ways: dict[str, str] = {}
+        self._ahead: Future[Watched] | None = None
 
     @property
     def request_id(self) -> str:
@@ -53,9 +57,9 @@ class CloudReader:
         watched projects can't be told; whatever else fails becomes a gap.
         """
         began = self._clock()
-        self.sessions.base.access()
+        ahead, self._ahead = self._ahead, None
+        watched, untold = self._watched() if ahead is None else ahead.result()
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
-            watched, untold = watched_projects(self.sessions, self._settings, pool)
             wanted = _chosen(watched, projects)
             reading = Reading(self.sessions, self._settings.scope, self.ways, pool, wanted)
             for name in untold:
@@ -65,6 +69,17 @@ class CloudReader:
             for suspects in (shrunken, likely, possible):
                 inventory = reading.with_contents(inventory, suspects(inventory, past))
         return replace(inventory, gaps=reading.gaps, chosen=None if projects is None else frozenset(wanted))
+
+    def begin(self) -> None:
+        """Logs in and looks for the watched projects in a thread, ahead of `read`, which raises what goes wrong."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="keystone")
+        self._ahead = pool.submit(self._watched)
+        pool.shutdown(wait=False)
+
+    def _watched(self) -> Watched:
+        self.sessions.base.access()
+        with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
+            return watched_projects(self.sessions, self._settings, pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, Verdict]:
         """Asks for each missing object by its id (see `absences`)."""

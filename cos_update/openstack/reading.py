@@ -256,7 +256,8 @@ class Reading:
 
     def _catalog_session(self) -> ProjectSession:
         """An unscoped login has no catalog; any project's has."""
-        self.sessions.for_object(next(iter(self.projects)), cloud_wide=True)
+        if not self.sessions.base.project_id:
+            self.sessions.for_object(next(iter(self.projects)), cloud_wide=True)
         return self.sessions.scoped
 
     def _read_cloud(self, question: _Question[T], base: ProjectSession) -> list[T] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from captures import FIXTURES
 from cos_update.concertim import structure
 from cos_update.concertim.structure import StructureDevice
 from cos_update.model.errors import Unavailable
-from cos_update.model.racks import ApiFlavour, DeviceType
+from cos_update.model.racks import ApiFlavour, Device, DeviceType, InstanceDetails, Location
 
 TEAMS = ApiFlavour.TEAMS
 ANSWER: Any = json.loads((FIXTURES / "concertim_wire_structure.json").read_text())
@@ -70,3 +71,58 @@ def test_a_device_that_is_not_understood_is_an_error_and_never_left_out(part: st
     (chassis if part == "Chassis" else chassis["Slots"]["Machine"])[key] = "" if key != "uStart" else "nine"
     with pytest.raises(Unavailable, match="unknown shape"):
         structure.racks(answer, TEAMS)
+
+
+NODE = "9c000000-0000-4000-8000-000000000002"
+RACK = "7c1e5b0a-0000-4000-8000-000000000003"
+
+
+def remembered(**changes: Any) -> Device:
+    """The instance of the rack with two devices, as it was read before."""
+    place = Location(1, 1)
+    template_id = "f913489e-b890-44de-b9f8-dc16606407df"
+    node = Device(NODE, "node-0", DeviceType.INSTANCE, RACK, template_id, "ACTIVE", place, InstanceDetails())
+    return dataclasses.replace(node, **changes)
+
+
+def sorted_out(answer: object, past: Device, unsure: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    known, rest = structure.sort_out(structure.racks(answer, TEAMS), {past.id: past}, unsure, {past.rack_id})
+    return list(known), [item for item in rest if item in (NODE, "gone")]
+
+
+def test_a_device_that_is_shown_as_it_is_remembered_is_known() -> None:
+    assert sorted_out(ANSWER, remembered(description="not shown")) == ([NODE], [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"status": "FAILED"},
+        {"type": DeviceType.VOLUME},
+        {"rack_id": "other"},
+        {"template_id": "other"},
+        {"location": Location(2, 2)},
+        {"location": Location(1, 2)},
+        {"location": Location(1, 1, "b")},
+    ],
+)
+def test_a_device_that_is_shown_otherwise_must_be_read(changes: dict[str, Any]) -> None:
+    assert sorted_out(ANSWER, remembered(**changes)) == ([], [NODE])
+
+
+def test_so_must_one_that_is_not_sure_and_one_that_is_not_shown_in_its_rack() -> None:
+    assert sorted_out(ANSWER, remembered(), (NODE,)) == ([], [NODE])
+    assert sorted_out(ANSWER, remembered(id="gone")) == ([], [NODE, "gone"])
+
+
+def test_a_device_of_an_unknown_type_is_known_when_it_was_not_ours() -> None:
+    answer = copy.deepcopy(ANSWER)
+    answer["Racks"]["Rack"][2]["Chassis"][0]["Slots"]["Machine"]["type"] = "Sensor"
+    assert sorted_out(answer, remembered()) == ([NODE], [])
+    assert sorted_out(answer, remembered(metadata={"openstack_instance_id": "i1"})) == ([], [NODE])
+
+
+def test_racks_that_were_folded_while_the_answer_was_decoded_are_the_same() -> None:
+    folded = json.loads(json.dumps(ANSWER), object_hook=structure.folding(TEAMS))
+    assert structure.racks(folded, TEAMS) == structure.racks(ANSWER, TEAMS)
