@@ -59,6 +59,8 @@ class Timing:
     longest_retry: float = 30.0
     exchange_poll: float = 30.0
     """Between two looks for exchanges that were missing."""
+    ack_hold: float = 0.5
+    """For which acks are held that would be out of order."""
     depth_poll: float = 10.0
     """Between two looks at how full the queue is."""
 
@@ -121,6 +123,7 @@ class BrokerConsumer:
 
         self._generation = 0
         self._outstanding = Outstanding()
+        self._held_since = 0.0
         self._gap = ""
         self._overflowing = False
         self._said: str | None = None
@@ -342,7 +345,13 @@ class BrokerConsumer:
         with self._lock:
             receipts, self._to_ack = self._to_ack, []
         tags = (receipt.tag for receipt in receipts if receipt.generation == self._generation)
-        for tag, multiple in self._outstanding.settle(tags):
+        acks = self._outstanding.settle(tags)
+        now = time.monotonic()
+        if not self._outstanding.held:
+            self._held_since = now
+        elif now - self._held_since >= self._timing.ack_hold or self._stopping.is_set():
+            acks += self._outstanding.flush()
+        for tag, multiple in acks:
             channel.basic_ack(tag, multiple=multiple)
             self._last_ack = time.time()
 

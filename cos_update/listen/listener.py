@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from cos_update.listen.broker import BrokerConsumer, Delivery
@@ -82,7 +83,7 @@ class Listener:
         """
         store = self._tools.store
         store.prepare()
-        if not self._learn(stop):
+        if not self._learn_aside(stop):
             return True
         means = Means(self._tools, self._objects, self._knowledge.synced, stop, watcher)
         self._keeper = Keeper(self._tools, self._knowledge, stop, watcher, passes=self._task.resync, mine=self._is_mine)
@@ -112,9 +113,26 @@ class Listener:
             self._shut_down()
         return self._worker.given_up == 0
 
+    def _learn_aside(self, stop: threading.Event) -> bool:
+        """Learns what there is in a thread of its own: one side that hangs must not keep a process that is to end."""
+        learning: Future[bool] = Future()
+
+        def learn() -> None:
+            try:
+                learning.set_result(self._learn(stop))
+            except BaseException as error:
+                learning.set_exception(error)
+
+        threading.Thread(target=learn, name="learner", daemon=True).start()
+        while not learning.done() and not stop.is_set():
+            wait([learning], POLL)
+        wait([learning], self._tools.settings.shutdown_timeout * 0.8)
+        self.is_over = learning.done()
+        return learning.done() and learning.result()
+
     def _learn(self, stop: threading.Event) -> bool:
         """Learns what there is, trying again until it is told to stop; a drain fails at once."""
-        wait = FIRST_WAIT
+        delay = FIRST_WAIT
         while not stop.is_set():
             try:
                 self._knowledge.load()
@@ -122,8 +140,8 @@ class Listener:
                 if self._task.drain:
                     raise
                 log.error("cannot begin yet: %s %s", error, error.hint)
-                stop.wait(wait)
-                wait = min(LONGEST_WAIT, wait * 2)
+                stop.wait(delay)
+                delay = min(LONGEST_WAIT, delay * 2)
             else:
                 return True
         return False

@@ -112,27 +112,45 @@ class Ack(NamedTuple):
 
 
 class Outstanding:
-    """The unacknowledged deliveries of one channel. Used by one thread; `len` may be asked from any."""
+    """The unacknowledged deliveries of one channel. Used by one thread; `len` may be asked from any.
+
+    A broker looks for a tag from the oldest on, so acks out of order cost it a search each (observed: 20,000 of them
+    10 s). Those at the front go as one, at once; those behind a gap are held until it closes, or until `flush`.
+    """
 
     def __init__(self) -> None:
         self._tags: dict[int, None] = {}
+        self._held: set[int] = set()
 
     def delivered(self, tag: int) -> None:
         """A message arrived. Tags rise by one with every delivery on a channel (AMQP 0-9-1)."""
         self._tags[tag] = None
 
     def settle(self, tags: Iterable[int]) -> list[Ack]:
-        """The fewest acks for these tags: one for the run at the front, one each for those behind a gap.
+        """Takes these tags for done with; returns the ack for the run at the front, if there is one.
 
         Tags that are not outstanding are ignored: acknowledging one twice would make the broker close the channel.
         """
-        ready = {tag for tag in tags if tag in self._tags}
-        front = list(itertools.takewhile(ready.__contains__, self._tags))
-        behind = sorted(ready.difference(front))
-        for tag in ready:
+        self._held.update(tag for tag in tags if tag in self._tags)
+        front = list(itertools.takewhile(self._held.__contains__, self._tags))
+        self._forget(front)
+        return [Ack(front[-1], multiple=len(front) > 1)] if front else []
+
+    def flush(self) -> list[Ack]:
+        """The acks for all that is held, one each, oldest first."""
+        behind = sorted(self._held)
+        self._forget(behind)
+        return [Ack(tag, multiple=False) for tag in behind]
+
+    @property
+    def held(self) -> int:
+        """How many are done with and not acknowledged yet."""
+        return len(self._held)
+
+    def _forget(self, tags: Iterable[int]) -> None:
+        for tag in tags:
             del self._tags[tag]
-        acks = [Ack(front[-1], multiple=len(front) > 1)] if front else []
-        return acks + [Ack(tag, multiple=False) for tag in behind]
+            self._held.discard(tag)
 
     def __len__(self) -> int:
         return len(self._tags)

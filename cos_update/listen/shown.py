@@ -6,6 +6,7 @@ journal what they have posted. So an event costs no reading of Concertim, unless
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from cos_update.model.cloud import RememberedStack
 from cos_update.model.events import Kind
 from cos_update.model.racks import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
 from cos_update.view import Posting, View
+from cos_update.view.schema import device_plain
+from cos_update.view.shapes import simplified
 
 KINDS: Mapping[DeviceType, Kind] = {
     DeviceType.INSTANCE: Kind.SERVER,
@@ -22,6 +25,9 @@ KINDS: Mapping[DeviceType, Kind] = {
     DeviceType.NETWORK: Kind.NETWORK,
 }
 """What each type of device stands for."""
+
+Seen = tuple[Rack, tuple[Device, ...]]
+"""One rack with its devices, as Concertim shows it."""
 
 
 class Shown:
@@ -68,7 +74,18 @@ class Shown:
                     self._put_device(device) if device is not None else self._drop_device(device_id)
                 self._remember({i: stack for i, stack in posting.stacks.items() if stack is not None})
 
-    def see_rack(self, rack_id: str, seen: tuple[Rack, tuple[Device, ...]] | None) -> None:
+    def difference(self, rack_id: str, seen: Seen | None) -> tuple[dict[str, Rack | None], dict[str, Device | None]]:
+        """What is not as we know it of a rack as Concertim has just shown it, by id: the rack itself, its devices."""
+        rack = seen[0] if seen else None
+        devices = {device.id: device for device in seen[1]} if seen else {}
+        with self._lock:
+            former, held = self._racks.get(rack_id), dict(self._held.get(rack_id, {}))
+        return (
+            {} if rack == former else {rack_id: rack},
+            {item: devices.get(item) for item in held | devices if not _same(devices.get(item), held.get(item))},
+        )
+
+    def see_rack(self, rack_id: str, seen: Seen | None) -> None:
         """Takes in one rack as Concertim has just shown it; None: it is gone."""
         with self._lock:
             for device_id in list(self._held.get(rack_id, ())):
@@ -220,6 +237,17 @@ def attached(device: Device) -> frozenset[str]:
     if not isinstance(device.details, InstanceDetails) or not isinstance(device.details.volume_details, (list, tuple)):
         return frozenset()
     return frozenset(str(item.get("id")) for item in device.details.volume_details if isinstance(item, Mapping))
+
+
+def _same(one: Device | None, other: Device | None) -> bool:
+    """Whether two records tell the same; what has been through the journal has lists for tuples."""
+    if one is None or other is None:
+        return one is other
+    return one == other or _text_of(one) == _text_of(other)
+
+
+def _text_of(device: Device) -> str:
+    return json.dumps(simplified(device_plain(device)), sort_keys=True)
 
 
 def _has_address(device: Device, address: str) -> bool:

@@ -16,6 +16,8 @@ from cos_update.model.events import Key, Kind
 from cos_update.openstack.membership import remembered_stacks
 from cos_update.openstack.objects import Asked, Found
 from cos_update.openstack.session import NotFound
+from cos_update.pipeline import RACK_WAIT
+from cos_update.view import Posting
 
 LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}
 
@@ -92,7 +94,19 @@ def _see_racks(means: Means, shown: Shown, trees: _Trees) -> None:
         shown.see_shells(concertim.owners(), concertim.templates(), concertim.racks())
     for stack_id in (*trees.stacks, *(stack.id for stack in trees.gone)):
         if rack_id := shown.rack_id(stack_id):
-            shown.see_rack(rack_id, concertim.rack(rack_id))
+            _see_rack(means, shown, stack_id, rack_id)
+
+
+def _see_rack(means: Means, shown: Shown, stack_id: str, rack_id: str) -> None:
+    """Reads one rack. What was not known of it is told to whoever goes by what we know, our successor among them."""
+    tools = means.tools
+    seen = tools.concertim.rack(rack_id)
+    if any(shown.difference(rack_id, seen)):
+        with tools.store.rack_lock(stack_id, RACK_WAIT):
+            seen = tools.concertim.rack(rack_id)
+            racks, devices = shown.difference(rack_id, seen)
+            tools.store.posted(Posting(0, tools.store.process, 0.0, time.time(), stack_id, racks, devices))
+    shown.see_rack(rack_id, seen)
 
 
 def _members(means: Means, shown: Shown, project: Project, trees: _Trees, concerned: Iterable[Key]) -> Found:

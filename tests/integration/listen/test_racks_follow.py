@@ -262,6 +262,19 @@ def test_a_change_whose_answer_was_lost_is_looked_for(world: World, hands: Hands
     in_step(world)
 
 
+def test_what_one_listener_has_seen_the_next_one_knows(world: World, hands: Hands) -> None:
+    """Somebody changes Concertim, and the cloud alike: nothing is to be posted, but something is to be remembered."""
+    server = node(world)
+    device_of(world, server).status = "STOPPED"
+    world.cloud.set_server_state(server, "stopped")
+    hands.tell(key(Kind.STACK, alpha(world)))
+    assert world.writes() == []
+    world.cloud.set_server_state(server, "active")
+    with Hands(world) as successor:
+        successor.tell(key(Kind.SERVER, server))
+    in_step(world)
+
+
 def test_a_template_that_was_made_unsaid_is_found(world: World, hands: Hands) -> None:
     """By a process that died before it could write down what it had made."""
     flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)

@@ -186,12 +186,20 @@ def outstanding(count):
     return deliveries
 
 
-def test_a_run_from_the_front_is_one_ack_and_what_is_behind_a_gap_one_each():
+def test_a_run_from_the_front_is_one_ack_and_what_is_behind_a_gap_is_held():
     deliveries = outstanding(8)
-    assert deliveries.settle([3, 1, 2, 5, 7]) == [Ack(3, True), Ack(5, False), Ack(7, False)]
-    assert deliveries.settle([4]) == [Ack(4, False)]
+    assert deliveries.settle([3, 1, 2, 5, 7]) == [Ack(3, True)]
+    assert (deliveries.held, len(deliveries)) == (2, 5)
+    assert deliveries.settle([4]) == [Ack(5, True)]
     assert deliveries.settle([6, 8]) == [Ack(8, True)]
-    assert len(deliveries) == 0
+    assert (deliveries.held, len(deliveries)) == (0, 0)
+
+
+def test_what_is_held_too_long_is_acked_one_by_one_from_the_oldest():
+    deliveries = outstanding(5)
+    assert deliveries.settle([5, 3, 2]) == []
+    assert deliveries.flush() == [Ack(2, False), Ack(3, False), Ack(5, False)]
+    assert deliveries.settle([1, 4]) == [Ack(4, True)]
 
 
 def test_a_tag_is_never_acked_twice_nor_when_it_was_not_delivered():
@@ -200,15 +208,18 @@ def test_a_tag_is_never_acked_twice_nor_when_it_was_not_delivered():
     assert deliveries.settle([1]) == []
 
 
-@given(st.lists(st.lists(st.integers(1, 40))))
+@given(st.lists(st.tuples(st.lists(st.integers(1, 40)), st.booleans())))
 def test_the_acks_mean_exactly_the_settled_tags_to_the_broker(batches):
     deliveries = outstanding(40)
     unacked = set(range(1, 41))
     wanted = set()
-    for batch in batches:
+    for batch, flushed in batches:
         wanted.update(batch)
-        for tag, multiple in deliveries.settle(batch):
+        for tag, multiple in deliveries.settle(batch) + (deliveries.flush() if flushed else []):
             assert tag in unacked
             unacked -= {other for other in unacked if other <= tag} if multiple else {tag}
-        assert unacked == set(range(1, 41)) - wanted
+        assert unacked >= set(range(1, 41)) - wanted
         assert len(deliveries) == len(unacked)
+        assert deliveries.held == 0 or not flushed
+    deliveries.flush()
+    assert len(deliveries) == 40 - len(wanted & set(range(1, 41)))
