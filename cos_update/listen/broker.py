@@ -59,7 +59,7 @@ class Timing:
     longest_retry: float = 30.0
     exchange_poll: float = 30.0
     """Between two looks for exchanges that were missing."""
-    ack_hold: float = 0.5
+    ack_hold: float = 5.0
     """For which acks are held that would be out of order."""
     depth_poll: float = 10.0
     """Between two looks at how full the queue is."""
