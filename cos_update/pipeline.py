@@ -43,6 +43,8 @@ RACK_WAIT = 60.0
 """Seconds to wait for a rack that another process is posting to."""
 MOST_ROUNDS = 2
 """How often devices that are to be touched are read one by one; then all are."""
+MOST_LOOKS = 4
+"""How often a pass looks at racks to which the other process was posting meanwhile."""
 SAVE_EVERY = 30.0
 """Seconds after which the view is saved while a pass is still posting."""
 
@@ -223,12 +225,14 @@ def run_pass(tools: Tools, order: Order, stop: threading.Event, watcher: Watcher
         sight = look(tools, order, view=view)
     applied = carry_out(tools, sight, stop, watcher)
     view = known(sight, applied.outcomes)
-    if applied.stale and not stop.is_set() and not applied.stopped:
+    for _ in range(MOST_LOOKS - 1):
+        if not applied.stale or applied.stopped or stop.is_set():
+            break
         view = with_postings(view, tools.store.postings_since(view.journal_seq))
         latest = look(tools, order, stacks=applied.stale, view=view)
-        second = carry_out(tools, latest, stop, watcher)
-        view = known(latest, second.outcomes)
-        applied = merged(applied, second)
+        again = carry_out(tools, latest, stop, watcher)
+        view = known(latest, again.outcomes)
+        applied = merged(applied, again)
     tools.store.save(view)
     return report(sight.plan, applied, time.monotonic() - began), sight
 
