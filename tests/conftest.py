@@ -1,0 +1,33 @@
+"""The one RabbitMQ node of a test session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "integration"))
+
+from rabbit import RabbitNode, available
+
+
+@pytest.fixture(scope="session")
+def rabbit_node() -> Iterator[RabbitNode]:
+    """The one node of this test session. Tests that stop it start it again; `broker` sees to it that it runs."""
+    if not available():
+        missing = "rabbitmq-server is not installed (apt-get install -y --no-install-recommends rabbitmq-server)"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with RabbitNode() as node:
+        yield node
+
+
+@pytest.fixture
+def broker(rabbit_node: RabbitNode) -> RabbitNode:
+    """A running node on which no service has published yet."""
+    rabbit_node.reset()
+    return rabbit_node

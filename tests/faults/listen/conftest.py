@@ -1,0 +1,34 @@
+"""A listener's whole surroundings, any part of which a test may take away."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "listen"))
+
+from deployment import Deploy, Deployment
+from rabbit import RabbitNode
+
+from cos_update.sandbox.clouds import sized_cloud
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, broker: RabbitNode) -> Iterator[Deploy]:
+    """Makes a deployment in step with its cloud, by default of 40 servers; keywords are those of `Deployment`."""
+    with ExitStack() as held:
+
+        def make(servers: int = 40, **options: object) -> Deployment:
+            cloud = sized_cloud(servers, projects=4)
+            return held.enter_context(Deployment(cloud, broker, tmp_path, **options))
+
+        yield make
+
+
+@pytest.fixture
+def deployment(deploy: Deploy) -> Deployment:
+    return deploy()

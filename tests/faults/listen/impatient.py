@@ -1,0 +1,31 @@
+"""The real program with shorter waits: for missing exchanges, between looks at the queue, and for stalled workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from cos_update.cli.main import main
+from cos_update.listen import broker, listener, watchdog
+
+PATIENCE = 4.0
+"""Seconds that keys may be due without a sign of life of any worker."""
+
+
+def _check(name: str, due: Callable[[], object], patience: float) -> watchdog.Check:
+    return watchdog.Check(name, due, PATIENCE if name == "keys" else patience)
+
+
+def shorten() -> None:
+    """Puts the shorter waits into the listener of this process."""
+    timing = broker.Timing(exchange_poll=1.0, depth_poll=1.0)
+    vars(listener).update(
+        BrokerConsumer=partial(broker.BrokerConsumer, timing=timing),
+        Check=_check,
+        Watchdog=partial(watchdog.Watchdog, interval=0.5),
+    )
+
+
+if __name__ == "__main__":
+    shorten()
+    main()

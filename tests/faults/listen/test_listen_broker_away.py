@@ -1,0 +1,100 @@
+"""The broker is killed, wiped, cut off, or takes our queue away: what it kept is acted upon, the rest is asked for."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from bus import Bus
+from deployment import Deploy, Deployment
+from listening import QUEUE
+from rabbit import Proxy, RabbitNode, wait_for
+
+pytestmark = pytest.mark.broker
+
+
+def under_way(deployment: Deployment, seed: int) -> None:
+    """Changes and their events, some of which are worked off already."""
+    deployment.world.concertim.wire.latency = 0.05
+    chance = random.Random(seed)
+    deployment.tell(deployment.change(30, chance), times=10, chance=chance)
+    wait_for(deployment.world.writes, what="the first change")
+
+
+def still_follows(deployment: Deployment) -> None:
+    """What changes from now on is brought over as ever."""
+    deployment.world.concertim.wire.latency = 0.0
+    deployment.tell(deployment.change(5, random.Random(99)))
+    deployment.settle()
+    deployment.check()
+
+
+def test_a_broker_that_is_killed_loses_nothing_that_it_has_confirmed(deploy: Deploy, broker: RabbitNode) -> None:
+    """The services are back before us, so that nothing but their lost exchanges tells of it."""
+    with Proxy(broker.port) as proxy:
+        deployment = deploy(rmq_port=proxy.port)
+        deployment.consume()
+        under_way(deployment, 1)
+        proxy.accepting = False
+        broker.kill()
+        broker.start()
+        deployment.bus = Bus(broker)
+        proxy.accepting = True
+        deployment.settle()
+        wait_for(deployment.resync, what="the request for a resync")
+        assert "lost its exchanges" in deployment.log()
+        still_follows(deployment)
+
+
+def test_a_wiped_broker_whose_services_return_after_us_costs_one_pass(deployment: Deployment) -> None:
+    deployment.consume(impatient=True)
+    under_way(deployment, 2)
+    deployment.broker.restart(wiped=True)
+    wait_for(lambda: "was gone" in deployment.log(), timeout=60, what="the request for a resync")
+    deployment.forget_resync()
+    deployment.change(10, random.Random(3))
+    deployment.bus = Bus(deployment.broker)
+    wait_for(deployment.resync, timeout=45, what="the request for a resync as the exchanges are back")
+    deployment.world.bulk()
+    still_follows(deployment)
+
+
+def test_a_deleted_queue_costs_one_pass(deployment: Deployment) -> None:
+    deployment.consume()
+    under_way(deployment, 4)
+    with deployment.broker.channel() as channel:
+        channel.queue_delete(QUEUE)
+    wait_for(deployment.resync, what="the request for a resync")
+    deployment.world.bulk()
+    still_follows(deployment)
+
+
+def test_a_queue_that_overflows_costs_one_pass(deploy: Deploy) -> None:
+    deployment = deploy(prefetch=50, max_length=200)
+    deployment.consume(impatient=True)
+    deployment.concertim.stop()
+    chance = random.Random(5)
+    deployment.tell(deployment.change(30, chance), times=20, chance=chance)
+    assert deployment.ready() == 200
+    wait_for(deployment.resync, timeout=30, what="the request for a resync")
+    deployment.concertim.start()
+    deployment.world.bulk()
+    deployment.wait_acked()
+    still_follows(deployment)
+
+
+def test_connections_that_break_in_the_middle_of_messages_lose_nothing(deploy: Deploy, broker: RabbitNode) -> None:
+    with Proxy(broker.port) as proxy:
+        deployment = deploy(rmq_port=proxy.port, prefetch=300)
+        deployment.consume()
+        deployment.world.concertim.wire.latency = 0.05
+        chance = random.Random(6)
+        changed = deployment.change(40, chance)
+        for _ in range(3):
+            connections = proxy.connections
+            proxy.cut_after(chance.randrange(1_000, 200_000))
+            deployment.tell(changed, times=3, chance=chance)
+            wait_for(lambda known=connections: proxy.connections > known, timeout=30, what="the next connection")
+        deployment.settle()
+        assert deployment.resync() is None
+        deployment.check()
