@@ -55,6 +55,7 @@ class ListenPulse(DaemonPulse):
                 "host": status.host,
                 "error": status.error and hidden(status.error),
                 "queue": status.queue,
+                "missing_exchanges": list(status.missing_exchanges),
                 "queue_messages": status.depth,
                 "unacked_messages": status.unacked,
                 "last_message": status.last_message,

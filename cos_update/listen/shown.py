@@ -143,11 +143,6 @@ class Shown:
             owner = self._owners.get(rack.owner_id) if rack else None
             return owner.project_id if owner else ""
 
-    def has_owner(self, project_id: str) -> bool:
-        """Whether somebody in Concertim stands for the project."""
-        with self._lock:
-            return any(owner.project_id == project_id for owner in self._owners.values())
-
     def flavors(self) -> set[str]:
         """The ids of flavors that have a template."""
         with self._lock:

@@ -22,6 +22,7 @@ from cos_update.openstack.absences import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
 from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.pages import linked, listing, marked_listing
+from cos_update.openstack.reading import remembered_flavor
 from cos_update.openstack.session import (
     COMPUTE,
     NETWORK,
@@ -132,14 +133,6 @@ class ObjectReader:
         """`ask` of every item, side by side, in order."""
         return list(self._pool.map(ask, items))
 
-    def server_of_port(self, project_id: str, port_id: str) -> str | None:
-        """The id of the server that a port belongs to; None when it belongs to none, or is gone. Raises CloudError."""
-        try:
-            port = self._session(project_id).get(NETWORK, f"/ports/{port_id}", key="port")["port"]
-        except NotFound:
-            return None
-        return str(port.get("device_id") or "") if str(port.get("device_owner")).startswith("compute:") else None
-
     def flavor(self, flavor_id: str) -> Flavor | None:
         """A flavor; None when it is gone, or private and not for these credentials. Raises CloudError."""
         session = self._sessions.scoped
@@ -236,13 +229,9 @@ class ObjectReader:
 
     def _embedded(self, project_id: str, server_id: str) -> Flavor | None:
         try:
-            session = self._session(project_id)
-            version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
-            body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version)
+            return remembered_flavor(self._session(project_id), server_id)
         except CloudError:
             return None
-        flavor = body["server"].get("flavor") or {}
-        return nova.embedded_flavor(flavor) if "vcpus" in flavor else None
 
     def _session(self, project_id: str) -> ProjectSession:
         return self._sessions.for_object(project_id, cloud_wide=self._is_wide())

@@ -72,6 +72,14 @@ class _Question(Generic[T]):
     key: Callable[[T], object] = attrgetter("id")
 
 
+def remembered_flavor(session: ProjectSession, server_id: str) -> Flavor | None:
+    """What a server remembers of its flavor; None when it does not. Raises CloudError."""
+    version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
+    body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version)
+    flavor = body["server"].get("flavor") or {}
+    return nova.embedded_flavor(flavor) if "vcpus" in flavor else None
+
+
 @dataclass(slots=True)
 class Reading:
     """What has been asked so far, by several threads; `ways` is told by service how it was read."""
@@ -129,10 +137,7 @@ class Reading:
             try:
                 wide = self.ways.get("Nova") == CLOUD_WIDE
                 session = self.sessions.for_object(server.project_id, cloud_wide=wide)
-                version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
-                body = session.get(COMPUTE, f"/servers/{server.id}", key="server", microversion=version)
-                flavor = body["server"].get("flavor") or {}
-                return replace(server, flavor=nova.embedded_flavor(flavor)) if "vcpus" in flavor else server
+                return replace(server, flavor=remembered_flavor(session, server.id))
             except CloudError:
                 return server
 
