@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hands import Hands, key
+from passes import one_pass
 from rabbit import wait_for
 from world import World, shown, wanted
 
@@ -31,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     with Sandbox(world.openstack, world.concertim):
         world.add_teams()
         world.configure()
-        world.bulk()
+        one_pass(world)
         yield world
 
 
@@ -60,8 +61,7 @@ def while_bulk_reads(world: World, meanwhile: Callable[[], None]) -> None:
 
 def in_step(world: World) -> None:
     assert shown(world.actual()) == wanted(world.desired())
-    world.concertim.wire.reset()
-    world.bulk()
+    one_pass(world, full_read_every=1, membership_refresh=1)
     assert world.writes() == []
     assert world.concertim.refusals == []
 
