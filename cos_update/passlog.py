@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from cos_update.core.apply import Outcome, Result
 from cos_update.core.outcome import Report, describe
-from cos_update.core.plan import Notice, NoticeKind, Verb
+from cos_update.core.plan import Notice, NoticeKind, Target, Verb
 from cos_update.core.summary import change_text
-from cos_update.logs import Repeated
+from cos_update.logs import LogFile, Repeated
 from cos_update.model.errors import CosUpdateError
 from cos_update.watcher import Watcher
 
@@ -28,6 +28,14 @@ class _Trouble:
     level: int
     logger: logging.Logger
     is_gap: bool = False
+
+
+def keep_off_stderr() -> None:
+    """What passes say goes to the log file only, for those who are shown all of it in another way."""
+    names = {log.name, *(f"cos_update.{target}" for target in Target)}
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, LogFile):
+            handler.addFilter(lambda record: record.name not in names)
 
 
 class PassLog(Watcher):

@@ -27,6 +27,7 @@ from cos_update.model.absence import Verdict
 from cos_update.model.cloud import Inventory, Membership, Project
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.events import Key
+from cos_update.model.progress import Progress
 from cos_update.model.racks import Actual, Device, Rack, Template
 from cos_update.model.settings import ConcertimSettings, Settings
 from cos_update.openstack.membership import remember
@@ -93,12 +94,19 @@ class Sight:
 
 
 @paused_gc()
-def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None, view: View | None = None) -> Sight:
+def look(
+    tools: Tools,
+    order: Order,
+    stacks: frozenset[str] | None = None,
+    view: View | None = None,
+    watcher: Watcher | None = None,
+) -> Sight:
     """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
 
     `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
-    again where both sides show no change.
+    again where both sides show no change. `watcher` is told how far it is.
     """
+    watcher = watcher or Watcher()
     past = view or _saved(tools.store)
     # What is posted after this is not in what is remembered.
     seq = past.journal_seq if past else tools.store.seq()
@@ -106,8 +114,8 @@ def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None, view:
     devices = remembered_devices(tools.settings, past)
     membership = remembered_stacks(tools.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
-        reading = pool.submit(tools.concertim.read, devices, past.unsure)
-        inventory = tools.cloud.read(membership, order.projects or None)
+        reading = pool.submit(_read_concertim, tools, devices, past, watcher)
+        inventory = tools.cloud.read(membership, order.projects or None, watcher.reading)
         actual, in_full = reading.result()
     planner = _Planner(tools, order, inventory, stacks)
     plan = planner.plan(actual)
@@ -120,6 +128,7 @@ def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None, view:
         in_full = reread is None
         actual = reread or tools.concertim.read_all()
         plan = planner.plan(actual)
+    watcher.planned(len(plan.actions))
     return Sight(
         inventory,
         actual,
@@ -130,6 +139,12 @@ def look(tools: Tools, order: Order, stacks: frozenset[str] | None = None, view:
         devices_in_full=in_full,
         stacks_in_full=membership is None and not order.projects,
     )
+
+
+def _read_concertim(tools: Tools, devices: Actual | None, past: View, watcher: Watcher) -> tuple[Actual, bool]:
+    actual, in_full = tools.concertim.read(devices, past.unsure)
+    watcher.reading(Progress("Concertim", len(actual.devices), is_over=True))
+    return actual, in_full
 
 
 class _Planner:
@@ -213,8 +228,8 @@ def post(tools: Tools, sight: Sight, stop: threading.Event, told: Callable[[Outc
 def run_pass(tools: Tools, order: Order, stop: threading.Event, watcher: Watcher | None = None) -> tuple[Report, Sight]:
     """One whole pass: look, carry out, look again at racks that were stale, remember.
 
-    `watcher` is told of each outcome, else the log is. Raises CosUpdateError when nothing could be read,
-    or the view not be written.
+    `watcher` is told how far it is and of each outcome, else the log is. Raises CosUpdateError when nothing could be
+    read, or the view not be written.
     """
     began = time.monotonic()
     tools.store.prepare()
@@ -222,14 +237,14 @@ def run_pass(tools: Tools, order: Order, stop: threading.Event, watcher: Watcher
     with paused_gc():
         # Whatever is wrong with the view is set aside before anything is posted.
         view = tools.store.load()
-        sight = look(tools, order, view=view)
+        sight = look(tools, order, view=view, watcher=watcher)
     applied = carry_out(tools, sight, stop, watcher)
     view = known(sight, applied.outcomes)
     for _ in range(MOST_LOOKS - 1):
         if not applied.stale or applied.stopped or stop.is_set():
             break
         view = with_postings(view, tools.store.postings_since(view.journal_seq))
-        latest = look(tools, order, stacks=applied.stale, view=view)
+        latest = look(tools, order, stacks=applied.stale, view=view, watcher=watcher)
         again = carry_out(tools, latest, stop, watcher)
         view = known(latest, again.outcomes)
         applied = merged(applied, again)

@@ -1,4 +1,4 @@
-"""What a daemon tells whoever watches it: its log, its heartbeat, its metrics. None of them can stop the work."""
+"""What a pass tells whoever watches it: a log, a heartbeat, metrics, a terminal. None of them can stop the work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cos_update.core.apply import Outcome
 from cos_update.core.outcome import Report
 from cos_update.health import Pulse
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.progress import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +20,12 @@ class Watcher:
 
     def pass_begins(self) -> None:
         """A pass begins."""
+
+    def reading(self, progress: Progress) -> None:
+        """Some of one side was read."""
+
+    def planned(self, actions: int) -> None:
+        """Both sides are read and compared: so many actions follow, each with its outcome."""
 
     def outcome(self, outcome: Outcome) -> None:
         """An action was carried out, or was not."""
@@ -60,6 +67,14 @@ class Watchers(Watcher):
     def pass_begins(self) -> None:
         """Tells all."""
         self._tell(lambda watcher: watcher.pass_begins())
+
+    def reading(self, progress: Progress) -> None:
+        """Tells all."""
+        self._tell(lambda watcher: watcher.reading(progress))
+
+    def planned(self, actions: int) -> None:
+        """Tells all."""
+        self._tell(lambda watcher: watcher.planned(actions))
 
     def outcome(self, outcome: Outcome) -> None:
         """Tells all."""

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import time
+import re
+import shlex
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
 from cos_update.checks.finding import Finding, fail, ok, skip, warn
-from cos_update.listen.connection import addresses, connect, explain, is_missing, is_refused
+from cos_update.checks.traffic import traffic
+from cos_update.listen.connection import Address, addresses, connect, explain, is_missing, is_refused
 from cos_update.listen.topology import queue_name, routing_keys
 from cos_update.model.settings import BrokerSettings, Settings
 
-EITHER = {"cinder": "openstack", "openstack": "cinder"}
+_EITHER = {"cinder": "openstack", "openstack": "cinder"}
 """Cinder publishes to one of them, by default not to that of its own name."""
-DRIVER = "set driver = messagingv2 in [oslo_messaging_notifications] of the services' configuration"
+_FILES = {
+    "nova": "nova.conf",
+    "heat": "heat.conf",
+    "cinder": "cinder.conf",
+    "openstack": "cinder.conf",
+    "neutron": "neutron.conf",
+    "keystone": "keystone.conf",
+}
+"""Where the service that publishes to an exchange is told to."""
 
 
 def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Finding]:
@@ -29,89 +38,124 @@ def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Find
     if settings.rmq is None:
         yield warn("rabbitmq", "the section rmq is missing: listen can't run, bulk can")
         return
-    usable: pika.BlockingConnection | None = None
+    usable: Address | None = None
     for address in addresses(settings.rmq):
-        try:
-            connection = connect(settings.rmq, address)
-        except Exception as error:  # pika, socket and ssl have no common base; `explain` knows them
-            reason = explain(error, settings.rmq)
-            yield fail("rabbitmq", f"{address}: {reason}", reason.hint)
-            continue
-        yield ok("rabbitmq", f"{address} as {settings.rmq.username}, virtual host {settings.rmq.virtual_host}")
-        if usable is None:
-            usable = connection
-        else:
-            connection.close()
+        finding = _host(settings.rmq, address)
+        if finding.is_ok:
+            usable = usable or address
+        yield finding
     if usable is None:
+        yield skip("queue", "not tried, for want of a broker")
         yield skip("exchanges", "not looked for, for want of a broker")
         return
     try:
-        yield from _bindings(usable, settings.rmq, listen_for)
+        connection = connect(settings.rmq, usable)
+        try:
+            yield from _OneBroker(connection, settings.rmq).look(listen_for)
+        finally:
+            if connection.is_open:
+                connection.close()
     except pika.exceptions.AMQPError as error:
         reason = explain(error, settings.rmq)
-        yield fail("rabbitmq", str(reason), reason.hint)
-    finally:
-        if usable.is_open:
-            usable.close()
+        yield fail("rabbitmq", f"{usable}: {reason}", reason.hint)
 
 
-def _bindings(
-    connection: pika.BlockingConnection, settings: BrokerSettings, listen_for: float | None
-) -> Iterator[Finding]:
-    # Named like our own, since permissions go by names.
-    queue = f"{queue_name(settings)}.check-{uuid.uuid4().hex[:8]}"
-    channel = connection.channel()
-    channel.queue_declare(queue, exclusive=True, auto_delete=True)
-    yield ok("queue", f"a queue like {queue_name(settings)} may be declared")
-    there = [exchange for exchange in settings.exchanges if _is_there(connection, exchange)]
-    bound = []
-    for exchange in there:
+def _host(settings: BrokerSettings, address: Address) -> Finding:
+    try:
+        connect(settings, address).close()
+    except Exception as error:  # pika, socket and ssl have no common base; `explain` knows them
+        reason = explain(error, settings)
+        mend = reason.hint or "see whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
+        return fail("rabbitmq", f"{address}: {reason}", mend)
+    return ok("rabbitmq", f"{address} as {settings.username}, virtual host {settings.virtual_host}")
+
+
+class _OneBroker:
+    """What may be done at one broker, tried with a queue that only this connection sees and that goes with it."""
+
+    def __init__(self, connection: pika.BlockingConnection, settings: BrokerSettings) -> None:
+        self._connection = connection
+        self._settings = settings
+        # Named like our own, since permissions go by names.
+        self._queue = f"{queue_name(settings)}.check-{uuid.uuid4().hex[:8]}"
+
+    def look(self, listen_for: float | None) -> Iterator[Finding]:
+        """The queue, the exchanges, and what comes in."""
+        finding = self._try_queue()
+        yield finding
+        if not finding.is_ok:
+            yield skip("exchanges", "not looked for, for want of a queue")
+            return
+        there = [exchange for exchange in self._settings.exchanges if self._is_there(exchange)]
+        bound = []
+        for exchange in there:
+            if (refusal := self._bind(exchange)) is None:
+                bound.append(exchange)
+            else:
+                yield refusal
+        if bound:
+            yield ok("exchanges", f"{', '.join(bound)}: bound for {', '.join(self._settings.topics)}")
+        missing = [name for name in self._settings.exchanges if name not in there and _EITHER.get(name) not in there]
+        if missing:
+            text = f"{', '.join(missing)}: not there; made by a service's first notification, and bound then"
+            yield warn("exchanges", text, _publishing(missing))
+        if listen_for:
+            yield traffic(self._connection, self._queue, listen_for)
+
+    def _try_queue(self) -> Finding:
+        def try_out(channel: BlockingChannel) -> None:
+            channel.queue_declare(self._queue, exclusive=True, auto_delete=True)
+            channel.basic_get(self._queue, auto_ack=True)
+
+        refusal = self._tried("queue", try_out)
+        name = queue_name(self._settings)
+        return refusal or ok("queue", f"queues named like {name} may be declared and read")
+
+    def _is_there(self, exchange: str) -> bool:
+        channel = self._connection.channel()
         try:
-            for key in routing_keys(settings):
-                channel.queue_bind(queue, exchange, key)
-            bound.append(exchange)
+            channel.exchange_declare(exchange, passive=True)
+        except pika.exceptions.ChannelClosedByBroker as error:
+            if is_missing(error):
+                return False
+            raise
+        channel.close()
+        return True
+
+    def _bind(self, exchange: str) -> Finding | None:
+        def bind(channel: BlockingChannel) -> None:
+            for key in routing_keys(self._settings):
+                channel.queue_bind(self._queue, exchange, key)
+
+        return self._tried("exchanges", bind)
+
+    def _tried(self, name: str, request: Callable[[BlockingChannel], None]) -> Finding | None:
+        """What the broker's refusal of a request comes to; None when it does not refuse.
+
+        Each has a channel of its own, for the broker closes it with a refusal.
+        """
+        channel = self._connection.channel()
+        try:
+            request(channel)
         except pika.exceptions.ChannelClosedByBroker as error:
             if not is_refused(error):
                 raise
-            reason = explain(error, settings)
-            yield fail("exchanges", f"{exchange}: may not be bound to ({reason})", reason.hint)
-            channel = connection.channel()
-    yield from _exchanges(settings, there, bound)
-    if listen_for:
-        yield _traffic(connection, channel, queue, listen_for)
+            return fail(name, str(explain(error, self._settings)), _permitting(self._settings))
+        channel.close()
+        return None
 
 
-def _exchanges(settings: BrokerSettings, there: list[str], bound: list[str]) -> Iterator[Finding]:
-    if bound:
-        yield ok("exchanges", f"{', '.join(bound)}: bound for {', '.join(settings.topics)}")
-    missing = [name for name in settings.exchanges if name not in there and EITHER.get(name) not in there]
-    if missing:
-        text = f"{', '.join(missing)}: not there; bound as soon as a service publishes"
-        yield warn("exchanges", text, DRIVER if not there else f"if such a service runs, {DRIVER}")
+def _permitting(settings: BrokerSettings) -> str:
+    """How the broker's administrator permits what the listener does."""
+    user, host = shlex.quote(settings.username), shlex.quote(settings.virtual_host)
+    own = shlex.quote("^" + re.escape(queue_name(settings)).replace(r"\-", "-"))
+    return (
+        f"rabbitmqctl set_permissions -p {host} {user} {own} {own} '.*'; it takes the place of what "
+        f"`rabbitmqctl list_user_permissions {user}` shows, so widen that if the user is not ours alone"
+    )
 
 
-def _is_there(connection: pika.BlockingConnection, exchange: str) -> bool:
-    channel = connection.channel()
-    try:
-        channel.exchange_declare(exchange, passive=True)
-    except pika.exceptions.ChannelClosedByBroker as error:
-        if is_missing(error):
-            return False
-        if is_refused(error):
-            return True  # binding says what is not permitted
-        raise
-    channel.close()
-    return True
-
-
-def _traffic(connection: pika.BlockingConnection, channel: BlockingChannel, queue: str, seconds: float) -> Finding:
-    seen: Counter[str] = Counter()
-    channel.basic_consume(queue, lambda _, method, __, ___: seen.update([method.exchange]), auto_ack=True)
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        connection.process_data_events(time_limit=min(left, 1.0))
-    if not seen:
-        text = f"none came in {seconds:g} s"
-        return warn("notifications", text, f"{DRIVER}; or nothing happened in the cloud meanwhile")
-    counts = ", ".join(f"{count} from {exchange}" for exchange, count in seen.most_common())
-    return ok("notifications", f"in {seconds:g} s came {counts}")
+def _publishing(missing: list[str]) -> str:
+    """What to set so that services publish to these exchanges."""
+    files = dict.fromkeys(_FILES.get(name, f"the configuration of {name}") for name in missing)
+    return f"if they run, set driver = messagingv2 in [oslo_messaging_notifications] of {', '.join(files)}"

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 
+from cos_update.checks.clocks import compared
 from cos_update.checks.finding import Finding, fail, failed, ok, skip, warn
-from cos_update.model.cloud import SERVICE_OF, Inventory, Membership
+from cos_update.model.cloud import SERVICE_OF, Gap, Inventory, Listing, Membership
 from cos_update.model.errors import CloudError, CosUpdateError
-from cos_update.model.settings import CloudSettings, Settings
+from cos_update.model.settings import CloudSettings, ReadScope, Settings
 from cos_update.openstack.pages import listing
 from cos_update.openstack.reader import CloudReader
 from cos_update.openstack.reading import ABSENT, CLOUD_WIDE
 from cos_update.openstack.session import IDENTITY, Sessions
 from cos_update.view import ViewStore
 
-SKEW = 5.0
-"""Seconds by which clocks may differ before somebody is told."""
 _FORBIDDEN = (401, 403)
 _COUNTED = {"Nova": "servers", "Heat": "stacks", "Cinder": "volumes", "Neutron": "networks"}
+_INDISPENSABLE = ("Nova", "Heat")
+"""Without Heat there are no racks, without Nova no servers in them; the others may well be absent."""
+_SHOWN = 5
+"""Projects that are named one by one."""
 
 
 def cloud(settings: Settings) -> Iterator[Finding]:
-    """Login, roles, watched projects, and each service with what these credentials may list."""
+    """Login, roles, watched projects, each service with what these credentials may list, and the clock."""
     if settings.openstack is None:
+        yield skip("openstack", "not tried: its section is missing")
         return
     reader = CloudReader(settings.openstack)
     try:
-        access = reader.sessions.base.access()
-        scope = f"project {access.project_name}" if access.project_name else "no project"
-        where = settings.openstack.auth.get("auth_url") or f"cloud {settings.openstack.cloud}"
-        roles = ", ".join(sorted(access.role_names)) or "none"
-        yield ok("keystone", f"{where} as {access.username}, {scope}, roles: {roles}")
+        yield _login(reader.sessions, settings.openstack)
     except CosUpdateError as error:
         yield failed("keystone", error)
-        yield skip("cloud", "its services were not tried, for want of a login")
+        yield from _not_tried("for want of a login")
         return
-    yield from _accounts(reader.sessions, settings.openstack)
-    yield from _services(reader, settings)
-    yield from _clock(reader.sessions)
-    reader.close()
+    try:
+        yield from _accounts(reader.sessions, settings.openstack)
+        yield from _services(reader, settings)
+        yield from _clock(reader.sessions)
+    finally:
+        reader.close()
+
+
+def _login(sessions: Sessions, settings: CloudSettings) -> Finding:
+    access = sessions.base.access()
+    scope = f"project {access.project_name}" if access.project_name else "no project"
+    where = settings.auth.get("auth_url") or f"cloud {settings.cloud}"
+    roles = ", ".join(sorted(access.role_names)) or "none"
+    return ok("keystone", f"{where} as {access.username}, {scope}, roles: {roles}")
+
+
+def _not_tried(why: str) -> Iterator[Finding]:
+    for service in _COUNTED:
+        yield skip(service.lower(), f"not tried, {why}")
 
 
 def _accounts(sessions: Sessions, settings: CloudSettings) -> Iterator[Finding]:
@@ -55,7 +70,7 @@ def _accounts(sessions: Sessions, settings: CloudSettings) -> Iterator[Finding]:
         try:
             found = listing(sessions.base, IDENTITY, f"/{kind}s", f"{kind}s", {"name": name})
         except CloudError as error:
-            reason = "may not be seen with these credentials" if error.status in _FORBIDDEN else str(error)
+            reason = "can't be seen with these credentials" if error.status in _FORBIDDEN else str(error)
             yield skip(kind, f"{name}: {reason}")
             continue
         if found:
@@ -70,17 +85,20 @@ def _services(reader: CloudReader, settings: Settings) -> Iterator[Finding]:
         inventory = reader.read(_memory(settings))
     except CosUpdateError as error:
         yield failed("projects", error)
+        yield from _not_tried("since it can't be told which projects are watched")
         return
     names = sorted(project.name for project in inventory.projects.values())
     if not names:
-        cloud_settings = reader.settings
-        mend = (
-            f"openstack role add --project PROJECT --user {cloud_settings.watcher_user} {cloud_settings.watcher_role}"
-        )
+        user, role = reader.settings.watcher_user, reader.settings.watcher_role
+        mend = f"openstack role add --project PROJECT --user {user} {role}"
         yield fail("projects", "no project is watched", mend)
+        yield from _not_tried("since no project is watched")
         return
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    yield ok("projects", f"{len(names)} watched: {shown}")
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    yield ok("projects", f"{len(names)} watched: {', '.join(names[:_SHOWN])}{more}")
+    for gap in inventory.gaps:
+        if gap.listing is Listing.PROJECTS:
+            yield warn("projects", gap.reason)
     for service in _COUNTED:
         yield _service(service, reader, inventory)
 
@@ -98,17 +116,36 @@ def _service(service: str, reader: CloudReader, inventory: Inventory) -> Finding
     name = service.lower()
     way = reader.ways.get(service)
     if way == ABSENT:
-        return warn(name, f"the cloud has no {service}: what depends on it is not shown")
+        return _absent(service)
     gaps = [gap for gap in inventory.gaps if SERVICE_OF[gap.listing] == service]
     if gaps:
-        where = inventory.projects.get(gaps[0].project_id or "")
-        text = f"{gaps[0].listing}{f' of {where.name}' if where else ''}: {gaps[0].reason}"
-        return fail(name, text, f"see whether {service} answers, and what its policy allows these credentials")
-    what = _COUNTED[service]
-    count = len(getattr(inventory, what))
+        return _incomplete(service, gaps, inventory)
+    count = f"{len(getattr(inventory, _COUNTED[service]))} {_COUNTED[service]}"
     if way == CLOUD_WIDE:
-        return ok(name, f"cloud-wide: {count} {what} in watched projects")
-    return ok(name, f"per project (the cloud-wide listing is not for these credentials): {count} {what}")
+        return ok(name, f"cloud-wide: {count} in watched projects")
+    chosen = reader.settings.scope is ReadScope.PROJECT
+    why = "as openstack.scope says" if chosen else "the cloud-wide listing is not for these credentials"
+    return ok(name, f"per project ({why}): {count}")
+
+
+def _absent(service: str) -> Finding:
+    text = f"the catalog has no {service}: its {_COUNTED[service]} can't be shown"
+    if service in _INDISPENSABLE:
+        return fail(
+            service.lower(), text, "see `openstack catalog list`, openstack.region_name and openstack.interface"
+        )
+    return warn(service.lower(), text)
+
+
+def _incomplete(service: str, gaps: Sequence[Gap], inventory: Inventory) -> Finding:
+    whole = [gap for gap in gaps if gap.stack_id is None]
+    gap = (whole or gaps)[0]
+    project = inventory.projects.get(gap.project_id or "")
+    more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
+    text = f"{gap.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
+    mend = f"see whether {service} answers, and what its policy allows these credentials"
+    # A single stack may be on its way out, or broken; the others are shown all the same.
+    return fail(service.lower(), text, mend) if whole else warn(service.lower(), text, mend)
 
 
 def _clock(sessions: Sessions) -> Iterator[Finding]:
@@ -116,13 +153,8 @@ def _clock(sessions: Sessions) -> Iterator[Finding]:
     if said is None:
         return
     try:
+        # The header is in whole seconds, cut off.
         ahead = parsedate_to_datetime(said).timestamp() + 0.5 - time.time()
     except ValueError:
         return
-    if abs(ahead) > SKEW:
-        yield clock_is_off("OpenStack", ahead)
-
-
-def clock_is_off(whose: str, ahead: float) -> Finding:
-    """The warning of a clock that is `ahead` seconds from ours."""
-    return warn("clock", f"{whose}'s is {ahead:+.0f} s from ours", "let both follow a time server (chrony, ntp)")
+    yield compared("OpenStack", ahead)

@@ -27,6 +27,11 @@ class Finding:
     text: str
     mend: str = ""
 
+    @property
+    def is_ok(self) -> bool:
+        """Whether all is well."""
+        return self.status is Status.OK
+
 
 def ok(name: str, text: str) -> Finding:
     """All is well."""

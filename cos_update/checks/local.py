@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cos_update.checks.finding import Finding, fail, failed, ok, warn
+from cos_update.config import holds_secrets
 from cos_update.model.errors import CosUpdateError, ViewError
-from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
-from cos_update.view import ViewStore
+from cos_update.model.settings import Settings
+from cos_update.view import SCHEMA, BadView, ViewStore
 
 
 def configuration(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
@@ -19,29 +20,25 @@ def configuration(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Fin
     yield ok("config", str(settings.source))
     for warning in warnings:
         yield warn("config", warning)
-    if settings.source is not None and settings.source.stat().st_mode & stat.S_IROTH:
-        yield warn("config", "readable by everybody", f"chmod 640 {settings.source}: it holds passwords")
+    source = settings.source
+    if source is not None and source.stat().st_mode & stat.S_IROTH and holds_secrets(source):
+        yield warn("config", "readable by everybody, and it holds passwords", f"chmod 640 {source}")
     for name, section in (("openstack", settings.openstack), ("concertim", settings.concertim)):
         if section is None:
             yield fail("config", f"the section {name} is missing", "cos-update config sample shows what belongs there")
-    yield from _unverified(settings)
+    for name in _unverified(settings):
+        mend = f"set {name}.verify to true, or to the path of the CA's certificates"
+        yield warn("config", f"{name}: TLS certificates are not verified", mend)
 
 
-def _unverified(settings: Settings) -> Iterator[Finding]:
-    sections: tuple[tuple[str, CloudSettings | ConcertimSettings | None, bool], ...] = (
-        ("openstack", settings.openstack, True),
-        ("concertim", settings.concertim, True),
-    )
-    for name, section, _ in sections:
-        if section is not None and section.verify is False:
-            yield _verify_is_off(name)
+def _unverified(settings: Settings) -> Iterator[str]:
+    """The sections that don't verify TLS."""
+    if settings.openstack is not None and settings.openstack.verify is False:
+        yield "openstack"
+    if settings.concertim is not None and settings.concertim.verify is False:
+        yield "concertim"
     if settings.rmq is not None and settings.rmq.tls and settings.rmq.verify is False:
-        yield _verify_is_off("rmq")
-
-
-def _verify_is_off(section: str) -> Finding:
-    mend = f"set {section}.verify to true, or to the path of the CA's certificates"
-    return warn("config", f"{section}: TLS certificates are not verified", mend)
+        yield "rmq"
 
 
 def folders(settings: Settings) -> Iterator[Finding]:
@@ -55,10 +52,12 @@ def folders(settings: Settings) -> Iterator[Finding]:
     yield _log_dir(settings.log_dir)
     try:
         view = store.peek()
+    except BadView as error:
+        yield warn("view", str(error).rstrip("."), "nothing to do: the next pass sets it aside and builds it anew")
     except ViewError as error:
-        yield warn("view", str(error), "it is set aside and built anew by the next pass")
+        yield failed("view", error)
     else:
-        yield ok("view", f"saved by {view.saved_by}" if view else "none yet: the first pass makes it")
+        yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass makes it")
 
 
 def _log_dir(folder: Path) -> Finding:
@@ -66,5 +65,5 @@ def _log_dir(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             return ok("log dir", str(folder))
     except OSError as error:
-        mend = f"mkdir -p {folder} && chown -R {os.getuid()} {folder} (this runs as uid {os.getuid()})"
+        mend = f"mkdir -p {folder} && chown -R {os.geteuid()} {folder} (this runs as uid {os.geteuid()})"
         return fail("log dir", f"{folder} cannot be written: {error.strerror}", mend)

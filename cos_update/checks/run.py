@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import replace
 
 from cos_update.checks.broker import broker
 from cos_update.checks.cloud import cloud
 from cos_update.checks.concertim import concertim
-from cos_update.checks.finding import Finding, fail, failed
+from cos_update.checks.finding import Finding, fail, failed, skip
 from cos_update.checks.local import configuration, folders
-from cos_update.model.errors import CosUpdateError
+from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
+
+LONGEST_ANSWER = 30.0
+"""Seconds that a check waits for one answer: a person waits too, and nothing large is asked for."""
+RETRIES = 1
 
 Check = Callable[[], Iterable[Finding]]
 
 
 def run(settings: Settings, warnings: tuple[str, ...], listen_for: float | None = None) -> Iterator[Finding]:
-    """Every finding, whatever else fails; `warnings` are those of the configuration.
+    """Every finding, whatever else fails or hangs; `warnings` are those of the configuration.
 
     `listen_for` is how many seconds to wait for notifications; None: not at all.
     """
+    hasty = impatient(settings)
     checks: tuple[tuple[str, Check], ...] = (
         ("config", lambda: configuration(settings, warnings)),
         ("folders", lambda: folders(settings)),
-        ("cloud", lambda: cloud(settings)),
-        ("rabbitmq", lambda: broker(settings, listen_for)),
-        ("concertim", lambda: concertim(settings)),
+        ("openstack", lambda: cloud(hasty)),
+        ("rabbitmq", lambda: broker(hasty, listen_for)),
+        ("concertim", lambda: concertim(hasty)),
     )
-    with ThreadPoolExecutor(len(checks), thread_name_prefix="check") as pool:
-        for answer in [pool.submit(_all, name, check) for name, check in checks]:
-            yield from answer.result()
+    for answer in [_begun(name, check) for name, check in checks]:
+        yield from answer.result()
+
+
+def unconfigured(error: ConfigError) -> tuple[Finding, ...]:
+    """What is found when the configuration can't be used: that, and what therefore was not tried."""
+    sides = ("data dir", "log dir", "openstack", "rabbitmq", "concertim")
+    return failed("config", error), *(skip(side, "not tried, for want of a configuration") for side in sides)
+
+
+def impatient(settings: Settings) -> Settings:
+    """The settings with waits that a person sits through: a pass may wait far longer."""
+    cloud, app = settings.openstack, settings.concertim
+    return replace(
+        settings,
+        openstack=cloud
+        and replace(cloud, timeout=min(cloud.timeout, LONGEST_ANSWER), retries=min(cloud.retries, RETRIES)),
+        concertim=app and replace(app, timeout=min(app.timeout, LONGEST_ANSWER), retries=min(app.retries, RETRIES)),
+    )
+
+
+def _begun(name: str, check: Check) -> Future[list[Finding]]:
+    """The check under way, in a thread that does not keep the program from ending."""
+    answer: Future[list[Finding]] = Future()
+    threading.Thread(target=lambda: answer.set_result(_all(name, check)), name=f"check-{name}", daemon=True).start()
+    return answer
 
 
 def _all(name: str, check: Check) -> list[Finding]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.encoding import clean, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
     from cos_update.cli.watching import MetricsOptions
-    from cos_update.pipeline import Order, Tools
+    from cos_update.core.outcome import Report
+    from cos_update.pipeline import Order, Sight, Tools
 
 
 @click.command(
@@ -59,51 +59,64 @@ def bulk(
     if metrics_port is not None and once:
         raise click.UsageError("--metrics-port does not go with --once.")
     from cos_update.cli.watching import MetricsOptions
-    from cos_update.cli.wiring import stopping, tools
+    from cos_update.cli.wiring import tools
     from cos_update.pipeline import Order
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     order = Order(projects, allow_deletes, prune_unwatched)
-    with tools(context, "bulk", daemon=not once) as both, stopping() as stop:
+    with tools(context, "bulk", daemon=not once) as both:
         both.store.prepare()
         with both.store.sole("bulk"):
             if once:
-                return _once(both, order, stop, as_json=as_json)
-            _forever(both, order, stop, interval or both.settings.interval, metrics)
-            return Exit.OK
+                return _once(both, order, as_json=as_json, shown=context.verbosity == 0 and not as_json)
+            return _forever(both, order, interval or both.settings.interval, metrics)
 
 
-def _forever(both: Tools, order: Order, stop: threading.Event, interval: float, metrics: MetricsOptions) -> None:
+def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions) -> Exit:
     from cos_update.bulk import BulkPulse, run_forever
+    from cos_update.cli.stopping import stopping
     from cos_update.cli.watching import watched
     from cos_update.logs import begin_run
 
-    with watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
+    with stopping() as stop, watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
         run_forever(both, order, stop, interval, begin_run, watcher)
+    return stop.interrupted() if stop.is_interrupted else Exit.OK
 
 
-def _once(both: Tools, order: Order, stop: threading.Event, *, as_json: bool) -> Exit:
-    from cos_update.cli.plantext import show
-    from cos_update.cli.terminal import console
+def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
+    """One pass; `shown` tells whether a person may be shown how far it is."""
+    from cos_update.cli.progress import waiting
     from cos_update.core.document import report_document
-    from cos_update.core.outcome import first_words
-    from cos_update.core.summary import sections
-    from cos_update.passlog import PassLog
+    from cos_update.passlog import PassLog, keep_off_stderr
     from cos_update.pipeline import run_pass
 
+    if shown and sys.stdout.isatty():
+        keep_off_stderr()
     log = PassLog()
     log.pass_begins()
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
-    report, sight = run_pass(both, order, stop, log)
+    with waiting(log, shown=shown) as (watcher, stop):
+        report, sight = run_pass(both, order, stop, watcher)
     log.pass_ends(report)
     if as_json:
-        click.echo(json.dumps(report_document(report), ensure_ascii=False, default=str))
-    elif sys.stdout.isatty():
+        click.echo(json_text(report_document(report)))
+    elif not stop.is_interrupted:
+        _tell(report, sight)
+    return stop.interrupted(f"Interrupted: {report}") if stop.is_interrupted else Exit(int(report.exit_code))
+
+
+def _tell(report: Report, sight: Sight) -> None:
+    """Everything for a person at a terminal; for cron and pipes one line, and none when all is well."""
+    from cos_update.cli.plantext import show
+    from cos_update.cli.terminal import console
+    from cos_update.core.outcome import first_words
+    from cos_update.core.summary import sections
+
+    if sys.stdout.isatty():
         out = console()
         show(out, sections(sight.plan, sight.projects, report.outcomes))
         out.print(str(report), soft_wrap=True)
     elif not report.is_quiet:
         words = first_words(report)
-        click.echo(f"bulk: {report}" + (f": {words}" if words else ""))
-    return Exit(int(report.exit_code))
+        click.echo(clean(f"bulk: {report}" + (f": {words}" if words else "")))

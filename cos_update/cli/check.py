@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.encoding import clean, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
+_MARK = 6
+"""Columns of the mark."""
 _INDENT = 20
 """Columns of the mark, and of what was looked at."""
 
@@ -43,21 +46,25 @@ def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
     nothing is changed anywhere. Exits with 1 when something that is needed fails.
     """
-    from cos_update.checks import Finding, Status, run
+    findings = _tried(context, listen_for)
+    all_of_them = list(findings) if as_json else _show(findings)
+    has_failed = any(finding.status == "FAIL" for finding in all_of_them)
+    if as_json:
+        click.echo(json_text(_document(all_of_them, has_failed=has_failed)))
+    return Exit.FAILED if has_failed else Exit.OK
+
+
+def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
+    from cos_update.checks import run, unconfigured
     from cos_update.model.errors import ConfigError
 
     try:
         loaded = context.loaded()
         context.start_logging(loaded.settings)
-        findings = list(run(loaded.settings, loaded.warnings, listen_for))
     except ConfigError as error:
-        findings = [Finding(Status.FAIL, "config", str(error), error.hint)]
-    has_failed = any(finding.status is Status.FAIL for finding in findings)
-    if as_json:
-        click.echo(json.dumps(_document(findings, has_failed=has_failed), ensure_ascii=False))
-    else:
-        _show(findings)
-    return Exit.FAILED if has_failed else Exit.OK
+        yield from unconfigured(error)
+        return
+    yield from run(loaded.settings, loaded.warnings, listen_for)
 
 
 def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, object]:
@@ -68,23 +75,28 @@ def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, obj
     return {"schema": SCHEMA, "ok": not has_failed, "findings": lines}
 
 
-def _show(findings: Sequence[Finding]) -> None:
+def _show(findings: Iterator[Finding]) -> list[Finding]:
+    """Prints each as it comes, and their sum; returns them all."""
     from rich.text import Text
 
     from cos_update.cli.terminal import console_for_tables
-    from cos_update.cli.words import clean
 
     out = console_for_tables()
     unicode = out.encoding.startswith("utf")
+    shown = []
     for finding in findings:
         texts = [finding.text] + ([f"mend: {finding.mend}"] if finding.mend else [])
         lines = [line for text in texts for line in _wrapped(clean(text, unicode=unicode), out.width - _INDENT)]
-        mark = Text(f"{finding.status.value:<6}", STYLES[finding.status.value])
-        out.print(mark + Text(f"{finding.name:<{_INDENT - 6}}{lines[0]}"))
+        mark = f"{finding.status.value:<{_MARK}}", STYLES[finding.status.value]
+        out.print(Text.assemble(mark, f"{finding.name:<{_INDENT - _MARK}}{lines[0]}"))
         for line in lines[1:]:
             out.print(Text(" " * _INDENT + line))
-    counts = {name: sum(finding.status.value == name for finding in findings) for name in STYLES}
-    out.print(f"{counts['FAIL']} failed, {counts['warn']} warnings, {counts['ok']} in order")
+        shown.append(finding)
+    counts = Counter(finding.status.value for finding in shown)
+    warnings = f"{counts['warn']} warning{'' if counts['warn'] == 1 else 's'}"
+    skipped = f", {counts['skip']} not tried" if counts["skip"] else ""
+    out.print(f"{counts['FAIL']} failed, {warnings}, {counts['ok']} in order{skipped}")
+    return shown
 
 
 def _wrapped(text: str, room: int) -> list[str]:

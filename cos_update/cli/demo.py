@@ -50,6 +50,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from rich.text import Text
 
     from cos_update.cli.elevation import draw
+    from cos_update.cli.encoding import speaks_unicode
     from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
     from cos_update.concertim.client import ConcertimClient
@@ -83,7 +84,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
         out.rule("cos-update view dump --format racks")
         view = both.store.load()
         if view is not None:
-            for pieces in draw(view.actual, out.width):
+            for pieces in draw(view.actual, out.width, unicode=speaks_unicode()):
                 out.print(Text.assemble(*pieces), soft_wrap=True)
         out.rule("cos-update bulk --once, again")
         again, _ = run_pass(both, Order(), stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.encoding import clean, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -37,16 +37,21 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
     """Show what differs between OpenStack and Concertim, and offer to post it."""
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes do not go together.")
+    from cos_update.cli.progress import waiting
     from cos_update.cli.wiring import tools
     from cos_update.core.outcome import plan_exit_code
     from cos_update.pipeline import Order, look
 
     order = Order(projects)
+    shown = context.verbosity == 0 and form == "text"
     with tools(context, "diff") as both:
-        sight = look(both, order)
+        with waiting(shown=shown) as (watcher, stop):
+            sight = look(both, order, watcher=watcher)
+        if stop.is_interrupted:
+            raise click.Abort
         _show(sight, form)
         if sight.plan.actions and not dry_run and (yes or _agreed(form)):
-            return _post(both, order, sight, form)
+            return _post(both, order, sight, form, shown=shown)
         if form == "text":
             unasked = sight.plan.actions and not dry_run and not _may_ask()
             hint = " (--yes posts it)" if unasked else ""
@@ -64,7 +69,7 @@ def _show(sight: Sight, form: str) -> None:
     from cos_update.core.summary import sections
 
     if form == "json":
-        click.echo(json.dumps(plan_document(sight.plan, sight.projects), ensure_ascii=False, default=str))
+        click.echo(json_text(plan_document(sight.plan, sight.projects)))
         return
     out = console()
     show(out, sections(sight.plan, sight.projects))
@@ -79,28 +84,29 @@ def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _post(both: Tools, order: Order, sight: Sight, form: str) -> Exit:
+def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) -> Exit:
     """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
     import time
 
-    from cos_update.cli.wiring import stopping
+    from cos_update.cli.progress import waiting
     from cos_update.core.document import report_document
     from cos_update.core.outcome import first_words, report
     from cos_update.model.errors import CosUpdateError
+    from cos_update.passlog import PassLog
     from cos_update.pipeline import carry_out, known, look
 
     both.store.prepare()
-    with both.store.sole("bulk"), stopping() as stop:
+    with both.store.sole("bulk"), waiting(PassLog(), shown=shown) as (watcher, stop):
         began = time.monotonic()
-        now = look(both, order)
+        now = look(both, order, watcher=watcher)
         if now.plan != sight.plan:
             raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
-        applied = carry_out(both, now, stop)
+        applied = carry_out(both, now, stop, watcher)
         both.store.save(known(now, applied.outcomes))
         done = report(now.plan, applied, time.monotonic() - began)
     if form == "json":
-        click.echo(json.dumps(report_document(done), ensure_ascii=False, default=str))
-    else:
+        click.echo(json_text(report_document(done)))
+    elif not stop.is_interrupted:
         words = first_words(done)
-        click.echo(f"{done}" + (f": {words}" if words else ""))
-    return Exit(int(done.exit_code))
+        click.echo(clean(f"{done}" + (f": {words}" if words else "")))
+    return stop.interrupted(f"Interrupted: {done}") if stop.is_interrupted else Exit(int(done.exit_code))

@@ -8,6 +8,7 @@ import time
 import click
 
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.encoding import clean
 from cos_update.cli.exits import Exit
 
 
@@ -50,5 +51,5 @@ def health(context: Context, daemon: str, max_age: float | None) -> Exit:
         click.echo(f"{daemon} has never run with this data dir: there is no {path}")
         return Exit.FAILED
     alive, line = judge(heartbeat, time.time(), max_age)
-    click.echo(line)
+    click.echo(clean(line))
     return Exit.OK if alive else Exit.FAILED

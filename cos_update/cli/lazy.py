@@ -10,6 +10,7 @@ from typing import IO, Any
 import click
 from click.shell_completion import CompletionItem
 
+from cos_update.cli.encoding import clean
 from cos_update.cli.exits import Exit
 from cos_update.model.errors import CosUpdateError
 
@@ -38,9 +39,8 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Writes it to stderr."""
-        click.echo(f"Error: {self.message}", file=file, err=True)
-        if self.hint:
-            click.echo(self.hint, file=file, err=True)
+        for line in f"Error: {self.message}\n{self.hint}".rstrip().splitlines():
+            click.echo(clean(line), file=file, err=True)
 
 
 class LazyGroup(click.Group):
@@ -80,6 +80,8 @@ class LazyGroup(click.Group):
         except CosUpdateError as error:
             _trace(ctx)
             raise Failure(_known_redacted(str(error)), error.hint) from error
+        except KeyboardInterrupt:
+            raise click.Abort from None
         except BrokenPipeError:
             raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):

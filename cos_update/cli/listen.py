@@ -43,8 +43,9 @@ def listen(
     if drain and metrics_port is not None:
         raise click.UsageError("--metrics-port does not go with --drain.")
     from cos_update import config
+    from cos_update.cli.stopping import stopping
     from cos_update.cli.watching import MetricsOptions, watched
-    from cos_update.cli.wiring import stopping, tools
+    from cos_update.cli.wiring import tools
     from cos_update.listen.listener import Listener, Task
 
     metrics = MetricsOptions(metrics_port, metrics_address)
@@ -59,5 +60,7 @@ def listen(
                 # A request that hangs must not keep the process: what it was about is still with the broker.
                 logging.shutdown()
                 sys.stdout.flush()
-                os._exit(Exit.OK)
+                os._exit(stop.interrupted() if stop.is_interrupted else Exit.OK)
+    if stop.is_interrupted:
+        return stop.interrupted()
     return Exit.OK if whole or not drain else Exit.PARTIAL

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import io
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ import click
 from cos_update import __version__
 from cos_update.cli import options
 from cos_update.cli.context import Context
+from cos_update.cli.encoding import suit_the_locale
 from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
 
@@ -68,9 +68,7 @@ def cli(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the program and ends the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a name must not stop a program whose locale cannot show it
+    suit_the_locale()
     if os.getpid() == 1:
         # The kernel gives a container's first process no default action for this signal.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.OK))
@@ -85,7 +83,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         code = cli.main(arguments, prog_name="cos-update", standalone_mode=False)
         sys.stdout.flush()
     except click.Abort:
-        click.echo("Interrupted.", err=True)
+        from cos_update.cli.stopping import say
+
+        say("Interrupted.")
         return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()

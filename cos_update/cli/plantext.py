@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
+from cos_update.cli.encoding import clean
 from cos_update.core.summary import Line, Section
 
 if TYPE_CHECKING:
@@ -28,24 +31,34 @@ class TextLine:
 def show(out: Console, sections: Sequence[Section]) -> None:
     """Prints the sections, coloured on a terminal."""
     for line in lines(sections, out.width):
-        out.print(line.text, style=line.style or None, soft_wrap=True)
+        out.print(clean(line.text), style=line.style or None, soft_wrap=True)
 
 
 def lines(sections: Sequence[Section], width: int, *, depth: int = 0) -> Iterator[TextLine]:
     """The sections as lines of at most `width` columns, as far as names allow."""
     for section in sections:
-        yield TextLine(_heading(section, width, depth), "bold" if depth == 0 else "")
+        for text in _heading(section, width, depth):
+            yield TextLine(text, "bold" if depth == 0 else "")
         for line in section.lines:
             yield from _object(line, width, depth + 1)
         yield from lines(section.sections, width, depth=depth + 1)
 
 
-def _heading(section: Section, width: int, depth: int) -> str:
+def _heading(section: Section, width: int, depth: int) -> tuple[str, ...]:
     title = "  " * depth + section.title
     if not section.aside:
-        return title
-    column = min(ASIDE_COLUMN, max(width - len(section.aside), 0))
-    return f"{title.ljust(column)}{section.aside}" if len(title) < column else f"{title}  {section.aside}"
+        return (title,)
+    column = min(ASIDE_COLUMN, width - cell_len(section.aside))
+    if cell_len(title) < column:
+        return (f"{_padded(title, column)}{section.aside}",)
+    if cell_len(title) + 2 + cell_len(section.aside) <= width:
+        return (f"{title}  {section.aside}",)
+    return (title, f"{'  ' * (depth + 2)}{section.aside}")
+
+
+def _padded(text: str, width: int) -> str:
+    """The text with blanks up to that column, wide characters counted as two."""
+    return text + " " * (width - cell_len(text))
 
 
 def _object(line: Line, width: int, depth: int) -> Iterator[TextLine]:
@@ -58,8 +71,8 @@ def _object(line: Line, width: int, depth: int) -> Iterator[TextLine]:
     rows = list(_wrapped(line.rows, width - column))
     if line.cells:
         rows.insert(0, _cells(line.cells))
-    if rows and not narrow and len(head) < column:
-        yield TextLine(f"{head.ljust(column)}{rows.pop(0)}".rstrip(), style)
+    if rows and not narrow and cell_len(head) < column:
+        yield TextLine(f"{_padded(head, column)}{rows.pop(0)}".rstrip(), style)
     else:
         yield TextLine(head, style)
     for row in rows:
@@ -76,7 +89,7 @@ def _wrapped(rows: Iterable[str], width: int) -> Iterator[str]:
     for row in rows:
         line = ""
         for word in row.split(" "):
-            if line and len(line) + 1 + len(word) > max(width, 20):
+            if line and cell_len(line) + 1 + cell_len(word) > max(width, 20):
                 yield line
                 line = "  " + word
             else:

@@ -10,7 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from cos_update.cli.words import STATE_STYLES, clean
+from cos_update.cli.encoding import clean
+from cos_update.cli.words import STATE_STYLES
 from cos_update.model.racks import Device, Location
 from cos_update.view import View
 
@@ -23,6 +24,8 @@ from the right, then names are cut. Numbers and words are always whole."""
 _GAP = 2
 _SHORT_ID = 8
 _SHORTEST_NAME = 8
+_USEFUL_NAME = 16
+"""Columns in which names mostly can be told apart: ids give way to them."""
 
 
 def show(console: Console, view: View, kinds: Sequence[str]) -> None:
@@ -65,15 +68,15 @@ def _squeezed(columns: Mapping[str, str], widths: Mapping[str, int], room: int) 
     }
     names = [header for header in found if columns[header] == NAME]
 
-    def excess(least: bool) -> int:
-        needs = (min(width, _SHORTEST_NAME) if least and header in names else width for header, width in found.items())
+    def excess(longest: int | None = None) -> int:
+        needs = (min(width, longest) if longest and header in names else width for header, width in found.items())
         return sum(needs) + _GAP * (len(found) - 1) - room
 
     for header in list(found)[:0:-1]:
-        if excess(least=True) > 0:
+        if excess(_USEFUL_NAME if columns[header] == ID else _SHORTEST_NAME) > 0:
             del found[header]
     names = [header for header in names if header in found]
-    while excess(least=False) > 0:
+    while excess() > 0:
         widest = max(names, key=found.__getitem__)
         if found[widest] <= 1:
             break

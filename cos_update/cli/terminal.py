@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 
 from rich.console import Console
@@ -18,11 +19,15 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Standard output for colours, which it has on a terminal only; text is taken as it is, without markup."""
-    return _Console(highlight=False, markup=False, emoji=False)
+    """Standard output for colours, which it has on a terminal only; text is taken as it is, without markup.
+
+    The width is asked for here, because rich takes any terminal without a cursor (TERM=dumb) for 80 columns wide.
+    """
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return _Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def console_for_tables() -> Console:
     """The same, but endlessly wide when it is no terminal."""
-    width = None if sys.stdout.isatty() else _NO_LIMIT
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_LIMIT
     return _Console(width=width, highlight=False, markup=False, emoji=False)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.encoding import clean, speaks_unicode
 from cos_update.cli.exits import Exit
 from cos_update.model.errors import ViewError
 from cos_update.view import View, ViewStore, to_plain
@@ -62,12 +63,12 @@ def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
     found = _load(context)
     match form:
         case "json":
-            json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not _speaks_unicode())
+            json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
             click.echo()
         case "yaml":
             import yaml
 
-            yaml.safe_dump(_chosen(found, kinds), sys.stdout, sort_keys=False, allow_unicode=_speaks_unicode())
+            yaml.safe_dump(_chosen(found, kinds), sys.stdout, sort_keys=False, allow_unicode=speaks_unicode())
         case "racks":
             _draw(found)
         case _:
@@ -85,7 +86,7 @@ def _sign(found: View) -> None:
     moment = datetime.fromtimestamp(found.saved_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     click.echo(f"\nas of {moment}, saved by {found.saved_by}")
     for gap in found.gaps:
-        click.echo(f"not read: {gap}")
+        click.echo(clean(f"not read: {gap}"))
 
 
 def _load(context: Context) -> View:
@@ -110,10 +111,6 @@ def _chosen(found: View, kinds: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key in ("schema", "saved_at", "saved_by", *kinds)}
 
 
-def _speaks_unicode() -> bool:
-    return (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "") in ("utf8", "utf16", "utf32")
-
-
 def _draw(found: View) -> None:
     from rich.text import Text
 
@@ -121,5 +118,5 @@ def _draw(found: View) -> None:
     from cos_update.cli.terminal import console
 
     out = console()
-    for line in elevation.draw(found.actual, out.width, unicode=_speaks_unicode()):
+    for line in elevation.draw(found.actual, out.width, unicode=speaks_unicode()):
         out.print(Text.assemble(*line), soft_wrap=True)

@@ -1,9 +1,7 @@
-"""What the commands that work on both sides share: the tools from the settings, and signals."""
+"""What the commands that work on both sides share: the tools from the settings."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -33,15 +31,3 @@ def tools(context: Context, process: str, *, daemon: bool = False) -> Iterator[T
     with ConcertimClient(concertim_settings) as concertim:
         yield Tools(cloud, concertim, ViewStore(settings.data_dir, process), settings, concertim_settings)
     cloud.close()
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set, so that the work in hand can be finished."""
-    stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

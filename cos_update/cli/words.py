@@ -1,4 +1,4 @@
-"""Names from anywhere made fit for a terminal: nothing that steers it, and no wider than there is room."""
+"""Names from anywhere, no wider than there is room; and the colours of states."""
 
 from __future__ import annotations
 
@@ -12,16 +12,6 @@ STATE_STYLES = {
     "SUSPENDED": "blue",
     "FAILED": "bold red",
 }
-
-
-def clean(text: str, *, unicode: bool = True) -> str:
-    """The text without control characters: a name must not move the cursor or turn the direction of writing.
-
-    Without `unicode`, nothing but ASCII is left.
-    """
-    if text.isprintable() and (unicode or text.isascii()):
-        return text
-    return "".join(char if char.isprintable() and (unicode or char.isascii()) else "?" for char in text)
 
 
 def cut(text: str, width: int, ellipsis: str = "…") -> str:

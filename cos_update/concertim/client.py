@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -24,6 +25,8 @@ from cos_update.model.settings import ConcertimSettings
 INTERNAL_ERROR = 500
 FEW = 10
 """Of so many devices one may differ from what is remembered before reading all of them is cheaper."""
+OVER_THE_LIMIT = re.compile(r"[^;]*\blimit of \d+ has been exceeded")
+"""How the app words that its licence allows no more (observed)."""
 
 log = logging.getLogger(__name__)
 
@@ -159,13 +162,18 @@ class ConcertimClient:
     def limit_met(self, owner: Owner) -> str:
         """What the app says when its licence allows no further rack, else "".
 
-        It tells by refusing a rack only (observed), so one is asked for that it refuses anyhow: with no height.
+        It says so when it refuses a rack, and nowhere else (observed). So one is asked for that it refuses anyhow:
+        without height, status and order id.
         """
         rack = Rack("", "limit-check", owner.id, 0, "")
         try:
-            self._http.post("racks", bodies.new_rack(rack, self.flavour()))
+            answer = self._http.post("racks", bodies.new_rack(rack, self.flavour()))
         except Refused as refusal:
-            return str(refusal) if "limit" in str(refusal).replace(rack.name, "") else ""
+            said = OVER_THE_LIMIT.search(str(refusal))
+            return said.group().strip() if said else ""
+        except NoAnswer as trouble:
+            raise given_up(trouble, 1) from None
+        self.delete_rack(codec.shown(answer, "a rack", codec.rack).id)
         return ""
 
     def owners(self) -> tuple[Owner, ...]:

@@ -57,6 +57,16 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     return Loaded(Settings(source=path, **values), tuple(warnings))
 
 
+def holds_secrets(path: Path) -> bool:
+    """Whether a secret stands in the file itself, rather than in the environment or in a file of its own.
+
+    Raises ConfigError.
+    """
+    entries = read(path, FOREIGN).entries()
+    sections = ((entries[name].entries(), secrets) for name, secrets in SECRETS.items() if name in entries)
+    return any(secret.name in section for section, secrets in sections for secret in secrets)
+
+
 @overload
 def require(settings: Settings, name: Literal["openstack"]) -> CloudSettings: ...
 @overload

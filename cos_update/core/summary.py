@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from cos_update.core.apply import Outcome, Result
 from cos_update.core.plan import Action, Change, Lane, Notice, Plan, Target, Verb
@@ -50,7 +51,8 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
             found.setdefault(heading, []).append(_rack_section(lane, lines))
     general = tuple(_said(notice) for notice in plan.notices)
     teams = [Section(project, f"team {owner}", sections=tuple(racks)) for (project, owner), racks in found.items()]
-    templates = (*_lines(plan.templates, told), *_lines(plan.last, told))
+    of_templates = sorted((*plan.templates, *plan.last), key=attrgetter("name"))
+    templates = _lines(of_templates, told)
     if templates:
         teams.append(Section("templates", lines=tuple(templates)))
     if general:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pika
 import pika.exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import BrokerSettings
@@ -124,7 +125,7 @@ def _explain_loss(error: BaseException) -> BrokerError:
     cause = _root(error)
     if isinstance(cause, socket.gaierror):
         return BrokerError("The broker's name cannot be resolved", "Check rmq.rmq_address.")
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, TimeoutError | AMQPConnectorStackTimeout):
         return BrokerError("The broker does not answer", "Check rmq.rmq_address, rmq.rmq_port and the network.")
     if isinstance(cause, OSError):
         return BrokerError(f"No connection to the broker: {cause.strerror or cause}")

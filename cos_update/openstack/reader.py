@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from cos_update.model.absence import Verdict
-from cos_update.model.cloud import Inventory, Listing, Membership, Project
+from cos_update.model.cloud import SERVICE_OF, Inventory, Listing, Membership, Project
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
+from cos_update.model.progress import Heard, Progress, unheard
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absences import confirm
 from cos_update.openstack.keystone import watched_projects
@@ -18,6 +20,7 @@ from cos_update.openstack.membership import likely, possible, shrunken
 from cos_update.openstack.reading import CLOUD_WIDE, Reading
 from cos_update.openstack.session import Sessions
 
+T = TypeVar("T")
 Watched = tuple[dict[str, Project], list[str]]
 """Watched projects by id, and the names of those of which it can't be told."""
 
@@ -50,18 +53,21 @@ class CloudReader:
         """Forgets all sessions."""
         self.sessions.close()
 
-    def read(self, memory: Membership | None = None, projects: Collection[str] | None = None) -> Inventory:
+    def read(
+        self, memory: Membership | None = None, projects: Collection[str] | None = None, heard: Heard = unheard
+    ) -> Inventory:
         """Reads everything of the watched projects, or of those of them that `projects` names (ids or names).
 
-        `memory` spares asking Heat for stacks that have not changed. Raises CloudLoginError, or CloudError when the
-        watched projects can't be told; whatever else fails becomes a gap.
+        `memory` spares asking Heat for stacks that have not changed; `heard` is told how far it is. Raises
+        CloudLoginError, or CloudError when the watched projects can't be told; whatever else fails becomes a gap.
         """
         began = self._clock()
         ahead, self._ahead = self._ahead, None
         watched, untold = self._watched() if ahead is None else ahead.result()
+        heard(Progress("Keystone", len(watched), is_over=True, has_gaps=bool(untold)))
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wanted = _chosen(watched, projects)
-            reading = Reading(self.sessions, self._settings.scope, self.ways, pool, wanted)
+            reading = Reading(self.sessions, self._settings.scope, self.ways, pool, wanted, heard)
             for name in untold:
                 reading.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
             past = memory or Membership()
@@ -97,10 +103,12 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
     """All listings at once, and the contents of stacks that are new or have changed."""
     with ThreadPoolExecutor(5, thread_name_prefix="service") as services:
         flavors = services.submit(reading.flavors)
-        servers = services.submit(reading.servers)
-        stacks = services.submit(reading.stacks, past)
-        volumes = services.submit(reading.volumes)
-        networks = services.submit(reading.networks)
+        servers = services.submit(_told, reading, Listing.SERVERS, reading.servers)
+        stacks = services.submit(
+            _told, reading, Listing.STACKS, lambda: reading.stacks(past), lambda both: len(both[0])
+        )
+        volumes = services.submit(_told, reading, Listing.VOLUMES, reading.volumes)
+        networks = services.submit(_told, reading, Listing.NETWORKS, reading.networks)
         found_stacks, contents = stacks.result()
         known = flavors.result()
         return replace(
@@ -113,6 +121,15 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
             networks=networks.result(),
             gaps=reading.gaps,
         )
+
+
+def _told(reading: Reading, listing: Listing, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
+    """What `read` gives, once whoever watches has been told."""
+    found = read()
+    service = SERVICE_OF[listing]
+    has_gaps = any(SERVICE_OF[gap.listing] == service and not gap.absent for gap in reading.gaps)
+    reading.heard(Progress(service, size(found), is_over=True, has_gaps=has_gaps))
+    return found
 
 
 def _chosen(watched: Mapping[str, Project], wanted: Collection[str] | None) -> dict[str, Project]:

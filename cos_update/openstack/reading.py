@@ -28,6 +28,7 @@ from cos_update.model.cloud import (
     Volume,
 )
 from cos_update.model.errors import CloudError
+from cos_update.model.progress import Heard, Progress, unheard
 from cos_update.model.settings import ReadScope
 from cos_update.openstack import nova, storage
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
@@ -89,6 +90,7 @@ class Reading:
     ways: MutableMapping[str, str]
     pool: Executor
     projects: Mapping[str, Project]
+    heard: Heard = unheard
     _gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -223,7 +225,8 @@ class Reading:
         if not stacks:
             return inventory
         found, contents = dict(inventory.stacks), dict(inventory.contents)
-        for stack, answer in zip(stacks, self.pool.map(self._content, stacks), strict=True):
+        for number, (stack, answer) in enumerate(zip(stacks, self.pool.map(self._content, stacks), strict=True), 1):
+            self.heard(Progress("Heat", number, len(stacks)))
             if isinstance(answer, StackContent):
                 contents[stack.id] = answer
                 continue

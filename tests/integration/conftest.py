@@ -7,7 +7,9 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
+from checking import Checked
 from daemons import start
+from rabbit import RabbitNode
 from world import World
 
 from cos_update.sandbox import Sandbox
@@ -39,3 +41,9 @@ def daemon(world: World) -> Iterator[Callable[..., Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def checked(world: World, broker: RabbitNode) -> Checked:
+    """Runs `cos-update check`."""
+    return Checked.prepared(world, broker)

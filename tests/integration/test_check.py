@@ -4,64 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import re
+import time
+from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 import yaml
-from rabbit import RabbitNode, free_port
+from aiohttp import web
+from checking import Checked, change, only_failure, says
+from rabbit import free_port
 from world import World
 
+from cos_update.checks.run import impatient
+from cos_update.model.racks import ApiFlavour
+from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+from cos_update.sandbox import Sandbox
+from cos_update.sandbox.concertim import ConcertimApp
+from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.sandbox.wire import Fault, FaultKind
 
-Findings = dict[str, list[dict[str, str]]]
 
-
-def rmq(broker: RabbitNode, **more: object) -> dict[str, object]:
-    return {
-        "rmq_username": "guest",
-        "rmq_password": "guest",
-        "rmq_address": "127.0.0.1",
-        "rmq_port": broker.port,
-        **more,
-    }
-
-
-@pytest.fixture
-def checked(world: World, broker: RabbitNode) -> Callable[..., Findings]:
-    """Runs the check; what was found, by name. `expect` is the exit code."""
-    with broker.channel() as channel:
-        for exchange in ("nova", "heat", "neutron", "keystone", "openstack"):
-            channel.exchange_declare(exchange, "topic", durable=False)
-    world.configure(rmq=rmq(broker))
-    (world.folder / "config.yaml").chmod(0o640)
-
-    def run(*arguments: str, expect: int = 0) -> Findings:
-        done = world.run("check", "--json", *arguments, expect=expect)
-        document = json.loads(done.stdout)
-        assert (document["schema"], document["ok"]) == (1, expect == 0)
-        assert "Traceback" not in done.stderr
-        found: Findings = {}
-        for finding in document["findings"]:
-            found.setdefault(finding["name"], []).append(finding)
-        return found
-
-    return run
-
-
-def change(world: World, section: str, **keys: object) -> None:
-    path = world.folder / "config.yaml"
-    document = yaml.safe_load(path.read_text())
-    document.setdefault(section, {}).update(keys)
-    path.write_text(yaml.safe_dump(document))
-
-
-def only_failure(found: Findings) -> dict[str, str]:
-    failures = [finding for each in found.values() for finding in each if finding["status"] == "fail"]
-    assert len(failures) == 1, failures
-    return failures[0]
-
-
-def test_a_sound_installation_has_nothing_to_mend(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_sound_installation_has_nothing_to_mend(world: World, checked: Checked) -> None:
     found = checked()
     troubles = [f for each in found.values() for f in each if f["status"] not in ("ok", "skip")]
     assert [
@@ -72,36 +36,65 @@ def test_a_sound_installation_has_nothing_to_mend(world: World, checked: Callabl
     assert "(root), teams API" in found["concertim"][0]["text"]
 
 
-def test_it_says_what_these_credentials_may_read(world: World, checked: Callable[..., Findings]) -> None:
-    change(world, "openstack", scope="project")
-    assert "per project" in checked()["nova"][0]["text"]
+@pytest.mark.parametrize("scope", ["auto", "project"])
+def test_credentials_that_only_watch_are_enough(world: World, checked: Checked, scope: str) -> None:
+    cloud = world.cloud
+    for held in [held for held in cloud.assignments if held.target_id == cloud.admin_project.id]:
+        cloud.unassign(held)
+    world.configure("CM_team_a", rmq=yaml.safe_load((world.folder / "config.yaml").read_text())["rmq"])
+    change(world, "openstack", scope=scope)
+    found = checked()
+    assert "roles: watcher" in found["keystone"][0]["text"]
+    assert "2 watched" in found["projects"][0]["text"]
+    assert all(says(each, "skip", "can't be seen with these credentials") for each in found["user"] + found["role"])
+    why = "not for these credentials" if scope == "auto" else "as openstack.scope says"
+    for service in ("nova", "heat", "cinder", "neutron"):
+        assert says(found[service][0], "ok", f"per project ({'the cloud-wide listing is ' * (scope == 'auto')}{why})")
 
 
-def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Callable[..., Findings]) -> None:
+def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Checked) -> None:
     lines = world.run("check").stdout.splitlines()
     assert lines[-1].endswith("in order")
     assert all(line[:6].strip() in ("ok", "warn", "FAIL", "skip", "") for line in lines[:-1])
     assert not any(line.endswith(" ") for line in lines)
 
 
-def test_a_bad_configuration_is_said_with_its_line(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_bad_configuration_is_said_with_its_line(world: World, checked: Checked) -> None:
     change(world, "rmq", rmq_port="amqp")
-    assert "rmq.rmq_port: expected" in only_failure(checked(expect=1))["text"]
+    found = checked(expect=1)
+    assert "rmq.rmq_port: expected" in only_failure(found)["text"]
+    for side in ("data dir", "log dir", "openstack", "rabbitmq", "concertim"):
+        assert says(found[side][0], "skip", "for want of a configuration")
 
 
-def test_a_readable_configuration_and_unverified_tls_are_warnings(
-    world: World, checked: Callable[..., Findings]
-) -> None:
+def test_a_missing_section_does_not_hide_the_other_side(world: World, checked: Checked) -> None:
+    world.configure(concertim=None)
+    found = checked(expect=1)
+    assert "section concertim is missing" in only_failure(found)["text"]
+    assert found["concertim"][0]["status"] == "skip"
+    assert found["nova"][0]["status"] == "ok"
+
+
+def test_a_readable_configuration_and_unverified_tls_are_warnings(world: World, checked: Checked) -> None:
     change(world, "concertim", verify=False)
     (world.folder / "config.yaml").chmod(0o644)
-    texts = [(f["status"], f["text"], f["mend"]) for f in checked()["config"]]
-    assert any(
-        status == "warn" and "readable by everybody" in text and "chmod 640" in mend for status, text, mend in texts
-    )
-    assert any(status == "warn" and "concertim: TLS certificates are not verified" in text for status, text, _ in texts)
+    config = checked()["config"]
+    assert any(says(finding, "warn", "readable by everybody", "chmod 640") for finding in config)
+    assert any(says(finding, "warn", "concertim: TLS certificates are not verified") for finding in config)
 
 
-def test_folders_that_cannot_be_written(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_configuration_without_passwords_may_be_readable(world: World, checked: Checked) -> None:
+    path = world.folder / "config.yaml"
+    document = yaml.safe_load(path.read_text())
+    for section, key in (("openstack", "password"), ("concertim", "concertim_password"), ("rmq", "rmq_password")):
+        (world.folder / section).write_text(document[section].pop(key))
+        document[section][f"{key}_file"] = str(world.folder / section)
+    path.write_text(yaml.safe_dump(document))
+    path.chmod(0o644)
+    assert [finding["status"] for finding in checked()["config"]] == ["ok"]
+
+
+def test_folders_that_cannot_be_written(world: World, checked: Checked) -> None:
     for name in ("data", "log"):
         folder = world.folder / name
         for path in sorted(folder.rglob("*"), reverse=True):
@@ -114,12 +107,12 @@ def test_folders_that_cannot_be_written(world: World, checked: Callable[..., Fin
     assert found["nova"][0]["status"] == "ok", "one failure must not hide the rest"
 
 
-def test_a_damaged_view_is_a_warning(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_damaged_view_is_a_warning(world: World, checked: Checked) -> None:
     (world.data_dir / "view.pickle").write_bytes(b"garbage")
     assert checked()["view"][0]["status"] == "warn"
 
 
-def test_a_wrong_password_for_openstack(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_wrong_password_for_openstack(world: World, checked: Checked) -> None:
     change(world, "openstack", password="hunter-two")
     found = checked(expect=1)
     failure = only_failure(found)
@@ -128,18 +121,18 @@ def test_a_wrong_password_for_openstack(world: World, checked: Callable[..., Fin
     assert "hunter" not in json.dumps(found)
 
 
-def test_keystone_away(world: World, checked: Callable[..., Findings]) -> None:
+def test_keystone_away(world: World, checked: Checked) -> None:
     change(world, "openstack", auth_url=f"http://127.0.0.1:{free_port()}/v3", retries=0)
     assert "openstack.auth_url" in only_failure(checked(expect=1))["mend"]
 
 
-def test_no_watching_role(world: World, checked: Callable[..., Findings]) -> None:
+def test_no_watching_role(world: World, checked: Checked) -> None:
     change(world, "openstack", watcher_role="onlooker")
     found = checked(expect=1)
     assert "openstack role create onlooker" in [f["mend"] for f in found["role"]]
 
 
-def test_no_watched_project(world: World, checked: Callable[..., Findings]) -> None:
+def test_no_watched_project(world: World, checked: Checked) -> None:
     idle = next(user for user in world.cloud.users.values() if user is not world.cloud.watcher)
     change(world, "openstack", watcher_user=idle.name)
     failure = only_failure(checked(expect=1))
@@ -150,111 +143,117 @@ def test_no_watched_project(world: World, checked: Callable[..., Findings]) -> N
 @pytest.mark.parametrize(
     ("service", "name"), [("nova", "nova"), ("heat", "heat"), ("cinder", "cinder"), ("neutron", "neutron")]
 )
-def test_a_service_that_fails_is_named_with_the_reason(
-    world: World, checked: Callable[..., Findings], service: str, name: str
-) -> None:
+def test_a_service_that_fails_is_named_with_the_reason(world: World, checked: Checked, service: str, name: str) -> None:
     change(world, "openstack", retries=0)
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, service=service, code=503, path="detail|stacks|networks"))
     failure = only_failure(checked(expect=1))
     assert (failure["name"], "503" in failure["text"]) == (name, True)
 
 
-def test_a_broker_that_is_away(world: World, checked: Callable[..., Findings]) -> None:
-    change(world, "rmq", rmq_port=free_port())
-    assert only_failure(checked(expect=1))["name"] == "rabbitmq"
+@pytest.mark.parametrize(
+    ("service", "status"), [("nova", "fail"), ("heat", "fail"), ("cinder", "warn"), ("neutron", "warn")]
+)
+def test_a_service_that_the_cloud_does_not_have(world: World, checked: Checked, service: str, status: str) -> None:
+    world.cloud.absent_services.add(service)
+    found = checked(expect=1 if status == "fail" else 0)
+    assert says(found[service][0], status, "the catalog has no")
 
 
-def test_a_broker_that_refuses_the_login(world: World, checked: Callable[..., Findings]) -> None:
-    change(world, "rmq", rmq_password="hunter-two")
-    found = checked(expect=1)
-    assert "refused the login" in only_failure(found)["text"]
-    assert "hunter" not in json.dumps(found)
+def test_one_stack_that_cannot_be_read_is_a_warning(world: World, checked: Checked) -> None:
+    fault = Fault(FaultKind.STATUS, service="heat", code=403, path="/stacks/.*/resources", times=1)
+    world.openstack.wire.faults.add(fault)
+    assert says(checked()["heat"][0], "warn", "resources of CM_team_")
 
 
-def test_a_virtual_host_that_is_not_there(world: World, checked: Callable[..., Findings]) -> None:
-    change(world, "rmq", rmq_path="/nowhere")
-    assert "nowhere" in only_failure(checked(expect=1))["text"]
-
-
-def test_one_broker_of_several_that_is_away(world: World, broker: RabbitNode, checked: Callable[..., Findings]) -> None:
-    change(world, "rmq", rmq_address=[f"127.0.0.1:{free_port()}", f"127.0.0.1:{broker.port}"])
-    found = checked(expect=1)
-    assert [finding["status"] for finding in found["rabbitmq"]] == ["fail", "ok"]
-    assert found["queue"][0]["status"] == "ok"
-
-
-def test_permissions_that_are_missing(world: World, broker: RabbitNode, checked: Callable[..., Findings]) -> None:
-    broker.ctl("add_user", "weak", "weak")
-    try:
-        broker.ctl("set_permissions", "weak", "^nothing$", "^nothing$", ".*")
-        change(world, "rmq", rmq_username="weak", rmq_password="weak")
-        failure = only_failure(checked(expect=1))
-        assert "denies access" in failure["text"]
-        assert "set_permissions" in failure["mend"]
-    finally:
-        broker.ctl("delete_user", "weak")
-
-
-def test_exchanges_that_are_missing(world: World, broker: RabbitNode, checked: Callable[..., Findings]) -> None:
-    with broker.channel() as channel:
-        channel.exchange_delete("heat")
-    found = checked()["exchanges"]
-    assert found[1]["status"] == "warn"
-    assert found[1]["text"].startswith("heat:")
-    assert "messagingv2" in found[1]["mend"]
-
-
-def test_without_a_broker_only_listen_is_out_of_reach(world: World, checked: Callable[..., Findings]) -> None:
-    world.configure()
-    assert "listen can't run" in checked()["rabbitmq"][0]["text"]
-
-
-def test_notifications_are_counted_without_taking_any_away(
-    world: World, broker: RabbitNode, checked: Callable[..., Findings]
-) -> None:
-    assert checked("--listen-for", "0.5")["notifications"][0]["status"] == "warn"
-    queues = broker.ctl("list_queues", "-q", "name")
-    assert "check" not in queues
-
-
-def test_concertim_away(world: World, checked: Callable[..., Findings]) -> None:
+def test_concertim_away(world: World, checked: Checked) -> None:
     change(world, "concertim", concertim_url=f"http://127.0.0.1:{free_port()}", retries=0)
     assert "can be reached" in only_failure(checked(expect=1))["mend"]
 
 
-def test_a_wrong_password_for_concertim(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_wrong_password_for_concertim(world: World, checked: Checked) -> None:
     change(world, "concertim", concertim_password="hunter-two")
     assert "concertim_password" in only_failure(checked(expect=1))["mend"]
 
 
-def test_a_user_who_is_no_root(world: World, checked: Callable[..., Findings]) -> None:
+def test_a_user_who_is_no_root(world: World, checked: Checked) -> None:
     for user in world.concertim.state.users.values():
         user.root = False
     assert "root" in only_failure(checked(expect=1))["mend"]
 
 
-def test_the_licence_limit(world: World, checked: Callable[..., Findings]) -> None:
+def test_the_licence_limit(world: World, checked: Checked) -> None:
     world.concertim.state.rack_limit = 0
     failure = only_failure(checked(expect=1))
-    assert (failure["name"], "limit" in failure["text"]) == ("licence", True)
+    assert (failure["name"], failure["text"]) == ("licence", "The rack limit of 0 has been exceeded")
     assert world.concertim.state.racks == {}
 
 
-def test_templates_that_are_missing(world: World, checked: Callable[..., Findings]) -> None:
+def test_templates_that_are_missing(world: World, checked: Checked) -> None:
     templates = world.concertim.state.templates
     for template in [t for t in templates.values() if t.tag == "volume"]:
         del templates[template.id]
     assert "tag volume" in only_failure(checked(expect=1))["text"]
 
 
-def test_a_clock_that_is_off(world: World, checked: Callable[..., Findings]) -> None:
+def test_an_older_concertim(world: World, checked: Checked) -> None:
+    older = ConcertimApp(ApiFlavour.USERS)
+    with Sandbox(older):
+        older.state.add_user("CM_team_a", project_id=next(iter(world.cloud.projects)))
+        change(world, "concertim", concertim_url=older.url)
+        found = checked()
+    assert "users API" in found["concertim"][0]["text"]
+    assert says(found["templates"][0], "warn", "volumes and networks can't be shown")
+    assert "1 have a project id" in found["users"][0]["text"]
+
+
+def test_clocks_that_are_off(world: World, checked: Checked) -> None:
     state = world.concertim.state
     truth = state.clock
     state.clock = lambda: truth() + 90
-    assert "+90 s" in checked()["clock"][0]["text"] or "+89 s" in checked()["clock"][0]["text"]
+    late = LateCloud(world.cloud)
+    with Sandbox(late):
+        change(world, "openstack", auth_url=late.auth_url)
+        clocks = checked()["clock"]
+    assert says(clocks[0], "warn", "OpenStack's is -60", "chrony")
+    assert re.search(r"Concertim's is \+(89|90|91) s", clocks[1]["text"])
 
 
-def test_nothing_is_left_behind(world: World, checked: Callable[..., Findings]) -> None:
+class LateCloud(OpenStackApp):
+    """A cloud whose host's clock is ten minutes slow."""
+
+    def build(self) -> web.Application:
+        async def set_date(_: web.Request, answer: web.StreamResponse) -> None:
+            answer.headers["Date"] = formatdate(time.time() - 600, usegmt=True)
+
+        application = super().build()
+        application.on_response_prepare.append(set_date)
+        return application
+
+
+@pytest.mark.parametrize("side", ["openstack", "concertim"])
+def test_a_side_that_hangs_does_not_hide_the_other(world: World, checked: Checked, side: str) -> None:
+    change(world, "openstack", timeout=1, retries=0)
+    change(world, "concertim", timeout=1, retries=0)
+    stand_in = world.openstack if side == "openstack" else world.concertim
+    stand_in.wire.faults.add(Fault(FaultKind.HANG))
+    found = checked(expect=1)
+    assert only_failure(found)["name"] == ("keystone" if side == "openstack" else "concertim")
+    assert found["queue"][0]["status"] == "ok"
+    assert found["concertim" if side == "openstack" else "nova"][0]["status"] == "ok"
+
+
+def test_nobody_waits_as_long_as_a_pass_would() -> None:
+    patient = Settings(CloudSettings(timeout=600.0, retries=9), ConcertimSettings("http://app", "admin", "admin"))
+    hasty = impatient(patient)
+    assert hasty.openstack
+    assert hasty.openstack.timeout * (hasty.openstack.retries + 1) <= 60
+    assert hasty.concertim
+    assert hasty.concertim.timeout * (hasty.concertim.retries + 1) <= 60
+    short = replace(patient, openstack=CloudSettings(timeout=2.0, retries=0))
+    assert impatient(short).openstack == short.openstack
+
+
+def test_nothing_is_left_behind(world: World, checked: Checked) -> None:
     before = (dict(world.concertim.state.racks), len(world.concertim.state.devices))
     checked()
     assert (dict(world.concertim.state.racks), len(world.concertim.state.devices)) == before

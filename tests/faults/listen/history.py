@@ -24,6 +24,7 @@ class History:
         self._cloud = cloud
         self._chance = chance
         self._number = 0
+        self._named_after_stacks: set[str] = set()
         self._steps: tuple[Callable[[], Told], ...] = (
             self._state, self._state, self._state, self._rename, self._resize, self._add, self._add, self._scale,
             self._delete, self._delete_behind_heat, self._new_stack, self._end_stack, self._action, self._outputs,
@@ -47,7 +48,7 @@ class History:
             yield self._of_server(server)
 
     def _rename(self) -> Told:
-        for server in self._one(self._servers()):
+        for server in self._one([item for item in self._servers() if item.name not in self._named_after_stacks]):
             self._cloud.rename(server, self._name())
             yield self._of_server(server)
 
@@ -65,9 +66,12 @@ class History:
             yield message("orchestration.stack.update.end", key(Kind.STACK, stack))
 
     def _scale(self) -> Told:
-        """As autoscaling does: nothing but the server shows it."""
+        """As autoscaling does: nothing shows it but the server, which is named after its stack."""
         for stack in self._one([stack for stack in self._stacks(nested=True) if stack.parent_id]):
-            yield from self._new_server(stack)
+            self._number += 1
+            name = f"{self._cloud.top_of(stack).name}-{self._number}"
+            self._named_after_stacks.add(name)
+            yield from self._new_server(stack, name)
 
     def _delete(self) -> Told:
         for server in self._one(self._servers()):
@@ -218,8 +222,9 @@ class History:
         flavor = self._cloud.create_flavor(f"new.{self._number}", self._chance.randrange(1, 5), 1024, 10)
         yield message("flavor.create", Key(Kind.FLAVOR, flavor.id))
 
-    def _new_server(self, holder: Stack) -> Told:
-        server = self._cloud.add_server(holder, self._name(), self._flavor(), state=self._chance.choice(STATES))
+    def _new_server(self, holder: Stack, name: str = "") -> Told:
+        name = name or self._name()
+        server = self._cloud.add_server(holder, name, self._flavor(), state=self._chance.choice(STATES))
         yield message("compute.instance.create.start", key(Kind.SERVER, server))
         yield message("port.create.end", key(Kind.SERVER, server))
         yield message("instance.create.end", key(Kind.SERVER, server))

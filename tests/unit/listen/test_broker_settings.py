@@ -10,6 +10,7 @@ import pika
 import pika.exceptions
 import pytest
 
+from cos_update.listen import connection
 from cos_update.listen.connection import Address, BrokerError, addresses, explain
 from cos_update.listen.topology import ExistingQueue, OwnQueue, queue_arguments, queue_name, routing_keys, topology
 from cos_update.model.settings import BrokerSettings
@@ -113,3 +114,10 @@ def test_a_fault_is_put_into_words(error, text, hint):
     assert text in str(told)
     assert hint in told.hint
     assert SETTINGS.password not in repr(told) + told.hint
+
+
+def test_a_broker_that_takes_the_connection_and_says_nothing(monkeypatch):
+    monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Exception) as raised:  # noqa: PT011 - pika's
+        connection.connect(SETTINGS, connection.Address(*silent.getsockname()))
+    assert "does not answer" in str(explain(raised.value, SETTINGS))

@@ -1,0 +1,51 @@
+"""What the services publish while somebody waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pika
+
+from cos_update.checks.finding import Finding, ok, warn
+from cos_update.model.errors import MalformedNotification
+from cos_update.openstack.notifications import parse
+
+_SERVICES = {
+    "Nova": {"aggregate", "compute", "compute_task", "flavor", "instance", "keypair", "scheduler", "servergroup"},
+    "Heat": {"orchestration"},
+    "Cinder": {"backup", "group", "group_snapshot", "snapshot", "volume", "volume_type"},
+    "Neutron": {"floatingip", "network", "port", "router", "security_group", "security_group_rule", "subnet"},
+    "Keystone": {"identity"},
+}
+"""The first words of the services' event types; several services may share one exchange."""
+_ROUND = 1.0
+"""Seconds that the connection is served at a time."""
+
+
+def traffic(connection: pika.BlockingConnection, queue: str, seconds: float) -> Finding:
+    """Consumes `queue` for so long, and tells how many notifications came from whom. Raises pika's exceptions."""
+    seen: Counter[str] = Counter()
+    channel = connection.channel()
+    channel.basic_consume(
+        queue, lambda _, method, __, body: seen.update([_publisher(method.exchange, body)]), auto_ack=True
+    )
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        connection.process_data_events(time_limit=min(left, _ROUND))
+    if not seen:
+        mend = (
+            "wait longer, while something changes in the cloud; if still nothing comes, see that the services publish"
+        )
+        return warn("notifications", f"none came in {seconds:g} s", f"{mend} (driver = messagingv2)")
+    counts = ", ".join(f"{count} from {publisher}" for publisher, count in seen.most_common())
+    return ok("notifications", f"in {seconds:g} s came {counts}")
+
+
+def _publisher(exchange: str, body: bytes) -> str:
+    """The service that sent a message, as people say it; else the exchange that it came by."""
+    try:
+        word = parse(body).type.partition(".")[0]
+    except MalformedNotification:
+        return f"the exchange {exchange}, not understood"
+    return next((service for service, words in _SERVICES.items() if word in words), f"the exchange {exchange}")

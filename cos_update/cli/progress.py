@@ -1,0 +1,189 @@
+"""How far a pass is, on the terminal of whoever waits for it: gone when it is over."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cos_update.cli.stopping import Stop, stopping
+from cos_update.core.apply import Outcome
+from cos_update.model.progress import Progress
+from cos_update.watcher import Watcher, Watchers
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+SIDES = ("Keystone", "Nova", "Heat", "Cinder", "Neutron", "Concertim")
+_LABEL = 10
+"""Columns of what is being done."""
+_SHORTEST_BAR, _LONGEST_BAR = 8, 30
+_PER_SECOND = 10
+
+
+@contextmanager
+def waiting(*watchers: Watcher, shown: bool) -> Iterator[tuple[Watcher, Stop]]:
+    """For work that a person waits for: whom to tell how far it is, and what Ctrl-C sets.
+
+    With `shown`, and on a terminal, it is drawn there. Until there is a plan Ctrl-C ends the process at once.
+    """
+    with stopping(in_hand=False) as stop:
+        if not (shown and sys.stderr.isatty() and sys.stdout.isatty()):
+            yield Watchers(*watchers, stop), stop
+            return
+        with ProgressDisplay() as display:
+            stop.on_interrupt, stop.before_leaving = display.finish, display.close
+            stop.hides_caret = display.is_drawn
+            yield Watchers(*watchers, display, stop), stop
+
+
+class ProgressDisplay(Watcher):
+    """Draws at the bottom of the terminal between `start` and `close`; a context manager that does both.
+
+    A terminal that cannot move its cursor (TERM=dumb) shows nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._began = clock()
+        self._read: dict[str, Progress] = {}
+        self._posting_since: float | None = None
+        self._total = 0
+        self._done = 0
+        self._is_finishing = False
+
+    def __enter__(self) -> ProgressDisplay:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begins to draw."""
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        if not console.is_interactive:
+            return
+        self._live = Live(
+            console=console,
+            get_renderable=lambda: self.drawn(console),
+            refresh_per_second=_PER_SECOND,
+            transient=True,
+        )
+        self._live.start()
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anything is to be seen of it."""
+        return self._live is not None
+
+    def close(self) -> None:
+        """Takes what was drawn away."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def finish(self) -> None:
+        """From now on what is in hand is finished, and nothing more begun."""
+        self._is_finishing = True
+
+    def reading(self, progress: Progress) -> None:
+        """Notes it, until the side is over."""
+        with self._lock:
+            if self._posting_since is not None:
+                # Racks that another process was at are looked at once more.
+                self._posting_since, self._read = None, {}
+                self._began = self._clock()
+            known = self._read.get(progress.side)
+            if known is None or not known.is_over:
+                self._read[progress.side] = progress
+
+    def planned(self, actions: int) -> None:
+        """Begins with the posting."""
+        with self._lock:
+            self._posting_since = self._clock()
+            self._total, self._done = actions, 0
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Counts it."""
+        with self._lock:
+            self._done += 1
+
+    def drawn(self, console: Console) -> RenderableType:
+        """What is to be seen now."""
+        from rich.console import Group
+        from rich.text import Text
+
+        with self._lock:
+            if self._posting_since is not None:
+                return self._posting(console, self._clock() - self._posting_since)
+            unicode = console.encoding.startswith("utf")
+            pieces = [_side(name, self._read.get(name), unicode=unicode) for name in SIDES]
+            lines = _filled("reading", pieces, console.width)
+            seconds = f"{self._clock() - self._began:.0f} s"
+            if all(name in self._read and self._read[name].is_over for name in SIDES):
+                lines = [*lines, f"{'comparing':<{_LABEL}}{seconds}"]
+            else:
+                lines = _filled("reading", [*pieces, seconds], console.width)
+            return Group(*(Text(line, no_wrap=True, overflow="crop") for line in lines))
+
+    def _posting(self, console: Console, seconds: float) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        label = "finishing" if self._is_finishing else "posting"
+        figures = f"{self._done} / {self._total}{_pace(self._done, self._total, seconds)}"
+        bar = min(_LONGEST_BAR, console.width - _LABEL - 2 - len(figures) - 1)
+        line = Table.grid()
+        cells: list[RenderableType] = [Text(f"{label:<{_LABEL}}", no_wrap=True)]
+        if bar >= _SHORTEST_BAR:
+            cells += [ProgressBar(max(self._total, 1), self._done, width=bar), "  "]
+        line.add_row(*cells, Text(figures, no_wrap=True, overflow="crop"))
+        return line
+
+
+def _side(name: str, progress: Progress | None, *, unicode: bool) -> str:
+    under_way = "…" if unicode else ".."
+    if progress is None:
+        return f"{name} {under_way}"
+    if not progress.is_over:
+        of = f"/{progress.of}" if progress.of is not None else ""
+        return f"{name} {progress.count}{of}{under_way}"
+    if progress.has_gaps:
+        return f"{name} {'✗' if unicode else '!'} {progress.count}"
+    return f"{name} {'✓' if unicode else 'ok'} {progress.count}"
+
+
+def _filled(label: str, pieces: Iterable[str], width: int) -> list[str]:
+    """The pieces in lines of at most `width` columns, the label before the first."""
+    return list(_lines(f"{label:<{_LABEL}}", pieces, width))
+
+
+def _lines(head: str, pieces: Iterable[str], width: int) -> Iterator[str]:
+    line, is_empty = head, True
+    for piece in pieces:
+        if not is_empty and len(line) + 2 + len(piece) > width:
+            yield line
+            line, is_empty = " " * _LABEL, True
+        line += piece if is_empty else f"  {piece}"
+        is_empty = False
+    yield line
+
+
+def _pace(done: int, total: int, seconds: float) -> str:
+    """How many a second, and how long the rest will take; nothing as long as that would be a guess."""
+    if done == 0 or seconds < 1:
+        return ""
+    pace = done / seconds
+    left = round((total - done) / pace)
+    return f"  {pace:.{0 if pace >= 10 else 1}f}/s  {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
