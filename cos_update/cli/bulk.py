@@ -80,7 +80,7 @@ def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions
 
     with stopping() as stop, watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
         run_forever(both, order, stop, interval, begin_run, watcher)
-    return stop.interrupted() if stop.is_interrupted else Exit.OK
+    return Exit.OK
 
 
 def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
@@ -101,9 +101,11 @@ def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
     log.pass_ends(report)
     if as_json:
         click.echo(json_text(report_document(report)))
-    elif not stop.is_interrupted:
+    elif stop.is_interrupted:
+        stop.say(f"Interrupted: {report}")
+    else:
         _tell(report, sight)
-    return stop.interrupted(f"Interrupted: {report}") if stop.is_interrupted else Exit(int(report.exit_code))
+    return Exit(int(report.exit_code))
 
 
 def _tell(report: Report, sight: Sight) -> None:

@@ -106,7 +106,9 @@ def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) ->
         done = report(now.plan, applied, time.monotonic() - began)
     if form == "json":
         click.echo(json_text(report_document(done)))
-    elif not stop.is_interrupted:
+    elif stop.is_interrupted:
+        stop.say(f"Interrupted: {done}")
+    else:
         words = first_words(done)
         click.echo(clean(f"{done}" + (f": {words}" if words else "")))
-    return stop.interrupted(f"Interrupted: {done}") if stop.is_interrupted else Exit(int(done.exit_code))
+    return Exit(int(done.exit_code))

@@ -60,7 +60,5 @@ def listen(
                 # A request that hangs must not keep the process: what it was about is still with the broker.
                 logging.shutdown()
                 sys.stdout.flush()
-                os._exit(stop.interrupted() if stop.is_interrupted else Exit.OK)
-    if stop.is_interrupted:
-        return stop.interrupted()
+                os._exit(Exit.OK)
     return Exit.OK if whole or not drain else Exit.PARTIAL

@@ -46,10 +46,9 @@ class Stop(threading.Event, Watcher):
         self.set()
         self.on_interrupt()
 
-    def interrupted(self, words: str = "Interrupted.") -> Exit:
-        """Says so in one line; the exit code."""
+    def say(self, words: str) -> None:
+        """One line on standard error."""
         say(words, below_caret=not self.hides_caret)
-        return Exit.INTERRUPTED
 
     def _leave(self, words: str) -> NoReturn:
         """Ends the process without waiting for the requests in flight, which may take as long as they may."""

@@ -19,15 +19,18 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Standard output for colours, which it has on a terminal only; text is taken as it is, without markup.
-
-    The width is asked for here, because rich takes any terminal without a cursor (TERM=dumb) for 80 columns wide.
-    """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return _Console(width=width, highlight=False, markup=False, emoji=False)
+    """Standard output for colours, which it has on a terminal only; text is taken as it is, without markup."""
+    return _console(None)
 
 
 def console_for_tables() -> Console:
     """The same, but endlessly wide when it is no terminal."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_LIMIT
-    return _Console(width=width, highlight=False, markup=False, emoji=False)
+    return _console(_NO_LIMIT)
+
+
+def _console(width_of_pipes: int | None) -> Console:
+    if not sys.stdout.isatty():
+        return _Console(width=width_of_pipes, highlight=False, markup=False, emoji=False)
+    # Rich takes every terminal without a movable cursor (TERM=dumb) for one of 80 columns.
+    width, height = shutil.get_terminal_size()
+    return _Console(width=width, height=height, highlight=False, markup=False, emoji=False)
