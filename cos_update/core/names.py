@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from cos_update.core.texts import clean_text
 from cos_update.model.racks import ApiFlavour
@@ -71,16 +72,18 @@ def assign(wishes: Iterable[Wish], taken: Collection[str], rule: NameRule) -> di
     assigned: dict[str, str] = {}
     clean = [(wish, rule.clean(wish.name, wish.object_id)) for wish in wishes]
     clean.sort(key=lambda pair: (pair[0].rank, pair[0].name != pair[1], pair[0].object_id))
-    clashing = []
-    for wish, name in clean:
-        if name in used:
-            clashing.append((wish, name))
-        else:
-            used.add(name)
-            assigned[wish.object_id] = name
-    for wish, name in clashing:
-        assigned[wish.object_id] = _set_apart(name, wish.object_id, used, rule)
-        used.add(assigned[wish.object_id])
+    # A rank is served to the end, those it sets apart too: else one that goes would keep a name from one that stays.
+    for _, served in groupby(clean, key=lambda pair: pair[0].rank):
+        clashing = []
+        for wish, name in served:
+            if name in used:
+                clashing.append((wish, name))
+            else:
+                used.add(name)
+                assigned[wish.object_id] = name
+        for wish, name in clashing:
+            assigned[wish.object_id] = _set_apart(name, wish.object_id, used, rule)
+            used.add(assigned[wish.object_id])
     return assigned
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from clouds import OWNERS, inventories, settled, truth
+from clouds import OWNERS, PROJECTS, inventories, settled, truth
 from hypothesis import HealthCheck, given, settings
 from strictapp import StrictApp, unguarded
 
@@ -13,7 +13,7 @@ from cos_update.core.apply import apply
 from cos_update.core.delta import Rules, make_plan, suspects
 from cos_update.core.desired import Desired, desired_state
 from cos_update.core.plan import Plan
-from cos_update.model.cloud import Inventory
+from cos_update.model.cloud import Flavor, Inventory
 from cos_update.model.racks import Actual, ApiFlavour
 
 FREELY = Rules(allow_deletes=True)
@@ -26,6 +26,10 @@ def one_pass(app: StrictApp, inventory: Inventory, rules: Rules = FREELY) -> Pla
     plan = make_plan(desired, actual, inventory, verdicts, rules)
     apply(plan, app, unguarded, workers=3, stop=threading.Event())
     return plan
+
+
+def cloud_of(*flavors: Flavor) -> Inventory:
+    return Inventory(0.0, PROJECTS, {flavor.id: flavor for flavor in flavors}, {}, {}, {}, {}, {})
 
 
 def shown(actual: Actual) -> dict[str, tuple[str, str]]:
@@ -64,3 +68,12 @@ def test_one_pass_leads_from_any_cloud_to_any_other(before: Inventory, after: In
     actual = app.actual()
     assert shown(actual) == wanted(desired_state(after, actual))
     assert one_pass(app, after).actions == ()
+
+
+def test_a_template_that_goes_gives_its_name_to_the_one_that_stays_in_the_same_pass() -> None:
+    """The old template was set apart from a hidden name by its flavor's id, and the flavor now needs another height."""
+    app = StrictApp(OWNERS)
+    for vcpus in (1, 2):
+        one_pass(app, cloud_of(Flavor("1", "rack", vcpus, 0, 0)))
+        assert [t.name for t in app.actual().templates.values() if t.foreign_id == "1"] == ["rack-1"]
+        assert one_pass(app, cloud_of(Flavor("1", "rack", vcpus, 0, 0))).actions == ()
