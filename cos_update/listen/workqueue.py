@@ -97,9 +97,13 @@ class WorkQueue(Generic[K]):
     def add_rate_limited(self, key: K) -> float:
         """Marks a failed key dirty after its own backoff, which doubles with every failure up to the greatest delay.
 
-        Returns the delay in seconds.
+        One that had news before its time and failed again still waits for that time: news are no reason to count
+        faster. Returns the delay in seconds.
         """
         with self._lock:
+            known = self._waiting.get(key)
+            if known is not None:
+                return max(0.0, known.ready - self._clock())
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
             delay = min(self._max_delay, self._base_delay * 2.0 ** min(failures, _LARGEST_EXPONENT))

@@ -154,7 +154,8 @@ class Deployment:
         wait_for(lambda: messages(self.broker) == 0, timeout=timeout, what="the last acks")
 
     def check(self) -> None:
-        """The end state is right in every detail."""
+        """The end state is right in every detail, and Concertim never had a reason to refuse anything."""
+        assert self.world.concertim.refusals == []
         there, due = shown(self.world.actual()), wanted(self.world.desired())
         wrong = {item: (there.get(item), due.get(item)) for item in there | due if there.get(item) != due.get(item)}
         assert not wrong, "shown, and what should be: " + str(wrong)

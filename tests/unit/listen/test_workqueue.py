@@ -64,16 +64,25 @@ def test_a_done_key_is_not_handed_out_again(queue):
     assert queue.get(timeout=0) is None
 
 
-def test_the_backoff_of_a_key_doubles_up_to_the_greatest_delay_and_ends_when_forgotten(queue):
-    assert [queue.add_rate_limited("a") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+def fail(queue, clock, key):
+    """Waits out one failure; returns how long that took."""
+    delay = queue.add_rate_limited(key)
+    clock.now += delay
+    assert take_all(queue) == [key]
+    queue.done(key)
+    return delay
+
+
+def test_the_backoff_of_a_key_doubles_up_to_the_greatest_delay_and_ends_when_forgotten(queue, clock):
+    assert [fail(queue, clock, "a") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert queue.add_rate_limited("b") == 1
     assert queue.failures("a") == 8
     queue.forget("a")
     assert queue.add_rate_limited("a") == 1
 
 
-def test_a_key_that_failed_a_thousand_times_is_still_tried(queue):
-    assert [queue.add_rate_limited("a") for _ in range(2000)][-1] == 60
+def test_a_key_that_failed_a_thousand_times_is_still_tried(queue, clock):
+    assert [fail(queue, clock, "a") for _ in range(2000)][-1] == 60
 
 
 def test_a_delayed_key_comes_when_its_time_has_come_and_not_before(queue, clock):
@@ -107,6 +116,19 @@ def test_news_of_a_key_in_backoff_is_acted_upon_at_once(queue):
     queue.add_rate_limited("a")
     queue.add("a")
     assert take_all(queue) == ["a"]
+
+
+def test_failures_that_news_brought_on_do_not_lengthen_the_backoff(queue, clock):
+    assert queue.add_rate_limited("a") == 1
+    for _ in range(20):
+        queue.add("a")
+        assert queue.get() == "a"
+        queue.add_rate_limited("a")
+        queue.done("a")
+    assert queue.failures("a") == 1
+    clock.now += 1
+    assert queue.get(0) == "a"
+    assert queue.add_rate_limited("a") == 2
 
 
 def test_a_key_whose_delay_ends_while_it_is_processed_waits_for_its_worker(queue, clock):
