@@ -1,10 +1,10 @@
-"""The one RabbitMQ node of a test session."""
+"""The one RabbitMQ node of a test session, and reports that can be handed on."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "integration"))
 
 from rabbit import RabbitNode, available
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tests log what is no Unicode, and reports are handed from process to process as UTF-8."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, json_text
+from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
         report, sight = run_pass(both, order, stop, watcher)
     log.pass_ends(report)
     if as_json:
-        click.echo(json_text(report_document(report)))
+        echo(json_text(report_document(report)))
     elif stop.is_interrupted:
         stop.say(f"Interrupted: {report}")
     else:
@@ -121,4 +121,4 @@ def _tell(report: Report, sight: Sight) -> None:
         out.print(str(report), soft_wrap=True)
     elif not report.is_quiet:
         words = first_words(report)
-        click.echo(clean(f"bulk: {report}" + (f": {words}" if words else "")))
+        echo(clean(f"bulk: {report}" + (f": {words}" if words else "")))

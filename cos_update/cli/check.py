@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, json_text
+from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
     all_of_them = list(findings) if as_json else _show(findings)
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
-        click.echo(json_text(_document(all_of_them, has_failed=has_failed)))
+        echo(json_text(_document(all_of_them, has_failed=has_failed)))
     return Exit.FAILED if has_failed else Exit.OK
 
 

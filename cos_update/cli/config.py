@@ -11,6 +11,7 @@ from typing import Literal
 import click
 
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.encoding import echo
 from cos_update.cli.exits import Exit
 from cos_update.model.settings import Settings
 
@@ -47,7 +48,7 @@ def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> Exit:
     from cos_update import config as settings_file
     from cos_update.cli.units import unit
 
-    click.echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
+    echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
     return Exit.OK
 
 
@@ -63,7 +64,7 @@ def show(context: Context) -> Exit:
     """Print the settings in effect, defaults included, secrets hidden."""
     from cos_update import config as settings_file
 
-    click.echo(settings_file.shown(context.settings()), nl=False)
+    echo(settings_file.shown(context.settings()), nl=False)
     return Exit.OK
 
 
@@ -82,8 +83,8 @@ def check(context: Context) -> Exit:
     """
     settings = context.settings()
     for remark in _remarks(settings):
-        click.echo(f"warn  {remark}")
-    click.echo(f"ok    {settings.source}")
+        echo(f"warn  {remark}")
+    echo(f"ok    {settings.source}")
     return Exit.OK
 
 

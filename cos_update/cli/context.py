@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from cos_update.cli.encoding import echo
 from cos_update.model.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Context:
         loaded = self.loaded()
         if self.verbosity >= 0:
             for warning in loaded.warnings:
-                click.echo(f"Warning: {warning}", err=True)
+                echo(f"Warning: {warning}", err=True)
         return loaded.settings
 
     def settings_with_logging(

@@ -9,7 +9,7 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, json_text
+from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
         if form == "text":
             unasked = sight.plan.actions and not dry_run and not _may_ask()
             hint = " (--yes posts it)" if unasked else ""
-            click.echo(f"nothing posted{hint}")
+            echo(f"nothing posted{hint}")
         if exit_code and (sight.plan.actions or sight.plan.held):
             return Exit.DIFFERENT
         return Exit(int(plan_exit_code(sight.plan)))
@@ -69,7 +69,7 @@ def _show(sight: Sight, form: str) -> None:
     from cos_update.core.summary import sections
 
     if form == "json":
-        click.echo(json_text(plan_document(sight.plan, sight.projects)))
+        echo(json_text(plan_document(sight.plan, sight.projects)))
         return
     out = console()
     show(out, sections(sight.plan, sight.projects))
@@ -105,10 +105,10 @@ def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) ->
         both.store.save(known(now, applied.outcomes))
         done = report(now.plan, applied, time.monotonic() - began)
     if form == "json":
-        click.echo(json_text(report_document(done)))
+        echo(json_text(report_document(done)))
     elif stop.is_interrupted:
         stop.say(f"Interrupted: {done}")
     else:
         words = first_words(done)
-        click.echo(clean(f"{done}" + (f": {words}" if words else "")))
+        echo(clean(f"{done}" + (f": {words}" if words else "")))
     return Exit(int(done.exit_code))

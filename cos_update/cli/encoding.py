@@ -8,6 +8,8 @@ import json
 import os
 import sys
 
+import click
+
 _FALLBACK = "cos_update.ascii"
 _ASCII = {"…": "~", "·": "-"}
 """For marks of our own, as wide as they were; what else cannot be shown is a question mark."""
@@ -47,6 +49,11 @@ def clean(text: str, *, unicode: bool = True) -> str:
     return "".join(
         char if char.isprintable() and (unicode or char.isascii()) else _ASCII.get(char, "?") for char in text
     )
+
+
+def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Prints the text as `click.echo` does, which left to itself takes an output for ASCII for one of UTF-8."""
+    click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
 
 
 def json_text(document: object) -> str:

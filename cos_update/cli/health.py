@@ -8,7 +8,7 @@ import time
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean
+from cos_update.cli.encoding import clean, echo
 from cos_update.cli.exits import Exit
 
 
@@ -48,8 +48,8 @@ def health(context: Context, daemon: str, max_age: float | None) -> Exit:
     path = file_of(context.data_dir or context.folders().data_dir, daemon)
     heartbeat = read(path)
     if heartbeat is None:
-        click.echo(f"{daemon} has never run with this data dir: there is no {path}")
+        echo(f"{daemon} has never run with this data dir: there is no {path}")
         return Exit.FAILED
     alive, line = judge(heartbeat, time.time(), max_age)
-    click.echo(clean(line))
+    echo(clean(line))
     return Exit.OK if alive else Exit.FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
 from dataclasses import dataclass
 from typing import IO, Any
@@ -10,7 +11,7 @@ from typing import IO, Any
 import click
 from click.shell_completion import CompletionItem
 
-from cos_update.cli.encoding import clean
+from cos_update.cli.encoding import clean, echo
 from cos_update.cli.exits import Exit
 from cos_update.model.errors import CosUpdateError
 
@@ -40,7 +41,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Writes it to stderr."""
         for line in f"Error: {self.message}\n{self.hint}".rstrip().splitlines():
-            click.echo(clean(line), file=file, err=True)
+            click.echo(clean(line), file=file or sys.stderr)
 
 
 class LazyGroup(click.Group):
@@ -73,6 +74,13 @@ class LazyGroup(click.Group):
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parses; `--help` and `--version` print as early as here."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; what it raises becomes a message."""
         try:
@@ -98,7 +106,7 @@ class LazyGroup(click.Group):
 def _trace(ctx: click.Context) -> bool:
     wanted = getattr(ctx.obj, "verbosity", 0) >= 2
     if wanted:
-        click.echo(_redacted(traceback.format_exc()), err=True, nl=False)
+        echo(_redacted(traceback.format_exc()), err=True, nl=False)
     return wanted
 
 

@@ -88,7 +88,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         say("Interrupted.")
         return Exit.INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        error.show(sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         return _pipe_closed()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 20
 KIND_WIDTH = 9
+CELLS_WIDTH = 39
+"""Columns of all that is said of a new object, at most."""
 ASIDE_COLUMN = 53
 STYLES = {"+": "green", "~": "yellow", "-": "red", "!": "bold magenta"}
 
@@ -49,7 +51,7 @@ def _heading(section: Section, width: int, depth: int) -> tuple[str, ...]:
     if not section.aside:
         return (title,)
     column = min(ASIDE_COLUMN, width - cell_len(section.aside))
-    if cell_len(title) < column:
+    if cell_len(title) + 2 <= column:
         return (f"{_padded(title, column)}{section.aside}",)
     if cell_len(title) + 2 + cell_len(section.aside) <= width:
         return (f"{title}  {section.aside}",)
@@ -65,7 +67,7 @@ def _object(line: Line, width: int, depth: int) -> Iterator[TextLine]:
     style = STYLES.get(line.mark, "")
     head = f"{'  ' * depth}{line.mark} {line.kind.ljust(KIND_WIDTH)} {line.name}"
     column = 2 * depth + 3 + KIND_WIDTH + NAME_WIDTH + 1
-    narrow = column + 24 > width
+    narrow = column + CELLS_WIDTH > width
     if narrow:
         column = 2 * depth + 4
     rows = list(_wrapped(line.rows, width - column))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, speaks_unicode
+from cos_update.cli.encoding import clean, echo, speaks_unicode
 from cos_update.cli.exits import Exit
 from cos_update.model.errors import ViewError
 from cos_update.view import View, ViewStore, to_plain
@@ -33,13 +33,14 @@ def view() -> None:
 
 
 @view.command(
+    short_help="Print the view: tables, racks as they stand, JSON or YAML.",
     epilog="""\b
 Examples:
   cos-update view dump
   cos-update view dump --format racks | less
   cos-update view dump --kind racks --kind devices
   cos-update view dump --format json --kind devices | jq '.devices[].name'
-"""
+""",
 )
 @click.option(
     "--format",
@@ -64,7 +65,7 @@ def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
     match form:
         case "json":
             json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
-            click.echo()
+            echo()
         case "yaml":
             import yaml
 
@@ -84,9 +85,9 @@ def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
 def _sign(found: View) -> None:
     """Says how old and how whole the picture is."""
     moment = datetime.fromtimestamp(found.saved_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    click.echo(f"\nas of {moment}, saved by {found.saved_by}")
+    echo(f"\nas of {moment}, saved by {found.saved_by}")
     for gap in found.gaps:
-        click.echo(clean(f"not read: {gap}"))
+        echo(clean(f"not read: {gap}"))
 
 
 def _load(context: Context) -> View:

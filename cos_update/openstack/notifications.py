@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from cos_update.model.errors import MalformedNotification
 from cos_update.model.events import Event, Key, Kind
 
 LONGEST_ID = 255
 """Characters of an id: the services' own columns hold no more."""
-LONGEST_TYPE = 255
+LONGEST_WORD = 255
+"""Characters of an event type or a timestamp."""
 _ID = re.compile(r"(?![. ]+$)[^\x00-\x1f\x7f-\x9f\ud800-\udfff/?#%\\]+")
 """Ids become parts of URLs. Those of flavors may be nearly any text."""
 
@@ -28,7 +29,7 @@ def parse(body: bytes) -> Event:
     """The event in a message's body. Raises MalformedNotification, and nothing else."""
     message = _message(body)
     event_type = message.get("event_type")
-    if not isinstance(event_type, str) or not event_type.isprintable() or not 0 < len(event_type) <= LONGEST_TYPE:
+    if not _is_word(event_type):
         raise MalformedNotification("it has no event_type")
     timestamp = message.get("timestamp")
     read = _reader_of(event_type)
@@ -40,7 +41,7 @@ def parse(body: bytes) -> Event:
         keys = tuple(dict.fromkeys(read(event_type, payload)))
     return Event(
         event_type,
-        timestamp if isinstance(timestamp, str) and len(timestamp) <= LONGEST_TYPE else "",
+        timestamp if _is_word(timestamp) else "",
         keys,
         lags=event_type.startswith(("port.", "floatingip.")),
     )
@@ -72,6 +73,14 @@ def _mapping(value: object, what: str) -> Payload:
     return value
 
 
+def _is_word(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_WORD and value.isprintable()
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= LONGEST_ID and _ID.fullmatch(value) is not None
+
+
 def _id(payload: Payload, name: str) -> str:
     value = _optional(payload, name)
     if not value:
@@ -84,7 +93,7 @@ def _optional(payload: Payload, name: str) -> str:
     value = payload.get(name)
     if value is None or value == "":
         return ""
-    if not isinstance(value, str) or len(value) > LONGEST_ID or not _ID.fullmatch(value):
+    if not _is_id(value):
         raise MalformedNotification(f"its {name} is no id")
     return value
 
@@ -101,8 +110,8 @@ def _instance(event_type: str, payload: Payload) -> Iterable[Key]:
         yield Key(Kind.VOLUME, volume_id, project_id)
 
 
-def _failed_build(event_type: str, payload: Payload) -> Iterable[Key]:
-    """A server that could not be built anywhere; its project stands in the request."""
+def _failed_task(event_type: str, payload: Payload) -> Iterable[Key]:
+    """A server that could not be built, rebuilt or moved anywhere; its project stands in the request."""
     server_id = _optional(payload, "instance_id") or _optional(payload, "instance_uuid")
     if server_id:
         yield Key(Kind.SERVER, server_id, _project(_within(payload, "request_spec", "instance_properties")))
@@ -128,7 +137,7 @@ def _versioned_instance(event_type: str, payload: Payload) -> Iterable[Key]:
         yield Key(Kind.VOLUME, volume_id, project_id)
 
 
-def _versioned_failed_build(event_type: str, payload: Payload) -> Iterable[Key]:
+def _versioned_failed_task(event_type: str, payload: Payload) -> Iterable[Key]:
     data = _versioned(payload)
     if server_id := _optional(data, "instance_uuid"):
         yield Key(Kind.SERVER, server_id, _project(_within(data, "request_spec", "nova_object.data")))
@@ -155,6 +164,12 @@ def _volume(event_type: str, payload: Payload) -> Iterable[Key]:
             yield Key(Kind.SERVER, server_id, project_id)
 
 
+def _backup(event_type: str, payload: Payload) -> Iterable[Key]:
+    """Cinder's, of backups: a volume's status says that it is being backed up, and no event of its own does."""
+    if volume_id := _optional(payload, "volume_id"):
+        yield Key(Kind.VOLUME, volume_id, _project(payload))
+
+
 def _network(event_type: str, payload: Payload) -> Iterable[Key]:
     """Neutron's, of networks and of subnets, which are a network's CIDRs."""
     kind = event_type.partition(".")[0]
@@ -166,7 +181,7 @@ def _network(event_type: str, payload: Payload) -> Iterable[Key]:
 def _port(event_type: str, payload: Payload) -> Iterable[Key]:
     """A port's change is one of its server's addresses. The owner is set only some time after the device."""
     for port in _records(payload, "port"):
-        if str(port.get("device_owner") or "compute:").startswith("compute:"):
+        if not port.get("device_owner") or _is_of_server(port):
             yield from _server_behind(port, _project(port))
 
 
@@ -175,15 +190,22 @@ def _floating_ip(event_type: str, payload: Payload) -> Iterable[Key]:
     for floating in _records(payload, "floatingip"):
         project_id = _project(floating)
         details = _within(floating, "port_details")
-        if str(details.get("device_owner") or "").startswith("compute:"):
+        if _is_of_server(details):
             yield from _server_behind(details, project_id)
         elif address := _optional(floating, "floating_ip_address"):
             yield Key(Kind.ADDRESS, address, project_id)
 
 
+def _is_of_server(port: Payload) -> bool:
+    owner = port.get("device_owner")
+    return isinstance(owner, str) and owner.startswith("compute:")
+
+
 def _server_behind(port: Payload, project_id: str) -> Iterable[Key]:
-    if server_id := _optional(port, "device_id"):
-        yield Key(Kind.SERVER, server_id, project_id)
+    """Neutron takes any text for a port's device: what can be no server's id is something else's name."""
+    device_id = port.get("device_id")
+    if _is_id(device_id):
+        yield Key(Kind.SERVER, device_id, project_id)
 
 
 def _records(payload: Payload, kind: str) -> Iterable[Payload]:
@@ -196,20 +218,29 @@ def _records(payload: Payload, kind: str) -> Iterable[Payload]:
 
 
 def _watching(event_type: str, payload: Payload) -> Iterable[Key]:
-    """Keystone's: whatever may change which projects are watched; by a group or a domain it may be any of them."""
-    name = "project" if event_type.startswith("identity.role_assignment") else "resource_info"
-    is_project = event_type.startswith(("identity.project.", "identity.role_assignment."))
-    yield Key(Kind.PROJECT, _optional(payload, name) if is_project else "")
+    """Keystone's: whatever may change which projects are watched.
+
+    By a group, a domain or a role that a project's children inherit it may be any of them. A role given by way of a
+    group shows as a change of the group when its members change.
+    """
+    project_id = ""
+    if event_type.startswith("identity.project."):
+        project_id = _optional(payload, "resource_info")
+    elif event_type.startswith("identity.role_assignment.") and not payload.get("inherited_to_projects"):
+        project_id = _optional(payload, "project")
+    yield Key(Kind.PROJECT, project_id)
 
 
 _READERS: Mapping[str, _Reader] = {
     "compute.instance.": _instance,
-    "compute_task.build_instances": _failed_build,
+    "compute_task.": _failed_task,
     "instance.": _versioned_instance,
     "flavor.": _flavor,
     "orchestration.stack.": _stack,
     "orchestration.autoscaling.": _stack,
     "volume.": _volume,
+    "backup.create.": _backup,
+    "backup.restore.": _backup,
     "network.": _network,
     "subnet.": _network,
     "port.": _port,
@@ -227,8 +258,8 @@ _NOT_OURS = ("volume.usage", "instance.exists", "compute.instance.exists")
 def _reader_of(event_type: str) -> _Reader | None:
     if event_type.partition(".")[0] not in _FIRST_WORDS or event_type.startswith(_NOT_OURS):
         return None
-    if event_type == "compute_task.build_instances.error":
-        return _versioned_failed_build
+    if event_type.startswith("compute_task.") and event_type.endswith(".error"):
+        return _versioned_failed_task
     for prefix, reader in _READERS.items():
         if event_type.startswith(prefix):
             return reader

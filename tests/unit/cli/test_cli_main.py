@@ -33,19 +33,39 @@ def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Co
             yield f"{path} {name}".strip(), command
 
 
-def test_help_imports_nothing_heavy() -> None:
+HEAVY = ("openstack", "keystoneauth1", "pika", "rich", "requests", "yaml", "aiohttp", "prometheus_client")
+COMPLETING = {"_COS_UPDATE_COMPLETE": "bash_complete", "COMP_WORDS": "cos-update view d", "COMP_CWORD": "2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "says"),
+    [
+        (["--help"], {}, "Usage: cos-update [OPTIONS] COMMAND"),
+        (["--version"], {}, "cos-update "),
+        (["--data-dir", "/nowhere", "health", "bulk"], {}, "bulk has never run"),
+        ([], COMPLETING, "plain,dump"),
+    ],
+    ids=["help", "version", "health", "completion"],
+)
+def test_what_is_asked_often_imports_nothing_heavy(
+    arguments: list[str], environ: dict[str, str], says: str, tmp_path: Path
+) -> None:
     program = (
         "import sys\n"
         "from cos_update.cli.main import main\n"
-        "try:\n    main(['--help'])\n"
-        "except SystemExit:\n    print(sorted(sys.modules), file=sys.stderr)\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    print(sorted(sys.modules), file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(), capture_output=True, encoding="utf-8", check=True
+        [sys.executable, "-c", program, *arguments],
+        env=environment({"COS_UPDATE_CONFIG": str(tmp_path / "none.yaml"), **environ}),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
-    assert "Usage: cos-update [OPTIONS] COMMAND" in done.stdout
-    for module in ("openstack", "keystoneauth1", "pika", "rich", "requests", "yaml", "aiohttp", "prometheus_client"):
-        assert f"'{module}'" not in done.stderr
+    assert says in done.stdout
+    assert "'click'" in done.stderr
+    assert [module for module in HEAVY if f"'{module}'" in done.stderr] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -77,6 +77,14 @@ def test_everything_fits_the_terminal(data_dir: Path, columns: int, form: str) -
     assert "n\u00f6de-0" in body
 
 
+@pytest.mark.parametrize("form", ["table", "racks"])
+def test_a_dumb_terminal_has_a_width_too(data_dir: Path, form: str) -> None:
+    arguments = ["--data-dir", str(data_dir), "view", "dump", "--format", form]
+    text = run_on_terminal(arguments, 40, {"TERM": "dumb"})
+    assert "\x1b" not in text
+    assert max(map(len, text.partition("\nas of ")[0].splitlines())) <= 40
+
+
 def test_on_a_terminal_names_give_way_and_states_and_units_are_whole(data_dir: Path) -> None:
     text = run_on_terminal(["--data-dir", str(data_dir), "view", "dump", "--kind", "devices"], 80)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)

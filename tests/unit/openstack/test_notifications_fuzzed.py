@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +67,7 @@ def answers(body: bytes) -> None:
         assert len(key.id) <= LONGEST_ID
         assert not set("/?#%\\\n\0") & set(key.id + key.project_id)
         (key.id + key.project_id).encode()
+    (event.type + event.timestamp).encode()
     hash(event)
 
 
@@ -85,6 +88,25 @@ def test_random_json(value: object) -> None:
 def test_random_payloads_of_real_types(event_type: str, payload: object, wrapped: bool) -> None:
     message = {"event_type": event_type, "payload": payload}
     answers(json.dumps({"oslo.message": json.dumps(message)} if wrapped else message).encode())
+
+
+def fields(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in a message, with each of its keys or indexes."""
+    for name in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, name
+        yield from fields(value[name])
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(BODIES), st.integers(0), PAYLOADS | st.sampled_from(["", "\0", "a/b", "\ud800", "x" * 300, 10**400])
+)
+def test_real_messages_with_any_one_field_of_another_kind(body: bytes, number: int, value: object) -> None:
+    message = json.loads(json.loads(body)["oslo.message"])
+    places = list(fields(message))
+    container, name = places[number % len(places)]
+    container[name] = value
+    answers(json.dumps(message).encode())
 
 
 @settings(max_examples=500, deadline=None)

@@ -1,0 +1,187 @@
+"""Ctrl-C at any moment: one line and no traceback; at once, or when what is in hand is done and in the view.
+
+It exits with 130 when nothing was posted or somebody had no patience, else with what the pass itself says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from daemons import until
+from terminals import CTRL_C, on_terminal
+from world import World, shown, wanted
+
+from cos_update.sandbox.wire import Fault, FaultKind
+
+NOTHING = "Interrupted: nothing was posted.\n"
+AMID = re.compile(r"Interrupted: (\d+) posted .*, 0 refused, \d+ not done, in \d+\.\d s\n")
+Begin = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def begin(world: World) -> Iterator[Begin]:
+    """Starts the real program with pipes."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        program = [sys.executable, "-m", "cos_update", "--config", str(world.folder / "config.yaml"), *arguments]
+        started.append(
+            subprocess.Popen(
+                program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Presses Ctrl-C; exit code, standard output and standard error."""
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=30)
+    return process.returncode, out, error
+
+
+def posted(world: World) -> int:
+    return len(world.concertim.state.devices)
+
+
+@pytest.mark.parametrize("command", [["bulk", "--once"], ["diff", "--yes"], ["bulk", "--once", "--json"]])
+@pytest.mark.parametrize(
+    ("side", "path"),
+    [
+        ("openstack", "auth/tokens"),
+        ("openstack", "servers/detail"),
+        ("openstack", "resources"),
+        ("concertim", "devices"),
+    ],
+)
+def test_while_a_service_hangs_it_ends_at_once(
+    world: World, begin: Begin, command: list[str], side: str, path: str
+) -> None:
+    wire = getattr(world, side).wire
+    hanging = wire.faults.add(Fault(FaultKind.HANG, path=path))
+    process = begin(*command)
+    until(lambda: wire.faults.struck(hanging) > 0)
+    asked = time.monotonic()
+    assert interrupt(process) == (130, "", NOTHING)
+    assert time.monotonic() - asked < 5
+    assert world.writes() == []
+    wire.faults.clear()
+    world.bulk()
+
+
+@pytest.mark.parametrize("count", [1, 4, 10, 20, 40, 60])
+def test_after_so_many_requests(world: World, begin: Begin, count: int) -> None:
+    def requests() -> int:
+        return sum((world.openstack.wire.counts + world.concertim.wire.counts).values())
+
+    world.openstack.wire.latency = world.concertim.wire.latency = 0.03
+    process = begin("bulk", "--once")
+    until(lambda: requests() >= count)
+    code, out, error = interrupt(process)
+    assert out == ""
+    assert (code == 130 and error in (NOTHING, "Interrupted.\n")) or (code == 3 and AMID.fullmatch(error))
+    world.bulk()
+    assert shown(world.actual()) == wanted(world.desired())
+
+
+@pytest.mark.parametrize("command", [["bulk", "--once"], ["diff", "--yes"]])
+def test_while_it_posts_the_requests_in_flight_are_finished_and_remembered(
+    world: World, begin: Begin, command: list[str]
+) -> None:
+    world.concertim.wire.latency = 0.05
+    process = begin(*command)
+    until(lambda: posted(world) > 5)
+    code, _, error = interrupt(process)
+    assert code == 3
+    found = AMID.fullmatch(error)
+    assert found
+    world.concertim.wire.latency = 0.0
+    assert int(found.group(1)) == len(world.writes())
+    known = world.run("view", "dump", "--kind", "devices").stdout.splitlines()
+    assert known[0] == f"devices ({posted(world)})"
+
+
+def test_json_tells_what_was_done_before_it_was_interrupted(world: World, begin: Begin) -> None:
+    world.concertim.wire.latency = 0.05
+    process = begin("bulk", "--once", "--json")
+    until(lambda: posted(world) > 5)
+    code, out, error = interrupt(process)
+    assert (code, error) == (3, "")
+    assert {outcome["result"] for outcome in json.loads(out)["outcomes"]} == {"done", "skipped"}
+
+
+def test_who_presses_it_twice_does_not_wait_for_a_request_that_hangs(world: World, begin: Begin) -> None:
+    hanging = world.concertim.wire.faults.add(Fault(FaultKind.HANG, method="POST", path="nodes", after=3))
+    process = begin("bulk", "--once")
+    until(lambda: world.concertim.wire.faults.struck(hanging) > 0)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    assert interrupt(process) == (130, "", "Interrupted again: what was in hand is not finished.\n")
+    world.concertim.wire.faults.clear()
+    world.bulk()
+    assert shown(world.actual()) == wanted(world.desired())
+
+
+def test_on_a_terminal_nothing_is_left_of_the_bars(world: World) -> None:
+    world.concertim.wire.latency = 0.05
+    with on_terminal(world, "bulk", "--once") as terminal:
+        terminal.wait_for("posting")
+        until(lambda: posted(world) > 5)
+        terminal.press(CTRL_C)
+        assert terminal.end() == 3
+        assert AMID.fullmatch(terminal.screen + "\n")
+        assert terminal.seen.rpartition("\x1b[?25")[2].startswith("h"), "the cursor is still hidden"
+
+
+def test_on_a_terminal_while_it_reads(world: World) -> None:
+    world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="servers/detail"))
+    with on_terminal(world, "bulk", "--once") as terminal:
+        terminal.wait_for("Keystone ✓")
+        terminal.press(CTRL_C)
+        assert terminal.end() == 130
+        assert terminal.screen + "\n" == NOTHING
+        assert terminal.seen.rpartition("\x1b[?25")[2].startswith("h"), "the cursor is still hidden"
+
+
+def test_when_diff_asks(world: World) -> None:
+    with on_terminal(world, "diff") as terminal:
+        terminal.wait_for("Post this? [y/N]: ")
+        terminal.press(CTRL_C)
+        assert terminal.end() == 130
+    assert terminal.screen.endswith("Post this? [y/N]: ^C\nInterrupted.")
+    assert world.writes() == []
+
+
+def test_the_daemon(world: World, begin: Begin) -> None:
+    process = begin("-q", "bulk")
+    until(lambda: (world.data_dir / "view.pickle").exists())
+    assert interrupt(process) == (0, "", "")
+
+
+def test_check_while_a_service_hangs(world: World, begin: Begin) -> None:
+    hanging = world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="auth/tokens"))
+    process = begin("check")
+    until(lambda: world.openstack.wire.faults.struck(hanging) > 0)
+    code, _, error = interrupt(process)
+    assert (code, error) == (130, "Interrupted.\n")
+
+
+def test_the_demo(world: World, begin: Begin) -> None:
+    process = begin("demo")
+    assert process.stdout is not None
+    assert "what differs" in process.stdout.readline()
+    code, _, error = interrupt(process)
+    assert (code, error) == (130, "Interrupted.\n")
