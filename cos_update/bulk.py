@@ -47,7 +47,7 @@ def run_forever(
         if stop.is_set():
             return
         if late > 0:
-            repeated.failed("late", f"the pass took {late:.1f} s longer than the interval of {interval:g} s")
+            repeated.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
         else:
             repeated.over("late", "passes longer than the interval")
         _wait(tools, stop, due, repeated)
@@ -72,7 +72,7 @@ def _wait(tools: Tools, stop: threading.Event, due: float, repeated: Repeated) -
             if tools.store.resync() is not None:
                 return
         except ViewError as error:
-            repeated.failed("resync", str(error))
+            repeated.failed("resync", "%s", error)
         else:
             repeated.over("resync", "looking for requests that failed")
 

@@ -164,7 +164,10 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text with `***` in place of every secret."""
-        text = self.known(text)
+        return self.shapes(self.known(text))
+
+    def shapes(self, text: str) -> str:
+        """The text with `***` in place of what looks like a secret."""
         for pattern, replacement in self._PATTERNS:
             text = pattern.sub(replacement, text)
         return text
@@ -202,7 +205,7 @@ class _Formatter(logging.Formatter):
             level=_LEVELS.get(record.levelname, record.levelname),
             logger=record.name.rpartition(".")[2],
             run=_run,
-            message=hidden(_message(record)),
+            message=_message(record),
             exception=hidden(self.formatException(record.exc_info)) if record.exc_info else "",
         )
 
@@ -229,10 +232,14 @@ class JsonFormatter(_Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
+    """The message, secrets taken out; of our own lines from what they tell of, as a password may be a word of ours."""
     try:
-        return record.getMessage()
+        if record.name.startswith("cos_update.") and isinstance(record.args, tuple):
+            told = (arg if isinstance(arg, int | float) else hidden.known(str(arg)) for arg in record.args)
+            return hidden.shapes(str(record.msg) % tuple(told))
+        return hidden(record.getMessage())
     except Exception:  # a wrong format must not lose the line, nor show its arguments unredacted
-        return f"{record.msg!s} {record.args!r}"
+        return hidden(f"{record.msg!s} {record.args!r}")
 
 
 def _escaped(char: str) -> str:
@@ -345,15 +352,18 @@ class Repeated:
         self._lock = threading.Lock()
 
     def failed(
-        self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None
+        self, key: str, message: str, *about: object, level: int = logging.WARNING, logger: logging.Logger | None = None
     ) -> None:
-        """Counts the failure `key`, and logs it if it is time to or if `message` says something new."""
-        suffix = self._failed(key, _PASSING.sub("#", message))
+        """Counts the failure `key`, and logs it if it is time to or if it says something new.
+
+        `message` is a format and `about` its arguments, as loggers take them.
+        """
+        suffix = self._failed(key, _PASSING.sub("#", message % about))
         into = logger or self._logger
         if suffix is None:
-            into.debug("%s (still so)", message)
+            into.debug(f"{message} (still so)", *about)
         else:
-            into.log(level, "%s%s", message, suffix)
+            into.log(level, f"{message}%s", *about, suffix)
 
     def over(
         self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None

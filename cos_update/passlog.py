@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from cos_update.core.apply import Outcome, Result
-from cos_update.core.outcome import Report, describe
+from cos_update.core.outcome import Report, describe, located
 from cos_update.core.plan import Notice, NoticeKind, Target, Verb
 from cos_update.core.summary import change_text
 from cos_update.logs import LogFile, Repeated
@@ -18,6 +18,8 @@ log = logging.getLogger("cos_update.bulk")
 
 _DONE = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}
 _FAILED = "failed"
+_IDS = "openstack=%s concertim=%s"
+_NOT_DONE = f"not %s (%s) %s: %s {_IDS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +64,23 @@ class PassLog(Watcher):
         key = f"{action.target} {action.openstack_id or action.concertim_id or action.name}"
         words = _DONE[action.verb]
         concertim_id = outcome.record.id if outcome.record else action.concertim_id
-        ids = f"openstack={action.openstack_id} concertim={concertim_id or '-'}"
-        not_done = f"not {words} ({outcome.result}) {action.name}: {outcome.reason} {ids}"
+        ids = (action.openstack_id, concertim_id or "-")
+        not_done = (words, outcome.result, located(action), outcome.reason, *ids)
         with self._lock:
             self._met.add(key)
         match outcome.result:
             case Result.DONE:
                 said = "; ".join(change_text(change) for change in action.changes)
-                logger.info("%s %s %s %s", words, action.name, said or action.why, ids)
+                logger.info(f"%s %s %s {_IDS}", words, located(action), said or action.why, *ids)
                 self._over(key)
             case Result.REFUSED | Result.FAILED:
-                self._goes_on(key, not_done, _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger))
+                trouble = _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger)
+                self._goes_on(key, trouble, _NOT_DONE, *not_done)
             case Result.STALE:
-                logger.warning("%s", not_done)
+                logger.warning(_NOT_DONE, *not_done)
             case Result.SKIPPED:
                 # What was not even tried is said once, in the pass's own line.
-                logger.debug("%s", not_done)
+                logger.debug(_NOT_DONE, *not_done)
 
     def pass_ends(self, report: Report) -> None:
         """One line for the pass, one for each thing that was left alone, and one for each that is so no more."""
@@ -96,8 +99,8 @@ class PassLog(Watcher):
     def pass_failed(self, error: CosUpdateError) -> None:
         """Says why nothing could be said."""
         self._failing = True
-        message = f"pass failed: {error} {error.hint}".rstrip()
-        self._goes_on(_FAILED, message, _Trouble("passes that failed", logging.ERROR, self._logger))
+        trouble = _Trouble("passes that failed", logging.ERROR, self._logger)
+        self._goes_on(_FAILED, trouble, "pass failed: %s", f"{error} {error.hint}".rstrip())
 
     def notice(self, notice: Notice) -> None:
         """One line for something that was left alone, or is not as a person might expect."""
@@ -106,14 +109,15 @@ class PassLog(Watcher):
         subject = f"{notice.target} {notice.name}: {notice.text}"
         with self._lock:
             self._met.add(key)
-        self._goes_on(key, subject, _Trouble(subject, level, self._logger, notice.kind is NoticeKind.UNREAD))
+        trouble = _Trouble(subject, level, self._logger, notice.kind is NoticeKind.UNREAD)
+        self._goes_on(key, trouble, "%s", subject)
 
-    def _goes_on(self, key: str, message: str, trouble: _Trouble) -> None:
+    def _goes_on(self, key: str, trouble: _Trouble, message: str, *about: object) -> None:
         with self._lock:
             if key not in self._going and len(self._going) >= Repeated.MOST:
                 del self._going[next(iter(self._going))]
             self._going[key] = trouble
-        self._repeated.failed(key, message, level=trouble.level, logger=trouble.logger)
+        self._repeated.failed(key, message, *about, level=trouble.level, logger=trouble.logger)
 
     def _over(self, key: str) -> None:
         with self._lock:

@@ -223,7 +223,15 @@ def _held(losses: Losses, actual: Actual) -> tuple[Action, ...]:
     templates = (actual.templates[item] for item in losses.templates)
     return (
         *(
-            Action(Verb.REMOVE, TARGET_OF[d.type], d.name, d.object_id, device=d, why=losses.devices[d.id])
+            Action(
+                Verb.REMOVE,
+                TARGET_OF[d.type],
+                d.name,
+                d.object_id,
+                device=d,
+                why=losses.devices[d.id],
+                rack_name=actual.racks[d.rack_id].name,
+            )
             for d in devices
         ),
         *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=losses.racks[r.id]) for r in racks),

@@ -80,6 +80,7 @@ def _action(action: Action) -> dict[str, object]:
         "action": action.verb,
         "kind": action.target,
         "name": action.name,
+        "rack": action.rack_name or None,
         "openstack_id": action.openstack_id,
         "concertim_id": action.concertim_id or None,
         "changes": [{"field": c.field, "old": c.old, "new": c.new} for c in action.changes],

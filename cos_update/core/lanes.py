@@ -107,7 +107,7 @@ def sync_lane(ground: Ground, wanted: DesiredRack, name: str, order_id: str) -> 
         status=wanted.status or shell.status,
         rack_id=shell.id,
         new=rack is None,
-        actions=tuple(actions),
+        actions=_within(name, actions),
         notices=(*_said(ground, rack), *found.notices),
     )
 
@@ -135,9 +135,13 @@ def ending_lane(ground: Ground, rack: Rack, owner: Owner, why: str | None) -> La
         rack_name=rack.name,
         status=rack.status,
         rack_id=rack.id,
-        actions=tuple(actions),
+        actions=_within(rack.name, actions),
         notices=tuple(notices),
     )
+
+
+def _within(rack_name: str, actions: list[Action]) -> tuple[Action, ...]:
+    return tuple(replace(action, rack_name=rack_name) if action.device else action for action in actions)
 
 
 def _said(ground: Ground, rack: Rack | None) -> tuple[Notice, ...]:

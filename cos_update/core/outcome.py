@@ -154,5 +154,10 @@ def first_words(report_: Report) -> str:
 
 
 def describe(action: Action) -> str:
-    """An action's object in words: kind and name."""
-    return f"{action.target} {action.name}"
+    """An action's object in words: kind, name and, of a device, the rack that it is in."""
+    return f"{action.target} {located(action)}"
+
+
+def located(action: Action) -> str:
+    """The name of an action's object, and of a device the rack that it is in."""
+    return f"{action.name} in {action.rack_name}" if action.rack_name else action.name

@@ -65,6 +65,8 @@ class Action:
     flavor_id: str = ""
     label: str = ""
     """What a new device is, in a word or two: its flavor, or its size."""
+    rack_name: str = ""
+    """The rack of a device, as it will be called: names of devices are unique only there."""
 
     @property
     def concertim_id(self) -> str:

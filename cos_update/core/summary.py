@@ -58,7 +58,7 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
     if general:
         teams.append(Section("cloud", lines=general))
     if plan.held:
-        teams.append(Section("held back", lines=tuple(_lines(plan.held, {}, mark=LEFT_ALONE))))
+        teams.append(Section("held back", lines=tuple(_held(action) for action in plan.held)))
     return tuple(teams)
 
 
@@ -74,11 +74,10 @@ def _identity(action: Action) -> tuple[Verb, Target, str, str]:
 def _lines(
     actions: Iterable[Action],
     told: Mapping[tuple[Verb, Target, str, str], Outcome],
-    mark: str = "",
 ) -> list[Line]:
     lines = []
     for action in actions:
-        line = _line(action, mark or MARKS[action.verb])
+        line = _line(action)
         outcome = told.get(_identity(action))
         if outcome is not None and outcome.result is not Result.DONE:
             line = Line(LEFT_ALONE, line.kind, line.name, rows=(f"{_fate(outcome)}: {outcome.reason}",))
@@ -91,7 +90,8 @@ def _fate(outcome: Outcome) -> str:
     return f"{verb}, refused" if outcome.result is Result.REFUSED else verb
 
 
-def _line(action: Action, mark: str) -> Line:
+def _line(action: Action) -> Line:
+    mark = MARKS[action.verb]
     if action.verb is Verb.REMOVE:
         return Line(mark, action.target, action.name, rows=(action.why,))
     if action.verb is Verb.UPDATE:
@@ -102,6 +102,11 @@ def _line(action: Action, mark: str) -> Line:
         return Line(mark, action.target, action.name, _template_cells(action.template))
     height = f"{action.rack.height}U" if action.rack else ""
     return Line(mark, action.target, action.name, (height, action.rack.status if action.rack else ""))
+
+
+def _held(action: Action) -> Line:
+    where = f"in {action.rack_name}: " if action.rack_name else ""
+    return Line(LEFT_ALONE, action.target, action.name, rows=(f"{where}{action.why}",))
 
 
 def _device_cells(device: Device, label: str) -> tuple[str, ...]:

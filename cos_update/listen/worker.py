@@ -229,7 +229,7 @@ class Worker:
             self._ledger.give_back(unit)
             if ending.fate is Fate.FAILED:
                 self._waiting[unit] = ending.reason
-                self._repeated.failed(ending.reason, f"{unit.kind} {unit.id} waits: {ending.reason}")
+                self._repeated.failed(ending.reason, "%s %s waits: %s", unit.kind, unit.id, ending.reason)
             self._queue.add_rate_limited(unit)
             self._queue.done(unit)
             return

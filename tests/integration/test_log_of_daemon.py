@@ -31,10 +31,10 @@ def test_the_same_refusal_is_said_once_and_its_end_once(world: World, daemon: St
     until(lambda: log_of(world).count("pass ends") >= PASSES)
     log = log_of(world)
     assert log.count("is odd") > 1
-    assert log.count(" alpha-node0: ") == 1
+    assert log.count(" alpha-node0 in cluster-1: ") == 1
     world.concertim.wire.faults.clear()
-    until(lambda: "instance alpha-node0 not created: over after" in log_of(world))
-    assert log_of(world).count(" created alpha-node0 ") == 1
+    until(lambda: "instance alpha-node0 in cluster-1 not created: over after" in log_of(world))
+    assert log_of(world).count(" created alpha-node0 in cluster-1 ") == 1
 
 
 def test_what_could_not_be_read_is_said_once_and_its_end_once(world: World, daemon: Start) -> None:

@@ -112,3 +112,14 @@ def test_long_lines_cost_little(text: str) -> None:
     began = time.process_time()
     redacted(text)
     assert time.process_time() - began < 2
+
+
+def test_a_password_that_is_a_word_of_our_own_lines_hides_only_what_they_tell_of() -> None:
+    hidden.add("concertim")
+    try:
+        arguments = ("node-0", "login as concertim", "a697", "9f2c")
+        message = "changed %s: %s openstack=%s concertim=%s"
+        record = logging.LogRecord("cos_update.device", logging.INFO, __file__, 1, message, arguments, None)
+        assert TextFormatter().format(record).endswith("changed node-0: login as *** openstack=a697 concertim=9f2c")
+    finally:
+        hidden.clear()
