@@ -48,7 +48,7 @@ def _retry_after(header: str) -> float:
     except ValueError:
         try:
             moment = parsedate_to_datetime(header)
-        except ValueError:
+            seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time()
+        except (ValueError, OverflowError):
             return 0.0
-        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time()
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,8 @@ from cos_update.model.racks import Actual, ApiFlavour, Device, Owner, Rack, Temp
 from cos_update.model.settings import ConcertimSettings
 
 INTERNAL_ERROR = 500
+TEAM_ROLES = "team_roles"
+"""What every user of the current API has, and none of the older one (observed)."""
 FEW = 10
 """Of so many devices one may differ from what is remembered before reading all of them is cheaper."""
 OVER_THE_LIMIT = re.compile(r"[^;]*\blimit of \d+ has been exceeded")
@@ -42,6 +45,7 @@ class ConcertimClient:
     def __init__(self, settings: ConcertimSettings) -> None:
         self._http = Http(settings)
         self._flavour = settings.api
+        self._is_configured = settings.api is not None
         self._asking = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -67,16 +71,32 @@ class ConcertimClient:
         return self._http.login.clock_offset
 
     def flavour(self) -> ApiFlavour:
-        """Which of its APIs the app speaks, asked once: the older one has no teams."""
+        """Which of its APIs the app speaks: the older one has no teams.
+
+        Asked once; while it is the older one, again for each reading of everything, for apps get updated.
+        """
         with self._asking:
             if self._flavour is None:
                 try:
                     self._http.get("teams")
                 except Gone:
+                    self._make_sure_that_there_are_no_teams()
                     self._flavour = ApiFlavour.USERS
                 else:
                     self._flavour = ApiFlavour.TEAMS
             return self._flavour
+
+    def _forget_the_older_api(self) -> None:
+        with self._asking:
+            if self._flavour is ApiFlavour.USERS and not self._is_configured:
+                self._flavour = None
+
+    def _make_sure_that_there_are_no_teams(self) -> None:
+        """Something before the app may answer 404 in its place; a user of the older API has no roles in teams."""
+        with suppress(Gone):
+            user = self._http.get("users/current")
+            if isinstance(user, Mapping) and TEAM_ROLES in user:
+                raise self._no_list_of("teams")
 
     def current_user(self) -> User:
         """The user as whom we are logged in."""
@@ -97,6 +117,7 @@ class ConcertimClient:
         makes a rack before its devices: none is seen without its rack.
         """
         began = time.time()
+        self._forget_the_older_api()
         owners, templates, racks = self.owners(), self.templates(), self.racks()
         known = {rack.id for rack in racks}
         devices = None if remembered is None else self._devices_by_structure(remembered, unsure, known)
@@ -116,6 +137,7 @@ class ConcertimClient:
             templates={template.id: template for template in templates},
             racks={rack.id: rack for rack in racks},
             devices={device.id: device for device in devices},
+            is_narrowed=self._http.login.is_root is False,
         )
         return actual, full
 
@@ -293,9 +315,11 @@ class ConcertimClient:
         try:
             return codec.listed(self._http.get(what), what, decode)
         except Gone:
-            # Nobody can delete a whole index: this is not the app, or not where the app is.
-            text = f"Concertim at {self._http.address} has no list of {what} (404)"
-            raise Unavailable(text, URL_HINT, 404) from None
+            raise self._no_list_of(what) from None
+
+    def _no_list_of(self, what: str) -> Unavailable:
+        # Nobody can delete a whole index: this is not the app, or not where the app is.
+        return Unavailable(f"Concertim at {self._http.address} has no list of {what} (404)", URL_HINT, 404)
 
     def _create(
         self,
@@ -321,9 +345,8 @@ class ConcertimClient:
                 if not first and look and (found := look()):
                     return found
                 raise
-            if look is None:
+            if look is None or not self._http.patience.pause(1, trouble):
                 raise given_up(trouble, 1)
-            self._http.patience.pause(1, trouble)
             if found := look():
                 return found
         raise given_up(trouble, 2)

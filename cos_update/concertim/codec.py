@@ -34,10 +34,17 @@ Record = TypeVar("Record")
 
 DEFAULT_RACK_HEIGHT = 42
 """What the app gives a rack of which no height is said (observed)."""
+HIGHEST_UNIT = 1000
+"""Units above don't exist, racks have 72 at most (observed): a number without sense must not fill the memory."""
+LONGEST_INTEGER = 20
+"""Digits of a number in a text; the app's columns hold 10."""
 
 
 class UnexpectedAnswer(Unavailable):
     """The app's answer has not the shape that its API has."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Check that concertim.concertim_url leads to Concertim, and look into its log.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ def template(body: Json) -> Template:
     return Template(
         id=_text(body.get("id")),
         name=_text(body.get("name")),
-        height=_integer(body.get("height")) or 1,
+        height=_template_height(body),
         foreign_id=_text(body.get("foreign_id")),
         vcpus=_integer(body.get("vcpus")),
         ram=_integer(body.get("ram")),
@@ -97,7 +104,7 @@ def rack(body: Json) -> Rack:
         id=intern(_text(body.get("id"))),
         name=intern(_text(body.get("name"))),
         owner_id=intern(_text(_object(body.get("owner")).get("id"))),
-        height=_integer(body.get("u_height")) or DEFAULT_RACK_HEIGHT,
+        height=_units(body.get("u_height")) or DEFAULT_RACK_HEIGHT,
         status=intern(_text(body.get("status"))),
         metadata=_metadata(body),
         network_details=_object(body.get("network_details")),
@@ -113,7 +120,7 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
     """
     embedded = _object(body.get("template"))
     template_id = _text(body.get("template_id")) or _text(embedded.get("id"))
-    height = _integer(embedded.get("height")) or (heights or {}).get(template_id, 1)
+    height = _units(embedded.get("height")) or (heights or {}).get(template_id, 1)
     place = _object(body.get("location"))
     found = Device(
         id=intern(_text(body.get("id"))),
@@ -142,8 +149,8 @@ def device_type(value: object, flavour: ApiFlavour) -> DeviceType | None:
 
 
 def _location(place: Json, height: int) -> Location:
-    start_u = _integer(place.get("start_u")) or 0
-    end_u = _integer(place.get("end_u")) or start_u + height - 1
+    start_u = _units(place.get("start_u")) or 0
+    end_u = _units(place.get("end_u")) or start_u + height - 1
     return Location(start_u, end_u, _text(place.get("facing")) or "f")
 
 
@@ -203,9 +210,22 @@ def _text(value: object) -> str:
 def _integer(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.removeprefix("-").isdecimal():
+    if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) <= LONGEST_INTEGER:
         return int(value)
     return None
+
+
+def _units(value: object) -> int | None:
+    number = _integer(value)
+    return None if number is None else min(number, HIGHEST_UNIT)
+
+
+def _template_height(body: Json) -> int:
+    # A guess would make all devices with this template look as if they had another flavor now.
+    height = _units(body.get("height"))
+    if height is None or height < 1:
+        raise UnexpectedAnswer(f"Concertim's answer holds the template {_text(body.get('name'))!r} without a height")
+    return height
 
 
 def _boolean(value: object) -> bool | None:

@@ -120,7 +120,10 @@ class Http:
         if answer.status == 404:
             raise Gone(f"{API}{path} is not in Concertim ({refusals.reason(answer)})", status=404)
         hint = ROLE_HINT if answer.status == 403 else FAULT_HINT if answer.status >= 500 else ""
-        raise Refused(refusals.reason(answer), hint, answer.status)
+        reason = refusals.reason(answer)
+        # Of a write whoever made it names the object.
+        text = f"Concertim at {self.address} does not show {API}{path}: {reason}" if method is Method.GET else reason
+        raise Refused(text, hint, answer.status)
 
     def _send(self, method: Method, path: str, body: object, token: str) -> Answer:
         if method is Method.GET:

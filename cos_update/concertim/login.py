@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from cos_update.concertim import refusals
 from cos_update.concertim.answers import busy, redirected
@@ -42,6 +43,8 @@ class Login:
         self._failed_at = 0.0
         self.count = 0
         """How many logins succeeded."""
+        self.is_root: bool | None = None
+        """Whether the user may see and do everything; None while it is not known."""
         self.clock_offset: float | None = None
         """Seconds by which the app's clock is ahead of ours, to half a second; None while it is not known."""
 
@@ -110,6 +113,9 @@ class Login:
             text = f"{self._transport.address} answered the login without a token ({answer.status})."
             raise ConcertimLoginError(text, URL_HINT, answer.status)
         self._compare_clocks(token)
+        with suppress(ValueError):
+            user = answer.json()
+            self.is_root = user.get("root") is True if isinstance(user, dict) and "root" in user else None
         return token
 
     def _ask(self) -> Answer:

@@ -46,14 +46,16 @@ class Patience:
                 if trouble.sent and not repeatable:
                     raise
                 number += 1
-                if number > self._retries or trouble.retry_after > LONGEST_WAIT or not self.pause(number, trouble):
+                if number > self._retries or not self.pause(number, trouble):
                     raise given_up(trouble, number) from None
 
     def pause(self, number: int, trouble: NoAnswer) -> bool:
         """Waits after try `number`, as long as the app asked for or else a random while around the doubled wait.
 
-        False when the client was closed.
+        False, at once, when it asked for too long, or when the client was closed.
         """
+        if trouble.retry_after > LONGEST_WAIT:
+            return False
         backoff = min(FIRST_WAIT * 2.0 ** (number - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1.0)  # noqa: S311
         wait = max(backoff, trouble.retry_after)
         log.info("%s; again in %.1f s", trouble, wait)

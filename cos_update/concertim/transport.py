@@ -20,8 +20,10 @@ from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 CONNECT_TIMEOUT = 10.0
+PROXY_LOGIN = 407
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
+PROXY_HINT = "Check the proxy in the environment (http_proxy, https_proxy), or name Concertim's host in no_proxy."
 VERIFY_HINT = "Check concertim.verify: true, or the path of the CA file that signed the app's certificate."
 
 Fold = Callable[[dict[str, Any]], object]
@@ -49,7 +51,10 @@ class Answer:
 
     def json(self, fold: Fold | None = None) -> object:
         """The decoded body, with what `fold` makes of each object in it. Raises ValueError when it is not JSON."""
-        return json.loads(self.body, object_hook=fold)
+        try:
+            return json.loads(self.body, object_hook=fold)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 class NoAnswer(Exception):
@@ -111,6 +116,9 @@ class Transport:
             # The cause stays out of the chain: it carries the request, and with it password or token.
             raise self._explained(error, method, path) from None
         log.debug("%s %s: %d in %.0f ms", method, path, response.status_code, (time.monotonic() - began) * 1000)
+        if response.status_code == PROXY_LOGIN:
+            text = f"A proxy before Concertim at {self.address} wants a login of its own (407 to {method} {path})"
+            raise Unavailable(text, PROXY_HINT, PROXY_LOGIN)
         return Answer(response.status_code, response.headers, response.content)
 
     def _explained(self, error: Exception, method: Method, path: str) -> Exception:
@@ -122,7 +130,11 @@ class Transport:
                 case ssl.SSLCertVerificationError():
                     text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
                     return Unavailable(text, VERIFY_HINT)
-                case urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ProxyError():
+                case urllib3.exceptions.ProxyError():
+                    told = told or str(link.original_error)
+                    text = f"Concertim at {self.address} could not be reached {request} through the proxy: {told}"
+                    return NoAnswer(text, sent=False)
+                case urllib3.exceptions.NewConnectionError():
                     return NoAnswer(f"Concertim at {self.address} could not be reached {request}: {told}", sent=False)
                 case urllib3.exceptions.ConnectTimeoutError():
                     text = f"Concertim at {self.address} could not be reached within {CONNECT_TIMEOUT:g} s {request}"

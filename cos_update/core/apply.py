@@ -19,6 +19,7 @@ from cos_update.core.plan import Action, Lane, Plan, Verb
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
 from cos_update.model.racks import Device, Rack, Template
 
+FORBIDDEN = 403
 SILENCE = 3
 """Calls in a row without any usable answer after which the rest is not tried."""
 
@@ -245,7 +246,9 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:
-        return run.book(Outcome(action, Result.REFUSED, str(error), _as_it_is(run.concertim, action)))
+        # Who may not do it is told what to do: no other pass will fare better.
+        reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
+        return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
     except Unavailable as error:
         return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
 

@@ -107,11 +107,14 @@ def _lanes(ground: Ground, actual: Actual, scope: Scope) -> tuple[tuple[Lane, ..
 
 
 def _ending(ground: Ground, actual: Actual, scope: Scope) -> list[Lane]:
-    """The lanes of racks that stand for no stack, or for one that another rack stands for."""
+    """The lanes of racks that stand for no stack (any more), or for one that another rack stands for."""
     lanes = []
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
-        if not rack.stack_id or not scope.covers(owner.project_id, rack.stack_id):
+        if not scope.covers(owner.project_id, rack.stack_id):
+            continue
+        if not rack.stack_id:
+            lanes.append(ending_lane(ground, rack, owner, None))
             continue
         wanted = ground.desired.racks.get(rack.stack_id)
         stays = ground.matches.racks[rack.stack_id]

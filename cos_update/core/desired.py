@@ -92,6 +92,7 @@ def desired_state(inventory: Inventory, actual: Actual, order_id: str = "stack_i
         racks[rack.stack_id] = rack
     notices = (
         *_unread(inventory),
+        *_narrowed(actual),
         *_ownerless(inventory, owners),
         *_not_shown(inventory, actual),
         *_unknown(inventory),
@@ -292,6 +293,15 @@ def _order_id(stack: Stack, setting: str) -> str:
 def _unread(inventory: Inventory) -> Iterable[Notice]:
     for gap in inventory.gaps:
         yield details.gap_notice(gap, inventory)
+
+
+def _narrowed(actual: Actual) -> Iterable[Notice]:
+    if actual.is_narrowed:
+        text = (
+            "concertim.concertim_username is no root user: only the teams that it belongs to are seen, "
+            "and no racks or templates can be created; name a root user"
+        )
+        yield Notice(NoticeKind.UNREAD, Target.SERVICE, "Concertim", "", text)
 
 
 def _ownerless(inventory: Inventory, owners: Mapping[str, Owner]) -> Iterable[Notice]:

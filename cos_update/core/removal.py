@@ -111,29 +111,33 @@ def judge(
 ) -> Losses:
     """What is gone for good. Called without verdicts it tells by `asked` which ones are needed."""
     court = Court(inventory, verdicts)
-    shown = {device.object_id for rack in desired.racks.values() for device in rack.devices}
+    homes = {device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices}
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id)
         project_id = owner.project_id if owner else ""
-        if not rack.stack_id or not scope.covers(project_id, rack.stack_id):
+        if not scope.covers(project_id, rack.stack_id):
+            continue
+        if not rack.stack_id:
+            _judge_doubles(court, rack, matches, homes)
             continue
         wanted = desired.racks.get(rack.stack_id)
         if wanted is None:
             _judge_lost_rack(court, rack, project_id, matches, prune_unwatched=prune_unwatched)
         elif matches.racks[rack.stack_id].id == rack.id:
-            _judge_devices(court, rack, wanted, matches, shown)
+            _judge_devices(court, rack, wanted, matches, homes.keys())
     if scope.is_everything:
         _judge_templates(court, desired, actual)
     return court.losses()
 
 
 def _judge_lost_rack(court: Court, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool) -> None:
-    if project_id not in court.inventory.projects:
-        _judge_orphan(court, rack, matches, prune_unwatched=prune_unwatched)
-        return
+    # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
     if rack.stack_id in court.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
         court.say(rack.id, Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, rack.stack_id, text))
+        return
+    if project_id not in court.inventory.projects:
+        _judge_orphan(court, rack, project_id, matches, prune_unwatched=prune_unwatched)
         return
     ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
     for listing in (Listing.STACKS, *(LISTING_OF[device.type] for device in ours)):
@@ -148,13 +152,17 @@ def _judge_lost_rack(court: Court, rack: Rack, project_id: str, matches: Matches
         _keep(court, rack.id, Target.RACK, rack.name, rack.stack_id, "Heat", verdict)
 
 
-def _judge_orphan(court: Court, rack: Rack, matches: Matches, *, prune_unwatched: bool) -> None:
-    if prune_unwatched and court.inventory.is_complete(Listing.PROJECTS) and court.inventory.projects:
-        _empty(court, rack, matches, "its project is not watched any more")
+def _judge_orphan(court: Court, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool) -> None:
+    inventory = court.inventory
+    if not inventory.is_complete(Listing.PROJECTS):
         return
-    if not court.inventory.is_complete(Listing.PROJECTS):
+    why = "its project is not watched any more" if project_id else "its team stands for no project"
+    # Without a project's id only the stacks themselves tell that it is not one of those that are watched.
+    is_known = bool(project_id) or inventory.is_complete(Listing.STACKS)
+    if prune_unwatched and inventory.projects and is_known:
+        _empty(court, rack, matches, why)
         return
-    text = "its project is not watched any more: kept (bulk --prune-unwatched removes it)"
+    text = f"{why}: kept (bulk --prune-unwatched removes it)"
     court.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
 
 
@@ -167,6 +175,18 @@ def _empty(court: Court, rack: Rack, matches: Matches, why: str) -> None:
         court.say(rack.id, Notice(NoticeKind.SHARED_RACK, Target.RACK, rack.name, rack.stack_id, text))
     else:
         court.racks[rack.id] = why
+
+
+def _judge_doubles(court: Court, rack: Rack, matches: Matches, homes: Mapping[str, str]) -> None:
+    """In a rack that is not ours (any more) a device of ours goes once its stack's own rack has another for it."""
+    for device in matches.in_rack.get(rack.id, ()):
+        home = matches.racks.get(homes.get(device.object_id, ""))
+        stays = matches.devices.get(device.object_id)
+        if home and stays and stays.id != device.id and stays.rack_id == home.id:
+            target = TARGET_OF[device.type]
+            why = f"device {stays.name} in rack {home.name} stands for the same {target}"
+            court.devices[device.id] = why
+            court.say(rack.id, Notice(NoticeKind.DUPLICATE, target, device.name, device.object_id, why))
 
 
 def _judge_devices(court: Court, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:

@@ -63,7 +63,8 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
 
 
 def _rack_section(lane: Lane, lines: tuple[Line, ...]) -> Section:
-    aside = f"stack {lane.stack_id[:8]} · {'new' if lane.new else lane.status}"
+    stack = f"stack {lane.stack_id[:8]}" if lane.stack_id else "of no stack"
+    aside = f"{stack} · {'new' if lane.new else lane.status}"
     return Section(f"rack {lane.rack_name}", aside, lines)
 
 

@@ -164,6 +164,8 @@ class Actual:
     templates: Mapping[str, Template] = field(default_factory=dict)
     racks: Mapping[str, Rack] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
+    is_narrowed: bool = False
+    """Whether our user is no root user of the app, who sees only what belongs to teams of its own."""
 
 
 def _text(value: object) -> str:

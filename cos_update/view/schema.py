@@ -199,8 +199,9 @@ def from_plain(plain: object) -> View:
 
 def check_schema(plain: Mapping[str, Any]) -> None:
     """Raises WrongShape unless plain data says that it is of our schema."""
-    if type(plain.get("schema")) is not int or plain["schema"] != SCHEMA:
-        raise WrongShape(f"schema {plain.get('schema')!r:.40}, where this release reads {SCHEMA}")
+    found = plain.get("schema")
+    if type(found) is not int or found != SCHEMA:
+        raise WrongShape(f"schema {_shown(found)}, where this release reads {SCHEMA}")
 
 
 def template_plain(template: Template) -> dict[str, Any]:
@@ -372,5 +373,11 @@ def _is(plain: Mapping[str, Any], key: str, wanted: type[T]) -> T:
 
 def _word(value: object, words: Mapping[str, T], what: str) -> T:
     if type(value) is not str or value not in words:
-        raise WrongShape(f"{what}: {value!r:.40} is unknown")
+        raise WrongShape(f"{what}: {_shown(value)} is unknown")
     return words[value]
+
+
+def _shown(value: object) -> str:
+    """A value in few words. Containers are not looked into: a small file can hold one that takes for ever to write."""
+    is_short = value is None or isinstance(value, str) or (isinstance(value, int) and value.bit_length() < 64)
+    return f"{value!r:.40}" if is_short else f"a {type(value).__name__}"
