@@ -30,7 +30,7 @@ from cos_update.model.events import Key
 from cos_update.model.progress import Progress
 from cos_update.model.racks import Actual, Device, Rack, Template
 from cos_update.model.settings import ConcertimSettings, Settings
-from cos_update.openstack.membership import remember
+from cos_update.openstack.membership import remember, with_soft_deleted
 from cos_update.openstack.reader import CloudReader
 from cos_update.passlog import PassLog
 from cos_update.view import Origin, Posting, View, ViewStore, paused_gc, with_postings
@@ -134,7 +134,7 @@ def look(
         actual,
         plan,
         seq,
-        with_unread(origins(inventory), inventory, past.origins),
+        with_unread(origins(planner.inventory), inventory, past.origins),
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not order.projects,
@@ -152,7 +152,8 @@ class _Planner:
 
     def __init__(self, tools: Tools, order: Order, inventory: Inventory, stacks: frozenset[str] | None) -> None:
         self._tools = tools
-        self._inventory = inventory
+        self.inventory = inventory
+        """What was read, and the servers that were soft-deleted."""
         self._rules = Rules(
             max_deletes=tools.settings.max_deletes,
             allow_deletes=order.allow_deletes,
@@ -164,11 +165,13 @@ class _Planner:
 
     def plan(self, actual: Actual) -> Plan:
         """All that makes `actual` agree with the cloud."""
-        inventory, rules, scope = self._inventory, self._rules, self._scope
+        inventory, rules, scope = self.inventory, self._rules, self._scope
         desired = desired_state(inventory, actual, self._tools.concertim_settings.order_id)
         missing = [key for key in suspects(desired, actual, inventory, rules, scope) if key not in self._verdicts]
         if missing:
             self._verdicts |= self._tools.cloud.confirm(missing)
+            self.inventory = inventory = with_soft_deleted(inventory, self._verdicts.values())
+            desired = desired_state(inventory, actual, self._tools.concertim_settings.order_id)
         return make_plan(desired, actual, inventory, self._verdicts, rules, scope)
 
 

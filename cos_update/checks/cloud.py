@@ -22,7 +22,7 @@ _COUNTED = {"Nova": "servers", "Heat": "stacks", "Cinder": "volumes", "Neutron":
 _INDISPENSABLE = ("Nova", "Heat")
 """Without Heat there are no racks, without Nova no servers in them; the others may well be absent."""
 _SHOWN = 5
-"""Projects that are named one by one."""
+"""Projects and regions that are named one by one."""
 
 
 def cloud(settings: Settings) -> Iterator[Finding]:
@@ -33,6 +33,7 @@ def cloud(settings: Settings) -> Iterator[Finding]:
     reader = CloudReader(settings.openstack)
     try:
         yield _login(reader.sessions, settings.openstack)
+        yield from _regions(reader.sessions)
     except CosUpdateError as error:
         yield failed("keystone", error)
         yield from _not_tried("for want of a login")
@@ -51,6 +52,13 @@ def _login(sessions: Sessions, settings: CloudSettings) -> Finding:
     where = settings.auth.get("auth_url") or f"cloud {settings.cloud}"
     roles = ", ".join(sorted(access.role_names)) or "none"
     return ok("keystone", f"{where} as {access.username}, {scope}, roles: {roles}")
+
+
+def _regions(sessions: Sessions) -> Iterator[Finding]:
+    if regions := sessions.base.regions():
+        names = ", ".join(regions[:_SHOWN])
+        text = f"the catalog has {len(regions)} regions ({names}), and of each service the first that it names is read"
+        yield warn("keystone", text, "set openstack.region_name")
 
 
 def _not_tried(why: str) -> Iterator[Finding]:

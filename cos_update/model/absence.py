@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cos_update.model.cloud import Server
+
 
 class Presence(StrEnum):
     """Whether an object is there."""
@@ -22,3 +24,5 @@ class Verdict:
 
     presence: Presence
     reason: str = ""
+    soft_deleted: Server | None = None
+    """The server itself, when it is there, and missing from Nova's listing because it was soft-deleted."""

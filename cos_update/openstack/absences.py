@@ -13,8 +13,18 @@ from itertools import groupby
 from cos_update.model.absence import Presence, Verdict
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
+from cos_update.openstack import nova
 from cos_update.openstack.heat import stack_url
-from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, Sessions
+from cos_update.openstack.session import (
+    COMPUTE,
+    MISSHAPEN,
+    NETWORK,
+    ORCHESTRATION,
+    VOLUME,
+    NotFound,
+    ProjectSession,
+    Sessions,
+)
 
 _SERVICE_OF: Mapping[Kind, str] = {
     Kind.SERVER: "Nova",
@@ -64,6 +74,8 @@ def _verdict(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
         return Verdict(Presence.GONE)
     except CloudError as error:
         return Verdict(Presence.UNKNOWN, str(error))
+    except MISSHAPEN:
+        return Verdict(Presence.UNKNOWN, "an answer of another shape")
 
 
 def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
@@ -73,11 +85,21 @@ def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
         stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
         gone = stack.get("stack_status") == "DELETE_COMPLETE"
         return Verdict(Presence.GONE if gone else Presence.EXISTS)
+    if key.kind is Kind.SERVER:
+        return _ask_nova(session, key)
     service, path, body_key = {
-        Kind.SERVER: (COMPUTE, f"/servers/{key.id}", "server"),
         Kind.FLAVOR: (COMPUTE, f"/flavors/{key.id}", "flavor"),
         Kind.VOLUME: (VOLUME, f"/volumes/{key.id}", "volume"),
         Kind.NETWORK: (NETWORK, f"/networks/{key.id}", "network"),
     }[key.kind]
     session.get(service, path, key=body_key)
     return Verdict(Presence.EXISTS)
+
+
+def _ask_nova(session: ProjectSession, key: Key) -> Verdict:
+    """Nova leaves soft-deleted servers out of its listings, but shows them by their ids."""
+    version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
+    record = session.get(COMPUTE, f"/servers/{key.id}", key="server", microversion=version)["server"]
+    is_soft = isinstance(record, Mapping) and record.get("OS-EXT-STS:vm_state") == "soft-delete"
+    server = nova.server_from(record) if is_soft and record.get("tenant_id") == key.project_id else None
+    return Verdict(Presence.EXISTS, soft_deleted=server)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from cos_update.model.cloud import Output, Stack, StackContent
 from cos_update.openstack.session import ORCHESTRATION, ProjectSession
@@ -14,7 +14,10 @@ DEPTH = 5
 """How deep Heat looks into nested stacks by default, whatever more is asked."""
 MOST_LEVELS = 4
 """How often a tree that was cut at that depth is followed further down."""
-_SERVER, _VOLUME, _NETWORK = "OS::Nova::Server", "OS::Cinder::Volume", "OS::Neutron::Net"
+_SERVERS = frozenset({"OS::Nova::Server", "AWS::EC2::Instance", "OS::Heat::ScaledResource"})
+"""The last is what the children of an InstanceGroup and of AWS's AutoScalingGroup are called (Heat's sources)."""
+_VOLUMES = frozenset({"OS::Cinder::Volume", "AWS::EC2::Volume"})
+_NETWORKS = frozenset({"OS::Neutron::Net", "OS::Neutron::ProviderNet"})
 
 
 def stack_from(record: Mapping[str, Any]) -> Stack:
@@ -51,7 +54,7 @@ def is_top_level(record: Mapping[str, Any]) -> bool:
 def stack_url(session: ProjectSession, project_id: str, name: str = "", stack_id: str = "") -> str:
     """The URL of a project's stacks, or of one of them; admins may use any project's."""
     base = session.endpoint(ORCHESTRATION).rpartition("/")[0]
-    return "/".join(part for part in (f"{base}/{project_id}/stacks", name, stack_id) if part)
+    return "/".join(part for part in (f"{base}/{project_id}/stacks", quote(name, ""), stack_id) if part)
 
 
 def read_content(session: ProjectSession, stack: Stack) -> StackContent:
@@ -66,47 +69,48 @@ def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) 
     resources, whole = _tree(session, url, stack.project_id)
     outputs = shown.get("outputs")
     return StackContent(
-        servers=_ids(resources, _SERVER),
-        volumes=_ids(resources, _VOLUME),
-        networks=_ids(resources, _NETWORK),
+        servers=_ids(resources, _SERVERS),
+        volumes=_ids(resources, _VOLUMES),
+        networks=_ids(resources, _NETWORKS),
         outputs=tuple(_outputs(outputs)) if isinstance(outputs, list) else None,
         whole=whole and bool(resources),
     )
 
 
 def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapping[str, Any]], bool]:
+    """All resources, and whether they are all: a nested stack without any may have been cut off, so it is asked."""
     found: list[Mapping[str, Any]] = []
-    urls = [url]
-    cut: set[str] = set()
+    asked: set[str] = set()
+    below = {""}
     for _ in range(MOST_LEVELS):
-        below: list[str] = []
-        for each in urls:
+        for nested in sorted(below):
+            each = f"{stack_url(session, project_id)}/{nested}" if nested else url
             page = session.get(ORCHESTRATION, f"{each}/resources", {"nested_depth": str(DEPTH)}, key="resources")
             found += page["resources"]
+        asked |= below
         parents = {own for item in found if (own := _link(item, "stack"))}
-        cut = {nested for item in found if (nested := _link(item, "nested")) and nested not in parents}
-        below = [stack_url(session, project_id, *nested.split("/")) for nested in sorted(cut)]
-        if not below or below == urls:
+        below = {nested for item in found if (nested := _link(item, "nested"))} - parents - asked
+        if not below:
             break
-        urls = below
-    return found, not cut
+    return found, not below
 
 
 def _link(resource: Mapping[str, Any], rel: str) -> str:
-    """`<name>/<id>` of the stack that a resource belongs to (rel stack) or is (rel nested)."""
+    """`<name>/<id>` of the stack that a resource belongs to (rel stack) or is (rel nested), as it stands in a URL."""
     for link in resource.get("links") or []:
         if link.get("rel") == rel:
-            return unquote(str(link.get("href") or "").partition("/stacks/")[2])
+            return str(link.get("href") or "").partition("/stacks/")[2]
     return ""
 
 
-def _ids(resources: Iterable[Mapping[str, Any]], kind: str) -> tuple[str, ...]:
+def _ids(resources: Iterable[Mapping[str, Any]], kinds: Collection[str]) -> tuple[str, ...]:
+    """What a template stands for goes by its own resources: its id is a nested stack's."""
     return tuple(
         sorted(
             {
                 intern(str(item["physical_resource_id"]))
                 for item in resources
-                if item.get("resource_type") == kind and item.get("physical_resource_id")
+                if item.get("resource_type") in kinds and item.get("physical_resource_id") and not _link(item, "nested")
             }
         )
     )

@@ -10,8 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import takewhile
 
+from cos_update.model.absence import Verdict
 from cos_update.model.cloud import (
     Inventory,
     Listing,
@@ -45,6 +47,14 @@ def shrunken(inventory: Inventory, memory: Membership) -> list[Stack]:
         if any(item not in past.absent for item in _absent(inventory, stack, past.content)):
             suspects.append(stack)
     return suspects
+
+
+def with_soft_deleted(inventory: Inventory, verdicts: Iterable[Verdict]) -> Inventory:
+    """Adds the servers that were found to be soft-deleted, if their stacks still hold them."""
+    held = {item for content in inventory.contents.values() for item in content.servers}
+    found = {verdict.soft_deleted.id: verdict.soft_deleted for verdict in verdicts if verdict.soft_deleted}
+    kept = {server_id: server for server_id, server in found.items() if server_id in held}
+    return replace(inventory, servers={**inventory.servers, **kept}) if kept else inventory
 
 
 def likely(inventory: Inventory, memory: Membership) -> list[Stack]:

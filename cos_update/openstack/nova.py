@@ -50,11 +50,11 @@ def server_from(record: Mapping[str, Any]) -> Server:
         project_id=intern(str(record.get("tenant_id") or "")),
         name=intern(str(record.get("name") or "")),
         vm_state=intern(str(record.get("OS-EXT-STS:vm_state") or _VM_STATES.get(status, status.lower()))),
-        task_state=record.get("OS-EXT-STS:task_state") or None,
+        task_state=_text(record, "OS-EXT-STS:task_state"),
         flavor_id=intern(str(flavor.get("id") or "")),
         flavor=embedded_flavor(flavor) if "vcpus" in flavor else None,
         addresses=tuple(_addresses(record.get("addresses") or {})),
-        key_name=record.get("key_name") or None,
+        key_name=_text(record, "key_name"),
         volume_ids=tuple(
             sorted(intern(str(item["id"])) for item in record.get("os-extended-volumes:volumes_attached") or [])
         ),
@@ -94,6 +94,11 @@ def _addresses(networks: Mapping[str, Any]) -> list[Address]:
         for item in items or []
     ]
     return sorted(found, key=lambda a: (a.network, a.address))
+
+
+def _text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    return str(value) if value else None
 
 
 def _whole(record: Mapping[str, Any], key: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from cos_update.model.errors import CloudError
-from cos_update.openstack.session import ProjectSession
+from cos_update.openstack.session import MISSHAPEN, ProjectSession
 
 T = TypeVar("T")
 Record = Mapping[str, Any]
@@ -75,7 +75,10 @@ class Pages:
                     visited.add(question)
                     # While a page is worked off, the next one is under way already.
                     coming = ahead.submit(self._page, asked, seen)
-                yield from map(take, fresh)
+                try:
+                    yield from map(take, fresh)
+                except MISSHAPEN:
+                    raise CloudError("an answer of another shape") from None
                 if coming is None:
                     return
                 del fresh
@@ -90,7 +93,7 @@ class Pages:
                 raise _MarkerGoneError from None
             raise
         page = body[self.key]
-        if not isinstance(page, list) or not all(isinstance(item, Mapping) and item.get("id") for item in page):
+        if not isinstance(page, list) or not all(isinstance(item, Mapping) and _has_id(item) for item in page):
             raise CloudError("an answer of another shape")
         fresh = [item for item in page if item["id"] not in seen]
         seen.update(item["id"] for item in fresh)
@@ -128,6 +131,10 @@ def marked(session: ProjectSession, service: str, path: str, key: str) -> Pages:
 
 class _MarkerGoneError(Exception):
     pass
+
+
+def _has_id(record: Record) -> bool:
+    return isinstance(record.get("id"), str) and record["id"] != ""
 
 
 def _as_it_is(record: Record) -> Record:

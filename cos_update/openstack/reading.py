@@ -36,6 +36,7 @@ from cos_update.openstack.membership import unchanged
 from cos_update.openstack.pages import linked, marked
 from cos_update.openstack.session import (
     COMPUTE,
+    MISSHAPEN,
     NETWORK,
     ORCHESTRATION,
     VOLUME,
@@ -155,7 +156,10 @@ class Reading:
 
         def ask(session: ProjectSession, cloud_wide: bool) -> list[Volume]:
             params = {"all_tenants": "1"} if cloud_wide else {}
-            return linked(session, VOLUME, "/volumes/detail", "volumes").read(params, take)
+            found = linked(session, VOLUME, "/volumes/detail", "volumes").read(params, take)
+            if cloud_wide and not found:
+                hosts.note(whole=_may_ask_for_services(session))
+            return found
 
         def is_honest(volumes: Sequence[Volume], own: str) -> bool:
             return hosts.found or any(volume.project_id not in ("", own) for volume in volumes)
@@ -231,10 +235,12 @@ class Reading:
                 contents[stack.id] = answer
                 continue
             contents.pop(stack.id, None)
-            self.miss(Listing.RESOURCES, str(answer), stack.project_id, stack_id=stack.id)
             if isinstance(answer, NotFound):
-                self.miss(Listing.STACKS, str(answer), stack.project_id, stack_id=stack.id)
+                reason = f"stack {stack.name} is gone since it was listed"
+                self.miss(Listing.STACKS, reason, stack.project_id, stack_id=stack.id)
                 del found[stack.id]
+            else:
+                self.miss(Listing.RESOURCES, str(answer), stack.project_id, stack_id=stack.id)
         return replace(inventory, stacks=found, contents=contents, gaps=self.gaps)
 
     def _content(self, stack: Stack) -> StackContent | CloudError:
@@ -244,6 +250,8 @@ class Reading:
             return read_content(session, stack)
         except CloudError as error:
             return error
+        except MISSHAPEN:
+            return CloudError("an answer of another shape")
 
     def _read(self, question: _Question[T]) -> list[T]:
         name = _SERVICE_NAMES[question.service]
@@ -301,6 +309,15 @@ class Reading:
                 if (key := question.key(item)) not in seen:
                     seen.add(key)
                     yield question.own(item, project_id)
+
+
+def _may_ask_for_services(session: ProjectSession) -> bool:
+    """Whether Cinder takes the login for an admin's, when it has no volume to show that by."""
+    try:
+        session.get(VOLUME, "/os-services", key="services")
+    except CloudError:
+        return False
+    return True
 
 
 _SERVICE_NAMES = {COMPUTE: "Nova", ORCHESTRATION: "Heat", VOLUME: "Cinder", NETWORK: "Neutron"}

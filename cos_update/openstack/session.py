@@ -11,6 +11,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, NoReturn
 
 from cos_update import __version__
@@ -18,16 +20,15 @@ from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
-_TYPES: Mapping[str, frozenset[str]] = {
-    COMPUTE: frozenset({"compute"}),
-    ORCHESTRATION: frozenset({"orchestration"}),
-    VOLUME: frozenset({"block-storage", "block-store", "volumev3", "volumev2", "volume"}),
-    NETWORK: frozenset({"network"}),
-}
-_AGAIN = frozenset({429, 500, 502, 503, 504})
+_AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
+"""413 is how the older rate limits of Nova and Cinder say 429."""
+MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What comes of reading JSON that is not what the service's API says."""
 BACKOFF = 0.5
 """Seconds before the first new try; doubles with each."""
 LONGEST_WAIT = 30.0
+_SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
+"""keystoneauth's keys that say what a login is for, besides project_id."""
 
 
 class NotFound(CloudError):
@@ -59,7 +60,8 @@ class ProjectSession:
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
                     _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
-            self._sleep(_delay(attempt))
+                wait = max(_delay(attempt), _told(getattr(error, "response", None)))
+            self._sleep(wait)
         raise AssertionError("unreachable")
 
     @property
@@ -76,10 +78,28 @@ class ProjectSession:
         said = answer.headers.get("Date")
         return str(said) if said else None
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether this login can't be had for another project: one by an application credential or a trust."""
+        plugin = str(self._connection.config.config.get("auth_type"))
+        return "applicationcredential" in plugin or bool(self.access().trust_id)
+
     def offers(self, service: str) -> bool:
-        """Whether the catalog has the service."""
+        """Whether the catalog has an endpoint of the service in the chosen region, for the chosen interface."""
+        kind = service.replace("_", "-")
+        config, catalog = self._connection.config, self.access().service_catalog
+        wanted = {"interface": config.get_interface(kind), "region_name": config.get_region_name(kind)}
+        return bool(catalog and catalog.get_endpoint_data_list(service_type=kind, **wanted))
+
+    def regions(self) -> list[str]:
+        """The regions of the services that are read, where none was chosen among several; else none."""
         catalog = self.access().service_catalog
-        return any(entry.get("type") in _TYPES[service] for entry in (catalog.catalog if catalog else ()))
+        if not catalog or self._connection.config.get_region_name():
+            return []
+        kinds = (service.replace("_", "-") for service in (COMPUTE, ORCHESTRATION, VOLUME, NETWORK))
+        endpoints = (each for kind in kinds for each in catalog.get_endpoint_data_list(service_type=kind))
+        found = sorted({str(endpoint.region_name) for endpoint in endpoints if endpoint.region_name})
+        return found if len(found) > 1 else []
 
     def endpoint(self, service: str) -> str:
         """The service's URL as discovered, without a slash at its end."""
@@ -142,7 +162,8 @@ class ProjectSession:
         headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
         self.requests += 1
         try:
-            answer = self._proxy(service).get(
+            ask = partial(
+                self._proxy(service).get,
                 path,
                 params=dict(params or {}),
                 headers=headers,
@@ -151,6 +172,10 @@ class ProjectSession:
                 timeout=self._settings.timeout,
                 raise_exc=False,
             )
+            answer = ask()
+            if answer.status_code == 401:
+                # Of several threads whose token has been refused, keystoneauth asks again in one only.
+                answer = ask()
         except exceptions.ConnectTimeout:
             return None, f"no answer within {self._settings.timeout:g} s"
         except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
@@ -160,11 +185,21 @@ class ProjectSession:
         return answer, ""
 
     def _proxy(self, service: str) -> Any:
+        from openstack.exceptions import ServiceDisabledException
+
         try:
-            return getattr(self._connection, service)
+            proxy = getattr(self._connection, service)
+            proxy.get_endpoint  # noqa: B018  what is not in the catalog says so only when it is used
+        except ServiceDisabledException:
+            config = self._connection.config
+            region = f" in region {config.get_region_name()}" if config.get_region_name() else ""
+            raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
             self.is_spoiled = True
+            if getattr(error, "http_status", None) == 401:
+                raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
             raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
+        return proxy
 
 
 class Sessions:
@@ -190,13 +225,13 @@ class Sessions:
     def of_project(self, project_id: str) -> ProjectSession:
         """The session of the same user in another project.
 
-        Raises CloudError when these credentials are bound to one project (application credentials).
+        Raises CloudError when these credentials are bound to one project (application credentials, trusts).
         """
         base = self.base
         if base.project_id == project_id:
             return base
-        if "application_credential_id" in self._settings.auth or "application_credential_name" in self._settings.auth:
-            raise CloudError("an application credential reads its own project only")
+        if base.is_bound:
+            raise CloudError("an application credential or a trust reads its own project only")
         with self._lock:
             known = self._of_project.get(project_id)
             if known is None or known.is_spoiled:
@@ -247,7 +282,8 @@ class Sessions:
 
         settings = self._settings
         # It warns of every failed discovery, which our own errors say better.
-        logging.getLogger("keystoneauth.identity").setLevel(logging.ERROR)
+        for name in ("keystoneauth.identity", "keystoneauth.discover"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         try:
             config = OpenStackConfig(load_yaml_config=settings.cloud is not None, load_envvars=False)
             region = config.get_one(**self._arguments(project_id))
@@ -262,14 +298,14 @@ class Sessions:
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
         settings = self._settings
-        arguments: dict[str, Any] = {
-            "interface": settings.interface,
-            "verify": settings.verify if isinstance(settings.verify, bool) else True,
-            "app_name": "cos-update",
-            "app_version": __version__,
-        }
+        arguments: dict[str, Any] = {"app_name": "cos-update", "app_version": __version__}
+        # The defaults are the sdk's own too, and must not take the place of what clouds.yaml says.
+        if settings.interface != "public":
+            arguments["interface"] = settings.interface
         if isinstance(settings.verify, str):
-            arguments["cacert"] = settings.verify
+            arguments |= {"verify": True, "cacert": settings.verify}
+        elif not settings.verify:
+            arguments["verify"] = False
         if settings.region_name:
             arguments["region_name"] = settings.region_name
         if settings.auth_type:
@@ -280,19 +316,17 @@ class Sessions:
             arguments["cloud"] = settings.cloud
         auth = dict(settings.auth)
         if project_id is not None:
-            for name in ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id"):
-                auth[name] = ""
-            auth = {name: value for name, value in auth.items() if value} | {"project_id": project_id}
-            if settings.cloud is not None:
-                auth |= {"project_name": "", "project_domain_name": "", "project_domain_id": ""}
+            # Empty ones take the place of what clouds.yaml says.
+            auth |= dict.fromkeys(_SCOPE, "") | {"project_id": project_id}
+            if settings.cloud is None:
+                auth = {name: value for name, value in auth.items() if value}
         arguments["auth"] = auth
         return arguments
 
 
 def _is_passing(error: BaseException) -> bool:
-    return type(error).__name__ in {
-        "ConnectFailure", "ConnectTimeout", "ConnectionError", "BadGateway", "ServiceUnavailable", "GatewayTimeout",
-        "InternalServerError", "RetriableConnectionFailure", "UnknownConnectionError",
+    return getattr(error, "http_status", None) in _AGAIN or type(error).__name__ in {
+        "ConnectFailure", "ConnectTimeout", "ConnectionError", "RetriableConnectionFailure", "UnknownConnectionError",
     }  # fmt: skip
 
 
@@ -343,9 +377,14 @@ def _json(response: Any) -> object:
 
 
 def _told(response: Any) -> float:
-    """The seconds that Retry-After asks for, bounded; 0 when it does not."""
-    told = str(response.headers.get("Retry-After", ""))
-    return min(float(told), LONGEST_WAIT) if told.isdecimal() else 0.0
+    """The seconds that Retry-After asks for, in seconds or by a date, bounded; 0 when it does not."""
+    told = str(response.headers.get("Retry-After", "")) if response is not None else ""
+    if told.isdecimal():
+        return min(float(told), LONGEST_WAIT)
+    try:
+        return min(max(parsedate_to_datetime(told).timestamp() - time.time(), 0.0), LONGEST_WAIT)
+    except ValueError:
+        return 0.0
 
 
 def _delay(attempt: int) -> float:

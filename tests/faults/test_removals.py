@@ -116,3 +116,19 @@ def test_an_admin_who_is_not_the_watcher_may_confirm_what_is_gone(world: World) 
     world.cloud.delete_server(server)
     world.bulk()
     assert server.id not in shown(world.actual())
+
+
+def test_a_server_that_was_soft_deleted_is_shown_so_though_nova_does_not_list_it(world: World, one_pass: Pass) -> None:
+    one_pass()
+    server = next(s for s in world.cloud.servers.values() if s.name == "beta-node2")
+    world.cloud.set_server_state(server, "soft-delete")
+    for view in ("with", "without"):
+        if view == "without":
+            (world.data_dir / "view.pickle").unlink()
+        world.concertim.wire.reset()
+        assert one_pass().exit_code is ExitCode.DONE
+        assert shown(world.actual())[server.id][1] == "IN_PROGRESS"
+        assert len(world.writes()) == (view == "with")
+    world.cloud.delete_server(server)
+    one_pass()
+    assert server.id not in shown(world.actual())

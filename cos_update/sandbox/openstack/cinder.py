@@ -13,7 +13,7 @@ LATEST = 70
 HOST = "volume@fake#fake"
 SERVICE_ID = "bd50e4b9-f17d-4a66-8529-232545dd2505"
 TYPE_ID = "b990ff10-f168-4742-91e3-f186e766348a"
-FAULTS = {400: "badRequest", 404: "itemNotFound", 406: "computeFault"}
+FAULTS = {400: "badRequest", 403: "forbidden", 404: "itemNotFound", 406: "computeFault"}
 
 
 def refusal(status: int, message: str) -> Refusal:
@@ -36,6 +36,7 @@ class Cinder(Service):
             query = "all_tenants project_id limit marker"
             self.get(router, f"/v3{project}/volumes/detail", self._volumes, query=query)
             self.get(router, f"/v3{project}/volumes/{{id}}", self._volume)
+            self.get(router, f"/v3{project}/os-services", self._services)
 
     def bad_request(self, message: str) -> Refusal:
         """A 400 in Cinder's form."""
@@ -93,6 +94,13 @@ class Cinder(Service):
         if volume is None or not (call.is_admin or volume.project_id == call.project_id):
             raise _no_volume(call.part("id"))
         return found({"volume": self._view(call, volume, version)})
+
+    def _services(self, call: Call) -> web.Response:
+        self._microversion(call)
+        if not call.is_admin:
+            raise refusal(403, "Policy doesn't allow volume_extension:services:index to be performed.")
+        service = {"binary": "cinder-volume", "host": HOST, "zone": "nova", "status": "enabled", "state": "up"}
+        return found({"services": [service]})
 
     def _json(self, call: Call, volume: Volume, version: int) -> str:
         reader = (version, call.is_admin, call.part("project"), self.url)
