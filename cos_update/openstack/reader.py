@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -78,6 +79,9 @@ class CloudReader:
 
     def begin(self) -> None:
         """Logs in and looks for the watched projects in a thread, ahead of `read`, which raises what goes wrong."""
+        # Here, for what the caller does meanwhile (unpickling a view) would keep the thread from its first request.
+        with suppress(CloudError):
+            self.sessions.base  # noqa: B018
         pool = ThreadPoolExecutor(1, thread_name_prefix="keystone")
         self._ahead = pool.submit(self._watched)
         pool.shutdown(wait=False)
