@@ -155,7 +155,8 @@ class Deployment:
 
     def check(self) -> None:
         """The end state is right in every detail, and Concertim never had a reason to refuse anything."""
-        assert self.world.concertim.refusals == []
+        refused = self.world.concertim.refusals
+        assert not refused, f"refused: {refused}"
         there, due = shown(self.world.actual()), wanted(self.world.desired())
         wrong = {item: (there.get(item), due.get(item)) for item in there | due if there.get(item) != due.get(item)}
         assert not wrong, "shown, and what should be: " + str(wrong)
