@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from cos_update.core.apply import Outcome, Result
-from cos_update.core.plan import Verb
-from cos_update.core.states import origin_state
 from cos_update.model.cloud import Inventory, Listing, Membership
 from cos_update.model.racks import Actual
 from cos_update.model.settings import Settings
+from cos_update.planning.plan import Verb
+from cos_update.planning.states import origin_state
+from cos_update.sync.executor import Outcome, Result
 from cos_update.view import Origin, View
 
 _LISTINGS = {

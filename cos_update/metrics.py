@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cos_update.core.apply import Outcome
-from cos_update.core.outcome import ExitCode, Report
-from cos_update.core.plan import NoticeKind
 from cos_update.model.errors import ConfigError, CosUpdateError
+from cos_update.planning.plan import NoticeKind
+from cos_update.planning.report import ExitCode, Report
+from cos_update.sync.executor import Outcome
 from cos_update.watcher import Watcher
 
 MOST_TYPES = 300

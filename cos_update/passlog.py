@@ -6,12 +6,12 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from cos_update.core.apply import Outcome, Result
-from cos_update.core.outcome import Report, describe, located
-from cos_update.core.plan import Notice, NoticeKind, Target, Verb
-from cos_update.core.summary import change_text
 from cos_update.logs import LogFile, Repeated
 from cos_update.model.errors import CosUpdateError
+from cos_update.planning.plan import Notice, NoticeKind, Target, Verb
+from cos_update.planning.report import Report, describe, located
+from cos_update.planning.summary import change_text
+from cos_update.sync.executor import Outcome, Result
 from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.bulk")

@@ -16,12 +16,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from cos_update.concertim.client import FEW, ConcertimClient
-from cos_update.core.apply import Applied, Guard, Outcome, Record, Result, TemplateGuard, apply
-from cos_update.core.delta import Rules, make_plan, suspects
-from cos_update.core.desired import desired_state
-from cos_update.core.outcome import Report, after, merged, report
-from cos_update.core.plan import Action, Lane, Plan, Verb
-from cos_update.core.removal import Scope
 from cos_update.memory import NOTHING, origins, remembered_devices, remembered_stacks, unsure, with_unread
 from cos_update.model.absence import Verdict
 from cos_update.model.cloud import Inventory, Membership, Project
@@ -33,6 +27,12 @@ from cos_update.model.settings import ConcertimSettings, Settings
 from cos_update.openstack.membership import remember, with_soft_deleted
 from cos_update.openstack.reader import CloudReader
 from cos_update.passlog import PassLog
+from cos_update.planning.deletions import Scope
+from cos_update.planning.desired import desired_state
+from cos_update.planning.plan import Action, Lane, Plan, Verb
+from cos_update.planning.planner import Rules, make_plan, suspects
+from cos_update.planning.report import Report, after, merged, report
+from cos_update.sync.executor import Applied, Guard, Outcome, Record, Result, TemplateGuard, apply
 from cos_update.view import Origin, Posting, View, ViewStore, paused_gc, with_postings
 from cos_update.watcher import Watcher
 

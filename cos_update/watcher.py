@@ -6,11 +6,11 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 
-from cos_update.core.apply import Outcome
-from cos_update.core.outcome import Report
 from cos_update.health import Pulse
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.progress import Progress
+from cos_update.planning.report import Report
+from cos_update.sync.executor import Outcome
 
 _log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from cos_update.checks.clocks import compared
 from cos_update.checks.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.concertim.client import ConcertimClient
-from cos_update.core.desired import TAG_OF
 from cos_update.model.errors import ConcertimError, CosUpdateError
 from cos_update.model.racks import ApiFlavour
 from cos_update.model.settings import Settings
+from cos_update.planning.desired import TAG_OF
 
 
 def concertim(settings: Settings) -> Iterator[Finding]:

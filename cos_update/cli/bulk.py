@@ -15,8 +15,8 @@ from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
     from cos_update.cli.watching import MetricsOptions
-    from cos_update.core.outcome import Report
     from cos_update.pipeline import Order, Sight, Tools
+    from cos_update.planning.report import Report
 
 
 @click.command(
@@ -86,9 +86,9 @@ def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions
 def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.progress import waiting
-    from cos_update.core.document import report_document
     from cos_update.passlog import PassLog, keep_off_stderr
     from cos_update.pipeline import run_pass
+    from cos_update.planning.document import report_document
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
@@ -112,8 +112,8 @@ def _tell(report: Report, sight: Sight) -> None:
     """Everything for a person at a terminal; for cron and pipes one line, and none when all is well."""
     from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
-    from cos_update.core.outcome import first_words
-    from cos_update.core.summary import sections
+    from cos_update.planning.report import first_words
+    from cos_update.planning.summary import sections
 
     if sys.stdout.isatty():
         out = console()

@@ -54,11 +54,11 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
     from cos_update.concertim.client import ConcertimClient
-    from cos_update.core.outcome import forecast
-    from cos_update.core.summary import sections
     from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
     from cos_update.openstack.reader import CloudReader
     from cos_update.pipeline import Order, Tools, look, run_pass
+    from cos_update.planning.report import forecast
+    from cos_update.planning.summary import sections
     from cos_update.view import ViewStore
 
     auth = {

@@ -39,8 +39,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
         raise click.UsageError("--dry-run and --yes do not go together.")
     from cos_update.cli.progress import waiting
     from cos_update.cli.wiring import tools
-    from cos_update.core.outcome import plan_exit_code
     from cos_update.pipeline import Order, look
+    from cos_update.planning.report import plan_exit_code
 
     order = Order(projects)
     shown = context.verbosity == 0 and form == "text"
@@ -64,9 +64,9 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
 def _show(sight: Sight, form: str) -> None:
     from cos_update.cli.plantext import show
     from cos_update.cli.terminal import console
-    from cos_update.core.document import plan_document
-    from cos_update.core.outcome import forecast
-    from cos_update.core.summary import sections
+    from cos_update.planning.document import plan_document
+    from cos_update.planning.report import forecast
+    from cos_update.planning.summary import sections
 
     if form == "json":
         echo(json_text(plan_document(sight.plan, sight.projects)))
@@ -89,11 +89,11 @@ def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) ->
     import time
 
     from cos_update.cli.progress import waiting
-    from cos_update.core.document import report_document
-    from cos_update.core.outcome import first_words, report
     from cos_update.model.errors import CosUpdateError
     from cos_update.passlog import PassLog
     from cos_update.pipeline import carry_out, known, look
+    from cos_update.planning.document import report_document
+    from cos_update.planning.report import first_words, report
 
     both.store.prepare()
     with both.store.sole("bulk"), waiting(PassLog(), shown=shown) as (watcher, stop):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cos_update.cli.stopping import Stop, stopping
-from cos_update.core.apply import Outcome
 from cos_update.model.progress import Progress
+from cos_update.sync.executor import Outcome
 from cos_update.watcher import Watcher, Watchers
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from cos_update.core.plan import Lane, Verb
-from cos_update.core.states import IN_PROGRESS, server_status, volume_status
 from cos_update.listen.rounds import Ending, Endings, Fate, Means, Tasks, endings
 from cos_update.listen.shown import Shown, attached
 from cos_update.model.cloud import Gap, Inventory, Listing, Project
 from cos_update.model.events import Key, Kind
 from cos_update.model.racks import Device
 from cos_update.openstack.objects import Asked, Found
+from cos_update.planning.plan import Lane, Verb
+from cos_update.planning.states import IN_PROGRESS, server_status, volume_status
 
 NOT_ASKED = "only what has changed was asked for"
 

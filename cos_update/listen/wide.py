@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cos_update.core.plan import Lane, NoticeKind
-from cos_update.core.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.listen.rounds import Ending, Endings, Fate, Means, Tasks, endings
 from cos_update.listen.shown import KINDS, Shown
 from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack, StackContent
@@ -17,6 +15,8 @@ from cos_update.openstack.membership import remembered_stacks
 from cos_update.openstack.objects import Asked, Found
 from cos_update.openstack.session import NotFound
 from cos_update.pipeline import RACK_WAIT
+from cos_update.planning.plan import Lane, NoticeKind
+from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.view import Posting
 
 LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}

@@ -23,15 +23,7 @@ from cos_update.openstack.heat import content_of, is_top_level, stack_from, stac
 from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.pages import linked, listing, marked_listing
 from cos_update.openstack.reading import remembered_flavor
-from cos_update.openstack.session import (
-    COMPUTE,
-    NETWORK,
-    ORCHESTRATION,
-    VOLUME,
-    NotFound,
-    ProjectSession,
-    Sessions,
-)
+from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, ProjectSession, Sessions
 
 SERVICES: Mapping[Kind, str] = {
     Kind.SERVER: COMPUTE,

@@ -26,15 +26,7 @@ from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.racks import Actual
 from cos_update.view.journal import LIMIT, Journal, Posting, with_postings
 from cos_update.view.locks import Locks, unwritable
-from cos_update.view.schema import (
-    Resync,
-    View,
-    check_schema,
-    from_plain,
-    resync_from,
-    resync_plain,
-    to_plain,
-)
+from cos_update.view.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
 from cos_update.view.shapes import WrongShape, dict_of, simplified
 
 FILE_NAME = "view.pickle"

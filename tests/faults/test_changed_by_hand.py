@@ -6,8 +6,8 @@ from collections import Counter
 
 from world import Pass, World
 
-from cos_update.core.outcome import ExitCode
-from cos_update.core.plan import NoticeKind
+from cos_update.planning.plan import NoticeKind
+from cos_update.planning.report import ExitCode
 
 
 def test_a_team_that_lost_its_project_id_loses_no_rack_of_a_stack_that_is_there(world: World, one_pass: Pass) -> None:

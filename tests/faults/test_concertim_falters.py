@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from world import Pass, World, shown, wanted
 
-from cos_update.core.outcome import ExitCode
 from cos_update.model.errors import ConcertimLoginError
+from cos_update.planning.report import ExitCode
 from cos_update.sandbox.wire import Fault, FaultKind
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from world import Pass, World, shown, wanted
 
-from cos_update.core.outcome import ExitCode
-from cos_update.core.plan import NoticeKind
 from cos_update.model.errors import CloudError
 from cos_update.model.settings import ReadScope
+from cos_update.planning.plan import NoticeKind
+from cos_update.planning.report import ExitCode
 from cos_update.sandbox.wire import Fault, FaultKind
 
 LISTINGS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from world import Pass, World, shown, wanted
 
 from cos_update import pipeline
-from cos_update.core.outcome import ExitCode
-from cos_update.core.plan import NoticeKind
+from cos_update.planning.plan import NoticeKind
+from cos_update.planning.report import ExitCode
 from cos_update.sandbox.wire import Fault, FaultKind
 from cos_update.view import ViewStore
 

@@ -6,7 +6,7 @@ import pytest
 from world import Pass, World, shown
 
 from cos_update import pipeline
-from cos_update.core.outcome import ExitCode
+from cos_update.planning.report import ExitCode
 from cos_update.view import Posting, ViewStore
 
 

@@ -10,10 +10,10 @@ import yaml
 from world import World
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.core.outcome import Report
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.reader import CloudReader
 from cos_update.pipeline import Order, Tools, run_pass
+from cos_update.planning.report import Report
 from cos_update.view import View, ViewStore
 
 

@@ -6,8 +6,8 @@ import pytest
 from passes import one_pass, stacks_asked, view_of
 from world import World, shown, wanted
 
-from cos_update.core.outcome import ExitCode
 from cos_update.pipeline import Order
+from cos_update.planning.report import ExitCode
 from cos_update.sandbox import Fault, FaultKind
 from cos_update.sandbox.openstack.records import Project, Stack
 

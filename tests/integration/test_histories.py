@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from cos_update.concertim import patience
 from cos_update.concertim.client import ConcertimClient
-from cos_update.core.outcome import Report
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.reader import CloudReader
 from cos_update.pipeline import Order, Tools, run_pass
+from cos_update.planning.report import Report
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp

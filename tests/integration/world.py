@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.core.desired import Desired, desired_state
-from cos_update.core.outcome import Report
 from cos_update.model.racks import Actual, ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings
 from cos_update.openstack.reader import CloudReader
+from cos_update.planning.desired import Desired, desired_state
+from cos_update.planning.report import Report
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.sandbox.openstack.state import CloudState

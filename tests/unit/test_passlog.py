@@ -6,11 +6,11 @@ import logging
 
 import pytest
 
-from cos_update.core.apply import Outcome, Result
-from cos_update.core.outcome import Report
-from cos_update.core.plan import Action, Notice, NoticeKind, Target, Verb
 from cos_update.model.errors import CosUpdateError
 from cos_update.passlog import PassLog
+from cos_update.planning.plan import Action, Notice, NoticeKind, Target, Verb
+from cos_update.planning.report import Report
+from cos_update.sync.executor import Outcome, Result
 from cos_update.watcher import Watcher, Watchers
 
 GAP = Notice(NoticeKind.UNREAD, Target.SERVICE, "Cinder", "p1", "could not be read (503)")

@@ -8,13 +8,7 @@ from cos_update.model.racks import ApiFlavour
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.checks import check_cost, check_length, check_number
 from cos_update.sandbox.concertim.params import scalars
-from cos_update.sandbox.concertim.problems import (
-    Errors,
-    Refusal,
-    forbidden,
-    not_found,
-    unknown_attribute,
-)
+from cos_update.sandbox.concertim.problems import Errors, Refusal, forbidden, not_found, unknown_attribute
 from cos_update.sandbox.concertim.records import Json, Team
 from cos_update.sandbox.concertim.shapes import team_shape, user_shape
 from cos_update.sandbox.concertim.values import COLUMN_LIMIT, day, decimal, refuse_null_cost, text

@@ -13,13 +13,7 @@ from cos_update.sandbox.concertim.problems import Errors, Refusal, forbidden
 from cos_update.sandbox.concertim.records import Device, Json
 from cos_update.sandbox.concertim.shapes import device_shape, location_shape
 from cos_update.sandbox.concertim.state import State
-from cos_update.sandbox.concertim.values import (
-    decimal,
-    refuse_null_cost,
-    refuse_unstorable,
-    stored_object,
-    text,
-)
+from cos_update.sandbox.concertim.values import decimal, refuse_null_cost, refuse_unstorable, stored_object, text
 
 COLUMNS = ("name", "description", "metadata", "status", "cost", "type")
 

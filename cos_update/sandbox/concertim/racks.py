@@ -11,14 +11,7 @@ from cos_update.model.racks import MAX_RACK_HEIGHT, ApiFlavour
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.checks import check_cost, check_number, is_blank, sentence
 from cos_update.sandbox.concertim.params import objects, scalars
-from cos_update.sandbox.concertim.problems import (
-    Errors,
-    Refusal,
-    failure,
-    forbidden,
-    not_found,
-    unknown_attribute,
-)
+from cos_update.sandbox.concertim.problems import Errors, Refusal, failure, forbidden, not_found, unknown_attribute
 from cos_update.sandbox.concertim.records import Json, Rack
 from cos_update.sandbox.concertim.shapes import device_shape, rack_shape
 from cos_update.sandbox.concertim.state import State

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cos_update.cli.plantext import lines, show
-from cos_update.core.summary import Line, Section
+from cos_update.planning.summary import Line, Section
 
 RACK = Section(
     "rack cluster-1",

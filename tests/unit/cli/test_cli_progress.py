@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cos_update.cli.progress import SIDES, ProgressDisplay
-from cos_update.core.apply import Outcome, Result
-from cos_update.core.plan import Action, Target, Verb
 from cos_update.model.progress import Progress
+from cos_update.planning.plan import Action, Target, Verb
+from cos_update.sync.executor import Outcome, Result
 
 OUTCOME = Outcome(Action(Verb.REMOVE, Target.RACK, "x", ""), Result.DONE)
 

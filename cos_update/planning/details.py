@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cos_update.core import texts
-from cos_update.core.plan import Notice, NoticeKind, Target
 from cos_update.model.cloud import SERVICE_OF, Gap, Inventory, Listing, Network, Server, Volume
+from cos_update.planning import values
+from cos_update.planning.plan import Notice, NoticeKind, Target
 
 
 def of_server(server: Server, inventory: Inventory) -> Mapping[str, object]:
     """Details of an instance; `volume_details` only when every attached volume could be read."""
     found: dict[str, object] = {
-        "public_ips": texts.address_list(a for a in server.addresses if a.floating),
-        "private_ips": texts.address_list(a for a in server.addresses if not a.floating),
-        "ssh_key": texts.clean_text(server.key_name or ""),
+        "public_ips": values.address_list(a for a in server.addresses if a.floating),
+        "private_ips": values.address_list(a for a in server.addresses if not a.floating),
+        "ssh_key": values.clean_text(server.key_name or ""),
     }
     volumes = _attached(server, inventory)
     if volumes is not None:
@@ -26,8 +26,8 @@ def net_interfaces(server: Server) -> list[dict[str, object]]:
     """The server's addresses as typed values, for the metadata key of that name."""
     interfaces: list[dict[str, object]] = [
         {
-            "network": texts.clean_text(item.network),
-            "address": texts.clean_text(item.address),
+            "network": values.clean_text(item.network),
+            "address": values.clean_text(item.address),
             "type": "floating" if item.floating else "fixed",
         }
         for item in server.addresses
@@ -43,7 +43,7 @@ def of_volume(volume: Volume) -> Mapping[str, object]:
             "bootable": volume.bootable,
             "encrypted": volume.encrypted,
             "read_only": volume.read_only,
-            "size": volume.size if 0 <= volume.size <= texts.MAX_INTEGER else None,
+            "size": volume.size if 0 <= volume.size <= values.MAX_INTEGER else None,
             "volume_type": _short(volume.volume_type),
         }
     )
@@ -56,7 +56,7 @@ def of_network(network: Network) -> Mapping[str, object]:
             "admin_state_up": network.admin_state_up,
             "dns_domain": _short(network.dns_domain),
             "l2_adjacency": network.l2_adjacency,
-            "mtu": network.mtu if network.mtu is not None and 0 <= network.mtu <= texts.MAX_INTEGER else None,
+            "mtu": network.mtu if network.mtu is not None and 0 <= network.mtu <= values.MAX_INTEGER else None,
             "port_security_enabled": network.port_security_enabled,
             "shared": network.shared,
             "qos_policy": _short(network.qos_policy),
@@ -82,7 +82,7 @@ def _attached(server: Server, inventory: Inventory) -> list[dict[str, object]] |
     known = [inventory.volumes[item] for item in sorted(server.volume_ids) if item in inventory.volumes]
     if len(known) < len(server.volume_ids) and not inventory.is_complete(Listing.VOLUMES, server.project_id):
         return None
-    return [{"id": v.id, "name": texts.clean_text(v.name), "size": v.size} for v in known]
+    return [{"id": v.id, "name": values.clean_text(v.name), "size": v.size} for v in known]
 
 
 def _said(fields: Mapping[str, object]) -> Mapping[str, object]:
@@ -90,4 +90,4 @@ def _said(fields: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _short(text: str | None) -> str | None:
-    return None if text is None else texts.clean_text(text, texts.SHORT_TEXT)
+    return None if text is None else values.clean_text(text, values.SHORT_TEXT)

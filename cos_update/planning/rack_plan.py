@@ -6,13 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cos_update.core.compare import device_difference, rack_difference
-from cos_update.core.desired import Desired, DesiredDevice, DesiredRack
-from cos_update.core.matching import Matches
-from cos_update.core.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
-from cos_update.core.placement import Item, Placement, place
-from cos_update.core.plan import Action, Change, Lane, Notice, NoticeKind, Target, Verb
-from cos_update.core.removal import TARGET_OF, Losses
 from cos_update.model.racks import (
     ApiFlavour,
     Details,
@@ -25,6 +18,13 @@ from cos_update.model.racks import (
     Rack,
     VolumeDetails,
 )
+from cos_update.planning.compare import device_difference, rack_difference
+from cos_update.planning.deletions import TARGET_OF, Losses
+from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
+from cos_update.planning.matching import Matches
+from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
+from cos_update.planning.placement import Item, Placement, place
+from cos_update.planning.plan import Action, Change, Lane, Notice, NoticeKind, Target, Verb
 
 _ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
 _NOTHING_KNOWN: Mapping[DeviceType, Details] = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from cos_update.core.compare import template_difference
-from cos_update.core.desired import Desired, DesiredTemplate
-from cos_update.core.matching import Matches, is_managed
-from cos_update.core.names import TEMPLATE_NAME, Rename, Wish, assign, in_order
-from cos_update.core.plan import Action, Change, Notice, NoticeKind, Target, Verb
 from cos_update.model.racks import Actual, Template
+from cos_update.planning.compare import template_difference
+from cos_update.planning.desired import Desired, DesiredTemplate
+from cos_update.planning.matching import Matches, is_managed
+from cos_update.planning.names import TEMPLATE_NAME, Rename, Wish, assign, in_order
+from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Target, Verb
 
 HIDDEN_NAMES = frozenset({"rack"})
 """The app's rack template takes a name, but is not listed."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cos_update.core import details, states, texts
-from cos_update.core.plan import Notice, NoticeKind, Target
 from cos_update.model.cloud import Flavor, Inventory, Listing, Network, Server, Stack, StackContent, Volume
 from cos_update.model.racks import OBJECT_ID, STACK_ID, Actual, ApiFlavour, DeviceType, Owner
+from cos_update.planning import details, states, values
+from cos_update.planning.plan import Notice, NoticeKind, Target
 
 TAG_OF: Mapping[DeviceType, str] = {DeviceType.VOLUME: "volume", DeviceType.NETWORK: "network"}
 """The tags of Concertim's own templates for volumes and networks."""
@@ -128,10 +128,10 @@ def _template(flavor: Flavor, flavor_id: str, *, listed: bool) -> DesiredTemplat
         flavor_id=flavor_id,
         name=flavor.name,
         height=template_height(flavor.vcpus),
-        vcpus=texts.positive(flavor.vcpus),
-        ram=texts.positive(flavor.ram),
-        disk=texts.positive(flavor.disk),
-        description=texts.clean_text(flavor.description, texts.SHORT_TEXT),
+        vcpus=values.positive(flavor.vcpus),
+        ram=values.positive(flavor.ram),
+        disk=values.positive(flavor.disk),
+        description=values.clean_text(flavor.description, values.SHORT_TEXT),
         listed=listed,
     )
 
@@ -147,13 +147,13 @@ def _rack(
     outputs = content.outputs if known else None
     metadata: dict[str, object] = {
         STACK_ID: stack.id,
-        "openstack_stack_owner": texts.clean_text(stack.owner),
-        "stack_status_reason": texts.clean_text(stack.status_reason),
+        "openstack_stack_owner": values.clean_text(stack.owner),
+        "stack_status_reason": values.clean_text(stack.status_reason),
     }
     if owner_id := _stack_owner_id(content, inventory):
         metadata["openstack_stack_owner_id"] = owner_id
     if outputs is not None:
-        metadata["openstack_stack_output"] = texts.stack_output(outputs)
+        metadata["openstack_stack_output"] = values.stack_output(outputs)
     return DesiredRack(
         stack_id=stack.id,
         project_id=stack.project_id,
@@ -163,7 +163,7 @@ def _rack(
         order_id=_order_id(stack, order_id),
         metadata=metadata,
         network_details=_network_details(content, inventory, stack.project_id) if known else None,
-        creation_output=None if outputs is None else texts.creation_output(outputs),
+        creation_output=None if outputs is None else values.creation_output(outputs),
         devices=devices,
         settled=known
         and content.whole
@@ -225,7 +225,7 @@ def _instance(stack_id: str, server: Server, inventory: Inventory) -> DesiredDev
         type=DeviceType.INSTANCE,
         name=server.name,
         status=states.server_status(server),
-        description=texts.clean_text(server.description, texts.SHORT_TEXT),
+        description=values.clean_text(server.description, values.SHORT_TEXT),
         template=server.flavor_id,
         metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
         details=details.of_server(server, inventory),
@@ -238,7 +238,7 @@ def _volume(stack_id: str, volume: Volume) -> DesiredDevice:
         type=DeviceType.VOLUME,
         name=volume.name,
         status=states.volume_status(volume),
-        description=texts.clean_text(volume.description, texts.SHORT_TEXT),
+        description=values.clean_text(volume.description, values.SHORT_TEXT),
         template=TAG_OF[DeviceType.VOLUME],
         metadata=_ids(volume.id, stack_id),
         details=details.of_volume(volume),
@@ -251,7 +251,7 @@ def _network(stack_id: str, network: Network) -> DesiredDevice:
         type=DeviceType.NETWORK,
         name=network.name,
         status=states.network_status(network),
-        description=texts.clean_text(network.description, texts.SHORT_TEXT),
+        description=values.clean_text(network.description, values.SHORT_TEXT),
         template=TAG_OF[DeviceType.NETWORK],
         metadata=_ids(network.id, stack_id),
         details=details.of_network(network),
@@ -275,7 +275,7 @@ def _network_details(content: StackContent, inventory: Inventory, project_id: st
     found: dict[str, set[str]] = {}
     for item in content.networks:
         if network := inventory.networks.get(item):
-            found.setdefault(texts.clean_text(network.name) or network.id, set()).update(network.cidrs or ())
+            found.setdefault(values.clean_text(network.name) or network.id, set()).update(network.cidrs or ())
     return {name: sorted(cidrs) for name, cidrs in found.items()}
 
 
@@ -284,7 +284,7 @@ def _order_id(stack: Stack, setting: str) -> str:
     if prefix:
         for tag in sorted(stack.tags):
             if tag.startswith(prefix) and (
-                value := texts.clean_text(tag.removeprefix(prefix), texts.SHORT_TEXT).strip()
+                value := values.clean_text(tag.removeprefix(prefix), values.SHORT_TEXT).strip()
             ):
                 return value
     return stack.id

@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cos_update.core.desired import TAG_OF, Desired, DesiredDevice
 from cos_update.model.racks import Actual, Device, Rack, Template
+from cos_update.planning.desired import TAG_OF, Desired, DesiredDevice
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from cos_update.core.apply import Outcome, Result
-from cos_update.core.plan import Action, Change, Lane, Notice, Plan, Target, Verb
 from cos_update.model.cloud import Project
 from cos_update.model.racks import Device, Template
+from cos_update.planning.plan import Action, Change, Lane, Notice, Plan, Target, Verb
+from cos_update.sync.executor import Outcome, Result
 
 MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
 LEFT_ALONE = "!"

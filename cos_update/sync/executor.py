@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from cos_update.core.plan import Action, Lane, Plan, Verb
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
 from cos_update.model.racks import Device, Rack, Template
+from cos_update.planning.plan import Action, Lane, Plan, Verb
 
 FORBIDDEN = 403
 SILENCE = 3

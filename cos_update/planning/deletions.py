@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from cos_update.core.desired import Desired, DesiredRack
-from cos_update.core.matching import Matches, is_managed
-from cos_update.core.plan import Notice, NoticeKind, Target
 from cos_update.model.absence import Presence, Verdict
 from cos_update.model.cloud import SERVICE_OF, Inventory, Listing
 from cos_update.model.events import Key, Kind
 from cos_update.model.racks import Actual, Device, DeviceType, Rack
+from cos_update.planning.desired import Desired, DesiredRack
+from cos_update.planning.matching import Matches, is_managed
+from cos_update.planning.plan import Notice, NoticeKind, Target
 
 LISTING_OF: Mapping[DeviceType, Listing] = {
     DeviceType.INSTANCE: Listing.SERVERS,

@@ -10,17 +10,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cos_update.core.desired import Desired, DesiredRack
-from cos_update.core.lanes import Ground, ending_lane, sync_lane
-from cos_update.core.matching import Matches, match
-from cos_update.core.names import RACK_NAME, Rename, Wish, assign, in_order
-from cos_update.core.plan import Action, Change, Lane, Plan, Target, Verb
-from cos_update.core.removal import TARGET_OF, Losses, Scope, judge, too_many
-from cos_update.core.templates import plan_templates
 from cos_update.model.absence import Verdict
 from cos_update.model.cloud import Inventory
 from cos_update.model.events import Key
 from cos_update.model.racks import MAX_RACK_HEIGHT, Actual, Owner, Rack
+from cos_update.planning.deletions import TARGET_OF, Losses, Scope, judge, too_many
+from cos_update.planning.desired import Desired, DesiredRack
+from cos_update.planning.matching import Matches, match
+from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
+from cos_update.planning.plan import Action, Change, Lane, Plan, Target, Verb
+from cos_update.planning.rack_plan import Ground, ending_lane, sync_lane
+from cos_update.planning.template_plan import plan_templates
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from cos_update.core.apply import Applied, Outcome, Result
-from cos_update.core.plan import Action, Notice, NoticeKind, Plan, Verb
 from cos_update.model.racks import Actual, Device, Rack, Template
+from cos_update.planning.plan import Action, Notice, NoticeKind, Plan, Verb
+from cos_update.sync.executor import Applied, Outcome, Result
 
 
 class ExitCode(IntEnum):

@@ -9,12 +9,12 @@ from clouds import OWNERS, PROJECTS, inventories, settled, truth
 from hypothesis import HealthCheck, given, settings
 from strictapp import StrictApp, unguarded
 
-from cos_update.core.apply import apply
-from cos_update.core.delta import Rules, make_plan, suspects
-from cos_update.core.desired import Desired, desired_state
-from cos_update.core.plan import Plan
 from cos_update.model.cloud import Flavor, Inventory
 from cos_update.model.racks import Actual, ApiFlavour
+from cos_update.planning.desired import Desired, desired_state
+from cos_update.planning.plan import Plan
+from cos_update.planning.planner import Rules, make_plan, suspects
+from cos_update.sync.executor import apply
 
 FREELY = Rules(allow_deletes=True)
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from cos_update.core.texts import clean_text
 from cos_update.model.racks import ApiFlavour
+from cos_update.planning.values import clean_text
 
 PIECE = 8
 """Characters of an object's own id that set a name apart."""

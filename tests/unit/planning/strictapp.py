@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cos_update.core.apply import Record
-from cos_update.core.plan import Lane
 from cos_update.model.errors import Gone, Refused
 from cos_update.model.racks import Actual, ApiFlavour, Device, DeviceType, Owner, Rack, Template
+from cos_update.planning.plan import Lane
+from cos_update.sync.executor import Record
 
 NETWORK = Template("t-network", "network", 1, tag="network")
 VOLUME = Template("t-volume", "volume", 2, tag="volume")
 
 
 class StrictApp:
-    """Satisfies `cos_update.core.apply.Concertim`; every refusal is kept in `refusals`."""
+    """Satisfies `cos_update.planning.apply.Concertim`; every refusal is kept in `refusals`."""
 
     def __init__(self, owners: Mapping[str, str], flavour: ApiFlavour = ApiFlavour.TEAMS) -> None:
         self.flavour = flavour

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cos_update.core.desired import DesiredDevice, DesiredRack, DesiredTemplate
-from cos_update.core.plan import Change
-from cos_update.core.texts import canonical
 from cos_update.model.racks import Device, Rack, Template
+from cos_update.planning.desired import DesiredDevice, DesiredRack, DesiredTemplate
+from cos_update.planning.plan import Change
+from cos_update.planning.values import canonical
 
 
 @dataclass(frozen=True, slots=True)
