@@ -9,8 +9,8 @@ from cos_update.model.racks import Actual
 from cos_update.model.settings import Settings
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
+from cos_update.store import Origin, View
 from cos_update.sync.executor import Outcome, Result
-from cos_update.view import Origin, View
 
 _LISTINGS = {
     "stack": Listing.STACKS,

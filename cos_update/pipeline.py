@@ -32,8 +32,8 @@ from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Action, Lane, Plan, Verb
 from cos_update.planning.planner import Rules, make_plan, suspects
 from cos_update.planning.report import Report, after, merged, report
+from cos_update.store import Origin, Posting, View, ViewStore, paused_gc, with_postings
 from cos_update.sync.executor import Applied, Guard, Outcome, Record, Result, TemplateGuard, apply
-from cos_update.view import Origin, Posting, View, ViewStore, paused_gc, with_postings
 from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.pass")

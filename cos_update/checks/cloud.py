@@ -15,7 +15,7 @@ from cos_update.openstack.pages import listing
 from cos_update.openstack.reader import CloudReader
 from cos_update.openstack.reading import ABSENT, CLOUD_WIDE
 from cos_update.openstack.session import IDENTITY, Sessions
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 _FORBIDDEN = (401, 403)
 _COUNTED = {"Nova": "servers", "Heat": "stacks", "Cinder": "volumes", "Neutron": "networks"}

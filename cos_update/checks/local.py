@@ -12,7 +12,7 @@ from cos_update.checks.finding import Finding, fail, failed, ok, warn
 from cos_update.config import holds_secrets
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.settings import Settings
-from cos_update.view import SCHEMA, BadView, ViewStore
+from cos_update.store import SCHEMA, BadView, ViewStore
 
 
 def configuration(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:

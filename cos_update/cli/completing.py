@@ -35,7 +35,7 @@ def project_names(ctx: click.Context, _parameter: click.Parameter, incomplete: s
 
 def _known(root: click.Context) -> dict[str, str]:
     """Project id -> name, by the program's options as far as they are typed."""
-    from cos_update.view import ViewStore
+    from cos_update.store import ViewStore
 
     context = Context(config=root.params["config"], data_dir=root.params["data_dir"])
     view = ViewStore(context.data_dir or context.folders().data_dir, "completion").peek()

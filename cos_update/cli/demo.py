@@ -59,7 +59,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.pipeline import Order, Tools, look, run_pass
     from cos_update.planning.report import forecast
     from cos_update.planning.summary import sections
-    from cos_update.view import ViewStore
+    from cos_update.store import ViewStore
 
     auth = {
         "auth_url": openstack.auth_url,

@@ -13,7 +13,7 @@ from rich.text import Text
 from cos_update.cli.encoding import clean
 from cos_update.cli.words import STATE_STYLES
 from cos_update.model.racks import Device, Location
-from cos_update.view import View
+from cos_update.store import View
 
 Row = tuple[str, ...]
 Contents = tuple[Mapping[str, str], Sequence[Row]]

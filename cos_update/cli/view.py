@@ -14,7 +14,7 @@ from cos_update.cli.context import Context, pass_context
 from cos_update.cli.encoding import clean, echo, speaks_unicode
 from cos_update.cli.exits import Exit
 from cos_update.model.errors import ViewError
-from cos_update.view import View, ViewStore, to_plain
+from cos_update.store import View, ViewStore, to_plain
 
 _OTHER_DIR = "--data-dir, COS_UPDATE_DATA_DIR, or data_dir in config.yaml name another folder."
 

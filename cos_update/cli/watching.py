@@ -12,7 +12,7 @@ import click
 
 from cos_update.health import Heart, file_of
 from cos_update.passlog import PassLog
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 from cos_update.watcher import DaemonPulse, Watcher, Watchers
 
 LOOPBACK = "127.0.0.1"

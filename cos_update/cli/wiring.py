@@ -12,7 +12,7 @@ from cos_update.concertim.client import ConcertimClient
 from cos_update.logs import begin_run
 from cos_update.openstack.reader import CloudReader
 from cos_update.pipeline import Tools
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 
 @contextmanager

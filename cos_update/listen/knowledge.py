@@ -13,7 +13,7 @@ from cos_update.model.cloud import Project
 from cos_update.model.events import Key, Kind
 from cos_update.openstack.objects import ObjectReader
 from cos_update.pipeline import Tools
-from cos_update.view import View
+from cos_update.store import View
 
 log = logging.getLogger("cos_update.listen")
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 from cos_update.model.cloud import RememberedStack
 from cos_update.model.events import Kind
 from cos_update.model.racks import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
-from cos_update.view import Posting, View
-from cos_update.view.schema import device_plain
-from cos_update.view.shapes import simplified
+from cos_update.store import Posting, View
+from cos_update.store.records import simplified
+from cos_update.store.schema import device_plain
 
 KINDS: Mapping[DeviceType, Kind] = {
     DeviceType.INSTANCE: Kind.SERVER,

@@ -17,7 +17,7 @@ from cos_update.openstack.session import NotFound
 from cos_update.pipeline import RACK_WAIT
 from cos_update.planning.plan import Lane, NoticeKind
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
-from cos_update.view import Posting
+from cos_update.store import Posting
 
 LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 
 def main() -> None:

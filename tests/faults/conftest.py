@@ -23,7 +23,7 @@ from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.demo import demo_cloud
 from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 
 @pytest.fixture(params=["admin", "watcher"])

@@ -22,7 +22,7 @@ from pathlib import Path
 from cos_update import config, logs
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import Settings
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 os.setegid({nobody})
 os.seteuid({nobody})
 folder = Path({folder!r})

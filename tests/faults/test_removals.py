@@ -8,7 +8,7 @@ from cos_update import pipeline
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import ExitCode
 from cos_update.sandbox.wire import Fault, FaultKind
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 
 def _rack(world: World, name: str):  # type: ignore[no-untyped-def]

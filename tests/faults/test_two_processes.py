@@ -7,7 +7,7 @@ from world import Pass, World, shown
 
 from cos_update import pipeline
 from cos_update.planning.report import ExitCode
-from cos_update.view import Posting, ViewStore
+from cos_update.store import Posting, ViewStore
 
 
 def _stopped(world: World, name: str) -> tuple[str, str]:

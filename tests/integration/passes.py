@@ -14,7 +14,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.reader import CloudReader
 from cos_update.pipeline import Order, Tools, run_pass
 from cos_update.planning.report import Report
-from cos_update.view import View, ViewStore
+from cos_update.store import View, ViewStore
 
 
 def one_pass(world: World, order: Order | None = None, **settings: Any) -> Report:

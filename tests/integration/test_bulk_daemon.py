@@ -9,7 +9,7 @@ from subprocess import Popen
 from daemons import log_of, until
 from world import World, shown, wanted
 
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 
 def test_a_change_shows_with_the_next_pass(world: World, daemon: Callable[..., Popen[str]]) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from cos_update.model.cloud import Project
 from cos_update.model.racks import Actual
-from cos_update.view import View, ViewStore
+from cos_update.store import View, ViewStore
 
 ROOT = Path(__file__).parents[2]
 COMPLETIONS = ROOT / "completions"

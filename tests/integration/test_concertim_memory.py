@@ -16,7 +16,7 @@ from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.concertim.records import Device
 from cos_update.sandbox.demo import demo_cloud
 from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.view import Posting, ViewStore
+from cos_update.store import Posting, ViewStore
 
 
 def device_of(world: World, server_name: str) -> Device:

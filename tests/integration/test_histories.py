@@ -30,7 +30,7 @@ from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.sandbox.openstack.records import Project
 from cos_update.sandbox.openstack.state import CloudState
 from cos_update.sandbox.wire import Fault, FaultKind
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 

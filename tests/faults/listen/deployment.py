@@ -22,7 +22,7 @@ from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.sandbox.openstack.records import Server
 from cos_update.sandbox.openstack.state import CloudState
-from cos_update.view import Resync, ViewStore
+from cos_update.store import Resync, ViewStore
 
 SHOWN_AS = {"active": "ACTIVE", "stopped": "STOPPED", "suspended": "SUSPENDED", "error": "FAILED"}
 """The states of servers that come to pass here, and what Concertim shows of them."""

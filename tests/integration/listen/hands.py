@@ -22,7 +22,7 @@ from cos_update.openstack.objects import ObjectReader
 from cos_update.openstack.reader import CloudReader
 from cos_update.passlog import PassLog
 from cos_update.pipeline import Tools
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 
 
 class Hands:

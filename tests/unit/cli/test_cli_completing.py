@@ -10,7 +10,7 @@ from programs import PROGRAM, environment
 
 from cos_update.model.cloud import Project
 from cos_update.model.racks import Actual
-from cos_update.view import View, ViewStore
+from cos_update.store import View, ViewStore
 
 PROJECTS = {"a1": "CM_team_a", "a2": "CM_team_b", "c0ffee": "with spaces"}
 NO_CONFIG = {"COS_UPDATE_CONFIG": "/none.yaml"}

@@ -18,7 +18,7 @@ from cos_update.model.racks import (
     Rack,
     Template,
 )
-from cos_update.view import Posting
+from cos_update.store import Posting
 
 OWNER = Owner("t1", "Team", "p1")
 RACK = Rack("r1", "alpha", "t1", 42, "ACTIVE", {STACK_ID: "s1"})

@@ -24,10 +24,10 @@ from typing import Any, BinaryIO
 
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.racks import Actual
-from cos_update.view.journal import LIMIT, Journal, Posting, with_postings
-from cos_update.view.locks import Locks, unwritable
-from cos_update.view.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
-from cos_update.view.shapes import WrongShape, dict_of, simplified
+from cos_update.store.journal import LIMIT, Journal, Posting, with_postings
+from cos_update.store.locks import Locks, unwritable
+from cos_update.store.records import WrongShape, dict_of, simplified
+from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
 
 FILE_NAME = "view.pickle"
 LARGEST = 4 * 1024**3

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from view_samples import large_view, view, views
 
 from cos_update.model.events import Kind
-from cos_update.view import Origin, View, ViewStore, from_plain, to_plain
-from cos_update.view.schema import rack_from, rack_plain
+from cos_update.store import Origin, View, ViewStore, from_plain, to_plain
+from cos_update.store.schema import rack_from, rack_plain
 
 PLAIN = (dict, list, tuple, str, int, float, bool, type(None))
 

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple, TypeVar
 from cos_update.model.cloud import RememberedStack
 from cos_update.model.errors import ViewError
 from cos_update.model.racks import Device, Rack, Template
-from cos_update.view import schema
-from cos_update.view.locks import unwritable
-from cos_update.view.schema import Origin, View
-from cos_update.view.shapes import Shape, WrongShape, dict_of, simplified
+from cos_update.store import schema
+from cos_update.store.locks import unwritable
+from cos_update.store.records import Shape, WrongShape, dict_of, simplified
+from cos_update.store.schema import Origin, View
 
 FILE_NAME = "view.journal"
 KEPT = 3600.0

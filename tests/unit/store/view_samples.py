@@ -20,7 +20,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
-from cos_update.view import Origin, Posting, View
+from cos_update.store import Origin, Posting, View
 
 
 def rack(key: str = "1", name: str = "web", status: str = "ACTIVE") -> Rack:

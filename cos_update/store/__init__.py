@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cos_update.view.journal import Journal, Posting, with_postings
-from cos_update.view.locks import FileLock, Locks
-from cos_update.view.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
-from cos_update.view.store import BadView, ViewStore, paused_gc
+from cos_update.store.journal import Journal, Posting, with_postings
+from cos_update.store.locks import FileLock, Locks
+from cos_update.store.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
+from cos_update.store.store import BadView, ViewStore, paused_gc
 
 __all__ = [
     "SCHEMA",

@@ -28,7 +28,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
-from cos_update.view.shapes import Shape, WrongShape, dict_of, records, texts
+from cos_update.store.records import Shape, WrongShape, dict_of, records, texts
 
 SCHEMA = 1
 """The number of the plain form that this release writes and reads."""

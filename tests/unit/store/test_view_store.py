@@ -23,7 +23,7 @@ from view_samples import device, large_view, rack, view
 
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.racks import Actual
-from cos_update.view import BadView, View, ViewStore, to_plain
+from cos_update.store import BadView, View, ViewStore, to_plain
 
 NOW = 1_795_399_544.0
 
@@ -174,7 +174,7 @@ def test_few_bad_files_are_kept(tmp_path: Path) -> None:
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 if os.geteuid() == 0:
     os.seteuid(65534)
 print(ViewStore(Path(sys.argv[1]), "bulk").load())
@@ -247,7 +247,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from view_samples import large_view
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 def stuck(handle):
     print("half", flush=True)
     sys.stdin.read()

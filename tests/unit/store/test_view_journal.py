@@ -16,8 +16,8 @@ from view_samples import device, posting, rack, view
 
 from cos_update.model.errors import ViewError
 from cos_update.model.racks import InstanceDetails
-from cos_update.view import Origin, View, ViewStore
-from cos_update.view import journal as journal_module
+from cos_update.store import Origin, View, ViewStore
+from cos_update.store import journal as journal_module
 
 
 class Clock:
@@ -180,7 +180,7 @@ def test_a_line_that_makes_no_sense_is_logged_and_left_out(
 def test_a_journal_that_grew_too_large_is_taken_into_the_view(
     bulk: ViewStore, listen: ViewStore, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cos_update.view.store.LIMIT", 20_000)
+    monkeypatch.setattr("cos_update.store.store.LIMIT", 20_000)
     monkeypatch.setattr(journal_module, "LIMIT", 20_000)
     bulk.save(view())
     for number in range(100, 300):
@@ -218,7 +218,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from view_samples import device, posting, view
-from cos_update.view import ViewStore
+from cos_update.store import ViewStore
 store = ViewStore(Path(sys.argv[1]), sys.argv[3])
 for turn in range(40):
     store.posted(posting(sys.argv[3], devices={f"{sys.argv[3]}-{turn}": device()}))

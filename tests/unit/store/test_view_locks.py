@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from cos_update.model.errors import LockedError, ViewError
-from cos_update.view import FileLock, Locks
+from cos_update.store import FileLock, Locks
 
 HOLD = """
 import sys
 from pathlib import Path
-from cos_update.view import Locks
+from cos_update.store import Locks
 locks = Locks(Path(sys.argv[1]), "bulk")
 with locks.sole("bulk"), locks.rack("stack-1", 1.0):
     print("held", flush=True)

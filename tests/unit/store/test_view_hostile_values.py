@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from view_samples import view
 
-from cos_update.view import ViewStore, from_plain, to_plain
-from cos_update.view.shapes import WrongShape
+from cos_update.store import ViewStore, from_plain, to_plain
+from cos_update.store.records import WrongShape
 
 
 def doubled(times: int) -> tuple[object, ...]:
