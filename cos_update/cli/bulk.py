@@ -15,8 +15,8 @@ from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
     from cos_update.cli.watching import MetricsOptions
-    from cos_update.pipeline import Order, Sight, Tools
     from cos_update.planning.report import Report
+    from cos_update.sync.reconciler import Order, Sight, Tools
 
 
 @click.command(
@@ -60,7 +60,7 @@ def bulk(
         raise click.UsageError("--metrics-port does not go with --once.")
     from cos_update.cli.watching import MetricsOptions
     from cos_update.cli.wiring import tools
-    from cos_update.pipeline import Order
+    from cos_update.sync.reconciler import Order
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     order = Order(projects, allow_deletes, prune_unwatched)
@@ -73,10 +73,10 @@ def bulk(
 
 
 def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions) -> Exit:
-    from cos_update.bulk import BulkPulse, run_forever
     from cos_update.cli.stopping import stopping
     from cos_update.cli.watching import watched
     from cos_update.logs import begin_run
+    from cos_update.sync.daemon import BulkPulse, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
         run_forever(both, order, stop, interval, begin_run, watcher)
@@ -87,8 +87,8 @@ def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.progress import waiting
     from cos_update.passlog import PassLog, keep_off_stderr
-    from cos_update.pipeline import run_pass
     from cos_update.planning.document import report_document
+    from cos_update.sync.reconciler import run_pass
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()

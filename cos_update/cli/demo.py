@@ -56,10 +56,10 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.concertim.client import ConcertimClient
     from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
     from cos_update.openstack.reader import CloudReader
-    from cos_update.pipeline import Order, Tools, look, run_pass
     from cos_update.planning.report import forecast
     from cos_update.planning.summary import sections
     from cos_update.store import ViewStore
+    from cos_update.sync.reconciler import Order, Tools, look, run_pass
 
     auth = {
         "auth_url": openstack.auth_url,

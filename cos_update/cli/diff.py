@@ -13,7 +13,7 @@ from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from cos_update.pipeline import Order, Sight, Tools
+    from cos_update.sync.reconciler import Order, Sight, Tools
 
 
 @click.command(
@@ -39,8 +39,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
         raise click.UsageError("--dry-run and --yes do not go together.")
     from cos_update.cli.progress import waiting
     from cos_update.cli.wiring import tools
-    from cos_update.pipeline import Order, look
     from cos_update.planning.report import plan_exit_code
+    from cos_update.sync.reconciler import Order, look
 
     order = Order(projects)
     shown = context.verbosity == 0 and form == "text"
@@ -91,9 +91,9 @@ def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) ->
     from cos_update.cli.progress import waiting
     from cos_update.model.errors import CosUpdateError
     from cos_update.passlog import PassLog
-    from cos_update.pipeline import carry_out, known, look
     from cos_update.planning.document import report_document
     from cos_update.planning.report import first_words, report
+    from cos_update.sync.reconciler import carry_out, known, look
 
     both.store.prepare()
     with both.store.sole("bulk"), waiting(PassLog(), shown=shown) as (watcher, stop):

@@ -11,8 +11,8 @@ from cos_update.cli.context import Context
 from cos_update.concertim.client import ConcertimClient
 from cos_update.logs import begin_run
 from cos_update.openstack.reader import CloudReader
-from cos_update.pipeline import Tools
 from cos_update.store import ViewStore
+from cos_update.sync.reconciler import Tools
 
 
 @contextmanager

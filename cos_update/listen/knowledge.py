@@ -12,8 +12,8 @@ from cos_update.listen.shown import Shown
 from cos_update.model.cloud import Project
 from cos_update.model.events import Key, Kind
 from cos_update.openstack.objects import ObjectReader
-from cos_update.pipeline import Tools
 from cos_update.store import View
+from cos_update.sync.reconciler import Tools
 
 log = logging.getLogger("cos_update.listen")
 

@@ -24,7 +24,7 @@ from cos_update.model.events import Key
 from cos_update.model.settings import BrokerSettings
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.objects import ObjectReader
-from cos_update.pipeline import Tools
+from cos_update.sync.reconciler import Tools
 from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.listen")

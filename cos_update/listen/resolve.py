@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 
 from cos_update.listen.rounds import Ending, Endings, Fate, Means
 from cos_update.listen.shown import Shown
-from cos_update.memory import origins
 from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.openstack.objects import Asked
-from cos_update.pipeline import Sight
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.planner import Rules, make_plan
+from cos_update.sync.cache_policy import origins
 from cos_update.sync.executor import Result
+from cos_update.sync.reconciler import Sight
 
 MOST_STACKS = 20
 """Stacks that are looked through for one unknown object; more of them are a whole pass's work."""

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cos_update.listen.shown import Shown
-from cos_update.memory import origins
 from cos_update.model.cloud import Inventory, Project
 from cos_update.model.events import Key
 from cos_update.model.racks import Actual
 from cos_update.openstack.objects import ObjectReader
-from cos_update.pipeline import Sight, Tools, post
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Lane
 from cos_update.planning.planner import Rules, make_plan, suspects
+from cos_update.sync.cache_policy import origins
 from cos_update.sync.executor import Applied, Result
+from cos_update.sync.reconciler import Sight, Tools, post
 from cos_update.watcher import Watcher
 
 Tasks = Mapping[Key, Collection[Key]]

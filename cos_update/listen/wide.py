@@ -14,10 +14,10 @@ from cos_update.model.events import Key, Kind
 from cos_update.openstack.membership import remembered_stacks
 from cos_update.openstack.objects import Asked, Found
 from cos_update.openstack.session import NotFound
-from cos_update.pipeline import RACK_WAIT
 from cos_update.planning.plan import Lane, NoticeKind
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.store import Posting
+from cos_update.sync.reconciler import RACK_WAIT
 
 LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}
 

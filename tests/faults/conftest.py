@@ -17,13 +17,13 @@ from cos_update.concertim import patience
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.reader import CloudReader
-from cos_update.pipeline import Order, Tools, run_pass
 from cos_update.planning.report import Report
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.demo import demo_cloud
 from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.store import ViewStore
+from cos_update.sync.reconciler import Order, Tools, run_pass
 
 
 @pytest.fixture(params=["admin", "watcher"])

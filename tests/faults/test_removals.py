@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from world import Pass, World, shown, wanted
 
-from cos_update import pipeline
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import ExitCode
 from cos_update.sandbox.wire import Fault, FaultKind
 from cos_update.store import ViewStore
+from cos_update.sync import reconciler
 
 
 def _rack(world: World, name: str):  # type: ignore[no-untyped-def]
@@ -81,7 +81,7 @@ def test_a_heat_that_lists_only_a_part_removes_nothing(world: World, one_pass: P
 
 
 def test_the_view_is_saved_while_a_long_pass_is_posting(world: World, one_pass: Pass, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(pipeline, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(reconciler, "SAVE_EVERY", 0.0)
     saved = []
     save = ViewStore.save
     monkeypatch.setattr(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from world import Pass, World, shown
 
-from cos_update import pipeline
 from cos_update.planning.report import ExitCode
 from cos_update.store import Posting, ViewStore
+from cos_update.sync import reconciler
 
 
 def _stopped(world: World, name: str) -> tuple[str, str]:
@@ -19,7 +19,7 @@ def _stopped(world: World, name: str) -> tuple[str, str]:
 def test_a_rack_that_another_process_holds_is_left_and_the_rest_is_synced(
     world: World, one_pass: Pass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "RACK_WAIT", 0.1)
+    monkeypatch.setattr(reconciler, "RACK_WAIT", 0.1)
     one_pass()
     held, rack_id = _stopped(world, "alpha-node0")
     free, _ = _stopped(world, "beta-node0")
@@ -41,16 +41,16 @@ def test_a_rack_that_another_process_has_posted_to_is_looked_at_again(
     server_id, rack_id = _stopped(world, "alpha-node0")
     stack_id = world.actual().racks[rack_id].stack_id
     looks = []
-    look = pipeline.look
+    look = reconciler.look
 
-    def then_the_other_posts(*arguments: object, **more: object) -> pipeline.Sight:
+    def then_the_other_posts(*arguments: object, **more: object) -> reconciler.Sight:
         sight = look(*arguments, **more)  # type: ignore[arg-type]
         if not looks:
             ViewStore(world.data_dir, "listen").posted(Posting(0, "listen", 0.0, 0.0, stack_id))
         looks.append(more.get("stacks"))
         return sight
 
-    monkeypatch.setattr(pipeline, "look", then_the_other_posts)
+    monkeypatch.setattr(reconciler, "look", then_the_other_posts)
     report = one_pass()
     assert looks == [None, frozenset({stack_id})]
     assert report.exit_code is ExitCode.DONE

@@ -6,10 +6,10 @@ import pytest
 from passes import one_pass, stacks_asked, view_of
 from world import World, shown, wanted
 
-from cos_update.pipeline import Order
 from cos_update.planning.report import ExitCode
 from cos_update.sandbox import Fault, FaultKind
 from cos_update.sandbox.openstack.records import Project, Stack
+from cos_update.sync.reconciler import Order
 
 IN_PROGRESS = ["growing"]
 """The stacks of the demo's cloud of which nothing is remembered."""

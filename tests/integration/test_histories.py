@@ -22,7 +22,6 @@ from cos_update.concertim import patience
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.reader import CloudReader
-from cos_update.pipeline import Order, Tools, run_pass
 from cos_update.planning.report import Report
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
@@ -31,6 +30,7 @@ from cos_update.sandbox.openstack.records import Project
 from cos_update.sandbox.openstack.state import CloudState
 from cos_update.sandbox.wire import Fault, FaultKind
 from cos_update.store import ViewStore
+from cos_update.sync.reconciler import Order, Tools, run_pass
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -21,8 +21,8 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.objects import ObjectReader
 from cos_update.openstack.reader import CloudReader
 from cos_update.passlog import PassLog
-from cos_update.pipeline import Tools
 from cos_update.store import ViewStore
+from cos_update.sync.reconciler import Tools
 
 
 class Hands:

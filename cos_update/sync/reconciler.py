@@ -16,7 +16,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from cos_update.concertim.client import FEW, ConcertimClient
-from cos_update.memory import NOTHING, origins, remembered_devices, remembered_stacks, unsure, with_unread
 from cos_update.model.absence import Verdict
 from cos_update.model.cloud import Inventory, Membership, Project
 from cos_update.model.errors import LockedError, ViewError
@@ -33,6 +32,7 @@ from cos_update.planning.plan import Action, Lane, Plan, Verb
 from cos_update.planning.planner import Rules, make_plan, suspects
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.store import Origin, Posting, View, ViewStore, paused_gc, with_postings
+from cos_update.sync.cache_policy import NOTHING, origins, remembered_devices, remembered_stacks, unsure, with_unread
 from cos_update.sync.executor import Applied, Guard, Outcome, Record, Result, TemplateGuard, apply
 from cos_update.watcher import Watcher
 
