@@ -75,7 +75,7 @@ def bulk(
 def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions) -> Exit:
     from cos_update.cli.stopping import stopping
     from cos_update.cli.watching import watched
-    from cos_update.logs import begin_run
+    from cos_update.observability.logs import begin_run
     from cos_update.sync.daemon import BulkPulse, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
@@ -86,7 +86,7 @@ def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions
 def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.progress import waiting
-    from cos_update.passlog import PassLog, keep_off_stderr
+    from cos_update.observability.run_log import PassLog, keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
 

@@ -53,8 +53,9 @@ class Context:
     def start_logging(
         self, settings: Settings, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
     ) -> None:
-        """Sets logging up as this command wants it; see `cos_update.logs.configure`."""
-        from cos_update import config, logs
+        """Sets logging up as this command wants it; see `cos_update.observability.logs.configure`."""
+        from cos_update import config
+        from cos_update.observability import logs
 
         secrets = config.secrets(settings)
         logs.configure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=self.verbosity)

@@ -90,7 +90,7 @@ def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) ->
 
     from cos_update.cli.progress import waiting
     from cos_update.model.errors import CosUpdateError
-    from cos_update.passlog import PassLog
+    from cos_update.observability.run_log import PassLog
     from cos_update.planning.document import report_document
     from cos_update.planning.report import first_words, report
     from cos_update.sync.reconciler import carry_out, known, look

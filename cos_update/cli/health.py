@@ -43,7 +43,7 @@ def health(context: Context, daemon: str, max_age: float | None) -> Exit:
     One line, and exit 0 if it is, else 1. Listeners that share the work are told apart by their shard. A daemon that
     cannot reach OpenStack, Concertim or RabbitMQ is alive, for no restart would mend that; its line says it.
     """
-    from cos_update.health import file_of, judge, read
+    from cos_update.observability.heartbeat import file_of, judge, read
 
     path = file_of(context.data_dir or context.folders().data_dir, daemon)
     heartbeat = read(path)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from cos_update.cli.stopping import Stop, stopping
 from cos_update.model.progress import Progress
+from cos_update.observability.observer import Watcher, Watchers
 from cos_update.sync.executor import Outcome
-from cos_update.watcher import Watcher, Watchers
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

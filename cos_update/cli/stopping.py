@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from cos_update.cli.exits import Exit
-from cos_update.watcher import Watcher
+from cos_update.observability.observer import Watcher
 
 
 class Stop(threading.Event, Watcher):

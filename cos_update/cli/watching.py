@@ -10,10 +10,10 @@ from typing import Literal
 
 import click
 
-from cos_update.health import Heart, file_of
-from cos_update.passlog import PassLog
+from cos_update.observability.heartbeat import Heart, file_of
+from cos_update.observability.observer import DaemonPulse, Watcher, Watchers
+from cos_update.observability.run_log import PassLog
 from cos_update.store import ViewStore
-from cos_update.watcher import DaemonPulse, Watcher, Watchers
 
 LOOPBACK = "127.0.0.1"
 
@@ -41,7 +41,7 @@ def watched(
     watchers: list[Watcher] = [PassLog(logging.getLogger(f"cos_update.{process}")), pulse]
     with ExitStack() as held:
         if options.port is not None:
-            from cos_update.metrics import BulkMetrics, ListenMetrics
+            from cos_update.observability.metrics import BulkMetrics, ListenMetrics
 
             metrics = (BulkMetrics if process == "bulk" else ListenMetrics)(store.path)
             metrics.follow(pulse.figures)

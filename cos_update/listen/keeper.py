@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from cos_update.listen.knowledge import Knowledge
 from cos_update.model.errors import CosUpdateError, LockedError
+from cos_update.observability.observer import Watcher
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import Order, Tools, run_pass
-from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.listen")
 

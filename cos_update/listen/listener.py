@@ -22,10 +22,10 @@ from cos_update.listen.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
 from cos_update.model.settings import BrokerSettings
+from cos_update.observability.observer import Watcher
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.objects import ObjectReader
 from cos_update.sync.reconciler import Tools
-from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.listen")
 

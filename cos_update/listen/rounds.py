@@ -14,6 +14,7 @@ from cos_update.listen.shown import Shown
 from cos_update.model.cloud import Inventory, Project
 from cos_update.model.events import Key
 from cos_update.model.racks import Actual
+from cos_update.observability.observer import Watcher
 from cos_update.openstack.objects import ObjectReader
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
@@ -22,7 +23,6 @@ from cos_update.planning.planner import Rules, make_plan, suspects
 from cos_update.sync.cache_policy import origins
 from cos_update.sync.executor import Applied, Result
 from cos_update.sync.reconciler import Sight, Tools, post
-from cos_update.watcher import Watcher
 
 Tasks = Mapping[Key, Collection[Key]]
 """By stack what is dirty: objects of it, or (its own key) whatever it holds."""

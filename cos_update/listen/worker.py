@@ -23,10 +23,10 @@ from cos_update.listen.receipts import Ledger, Receipt
 from cos_update.listen.resolve import flavor, homes
 from cos_update.listen.rounds import Ending, Endings, Fate, Means
 from cos_update.listen.workqueue import WorkQueue
-from cos_update.logs import Repeated
 from cos_update.model.cloud import Project
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.events import Event, Key, Kind
+from cos_update.observability.logs import Repeated
 
 log = logging.getLogger("cos_update.listen")
 

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from cos_update.health import Pulse, moment
-from cos_update.logs import Repeated, hidden
 from cos_update.model.errors import CosUpdateError, ViewError
+from cos_update.observability.heartbeat import Pulse, moment
+from cos_update.observability.logs import Repeated, hidden
+from cos_update.observability.observer import DaemonPulse, Watcher
 from cos_update.planning.report import ExitCode, Report
 from cos_update.sync.reconciler import Order, Tools, run_pass
-from cos_update.watcher import DaemonPulse, Watcher
 
 log = logging.getLogger("cos_update.bulk")
 

@@ -23,9 +23,10 @@ from cos_update.model.events import Key
 from cos_update.model.progress import Progress
 from cos_update.model.racks import Actual, Device, Rack, Template
 from cos_update.model.settings import ConcertimSettings, Settings
+from cos_update.observability.observer import Watcher
+from cos_update.observability.run_log import PassLog
 from cos_update.openstack.membership import remember, with_soft_deleted
 from cos_update.openstack.reader import CloudReader
-from cos_update.passlog import PassLog
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Action, Lane, Plan, Verb
@@ -34,7 +35,6 @@ from cos_update.planning.report import Report, after, merged, report
 from cos_update.store import Origin, Posting, View, ViewStore, paused_gc, with_postings
 from cos_update.sync.cache_policy import NOTHING, origins, remembered_devices, remembered_stacks, unsure, with_unread
 from cos_update.sync.executor import Applied, Guard, Outcome, Record, Result, TemplateGuard, apply
-from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.pass")
 

@@ -12,7 +12,7 @@ import pytest
 from daemons import log_of, until
 from world import World
 
-from cos_update.health import file_of
+from cos_update.observability.heartbeat import file_of
 
 Start = Callable[..., Popen[str]]
 

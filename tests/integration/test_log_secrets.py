@@ -25,7 +25,7 @@ TOKENS = re.compile(r"gAAAAA|eyJ[\w-]{8}")
 _CONSUME = """
 import logging, sys
 from pathlib import Path
-from cos_update import logs
+from cos_update.observability import logs
 from cos_update.listen.broker import BrokerConsumer
 from cos_update.model.settings import BrokerSettings, Settings
 port, password, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])

@@ -16,7 +16,7 @@ from daemons import log_of, until
 from prometheus_client.parser import text_string_to_metric_families
 from world import World
 
-from cos_update.metrics import FIGURES, MOST_TYPES, ListenMetrics
+from cos_update.observability.metrics import FIGURES, MOST_TYPES, ListenMetrics
 from cos_update.sandbox.wire import Fault, FaultKind
 
 Start = Callable[..., Popen[str]]

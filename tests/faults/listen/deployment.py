@@ -15,8 +15,8 @@ from listening import QUEUE, Listener, in_step, messages, queues, rmq
 from rabbit import RabbitNode, wait_for
 from world import World, shown, wanted
 
-from cos_update.health import file_of
 from cos_update.model.events import Kind
+from cos_update.observability.heartbeat import file_of
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp

@@ -18,8 +18,8 @@ from cos_update.cli.context import Context
 from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
 from cos_update.cli.main import COMMANDS, cli
-from cos_update.logs import hidden
 from cos_update.model.errors import ViewError
+from cos_update.observability.logs import hidden
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:

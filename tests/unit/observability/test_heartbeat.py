@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from cos_update.health import SILENCE, Heart, Heartbeat, Pulse, file_of, judge, read
 from cos_update.model.errors import ViewError
+from cos_update.observability.heartbeat import SILENCE, Heart, Heartbeat, Pulse, file_of, judge, read
 
 NOW = 1_795_399_544.0  # 2026-11-23T02:05:44Z
 

@@ -6,13 +6,13 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from cos_update.logs import LogFile, Repeated
 from cos_update.model.errors import CosUpdateError
+from cos_update.observability.logs import LogFile, Repeated
+from cos_update.observability.observer import Watcher
 from cos_update.planning.plan import Notice, NoticeKind, Target, Verb
 from cos_update.planning.report import Report, describe, located
 from cos_update.planning.summary import change_text
 from cos_update.sync.executor import Outcome, Result
-from cos_update.watcher import Watcher
 
 log = logging.getLogger("cos_update.bulk")
 

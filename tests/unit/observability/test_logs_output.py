@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cos_update import logs
-from cos_update.logs import LogFile, TextFormatter, configure
 from cos_update.model.settings import Settings
+from cos_update.observability import logs
+from cos_update.observability.logs import LogFile, TextFormatter, configure
 
 
 @pytest.fixture(autouse=True)
@@ -214,7 +214,7 @@ def test_a_thread_that_dies_is_logged_without_its_secrets(
 PROGRAM = """
 import logging, sys
 from pathlib import Path
-from cos_update.logs import configure
+from cos_update.observability.logs import configure
 from cos_update.model.settings import Settings
 configure(Settings(log_dir=Path(sys.argv[1])), process="bulk", daemon=True)
 logging.getLogger("bulk").info("n\\u00f6de")

@@ -6,9 +6,9 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 
-from cos_update.health import Pulse
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.progress import Progress
+from cos_update.observability.heartbeat import Pulse
 from cos_update.planning.report import Report
 from cos_update.sync.executor import Outcome
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from cos_update.logs import JsonFormatter, Redactor, TextFormatter, hidden
+from cos_update.observability.logs import JsonFormatter, Redactor, TextFormatter, hidden
 
 
 def redacted(text: str, *secrets: str) -> str:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from cos_update.logs import Repeated
+from cos_update.observability.logs import Repeated
 
 
 class Clock:

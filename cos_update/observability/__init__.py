@@ -1,0 +1,1 @@
+"""What the daemons show of themselves: logs, heartbeat, metrics and the log of runs."""
