@@ -13,8 +13,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from cos_update.checks.finding import Finding, fail, ok, skip, warn
 from cos_update.checks.traffic import traffic
-from cos_update.listen.connection import Address, addresses, connect, explain, is_missing, is_refused
-from cos_update.listen.topology import queue_name, routing_keys
+from cos_update.listener.connection import Address, addresses, connect, explain, is_missing, is_refused
+from cos_update.listener.topology import queue_name, routing_keys
 from cos_update.model.settings import BrokerSettings, Settings
 
 _EITHER = {"cinder": "openstack", "openstack": "cinder"}

@@ -46,7 +46,7 @@ def listen(
     from cos_update.cli.stopping import stopping
     from cos_update.cli.watching import MetricsOptions, watched
     from cos_update.cli.wiring import tools
-    from cos_update.listen.listener import Listener, Task
+    from cos_update.listener.service import Listener, Task
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     with tools(context, "listen", daemon=not drain) as both, stopping() as stop:

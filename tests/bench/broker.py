@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pika
 
-from cos_update.listen.topology import queue_arguments, queue_name
+from cos_update.listener.topology import queue_arguments, queue_name
 from cos_update.model.settings import BrokerSettings
 from tests.integration.rabbit import RabbitNode
 

@@ -26,7 +26,7 @@ _CONSUME = """
 import logging, sys
 from pathlib import Path
 from cos_update.observability import logs
-from cos_update.listen.broker import BrokerConsumer
+from cos_update.listener.consumer import BrokerConsumer
 from cos_update.model.settings import BrokerSettings, Settings
 port, password, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 logs.configure(Settings(log_dir=folder, log_level="DEBUG"), secrets=[password], process="listen", verbosity=2)

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from cos_update.listen.broker import BrokerStatus
-from cos_update.listen.pulse import ListenPulse
-from cos_update.listen.watchdog import Check
-from cos_update.listen.workqueue import QueueStats
+from cos_update.listener.consumer import BrokerStatus
+from cos_update.listener.status import ListenPulse
+from cos_update.listener.watchdog import Check
+from cos_update.listener.workqueue import QueueStats
 from cos_update.observability.metrics import FIGURES
 
 CONNECTED = BrokerStatus("cos-update", host="rmq-1:5672", connected_since=0.0, depth=7, unacked=3, reconnects=1)

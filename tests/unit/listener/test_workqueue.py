@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cos_update.listen.workqueue import QueueStats, WorkQueue
+from cos_update.listener.workqueue import QueueStats, WorkQueue
 
 
 class FakeClock:

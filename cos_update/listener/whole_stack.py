@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cos_update.listen.rounds import Ending, Endings, Fate, Means, Tasks, endings
-from cos_update.listen.shown import KINDS, Shown
+from cos_update.listener.attempt import Ending, Endings, Fate, Means, Tasks, endings
+from cos_update.listener.index import KINDS, Shown
 from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack, StackContent
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from cos_update.listen.broker import BrokerStatus
-from cos_update.listen.watchdog import Check
-from cos_update.listen.workqueue import QueueStats
+from cos_update.listener.consumer import BrokerStatus
+from cos_update.listener.watchdog import Check
+from cos_update.listener.workqueue import QueueStats
 from cos_update.observability.heartbeat import Pulse, moment
 from cos_update.observability.logs import hidden
 from cos_update.observability.observer import DaemonPulse

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from cos_update.listen.rounds import Ending, Endings, Fate, Means
-from cos_update.listen.shown import Shown
+from cos_update.listener.attempt import Ending, Endings, Fate, Means
+from cos_update.listener.index import Shown
 from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind

@@ -9,8 +9,8 @@ import stat
 
 import pytest
 
-from cos_update.listen import quarantine as module
-from cos_update.listen.quarantine import LARGEST_BODY, Quarantine
+from cos_update.listener import dead_letters as module
+from cos_update.listener.dead_letters import LARGEST_BODY, Quarantine
 
 
 @pytest.fixture

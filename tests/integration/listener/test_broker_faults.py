@@ -14,8 +14,8 @@ import pytest
 from listener_probe import QUICK, Listener
 from rabbit import Proxy, free_port, wait_for
 
-from cos_update.listen.broker import Timing
-from cos_update.listen.receipts import Receipt
+from cos_update.listener.ack_tracker import Receipt
+from cos_update.listener.consumer import Timing
 
 pytestmark = pytest.mark.broker
 

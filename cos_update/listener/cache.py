@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from cos_update.listen.shown import Shown
+from cos_update.listener.index import Shown
 from cos_update.model.cloud import Project
 from cos_update.model.events import Key, Kind
 from cos_update.openstack.objects import ObjectReader

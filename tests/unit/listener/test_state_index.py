@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cos_update.listen.shown import Shown, attached
+from cos_update.listener.index import Shown, attached
 from cos_update.model.events import Kind
 from cos_update.model.racks import (
     OBJECT_ID,

@@ -10,12 +10,12 @@ from rabbit import wait_for
 from world import World
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.listen.knowledge import Knowledge
-from cos_update.listen.quarantine import Quarantine
-from cos_update.listen.receipts import Receipt
-from cos_update.listen.rounds import Means
-from cos_update.listen.worker import Worker
-from cos_update.listen.workqueue import WorkQueue
+from cos_update.listener.ack_tracker import Receipt
+from cos_update.listener.attempt import Means
+from cos_update.listener.cache import Knowledge
+from cos_update.listener.dead_letters import Quarantine
+from cos_update.listener.worker import Worker
+from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.events import Event, Key, Kind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.observability.run_log import PassLog

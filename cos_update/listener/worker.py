@@ -16,13 +16,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from cos_update.listen import narrow, wide
-from cos_update.listen.knowledge import Knowledge
-from cos_update.listen.quarantine import Quarantine
-from cos_update.listen.receipts import Ledger, Receipt
-from cos_update.listen.resolve import flavor, homes
-from cos_update.listen.rounds import Ending, Endings, Fate, Means
-from cos_update.listen.workqueue import WorkQueue
+from cos_update.listener import in_place, whole_stack
+from cos_update.listener.ack_tracker import Ledger, Receipt
+from cos_update.listener.attempt import Ending, Endings, Fate, Means
+from cos_update.listener.cache import Knowledge
+from cos_update.listener.dead_letters import Quarantine
+from cos_update.listener.lookup import flavor, homes
+from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.cloud import Project
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.events import Event, Key, Kind
@@ -178,12 +178,12 @@ class Worker:
     def _stacks(self, project: Project, tasks: dict[Key, set[Key]]) -> Endings:
         ends: Endings = {unit: Ending() for unit, dirty in tasks.items() if not dirty}
         shown = self._knowledge.shown()
-        small = {unit: dirty for unit, dirty in tasks.items() if dirty and narrow.is_narrow(shown, unit, dirty)}
+        small = {unit: dirty for unit, dirty in tasks.items() if dirty and in_place.is_narrow(shown, unit, dirty)}
         if small:
-            ends |= narrow.refresh(self._means, project, small)
+            ends |= in_place.refresh(self._means, project, small)
         rest = {unit: dirty for unit, dirty in tasks.items() if unit not in ends}
         if rest:
-            ends |= wide.refresh(self._means, project, rest)
+            ends |= whole_stack.refresh(self._means, project, rest)
         for unit, ending in ends.items():
             for top in ending.to:
                 self._knowledge.remember_top(unit.id, top.id)

@@ -9,16 +9,16 @@ import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from cos_update.listen.broker import BrokerConsumer, Delivery
-from cos_update.listen.connection import BrokerError
-from cos_update.listen.keeper import Keeper, in_shard
-from cos_update.listen.knowledge import Knowledge
-from cos_update.listen.pulse import ListenPulse
-from cos_update.listen.quarantine import Quarantine
-from cos_update.listen.rounds import Means
-from cos_update.listen.watchdog import Check, Stall, Watchdog
-from cos_update.listen.worker import Worker
-from cos_update.listen.workqueue import WorkQueue
+from cos_update.listener.attempt import Means
+from cos_update.listener.cache import Knowledge
+from cos_update.listener.connection import BrokerError
+from cos_update.listener.consumer import BrokerConsumer, Delivery
+from cos_update.listener.dead_letters import Quarantine
+from cos_update.listener.housekeeping import Keeper, in_shard
+from cos_update.listener.status import ListenPulse
+from cos_update.listener.watchdog import Check, Stall, Watchdog
+from cos_update.listener.worker import Worker
+from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
 from cos_update.model.settings import BrokerSettings

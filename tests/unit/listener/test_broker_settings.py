@@ -10,9 +10,9 @@ import pika
 import pika.exceptions
 import pytest
 
-from cos_update.listen import connection
-from cos_update.listen.connection import Address, BrokerError, addresses, explain
-from cos_update.listen.topology import ExistingQueue, OwnQueue, queue_arguments, queue_name, routing_keys, topology
+from cos_update.listener import connection
+from cos_update.listener.connection import Address, BrokerError, addresses, explain
+from cos_update.listener.topology import ExistingQueue, OwnQueue, queue_arguments, queue_name, routing_keys, topology
 from cos_update.model.settings import BrokerSettings
 
 SETTINGS = BrokerSettings(hosts=("rabbit",), username="cos", password="hidden-from-all")

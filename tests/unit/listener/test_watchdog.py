@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cos_update.listen.watchdog import Check, Stall, Watchdog
+from cos_update.listener.watchdog import Check, Stall, Watchdog
 
 
 class Scene:

@@ -14,7 +14,7 @@ import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from cos_update.listen.connection import BrokerError, explain, is_missing, is_refused
+from cos_update.listener.connection import BrokerError, explain, is_missing, is_refused
 from cos_update.model.settings import BrokerSettings
 
 _log = logging.getLogger(__name__)

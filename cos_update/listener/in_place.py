@@ -9,8 +9,8 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from cos_update.listen.rounds import Ending, Endings, Fate, Means, Tasks, endings
-from cos_update.listen.shown import Shown, attached
+from cos_update.listener.attempt import Ending, Endings, Fate, Means, Tasks, endings
+from cos_update.listener.index import Shown, attached
 from cos_update.model.cloud import Gap, Inventory, Listing, Project
 from cos_update.model.events import Key, Kind
 from cos_update.model.racks import Device

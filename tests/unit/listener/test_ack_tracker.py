@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cos_update.listen.receipts import Ack, Ledger, Outstanding, Receipt
+from cos_update.listener.ack_tracker import Ack, Ledger, Outstanding, Receipt
 
 FIRST, SECOND, THIRD = (Receipt(1, tag) for tag in (1, 2, 3))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from cos_update.cli.main import main
-from cos_update.listen import broker, listener, watchdog
+from cos_update.listener import consumer, service, watchdog
 
 PATIENCE = 4.0
 """Seconds that keys may be due without a sign of life of any worker."""
@@ -18,9 +18,9 @@ def _check(name: str, due: Callable[[], object], patience: float) -> watchdog.Ch
 
 def shorten() -> None:
     """Puts the shorter waits into the listener of this process."""
-    timing = broker.Timing(exchange_poll=1.0, depth_poll=1.0)
-    vars(listener).update(
-        BrokerConsumer=partial(broker.BrokerConsumer, timing=timing),
+    timing = consumer.Timing(exchange_poll=1.0, depth_poll=1.0)
+    vars(service).update(
+        BrokerConsumer=partial(consumer.BrokerConsumer, timing=timing),
         Check=_check,
         Watchdog=partial(watchdog.Watchdog, interval=0.5),
     )

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from cos_update.listen.knowledge import Knowledge
+from cos_update.listener.cache import Knowledge
 from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.observability.observer import Watcher
 from cos_update.store import ViewStore

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cos_update.listen.shown import Shown
+from cos_update.listener.index import Shown
 from cos_update.model.cloud import Inventory, Project
 from cos_update.model.events import Key
 from cos_update.model.racks import Actual

@@ -21,9 +21,9 @@ import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from cos_update.listen.connection import Address, BrokerError, addresses, connect, explain
-from cos_update.listen.receipts import Outstanding, Receipt
-from cos_update.listen.topology import Topology, depth, topology
+from cos_update.listener.ack_tracker import Outstanding, Receipt
+from cos_update.listener.connection import Address, BrokerError, addresses, connect, explain
+from cos_update.listener.topology import Topology, depth, topology
 from cos_update.model.settings import BrokerSettings
 
 _log = logging.getLogger(__name__)
