@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 
 from cos_update.checks.clocks import compared
 from cos_update.checks.finding import Finding, fail, failed, ok, skip, warn
-from cos_update.model.cloud import SERVICE_OF, Gap, Inventory, Listing, Membership
 from cos_update.model.errors import CloudError, CosUpdateError
+from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Membership
 from cos_update.model.settings import CloudSettings, ReadScope, Settings
 from cos_update.openstack.pages import listing
 from cos_update.openstack.reader import CloudReader

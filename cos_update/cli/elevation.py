@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from cos_update.cli.encoding import clean
 from cos_update.cli.words import STATE_STYLES, cut, fit
-from cos_update.model.racks import MAX_RACK_HEIGHT, Actual, Device, DeviceType, Rack
+from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Device, DeviceType, Rack
 
 Segment = tuple[str, str]
 """A piece of text and its style, "" for none."""

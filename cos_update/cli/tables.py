@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cos_update.cli.encoding import clean
 from cos_update.cli.words import STATE_STYLES
-from cos_update.model.racks import Device, Location
+from cos_update.model.concertim import Device, Location
 from cos_update.store import View
 
 Row = tuple[str, ...]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
+from cos_update.model.concertim import ApiFlavour, Device, DeviceType, Rack, Template
 from cos_update.model.errors import Refused
-from cos_update.model.racks import ApiFlavour, Device, DeviceType, Rack, Template
 
 Body = dict[str, object]
 

@@ -19,8 +19,8 @@ from cos_update.concertim.http import Counts, Http
 from cos_update.concertim.patience import given_up
 from cos_update.concertim.structure import StructureRack
 from cos_update.concertim.transport import URL_HINT, NoAnswer
+from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
 from cos_update.model.errors import Gone, Refused, Unavailable
-from cos_update.model.racks import Actual, ApiFlavour, Device, Owner, Rack, Template
 from cos_update.model.settings import ConcertimSettings
 
 INTERNAL_ERROR = 500

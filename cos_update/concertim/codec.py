@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import TypeVar
 
-from cos_update.model.errors import Unavailable
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     ApiFlavour,
@@ -27,6 +26,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.errors import Unavailable
 
 _TYPES: Mapping[str, DeviceType] = {kind.value: kind for kind in DeviceType}
 Json = Mapping[str, object]

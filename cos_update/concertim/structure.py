@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cos_update.concertim.codec import Json, UnexpectedAnswer, device_type
-from cos_update.model.racks import ApiFlavour, Device, DeviceType
+from cos_update.model.concertim import ApiFlavour, Device, DeviceType
 
 _MISUNDERSTOOD = (LookupError, TypeError, ValueError)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cos_update.config import readers
 from cos_update.config.readers import Reader
-from cos_update.model.racks import MAX_RACK_HEIGHT
+from cos_update.model.concertim import MAX_RACK_HEIGHT
 from cos_update.model.settings import ReadScope
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from cos_update.config.document import Item
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 
 Reader = Callable[[Item], object]
 W = TypeVar("W", bound=StrEnum)

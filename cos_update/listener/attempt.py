@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cos_update.listener.index import Shown
-from cos_update.model.cloud import Inventory, Project
+from cos_update.model.concertim import Actual
 from cos_update.model.events import Key
-from cos_update.model.racks import Actual
+from cos_update.model.openstack import Inventory, Project
 from cos_update.observability.observer import Watcher
 from cos_update.openstack.objects import ObjectReader
 from cos_update.planning.deletions import Scope

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from cos_update.listener.index import Shown
-from cos_update.model.cloud import Project
 from cos_update.model.events import Key, Kind
+from cos_update.model.openstack import Project
 from cos_update.openstack.objects import ObjectReader
 from cos_update.store import View
 from cos_update.sync.reconciler import Tools

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from cos_update.listener.attempt import Ending, Endings, Fate, Means, Tasks, endings
 from cos_update.listener.index import Shown, attached
-from cos_update.model.cloud import Gap, Inventory, Listing, Project
+from cos_update.model.concertim import Device
 from cos_update.model.events import Key, Kind
-from cos_update.model.racks import Device
+from cos_update.model.openstack import Gap, Inventory, Listing, Project
 from cos_update.openstack.objects import Asked, Found
 from cos_update.planning.plan import Lane, Verb
 from cos_update.planning.states import IN_PROGRESS, server_status, volume_status

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cos_update.model.cloud import RememberedStack
+from cos_update.model.concertim import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
 from cos_update.model.events import Kind
-from cos_update.model.racks import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
+from cos_update.model.openstack import RememberedStack
 from cos_update.store import Posting, View
 from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain

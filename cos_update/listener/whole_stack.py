@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from cos_update.listener.attempt import Ending, Endings, Fate, Means, Tasks, endings
 from cos_update.listener.index import KINDS, Shown
-from cos_update.model.cloud import Gap, Inventory, Listing, Project, Stack, StackContent
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
+from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack, StackContent
 from cos_update.openstack.membership import remembered_stacks
 from cos_update.openstack.objects import Asked, Found
 from cos_update.openstack.session import NotFound

@@ -23,9 +23,9 @@ from cos_update.listener.cache import Knowledge
 from cos_update.listener.dead_letters import Quarantine
 from cos_update.listener.lookup import flavor, homes
 from cos_update.listener.workqueue import WorkQueue
-from cos_update.model.cloud import Project
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.events import Event, Key, Kind
+from cos_update.model.openstack import Project
 from cos_update.observability.logs import Repeated
 
 log = logging.getLogger("cos_update.listen")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cos_update.model.cloud import Server
+from cos_update.model.openstack import Server
 
 
 class Presence(StrEnum):

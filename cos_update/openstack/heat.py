@@ -7,7 +7,7 @@ from sys import intern
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from cos_update.model.cloud import Output, Stack, StackContent
+from cos_update.model.openstack import Output, Stack, StackContent
 from cos_update.openstack.session import ORCHESTRATION, ProjectSession
 
 DEPTH = 5

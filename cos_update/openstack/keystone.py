@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 
-from cos_update.model.cloud import Project
 from cos_update.model.errors import CloudError, CloudLoginError
+from cos_update.model.openstack import Project
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.pages import listing
 from cos_update.openstack.session import IDENTITY, Sessions

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from cos_update.model.absence import Verdict
-from cos_update.model.cloud import (
+from cos_update.model.openstack import (
     Inventory,
     Listing,
     Membership,

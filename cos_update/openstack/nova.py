@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sys import intern
 from typing import Any
 
-from cos_update.model.cloud import Address, Flavor, Server
+from cos_update.model.openstack import Address, Flavor, Server
 
 SERVERS_VERSION = (2, 46)
 """The last microversion in which a server's flavor has an id."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from cos_update.model.absence import Verdict
-from cos_update.model.cloud import Flavor, Network, Project, Server, Stack, StackContent, Volume
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
+from cos_update.model.openstack import Flavor, Network, Project, Server, Stack, StackContent, Volume
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import nova, storage
 from cos_update.openstack.absences import confirm

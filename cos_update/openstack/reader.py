@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from cos_update.model.absence import Verdict
-from cos_update.model.cloud import SERVICE_OF, Inventory, Listing, Membership, Project
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
+from cos_update.model.openstack import SERVICE_OF, Inventory, Listing, Membership, Project
 from cos_update.model.progress import Heard, Progress, unheard
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absences import confirm

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from cos_update.model.cloud import (
+from cos_update.model.errors import CloudError
+from cos_update.model.openstack import (
     Flavor,
     Gap,
     Inventory,
@@ -27,7 +28,6 @@ from cos_update.model.cloud import (
     StackContent,
     Volume,
 )
-from cos_update.model.errors import CloudError
 from cos_update.model.progress import Heard, Progress, unheard
 from cos_update.model.settings import ReadScope
 from cos_update.openstack import nova, storage

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any, NamedTuple
 
-from cos_update.model.cloud import Network, Volume
+from cos_update.model.openstack import Network, Volume
 
 
 def volume_from(record: Mapping[str, Any]) -> Volume:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cos_update.model.racks import Device, Rack, Template
+from cos_update.model.concertim import Device, Rack, Template
 from cos_update.planning.desired import DesiredDevice, DesiredRack, DesiredTemplate
 from cos_update.planning.plan import Change
 from cos_update.planning.values import canonical

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from cos_update.model.absence import Presence, Verdict
-from cos_update.model.cloud import SERVICE_OF, Inventory, Listing
+from cos_update.model.concertim import Actual, Device, DeviceType, Rack
 from cos_update.model.events import Key, Kind
-from cos_update.model.racks import Actual, Device, DeviceType, Rack
+from cos_update.model.openstack import SERVICE_OF, Inventory, Listing
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.plan import Notice, NoticeKind, Target

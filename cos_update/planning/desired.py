@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cos_update.model.cloud import Flavor, Inventory, Listing, Network, Server, Stack, StackContent, Volume
-from cos_update.model.racks import OBJECT_ID, STACK_ID, Actual, ApiFlavour, DeviceType, Owner
+from cos_update.model.concertim import OBJECT_ID, STACK_ID, Actual, ApiFlavour, DeviceType, Owner
+from cos_update.model.openstack import Flavor, Inventory, Listing, Network, Server, Stack, StackContent, Volume
 from cos_update.planning import details, states, values
 from cos_update.planning.plan import Notice, NoticeKind, Target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cos_update.model.cloud import SERVICE_OF, Gap, Inventory, Listing, Network, Server, Volume
+from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Network, Server, Volume
 from cos_update.planning import values
 from cos_update.planning.plan import Notice, NoticeKind, Target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cos_update.model.cloud import Project
+from cos_update.model.openstack import Project
 from cos_update.planning.plan import Action, Lane, Notice, Plan, Verb
 from cos_update.planning.report import Report
 from cos_update.sync.executor import Outcome

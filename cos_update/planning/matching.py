@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cos_update.model.racks import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Template
 from cos_update.planning.desired import TAG_OF, Desired, DesiredDevice
 
 

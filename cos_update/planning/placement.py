@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cos_update.model.racks import MAX_RACK_HEIGHT
+from cos_update.model.concertim import MAX_RACK_HEIGHT
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cos_update.model.racks import Device, Rack, Template
+from cos_update.model.concertim import Device, Rack, Template
 
 
 class Verb(StrEnum):

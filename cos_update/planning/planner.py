@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cos_update.model.absence import Verdict
-from cos_update.model.cloud import Inventory
+from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner, Rack
 from cos_update.model.events import Key
-from cos_update.model.racks import MAX_RACK_HEIGHT, Actual, Owner, Rack
+from cos_update.model.openstack import Inventory
 from cos_update.planning.deletions import TARGET_OF, Losses, Scope, judge, too_many
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, match

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,

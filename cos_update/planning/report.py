@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from cos_update.model.racks import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Template
 from cos_update.planning.plan import Action, Notice, NoticeKind, Plan, Verb
 from cos_update.sync.executor import Applied, Outcome, Result
 

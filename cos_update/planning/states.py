@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cos_update.model.cloud import Network, Server, Stack, Volume
+from cos_update.model.openstack import Network, Server, Stack, Volume
 
 IN_PROGRESS = "IN_PROGRESS"
 FAILED = "FAILED"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from cos_update.model.cloud import Project
-from cos_update.model.racks import Device, Template
+from cos_update.model.concertim import Device, Template
+from cos_update.model.openstack import Project
 from cos_update.planning.plan import Action, Change, Lane, Notice, Plan, Target, Verb
 from cos_update.sync.executor import Outcome, Result
 

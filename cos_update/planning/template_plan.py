@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from cos_update.model.racks import Actual, Template
+from cos_update.model.concertim import Actual, Template
 from cos_update.planning.compare import template_difference
 from cos_update.planning.desired import Desired, DesiredTemplate
 from cos_update.planning.matching import Matches, is_managed

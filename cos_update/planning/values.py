@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from cos_update.model.cloud import Address, Output
+from cos_update.model.openstack import Address, Output
 
 SHORT_TEXT = 255
 """Characters that a text column of the app holds."""

@@ -14,7 +14,7 @@ import signal
 
 import click
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.clouds import sized_cloud
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from cos_update.model.cloud import RememberedStack
+from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ViewError
-from cos_update.model.racks import Device, Rack, Template
+from cos_update.model.openstack import RememberedStack
 from cos_update.store import schema
 from cos_update.store.locks import unwritable
 from cos_update.store.records import Shape, WrongShape, dict_of, simplified

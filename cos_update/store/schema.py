@@ -11,8 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
-from cos_update.model.cloud import Output, Project, RememberedStack, StackContent
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     MAX_RACK_HEIGHT,
     OBJECT_ID,
     Actual,
@@ -28,6 +27,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
 from cos_update.store.records import Shape, WrongShape, dict_of, records, texts
 
 SCHEMA = 1

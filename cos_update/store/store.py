@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
-from cos_update.model.racks import Actual
 from cos_update.store.journal import LIMIT, Journal, Posting, with_postings
 from cos_update.store.locks import Locks, unwritable
 from cos_update.store.records import WrongShape, dict_of, simplified

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from cos_update.model.cloud import Inventory, Listing, Membership
-from cos_update.model.racks import Actual
+from cos_update.model.concertim import Actual
+from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import Settings
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
-from cos_update.model.racks import Device, Rack, Template
 from cos_update.planning.plan import Action, Lane, Plan, Verb
 
 FORBIDDEN = 403

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from cos_update.concertim.client import FEW, ConcertimClient
 from cos_update.model.absence import Verdict
-from cos_update.model.cloud import Inventory, Membership, Project
+from cos_update.model.concertim import Actual, Device, Rack, Template
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.events import Key
+from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import Progress
-from cos_update.model.racks import Actual, Device, Rack, Template
 from cos_update.model.settings import ConcertimSettings, Settings
 from cos_update.observability.observer import Watcher
 from cos_update.observability.run_log import PassLog

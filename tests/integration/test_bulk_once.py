@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.demo import demo_cloud

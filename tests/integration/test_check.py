@@ -17,7 +17,7 @@ from rabbit import free_port
 from world import World
 
 from cos_update.checks.run import impatient
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from cos_update.model.cloud import Project
-from cos_update.model.racks import Actual
+from cos_update.model.concertim import Actual
+from cos_update.model.openstack import Project
 from cos_update.store import View, ViewStore
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from passes import one_pass, reads_of_concertim, view_of
 from world import World
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox import Fault, FaultKind, Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.concertim.records import Device

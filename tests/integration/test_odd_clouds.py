@@ -13,8 +13,8 @@ from handmade import PROJECT, SERVER, STACK, STACKS, Answer, HandmadeCloud, firs
 
 from cos_update.checks.cloud import cloud as check_cloud
 from cos_update.checks.finding import Status
-from cos_update.model.cloud import Inventory, Listing, Membership
 from cos_update.model.errors import CloudError
+from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import ReadScope, Settings
 from cos_update.openstack.membership import remember
 from cos_update.openstack.reader import CloudReader

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.model.racks import Actual, ApiFlavour
+from cos_update.model.concertim import Actual, ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings
 from cos_update.openstack.reader import CloudReader
 from cos_update.planning.desired import Desired, desired_state

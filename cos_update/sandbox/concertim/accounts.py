@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.checks import check_cost, check_length, check_number
 from cos_update.sandbox.concertim.params import scalars

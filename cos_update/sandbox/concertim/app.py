@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim import accounts, device_updates, devices, racks, structure, templates
 from cos_update.sandbox.concertim.call import Call, Endpoint
 from cos_update.sandbox.concertim.costs import cost_of

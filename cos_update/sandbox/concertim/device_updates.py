@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim import devices
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.devices import FIELDS, LOCATION_FIELDS, DeviceFields, flat_details

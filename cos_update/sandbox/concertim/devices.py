@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim import templates
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.checks import check_cost, check_length, is_blank, sentence

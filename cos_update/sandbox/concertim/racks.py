@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cos_update.model.racks import MAX_RACK_HEIGHT, ApiFlavour
+from cos_update.model.concertim import MAX_RACK_HEIGHT, ApiFlavour
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.checks import check_cost, check_number, is_blank, sentence
 from cos_update.sandbox.concertim.params import objects, scalars

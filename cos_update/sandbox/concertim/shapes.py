@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim.records import Device, Json, Rack, Team, TeamRole, Template, User
 from cos_update.sandbox.concertim.state import State
 from cos_update.sandbox.concertim.values import money, plain_decimal

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from datetime import UTC, date, datetime
 from typing import Literal, TypeVar
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim.devicetypes import DETAILS, TYPES
 from cos_update.sandbox.concertim.records import Device, Rack, Team, TeamRole, Template, User
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox.concertim.call import Call
 from cos_update.sandbox.concertim.checks import check_length, check_number, is_blank
 from cos_update.sandbox.concertim.params import objects, scalars

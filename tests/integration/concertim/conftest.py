@@ -10,7 +10,7 @@ import pytest
 
 from cos_update.concertim import patience
 from cos_update.concertim.client import ConcertimClient
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import ConcertimSettings
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp

@@ -11,8 +11,8 @@ from scripted import Reply, Request, ScriptedServer
 from cos_update.concertim import codec
 from cos_update.concertim.client import ConcertimClient
 from cos_update.concertim.codec import HIGHEST_UNIT, UnexpectedAnswer
+from cos_update.model.concertim import ApiFlavour, Rack
 from cos_update.model.errors import Refused, Unavailable
-from cos_update.model.racks import ApiFlavour, Rack
 from cos_update.sandbox import Fault, FaultKind
 from cos_update.sandbox.concertim import ConcertimApp
 

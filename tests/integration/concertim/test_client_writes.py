@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.model.errors import Gone, Refused, Unavailable
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     Device,
@@ -23,6 +22,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.errors import Gone, Refused, Unavailable
 from cos_update.sandbox import Fault, FaultKind, Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 

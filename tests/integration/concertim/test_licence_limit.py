@@ -8,8 +8,8 @@ import pytest
 from scripted import Reply, Request, ScriptedServer
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.model.concertim import ApiFlavour, Owner
 from cos_update.model.errors import Unavailable
-from cos_update.model.racks import ApiFlavour, Owner
 from cos_update.sandbox import Fault, FaultKind
 from cos_update.sandbox.concertim import ConcertimApp
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from cos_update.model.racks import ApiFlavour
+from cos_update.model.concertim import ApiFlavour
 from cos_update.sandbox import Fault, FaultKind, Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     Actual,
     Details,
     Device,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from programs import PROGRAM, environment
 
-from cos_update.model.cloud import Project
-from cos_update.model.racks import Actual
+from cos_update.model.concertim import Actual
+from cos_update.model.openstack import Project
 from cos_update.store import View, ViewStore
 
 PROJECTS = {"a1": "CM_team_a", "a2": "CM_team_b", "c0ffee": "with spaces"}

@@ -11,7 +11,7 @@ from racks_drawn import actual, device
 from rich.cells import cell_len
 
 from cos_update.cli.elevation import draw
-from cos_update.model.racks import Actual, Device, DeviceType, Location
+from cos_update.model.concertim import Actual, Device, DeviceType, Location
 
 LEGEND = 2
 

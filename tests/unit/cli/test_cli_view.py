@@ -14,8 +14,8 @@ from programs import PROGRAM, environment, run, run_on_terminal
 from racks_drawn import actual, device
 
 from cos_update.cli.exits import Exit
-from cos_update.model.cloud import Project
-from cos_update.model.racks import OBJECT_ID, Template
+from cos_update.model.concertim import OBJECT_ID, Template
+from cos_update.model.openstack import Project
 from cos_update.store import Origin, View, ViewStore
 
 SERVER = "a697f282-2b9b-4d3c-8a0e-0a3f6f1f6a11"

@@ -8,8 +8,7 @@ import pytest
 
 from cos_update.concertim import bodies
 from cos_update.concertim.transport import encoded
-from cos_update.model.errors import Refused
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
@@ -21,6 +20,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.errors import Refused
 
 TEAMS, USERS = ApiFlavour.TEAMS, ApiFlavour.USERS
 

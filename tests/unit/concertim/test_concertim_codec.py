@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from cos_update.concertim import codec
 from cos_update.concertim.codec import UnexpectedAnswer
-from cos_update.model.errors import Unavailable
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     ApiFlavour,
     Device,
     DeviceType,
@@ -25,6 +24,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.errors import Unavailable
 
 device = partial(codec.device, flavour=ApiFlavour.TEAMS)
 

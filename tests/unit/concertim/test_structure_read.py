@@ -12,8 +12,8 @@ from captures import FIXTURES
 
 from cos_update.concertim import structure
 from cos_update.concertim.structure import StructureDevice
+from cos_update.model.concertim import ApiFlavour, Device, DeviceType, InstanceDetails, Location
 from cos_update.model.errors import Unavailable
-from cos_update.model.racks import ApiFlavour, Device, DeviceType, InstanceDetails, Location
 
 TEAMS = ApiFlavour.TEAMS
 ANSWER: Any = json.loads((FIXTURES / "concertim_wire_structure.json").read_text())

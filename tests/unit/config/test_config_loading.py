@@ -8,8 +8,8 @@ import pytest
 from configfile import Config
 
 from cos_update.config import config_path, require
+from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConfigError
-from cos_update.model.racks import ApiFlavour
 from cos_update.model.settings import ReadScope, Settings
 
 OPENSTACK = """

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cos_update.listener.index import Shown, attached
-from cos_update.model.events import Kind
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     Actual,
@@ -18,6 +17,7 @@ from cos_update.model.racks import (
     Rack,
     Template,
 )
+from cos_update.model.events import Kind
 from cos_update.store import Posting
 
 OWNER = Owner("t1", "Team", "p1")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from cos_update.model.absence import Presence, Verdict
-from cos_update.model.cloud import (
+from cos_update.model.events import Key
+from cos_update.model.openstack import (
     Address,
     Flavor,
     Inventory,
@@ -19,7 +20,6 @@ from cos_update.model.cloud import (
     StackContent,
     Volume,
 )
-from cos_update.model.events import Key
 
 PROJECTS = {"p-a": Project("p-a", "CM_a"), "p-b": Project("p-b", "CM_b")}
 OWNERS = {"a": "p-a", "b": "p-b"}

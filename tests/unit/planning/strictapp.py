@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from cos_update.model.concertim import Actual, ApiFlavour, Device, DeviceType, Owner, Rack, Template
 from cos_update.model.errors import Gone, Refused
-from cos_update.model.racks import Actual, ApiFlavour, Device, DeviceType, Owner, Rack, Template
 from cos_update.planning.plan import Lane
 from cos_update.sync.executor import Record
 

@@ -9,8 +9,8 @@ from clouds import OWNERS, PROJECTS, inventories, settled, truth
 from hypothesis import HealthCheck, given, settings
 from strictapp import StrictApp, unguarded
 
-from cos_update.model.cloud import Flavor, Inventory
-from cos_update.model.racks import Actual, ApiFlavour
+from cos_update.model.concertim import Actual, ApiFlavour
+from cos_update.model.openstack import Flavor, Inventory
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.plan import Plan
 from cos_update.planning.planner import Rules, make_plan, suspects

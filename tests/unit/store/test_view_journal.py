@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from view_samples import device, posting, rack, view
 
+from cos_update.model.concertim import InstanceDetails
 from cos_update.model.errors import ViewError
-from cos_update.model.racks import InstanceDetails
 from cos_update.store import Origin, View, ViewStore
 from cos_update.store import journal as journal_module
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 from view_samples import device, large_view, rack, view
 
+from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
-from cos_update.model.racks import Actual
 from cos_update.store import BadView, View, ViewStore, to_plain
 
 NOW = 1_795_399_544.0

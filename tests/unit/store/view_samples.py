@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from cos_update.model.cloud import Output, Project, RememberedStack, StackContent
-from cos_update.model.racks import (
+from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     Actual,
@@ -20,6 +19,7 @@ from cos_update.model.racks import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
 from cos_update.store import Origin, Posting, View
 
 
