@@ -11,9 +11,9 @@ from cos_update.checks.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.model.errors import CloudError, CosUpdateError
 from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Membership
 from cos_update.model.settings import CloudSettings, ReadScope, Settings
+from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.listings import ABSENT, CLOUD_WIDE
 from cos_update.openstack.pages import listing
-from cos_update.openstack.reader import CloudReader
-from cos_update.openstack.reading import ABSENT, CLOUD_WIDE
 from cos_update.openstack.session import IDENTITY, Sessions
 from cos_update.store import ViewStore
 

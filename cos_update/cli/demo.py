@@ -55,7 +55,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.cli.terminal import console
     from cos_update.concertim.client import ConcertimClient
     from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
-    from cos_update.openstack.reader import CloudReader
+    from cos_update.openstack.inventory import CloudReader
     from cos_update.planning.report import forecast
     from cos_update.planning.summary import sections
     from cos_update.store import ViewStore

@@ -15,7 +15,7 @@ from cos_update.model.concertim import Actual
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory, Project
 from cos_update.observability.observer import Watcher
-from cos_update.openstack.objects import ObjectReader
+from cos_update.openstack.single_objects import ObjectReader
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Lane

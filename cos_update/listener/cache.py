@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from cos_update.listener.index import Shown
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Project
-from cos_update.openstack.objects import ObjectReader
+from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import View
 from cos_update.sync.reconciler import Tools
 

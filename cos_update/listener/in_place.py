@@ -14,7 +14,7 @@ from cos_update.listener.index import Shown, attached
 from cos_update.model.concertim import Device
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project
-from cos_update.openstack.objects import Asked, Found
+from cos_update.openstack.single_objects import Asked, Found
 from cos_update.planning.plan import Lane, Verb
 from cos_update.planning.states import IN_PROGRESS, server_status, volume_status
 

@@ -10,7 +10,7 @@ from cos_update.listener.index import Shown
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack
-from cos_update.openstack.objects import Asked
+from cos_update.openstack.single_objects import Asked
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.planner import Rules, make_plan

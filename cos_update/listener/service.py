@@ -24,7 +24,7 @@ from cos_update.model.events import Key
 from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Watcher
 from cos_update.openstack.notifications import parse
-from cos_update.openstack.objects import ObjectReader
+from cos_update.openstack.single_objects import ObjectReader
 from cos_update.sync.reconciler import Tools
 
 log = logging.getLogger("cos_update.listen")

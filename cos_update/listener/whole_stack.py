@@ -11,9 +11,9 @@ from cos_update.listener.index import KINDS, Shown
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack, StackContent
-from cos_update.openstack.membership import remembered_stacks
-from cos_update.openstack.objects import Asked, Found
 from cos_update.openstack.session import NotFound
+from cos_update.openstack.single_objects import Asked, Found
+from cos_update.openstack.stack_members import remembered_stacks
 from cos_update.planning.plan import Lane, NoticeKind
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.store import Posting

@@ -25,8 +25,8 @@ from cos_update.model.progress import Progress
 from cos_update.model.settings import ConcertimSettings, Settings
 from cos_update.observability.observer import Watcher
 from cos_update.observability.run_log import PassLog
-from cos_update.openstack.membership import remember, with_soft_deleted
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Action, Lane, Plan, Verb

@@ -11,7 +11,7 @@ from world import World
 
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.store import View, ViewStore
 from cos_update.sync.reconciler import Order, Tools, run_pass

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from cos_update.concertim import patience
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp

@@ -16,8 +16,8 @@ from cos_update.checks.finding import Status
 from cos_update.model.errors import CloudError
 from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import ReadScope, Settings
-from cos_update.openstack.membership import remember
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.stack_members import remember
 
 SERVERS = "GET /compute/v2.1/servers/detail"
 TOKENS = "POST /identity/v3/auth/tokens"

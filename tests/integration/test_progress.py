@@ -12,7 +12,7 @@ from world import World
 
 from cos_update.model.progress import Progress
 from cos_update.model.settings import CloudSettings
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
 from cos_update.sandbox.wire import Fault, FaultKind
 
 

@@ -16,7 +16,7 @@ import yaml
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.concertim import Actual, ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.report import Report
 from cos_update.sandbox.concertim import ConcertimApp

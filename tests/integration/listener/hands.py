@@ -19,8 +19,8 @@ from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.events import Event, Key, Kind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.observability.run_log import PassLog
-from cos_update.openstack.objects import ObjectReader
-from cos_update.openstack.reader import CloudReader
+from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import Tools
 

@@ -15,11 +15,11 @@ from cos_update.model.events import Key
 from cos_update.model.openstack import SERVICE_OF, Inventory, Listing, Membership, Project
 from cos_update.model.progress import Heard, Progress, unheard
 from cos_update.model.settings import CloudSettings
-from cos_update.openstack.absences import confirm
+from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.keystone import watched_projects
-from cos_update.openstack.membership import likely, possible, shrunken
-from cos_update.openstack.reading import CLOUD_WIDE, Reading
+from cos_update.openstack.listings import CLOUD_WIDE, Reading
 from cos_update.openstack.session import Sessions
+from cos_update.openstack.stack_members import likely, possible, shrunken
 
 T = TypeVar("T")
 Watched = tuple[dict[str, Project], list[str]]

@@ -18,11 +18,11 @@ from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Flavor, Network, Project, Server, Stack, StackContent, Volume
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import nova, storage
-from cos_update.openstack.absences import confirm
+from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
 from cos_update.openstack.keystone import watched_projects
+from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
-from cos_update.openstack.reading import remembered_flavor
 from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, ProjectSession, Sessions
 
 SERVICES: Mapping[Kind, str] = {

@@ -32,7 +32,6 @@ from cos_update.model.progress import Heard, Progress, unheard
 from cos_update.model.settings import ReadScope
 from cos_update.openstack import nova, storage
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
-from cos_update.openstack.membership import unchanged
 from cos_update.openstack.pages import linked, marked
 from cos_update.openstack.session import (
     COMPUTE,
@@ -44,6 +43,7 @@ from cos_update.openstack.session import (
     ProjectSession,
     Sessions,
 )
+from cos_update.openstack.stack_members import unchanged
 
 Record = Mapping[str, Any]
 T = TypeVar("T")
