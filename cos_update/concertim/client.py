@@ -16,7 +16,7 @@ from urllib.parse import quote
 from cos_update.concertim import bodies, codec, structure
 from cos_update.concertim.codec import Json, Record, UnexpectedAnswer, User
 from cos_update.concertim.http import Counts, Http
-from cos_update.concertim.patience import given_up
+from cos_update.concertim.retry import given_up
 from cos_update.concertim.structure import StructureRack
 from cos_update.concertim.transport import URL_HINT, NoAnswer
 from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template

@@ -6,13 +6,13 @@ import logging
 import threading
 from dataclasses import dataclass, replace
 
-from cos_update.concertim import refusals
-from cos_update.concertim.answers import OVERLOADED, busy, redirected
+from cos_update.concertim import errors
+from cos_update.concertim.auth import Login
 from cos_update.concertim.connections import IDLE_LIMIT, Connections
-from cos_update.concertim.gate import WriteGate
-from cos_update.concertim.login import Login
-from cos_update.concertim.patience import Patience
+from cos_update.concertim.responses import OVERLOADED, busy, redirected
+from cos_update.concertim.retry import Patience
 from cos_update.concertim.transport import Answer, Fold, Method, NoAnswer, Transport
+from cos_update.concertim.write_limiter import WriteGate
 from cos_update.model.errors import Gone, Refused
 from cos_update.model.settings import ConcertimSettings
 
@@ -118,9 +118,9 @@ class Http:
         if 300 <= answer.status < 400:
             raise redirected(answer, self.address, method, API + path)
         if answer.status == 404:
-            raise Gone(f"{API}{path} is not in Concertim ({refusals.reason(answer)})", status=404)
+            raise Gone(f"{API}{path} is not in Concertim ({errors.reason(answer)})", status=404)
         hint = ROLE_HINT if answer.status == 403 else FAULT_HINT if answer.status >= 500 else ""
-        reason = refusals.reason(answer)
+        reason = errors.reason(answer)
         # Of a write whoever made it names the object.
         text = f"Concertim at {self.address} does not show {API}{path}: {reason}" if method is Method.GET else reason
         raise Refused(text, hint, answer.status)

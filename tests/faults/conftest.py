@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from world import Pass, World
 
-from cos_update.concertim import patience
+from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
@@ -39,7 +39,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
     """Runs a pass with fresh clients; keywords are those of `Order`."""
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
     auth = {
         "auth_url": world.openstack.auth_url,
         "username": "concertim",

@@ -18,7 +18,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cos_update.concertim import patience
+from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.inventory import CloudReader
@@ -222,7 +222,7 @@ class Life:
 @settings(max_examples=int(os.environ.get("HISTORIES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_ends_in_step(data: st.DataObject) -> None:
-    patience.FIRST_WAIT = 0.01
+    retry.FIRST_WAIT = 0.01
     with tempfile.TemporaryDirectory() as folder:
         life = Life(data, Path(folder))
         with Sandbox(life.world.openstack, life.world.concertim):

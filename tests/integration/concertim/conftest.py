@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cos_update.concertim import patience
+from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import ConcertimSettings
@@ -18,7 +18,7 @@ from cos_update.sandbox.concertim import ConcertimApp
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from scripted import Reply, Request, ScriptedServer
 
 from cos_update import __version__
-from cos_update.concertim import login
+from cos_update.concertim import auth
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Unavailable
 from cos_update.sandbox import Fault, FaultKind
@@ -94,7 +94,7 @@ def test_a_refused_login_is_tried_again_after_a_while(
     next(iter(app.state.users.values())).password = "secret"
     with pytest.raises(ConcertimLoginError):
         client.racks()
-    monkeypatch.setattr(login, "REMEMBERED", 0.0)
+    monkeypatch.setattr(auth, "REMEMBERED", 0.0)
     assert client.racks() == ()
 
 

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from cos_update.concertim import refusals
-from cos_update.concertim.answers import busy, redirected
-from cos_update.concertim.patience import Patience
+from cos_update.concertim import errors
+from cos_update.concertim.responses import busy, redirected
+from cos_update.concertim.retry import Patience
 from cos_update.concertim.transport import URL_HINT, Answer, Method, Transport
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -72,7 +72,7 @@ class Login:
         """The error for a `token` that the app has just given and refuses all the same; remembered like a refusal."""
         failure = ConcertimLoginError(
             f"Concertim refuses the token that it has just given to user {self._username!r} "
-            f"(401 {refusals.reason(answer)}).",
+            f"(401 {errors.reason(answer)}).",
             "Check the app's clock, and whether a proxy before it changes the header Authorization.",
             answer.status,
         )
@@ -97,14 +97,14 @@ class Login:
     def _sign_in(self) -> str:
         answer = self._patience.persist(self._ask)
         if answer.status >= 500:
-            text = f"Concertim at {self._transport.address} failed at the login: {refusals.reason(answer)}"
+            text = f"Concertim at {self._transport.address} failed at the login: {errors.reason(answer)}"
             raise Unavailable(text, "Look into the app's own log.", answer.status)
         if answer.status == 404:
             text = f"Concertim's login is not at {self._transport.address}{PATH} (404)"
             raise Unavailable(text, URL_HINT, answer.status)
         if answer.status >= 400:
             raise ConcertimLoginError(
-                f"Concertim refused the login for user {self._username!r} ({answer.status} {refusals.reason(answer)}).",
+                f"Concertim refused the login for user {self._username!r} ({answer.status} {errors.reason(answer)}).",
                 CREDENTIALS_HINT,
                 answer.status,
             )

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cos_update.concertim.gate import RECOVERY, WINDOW, WriteGate
+from cos_update.concertim.write_limiter import RECOVERY, WINDOW, WriteGate
 
 
 class Clock:

@@ -7,7 +7,7 @@ from captures import all_refusals, answer, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_update.concertim.refusals import LONGEST_REASON, reason
+from cos_update.concertim.errors import LONGEST_REASON, reason
 from cos_update.concertim.transport import Answer
 
 ANY_JSON = st.recursive(
