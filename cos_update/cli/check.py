@@ -14,7 +14,7 @@ from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from cos_update.checks import Finding
+    from cos_update.preflight import Finding
 
 SCHEMA = 1
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
@@ -55,8 +55,8 @@ def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
 
 
 def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
-    from cos_update.checks import run, unconfigured
     from cos_update.model.errors import ConfigError
+    from cos_update.preflight import run, unconfigured
 
     try:
         loaded = context.loaded()

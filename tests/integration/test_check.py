@@ -16,9 +16,9 @@ from checking import Checked, change, only_failure, says
 from rabbit import free_port
 from world import World
 
-from cos_update.checks.run import impatient
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
+from cos_update.preflight.run import impatient
 from cos_update.sandbox import Sandbox
 from cos_update.sandbox.concertim import ConcertimApp
 from cos_update.sandbox.openstack import OpenStackApp

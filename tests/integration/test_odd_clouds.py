@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from handmade import PROJECT, SERVER, STACK, STACKS, Answer, HandmadeCloud, first
 
-from cos_update.checks.cloud import cloud as check_cloud
-from cos_update.checks.finding import Status
 from cos_update.model.errors import CloudError
 from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.stack_members import remember
+from cos_update.preflight.finding import Status
+from cos_update.preflight.openstack import cloud as check_cloud
 
 SERVERS = "GET /compute/v2.1/servers/detail"
 TOKENS = "POST /identity/v3/auth/tokens"

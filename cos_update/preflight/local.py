@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cos_update.checks.finding import Finding, fail, failed, ok, warn
 from cos_update.config import holds_secrets
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.settings import Settings
+from cos_update.preflight.finding import Finding, fail, failed, ok, warn
 from cos_update.store import SCHEMA, BadView, ViewStore
 
 

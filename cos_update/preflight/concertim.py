@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cos_update.checks.clocks import compared
-from cos_update.checks.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.concertim.client import ConcertimClient
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConcertimError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.planning.desired import TAG_OF
+from cos_update.preflight.clocks import compared
+from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
 
 
 def concertim(settings: Settings) -> Iterator[Finding]:

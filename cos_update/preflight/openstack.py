@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 
-from cos_update.checks.clocks import compared
-from cos_update.checks.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.model.errors import CloudError, CosUpdateError
 from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Membership
 from cos_update.model.settings import CloudSettings, ReadScope, Settings
@@ -15,6 +13,8 @@ from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE
 from cos_update.openstack.pages import listing
 from cos_update.openstack.session import IDENTITY, Sessions
+from cos_update.preflight.clocks import compared
+from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.store import ViewStore
 
 _FORBIDDEN = (401, 403)

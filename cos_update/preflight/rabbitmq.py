@@ -11,11 +11,11 @@ import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from cos_update.checks.finding import Finding, fail, ok, skip, warn
-from cos_update.checks.traffic import traffic
 from cos_update.listener.connection import Address, addresses, connect, explain, is_missing, is_refused
 from cos_update.listener.topology import queue_name, routing_keys
 from cos_update.model.settings import BrokerSettings, Settings
+from cos_update.preflight.finding import Finding, fail, ok, skip, warn
+from cos_update.preflight.traffic import traffic
 
 _EITHER = {"cinder": "openstack", "openstack": "cinder"}
 """Cinder publishes to one of them, by default not to that of its own name."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 
-from cos_update.checks.broker import broker
-from cos_update.checks.cloud import cloud
-from cos_update.checks.concertim import concertim
-from cos_update.checks.finding import Finding, fail, failed, skip
-from cos_update.checks.local import configuration, folders
 from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
+from cos_update.preflight.concertim import concertim
+from cos_update.preflight.finding import Finding, fail, failed, skip
+from cos_update.preflight.local import configuration, folders
+from cos_update.preflight.openstack import cloud
+from cos_update.preflight.rabbitmq import broker
 
 LONGEST_ANSWER = 30.0
 """Seconds that a check waits for one answer: a person waits too, and nothing large is asked for."""

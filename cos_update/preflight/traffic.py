@@ -7,9 +7,9 @@ from collections import Counter
 
 import pika
 
-from cos_update.checks.finding import Finding, ok, warn
 from cos_update.model.errors import MalformedNotification
 from cos_update.openstack.notifications import parse
+from cos_update.preflight.finding import Finding, ok, warn
 
 _SERVICES = {
     "Nova": {"aggregate", "compute", "compute_task", "flavor", "instance", "keypair", "scheduler", "servergroup"},

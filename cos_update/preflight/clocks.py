@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cos_update.checks.finding import Finding, ok, warn
+from cos_update.preflight.finding import Finding, ok, warn
 
 SKEW = 5.0
 """Seconds by which clocks may differ before somebody is told."""
