@@ -10,11 +10,11 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
-    from cos_update.cli.watching import MetricsOptions
+    from cos_update.cli.observers import MetricsOptions
     from cos_update.planning.report import Report
     from cos_update.sync.reconciler import Order, Sight, Tools
 
@@ -58,8 +58,8 @@ def bulk(
         raise click.UsageError("--interval does not go with --once.")
     if metrics_port is not None and once:
         raise click.UsageError("--metrics-port does not go with --once.")
-    from cos_update.cli.watching import MetricsOptions
-    from cos_update.cli.wiring import tools
+    from cos_update.cli.observers import MetricsOptions
+    from cos_update.cli.setup import tools
     from cos_update.sync.reconciler import Order
 
     metrics = MetricsOptions(metrics_port, metrics_address)
@@ -73,8 +73,8 @@ def bulk(
 
 
 def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions) -> Exit:
-    from cos_update.cli.stopping import stopping
-    from cos_update.cli.watching import watched
+    from cos_update.cli.observers import watched
+    from cos_update.cli.signals import stopping
     from cos_update.observability.logs import begin_run
     from cos_update.sync.daemon import BulkPulse, run_forever
 
@@ -85,7 +85,7 @@ def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions
 
 def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
-    from cos_update.cli.progress import waiting
+    from cos_update.cli.output.progress import waiting
     from cos_update.observability.run_log import PassLog, keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
@@ -110,8 +110,8 @@ def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
 
 def _tell(report: Report, sight: Sight) -> None:
     """Everything for a person at a terminal; for cron and pipes one line, and none when all is well."""
-    from cos_update.cli.plantext import show
-    from cos_update.cli.terminal import console
+    from cos_update.cli.output.console import console
+    from cos_update.cli.output.plan_text import show
     from cos_update.planning.report import first_words
     from cos_update.planning.summary import sections
 

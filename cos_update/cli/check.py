@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
     from cos_update.preflight import Finding
@@ -79,7 +79,7 @@ def _show(findings: Iterator[Finding]) -> list[Finding]:
     """Prints each as it comes, and their sum; returns them all."""
     from rich.text import Text
 
-    from cos_update.cli.terminal import console_for_tables
+    from cos_update.cli.output.console import console_for_tables
 
     out = console_for_tables()
     unicode = out.encoding.startswith("utf")

@@ -11,8 +11,8 @@ from typing import Literal
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import echo
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import echo
 from cos_update.model.settings import Settings
 
 _NEEDED_BY = {"openstack": "every command", "concertim": "every command", "rmq": "listen"}
@@ -46,7 +46,7 @@ Examples:
 def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> Exit:
     """Print a commented configuration with every key, or a systemd unit."""
     from cos_update import config as settings_file
-    from cos_update.cli.units import unit
+    from cos_update.cli.systemd import unit
 
     echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
     return Exit.OK

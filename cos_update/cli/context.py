@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cos_update.cli.encoding import echo
+from cos_update.cli.output.encoding import echo
 from cos_update.model.settings import Settings
 
 if TYPE_CHECKING:

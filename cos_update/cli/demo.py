@@ -49,10 +49,10 @@ def demo() -> Exit:
 def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exit:
     from rich.text import Text
 
-    from cos_update.cli.elevation import draw
-    from cos_update.cli.encoding import speaks_unicode
-    from cos_update.cli.plantext import show
-    from cos_update.cli.terminal import console
+    from cos_update.cli.output.console import console
+    from cos_update.cli.output.encoding import speaks_unicode
+    from cos_update.cli.output.plan_text import show
+    from cos_update.cli.output.rack_diagram import draw
     from cos_update.concertim.client import ConcertimClient
     from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
     from cos_update.openstack.inventory import CloudReader

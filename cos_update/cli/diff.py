@@ -9,8 +9,8 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, echo, json_text
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
     from cos_update.sync.reconciler import Order, Sight, Tools
@@ -37,8 +37,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
     """Show what differs between OpenStack and Concertim, and offer to post it."""
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes do not go together.")
-    from cos_update.cli.progress import waiting
-    from cos_update.cli.wiring import tools
+    from cos_update.cli.output.progress import waiting
+    from cos_update.cli.setup import tools
     from cos_update.planning.report import plan_exit_code
     from cos_update.sync.reconciler import Order, look
 
@@ -62,8 +62,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
 
 
 def _show(sight: Sight, form: str) -> None:
-    from cos_update.cli.plantext import show
-    from cos_update.cli.terminal import console
+    from cos_update.cli.output.console import console
+    from cos_update.cli.output.plan_text import show
     from cos_update.planning.document import plan_document
     from cos_update.planning.report import forecast
     from cos_update.planning.summary import sections
@@ -88,7 +88,7 @@ def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) ->
     """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
     import time
 
-    from cos_update.cli.progress import waiting
+    from cos_update.cli.output.progress import waiting
     from cos_update.model.errors import CosUpdateError
     from cos_update.observability.run_log import PassLog
     from cos_update.planning.document import report_document

@@ -8,8 +8,8 @@ import time
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, echo
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import clean, echo
 
 
 def _known(_: click.Context, __: click.Parameter, daemon: str) -> str:

@@ -11,8 +11,8 @@ from typing import IO, Any
 import click
 from click.shell_completion import CompletionItem
 
-from cos_update.cli.encoding import clean, echo
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import clean, echo
 from cos_update.model.errors import CosUpdateError
 
 

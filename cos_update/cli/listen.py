@@ -43,9 +43,9 @@ def listen(
     if drain and metrics_port is not None:
         raise click.UsageError("--metrics-port does not go with --drain.")
     from cos_update import config
-    from cos_update.cli.stopping import stopping
-    from cos_update.cli.watching import MetricsOptions, watched
-    from cos_update.cli.wiring import tools
+    from cos_update.cli.observers import MetricsOptions, watched
+    from cos_update.cli.setup import tools
+    from cos_update.cli.signals import stopping
     from cos_update.listener.service import Listener, Task
 
     metrics = MetricsOptions(metrics_port, metrics_address)

@@ -16,9 +16,9 @@ import click
 from cos_update import __version__
 from cos_update.cli import options
 from cos_update.cli.context import Context
-from cos_update.cli.encoding import suit_the_locale
 from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
+from cos_update.cli.output.encoding import suit_the_locale
 
 COMMANDS = {
     "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
@@ -83,7 +83,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         code = cli.main(arguments, prog_name="cos-update", standalone_mode=False)
         sys.stdout.flush()
     except click.Abort:
-        from cos_update.cli.stopping import say
+        from cos_update.cli.signals import say
 
         say("Interrupted.")
         return Exit.INTERRUPTED

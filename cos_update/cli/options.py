@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cos_update.cli.completing import project_names
+from cos_update.cli.completion import project_names
 
 config = click.option(
     "--config",

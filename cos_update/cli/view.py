@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.encoding import clean, echo, speaks_unicode
 from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import clean, echo, speaks_unicode
 from cos_update.model.errors import ViewError
 from cos_update.store import View, ViewStore, to_plain
 
@@ -73,8 +73,8 @@ def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
         case "racks":
             _draw(found)
         case _:
-            from cos_update.cli import tables
-            from cos_update.cli.terminal import console_for_tables
+            from cos_update.cli.output import tables
+            from cos_update.cli.output.console import console_for_tables
 
             tables.show(console_for_tables(), found, kinds or KINDS)
     if form in ("table", "racks"):
@@ -115,9 +115,9 @@ def _chosen(found: View, kinds: Sequence[str]) -> dict[str, Any]:
 def _draw(found: View) -> None:
     from rich.text import Text
 
-    from cos_update.cli import elevation
-    from cos_update.cli.terminal import console
+    from cos_update.cli.output import rack_diagram
+    from cos_update.cli.output.console import console
 
     out = console()
-    for line in elevation.draw(found.actual, out.width, unicode=speaks_unicode()):
+    for line in rack_diagram.draw(found.actual, out.width, unicode=speaks_unicode()):
         out.print(Text.assemble(*line), soft_wrap=True)

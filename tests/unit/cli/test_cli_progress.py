@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cos_update.cli.progress import SIDES, ProgressDisplay
+from cos_update.cli.output.progress import SIDES, ProgressDisplay
 from cos_update.model.progress import Progress
 from cos_update.planning.plan import Action, Target, Verb
 from cos_update.sync.executor import Outcome, Result

@@ -10,8 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from cos_update.cli.encoding import clean
-from cos_update.cli.words import STATE_STYLES
+from cos_update.cli.output.encoding import clean
+from cos_update.cli.output.text import STATE_STYLES
 from cos_update.model.concertim import Device, Location
 from cos_update.store import View
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cos_update.cli.stopping import Stop, stopping
+from cos_update.cli.signals import Stop, stopping
 from cos_update.model.progress import Progress
 from cos_update.observability.observer import Watcher, Watchers
 from cos_update.sync.executor import Outcome

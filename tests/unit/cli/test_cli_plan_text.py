@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from cos_update.cli.plantext import lines, show
+from cos_update.cli.output.plan_text import lines, show
 from cos_update.planning.summary import Line, Section
 
 RACK = Section(

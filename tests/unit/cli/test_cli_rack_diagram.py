@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from racks_drawn import actual, device
 from rich.cells import cell_len
 
-from cos_update.cli.elevation import draw
+from cos_update.cli.output.rack_diagram import draw
 from cos_update.model.concertim import Actual, Device, DeviceType, Location
 
 LEGEND = 2

@@ -8,8 +8,8 @@ from itertools import groupby, zip_longest
 
 from rich.cells import cell_len
 
-from cos_update.cli.encoding import clean
-from cos_update.cli.words import STATE_STYLES, cut, fit
+from cos_update.cli.output.encoding import clean
+from cos_update.cli.output.text import STATE_STYLES, cut, fit
 from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Device, DeviceType, Rack
 
 Segment = tuple[str, str]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from cos_update.cli.encoding import clean
+from cos_update.cli.output.encoding import clean
 from cos_update.planning.summary import Line, Section
 
 if TYPE_CHECKING:
