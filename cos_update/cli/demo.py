@@ -13,8 +13,8 @@ from cos_update.cli.exits import Exit
 from cos_update.model.errors import CosUpdateError
 
 if TYPE_CHECKING:
-    from cos_update.sandbox.concertim import ConcertimApp
-    from cos_update.sandbox.openstack import OpenStackApp
+    from cos_update.fakes.concertim import ConcertimApp
+    from cos_update.fakes.openstack import OpenStackApp
 
 
 @click.command(
@@ -30,10 +30,10 @@ def demo() -> Exit:
     and shows that a second pass posts nothing.
     """
     try:
-        from cos_update.sandbox import Sandbox
-        from cos_update.sandbox.concertim import ConcertimApp
-        from cos_update.sandbox.demo import demo_cloud
-        from cos_update.sandbox.openstack import OpenStackApp
+        from cos_update.fakes import Sandbox
+        from cos_update.fakes.concertim import ConcertimApp
+        from cos_update.fakes.demo import demo_cloud
+        from cos_update.fakes.openstack import OpenStackApp
     except ModuleNotFoundError as error:
         raise CosUpdateError(
             f"The demo needs the stand-ins, and {error.name} is not installed.", "pip install 'cos-update[sandbox]'"

@@ -25,7 +25,7 @@ class StandIn:
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cos_update.sandbox", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
+            [sys.executable, "-m", "cos_update.fakes", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

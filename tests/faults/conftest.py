@@ -15,13 +15,13 @@ from world import Pass, World
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import Order, Tools, run_pass
 

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 from world import Pass, World, shown, wanted
 
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.errors import ConcertimLoginError
 from cos_update.planning.report import ExitCode
-from cos_update.sandbox.wire import Fault, FaultKind
 
 
 def _doubles(world: World) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from world import Pass, World, shown, wanted
 
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.errors import CloudError
 from cos_update.model.settings import ReadScope
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import ExitCode
-from cos_update.sandbox.wire import Fault, FaultKind
 
 LISTINGS = {
     "servers": ("nova", r"/servers/detail"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cos_update.sandbox.concertim.records import Device, Rack
-from cos_update.sandbox.concertim.state import State
+from cos_update.fakes.concertim.records import Device, Rack
+from cos_update.fakes.concertim.state import State
 
 SHOWN = ("rename", "move", "restate", "remove", "add", "rename rack", "restate rack", "remove rack")
 """What the structure read shows."""

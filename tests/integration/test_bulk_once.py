@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.store import ViewStore
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -16,13 +16,13 @@ from checking import Checked, change, only_failure, says
 from rabbit import free_port
 from world import World
 
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.preflight.run import impatient
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.wire import Fault, FaultKind
 
 
 def test_a_sound_installation_has_nothing_to_mend(world: World, checked: Checked) -> None:

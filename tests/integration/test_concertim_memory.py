@@ -10,12 +10,12 @@ import pytest
 from passes import one_pass, reads_of_concertim, view_of
 from world import World
 
+from cos_update.fakes import Fault, FaultKind, Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.concertim.records import Device
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
-from cos_update.sandbox import Fault, FaultKind, Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.concertim.records import Device
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
 from cos_update.store import Posting, ViewStore
 
 

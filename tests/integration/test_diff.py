@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
 
 sys.path.insert(0, str(Path(__file__).parent))
 

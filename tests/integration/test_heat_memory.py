@@ -6,9 +6,9 @@ import pytest
 from passes import one_pass, stacks_asked, view_of
 from world import World, shown, wanted
 
+from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes.openstack.records import Project, Stack
 from cos_update.planning.report import ExitCode
-from cos_update.sandbox import Fault, FaultKind
-from cos_update.sandbox.openstack.records import Project, Stack
 from cos_update.sync.reconciler import Order
 
 IN_PROGRESS = ["growing"]

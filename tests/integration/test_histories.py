@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.openstack.records import Project
+from cos_update.fakes.openstack.state import CloudState
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.openstack.records import Project
-from cos_update.sandbox.openstack.state import CloudState
-from cos_update.sandbox.wire import Fault, FaultKind
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import Order, Tools, run_pass
 

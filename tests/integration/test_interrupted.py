@@ -17,7 +17,7 @@ from daemons import until
 from terminals import CTRL_C, on_terminal
 from world import World, shown, wanted
 
-from cos_update.sandbox.wire import Fault, FaultKind
+from cos_update.fakes.wire import Fault, FaultKind
 
 NOTHING = "Interrupted: nothing was posted.\n"
 AMID = re.compile(r"Interrupted: (\d+) posted .*, 0 refused, \d+ not done, in \d+\.\d s\n")

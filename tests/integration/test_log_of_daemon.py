@@ -12,7 +12,7 @@ import pytest
 from daemons import log_of, until
 from world import World
 
-from cos_update.sandbox.wire import Fault, FaultKind
+from cos_update.fakes.wire import Fault, FaultKind
 
 Start = Callable[..., Popen[str]]
 PASSES = 4

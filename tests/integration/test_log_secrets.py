@@ -13,10 +13,10 @@ import yaml
 from rabbit import RabbitNode
 from world import World
 
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
 
 SECRET = "Tr0ub4dor&3/x y"
 TOKENS = re.compile(r"gAAAAA|eyJ[\w-]{8}")

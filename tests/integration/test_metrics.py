@@ -16,8 +16,8 @@ from daemons import log_of, until
 from prometheus_client.parser import text_string_to_metric_families
 from world import World
 
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.observability.metrics import FIGURES, MOST_TYPES, ListenMetrics
-from cos_update.sandbox.wire import Fault, FaultKind
 
 Start = Callable[..., Popen[str]]
 

@@ -10,10 +10,10 @@ import yaml
 from terminals import on_terminal
 from world import World
 
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.progress import Progress
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.inventory import CloudReader
-from cos_update.sandbox.wire import Fault, FaultKind
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from world import World
 
 from cos_update.cli.exits import Exit
-from cos_update.sandbox.wire import Fault, FaultKind
+from cos_update.fakes.wire import Fault, FaultKind
 
 PRINTING = [
     ["--help"],

@@ -14,14 +14,14 @@ from typing import Any
 import yaml
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.openstack.state import CloudState
 from cos_update.model.concertim import Actual, ApiFlavour
 from cos_update.model.settings import CloudSettings, ConcertimSettings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.report import Report
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.openstack.state import CloudState
 
 Pass = Callable[..., Report]
 """Runs one pass in the test's own process; keywords are those of an order."""

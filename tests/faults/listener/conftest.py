@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "listen"))
 from deployment import Deploy, Deployment
 from rabbit import RabbitNode
 
-from cos_update.sandbox.clouds import sized_cloud
+from cos_update.fakes.clouds import sized_cloud
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from listening import QUEUE, Listener, in_step, messages, queues, rmq
 from rabbit import RabbitNode, wait_for
 from world import World, shown, wanted
 
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.openstack.records import Server
+from cos_update.fakes.openstack.state import CloudState
 from cos_update.model.events import Kind
 from cos_update.observability.heartbeat import file_of
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.openstack.records import Server
-from cos_update.sandbox.openstack.state import CloudState
 from cos_update.store import Resync, ViewStore
 
 SHOWN_AS = {"active": "ACTIVE", "stopped": "STOPPED", "suspended": "SUSPENDED", "error": "FAILED"}

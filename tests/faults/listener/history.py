@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from bus import Message, message
 from hands import key
 
+from cos_update.fakes.openstack.records import Flavor, Network, Project, Server, Stack, Volume
+from cos_update.fakes.openstack.state import CloudState
 from cos_update.model.events import Key, Kind
-from cos_update.sandbox.openstack.records import Flavor, Network, Project, Server, Stack, Volume
-from cos_update.sandbox.openstack.state import CloudState
 
 STATES = ("active", "stopped", "suspended", "error", "paused", "shelved_offloaded", "building")
 NAMES = ("node", "node_1", "node 1", "node.1", "日本語", "login", "x" * 255)

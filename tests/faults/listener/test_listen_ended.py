@@ -11,8 +11,8 @@ from deployment import Deploy, Deployment
 from listening import drain, messages
 from rabbit import wait_for
 
-from cos_update.sandbox.openstack.records import Server
-from cos_update.sandbox.wire import Fault, FaultKind
+from cos_update.fakes.openstack.records import Server
+from cos_update.fakes.wire import Fault, FaultKind
 
 pytestmark = pytest.mark.broker
 

@@ -11,8 +11,8 @@ from deployment import Deploy
 from listening import messages
 from rabbit import wait_for
 
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.wire import Fault, FaultKind, Wire
+from cos_update.fakes import Sandbox
+from cos_update.fakes.wire import Fault, FaultKind, Wire
 
 pytestmark = pytest.mark.broker
 

@@ -10,10 +10,10 @@ import pytest
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import ConcertimSettings
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
 
 
 @pytest.fixture(autouse=True)

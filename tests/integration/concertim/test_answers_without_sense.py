@@ -11,10 +11,10 @@ from scripted import Reply, Request, ScriptedServer
 from cos_update.concertim import codec
 from cos_update.concertim.client import ConcertimClient
 from cos_update.concertim.codec import HIGHEST_UNIT, UnexpectedAnswer
+from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.concertim import ApiFlavour, Rack
 from cos_update.model.errors import Refused, Unavailable
-from cos_update.sandbox import Fault, FaultKind
-from cos_update.sandbox.concertim import ConcertimApp
 
 Connect = Callable[..., ConcertimClient]
 TOO_DEEP = b"[" * 100_000 + b"]" * 100_000

@@ -15,9 +15,9 @@ from scripted import Reply, Request, ScriptedServer
 from cos_update import __version__
 from cos_update.concertim import auth
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Unavailable
-from cos_update.sandbox import Fault, FaultKind
-from cos_update.sandbox.concertim import ConcertimApp
 
 Connect = Callable[..., ConcertimClient]
 

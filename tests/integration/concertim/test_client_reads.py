@@ -10,10 +10,10 @@ import pytest
 from scripted import Reply, ScriptedServer
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Location, Owner, VolumeDetails
 from cos_update.model.errors import Gone, Refused, Unavailable
-from cos_update.sandbox import Fault, FaultKind
-from cos_update.sandbox.concertim import ConcertimApp
 
 Connect = Callable[..., ConcertimClient]
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Fault, FaultKind, Sandbox
+from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
@@ -23,8 +25,6 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Gone, Refused, Unavailable
-from cos_update.sandbox import Fault, FaultKind, Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
 
 Connect = Callable[..., ConcertimClient]
 TEMPLATE = Template("", "m1", 2, "f1", 2, 2048, 20, "flavor")

@@ -8,10 +8,10 @@ import pytest
 from scripted import Reply, Request, ScriptedServer
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.concertim import ApiFlavour, Owner
 from cos_update.model.errors import Unavailable
-from cos_update.sandbox import Fault, FaultKind
-from cos_update.sandbox.concertim import ConcertimApp
 
 Connect = Callable[..., ConcertimClient]
 

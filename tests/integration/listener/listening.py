@@ -14,7 +14,7 @@ import pika.exceptions
 from rabbit import RabbitNode, wait_for
 from world import World, shown, wanted
 
-from cos_update.sandbox.openstack.records import Project, Server
+from cos_update.fakes.openstack.records import Project, Server
 
 QUEUE = "cos-update-test"
 

@@ -13,14 +13,14 @@ from passes import one_pass
 from rabbit import wait_for
 from world import World, shown, wanted
 
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.openstack.records import Server, Stack
+from cos_update.fakes.openstack.state import CloudState
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.events import Kind
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.openstack.records import Server, Stack
-from cos_update.sandbox.openstack.state import CloudState
-from cos_update.sandbox.wire import Fault, FaultKind
 
 SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3.0, times=1)
 """Bulk has read the cloud long before it has read Concertim."""

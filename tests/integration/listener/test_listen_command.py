@@ -13,11 +13,11 @@ from listening import QUEUE, Listener, consumers, drain, in_step, messages, node
 from rabbit import RabbitNode, wait_for
 from world import World, shown
 
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.events import Key, Kind
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
 
 pytestmark = pytest.mark.broker
 

@@ -11,14 +11,14 @@ from passes import one_pass
 from rabbit import wait_for
 from world import World, shown
 
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.concertim.records import Device
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.openstack.records import Project, Server, Stack
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.events import Key, Kind
-from cos_update.sandbox import Sandbox
-from cos_update.sandbox.concertim import ConcertimApp
-from cos_update.sandbox.concertim.records import Device
-from cos_update.sandbox.demo import demo_cloud
-from cos_update.sandbox.openstack import OpenStackApp
-from cos_update.sandbox.openstack.records import Project, Server, Stack
-from cos_update.sandbox.wire import Fault, FaultKind
 
 
 @pytest.fixture(params=["admin", "watcher"])

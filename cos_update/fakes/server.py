@@ -1,0 +1,111 @@
+"""Serves stand-ins on the loopback interface from one background thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Protocol, Self
+
+from aiohttp import web
+
+from cos_update.fakes.wire import Wire
+
+HOST = "127.0.0.1"
+KEEP_ALIVE = 20.0
+"""Seconds for which an idle connection is kept: what the real Concertim's server gives."""
+START_TIMEOUT = 30.0
+
+
+class StandIn(Protocol):
+    """One stand-in. `url` is set by the sandbox that serves it."""
+
+    name: str
+    url: str
+    wire: Wire
+
+    def build(self) -> web.Application:
+        """A new application over the stand-in's state; called at every start."""
+
+
+class Sandbox:
+    """Stand-ins, served from one background thread with its own event loop.
+
+    A sandbox that was stopped can be started again: state and ports stay, so that this is an outage.
+    """
+
+    def __init__(self, *stand_ins: StandIn, keep_alive: float = KEEP_ALIVE) -> None:
+        self._stand_ins = stand_ins
+        self._keep_alive = keep_alive
+        self._ports: dict[str, int] = {}
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The address of each stand-in, by its name."""
+        return {stand_in.name: stand_in.url for stand_in in self._stand_ins}
+
+    def start(self) -> None:
+        """Serve; returns when all stand-ins answer. Raises OSError when a port cannot be had."""
+        self._ready.clear()
+        self._failure = None
+        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(START_TIMEOUT):
+            raise TimeoutError("the sandbox did not start")
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Close all connections and end the thread; a sandbox that does not run is no error."""
+        if self._thread is None:
+            return
+        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(START_TIMEOUT)
+        self._thread = None
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        runners: list[web.AppRunner] = []
+        try:
+            for stand_in in self._stand_ins:
+                runner = web.AppRunner(
+                    stand_in.build(),
+                    access_log=None,
+                    keepalive_timeout=self._keep_alive,
+                    shutdown_timeout=0.2,
+                )
+                runners.append(runner)
+                await runner.setup()
+                site = web.TCPSite(runner, HOST, self._ports.get(stand_in.name, 0))
+                await site.start()
+                port = int(runner.addresses[0][1])
+                self._ports[stand_in.name] = port
+                stand_in.url = f"http://{HOST}:{port}"
+            self._ready.set()
+            await self._stopping.wait()
+        finally:
+            for runner in runners:
+                await runner.cleanup()

@@ -1,7 +1,0 @@
-"""A strict stand-in for Concertim's API, with the real app's rules, answers and quirks."""
-
-from cos_update.sandbox.concertim.app import ConcertimApp
-from cos_update.sandbox.concertim.records import Device, Rack, Team, TeamRole, Template, User
-from cos_update.sandbox.concertim.state import State
-
-__all__ = ["ConcertimApp", "Device", "Rack", "State", "Team", "TeamRole", "Template", "User"]
