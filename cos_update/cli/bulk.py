@@ -16,7 +16,7 @@ from cos_update.cli.output.encoding import clean, echo, json_text
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
     from cos_update.planning.report import Report
-    from cos_update.sync.reconciler import Order, Sight, Tools
+    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
 
 
 @click.command(
@@ -59,56 +59,56 @@ def bulk(
     if metrics_port is not None and once:
         raise click.UsageError("--metrics-port does not go with --once.")
     from cos_update.cli.observers import MetricsOptions
-    from cos_update.cli.setup import tools
-    from cos_update.sync.reconciler import Order
+    from cos_update.cli.setup import services
+    from cos_update.sync.reconciler import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    order = Order(projects, allow_deletes, prune_unwatched)
-    with tools(context, "bulk", daemon=not once) as both:
+    run_options = RunOptions(projects, allow_deletes, prune_unwatched)
+    with services(context, "bulk", daemon=not once) as both:
         both.store.prepare()
         with both.store.sole("bulk"):
             if once:
-                return _once(both, order, as_json=as_json, shown=context.verbosity == 0 and not as_json)
-            return _forever(both, order, interval or both.settings.interval, metrics)
+                return _once(both, run_options, as_json=as_json, shown=context.verbosity == 0 and not as_json)
+            return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
-def _forever(both: Tools, order: Order, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
     from cos_update.cli.observers import watched
     from cos_update.cli.signals import stopping
     from cos_update.observability.logs import begin_run
-    from cos_update.sync.daemon import BulkPulse, run_forever
+    from cos_update.sync.daemon import BulkStatus, run_forever
 
-    with stopping() as stop, watched("bulk", both.store, BulkPulse(both, interval), metrics) as watcher:
-        run_forever(both, order, stop, interval, begin_run, watcher)
+    with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
+        run_forever(both, run_options, stop, interval, begin_run, observer)
     return Exit.OK
 
 
-def _once(both: Tools, order: Order, *, as_json: bool, shown: bool) -> Exit:
+def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.output.progress import waiting
-    from cos_update.observability.run_log import PassLog, keep_off_stderr
+    from cos_update.observability.run_log import RunLog, keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
-    log = PassLog()
+    log = RunLog()
     log.pass_begins()
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
-    with waiting(log, shown=shown) as (watcher, stop):
-        report, sight = run_pass(both, order, stop, watcher)
+    with waiting(log, shown=shown) as (observer, stop):
+        report, snapshot = run_pass(both, run_options, stop, observer)
     log.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
     elif stop.is_interrupted:
         stop.say(f"Interrupted: {report}")
     else:
-        _tell(report, sight)
+        _tell(report, snapshot)
     return Exit(int(report.exit_code))
 
 
-def _tell(report: Report, sight: Sight) -> None:
+def _tell(report: Report, snapshot: Snapshot) -> None:
     """Everything for a person at a terminal; for cron and pipes one line, and none when all is well."""
     from cos_update.cli.output.console import console
     from cos_update.cli.output.plan_text import show
@@ -117,7 +117,7 @@ def _tell(report: Report, sight: Sight) -> None:
 
     if sys.stdout.isatty():
         out = console()
-        show(out, sections(sight.plan, sight.projects, report.outcomes))
+        show(out, sections(snapshot.plan, snapshot.projects, report.outcomes))
         out.print(str(report), soft_wrap=True)
     elif not report.is_quiet:
         words = first_words(report)

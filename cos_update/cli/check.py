@@ -69,7 +69,7 @@ def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
 
 def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, object]:
     lines = [
-        {"status": finding.status.value.lower(), "name": finding.name, "text": finding.text, "mend": finding.mend}
+        {"status": finding.status.value.lower(), "name": finding.name, "text": finding.text, "mend": finding.fix}
         for finding in findings
     ]
     return {"schema": SCHEMA, "ok": not has_failed, "findings": lines}
@@ -85,7 +85,7 @@ def _show(findings: Iterator[Finding]) -> list[Finding]:
     unicode = out.encoding.startswith("utf")
     shown = []
     for finding in findings:
-        texts = [finding.text] + ([f"mend: {finding.mend}"] if finding.mend else [])
+        texts = [finding.text] + ([f"mend: {finding.fix}"] if finding.fix else [])
         lines = [line for text in texts for line in _wrapped(clean(text, unicode=unicode), out.width - _INDENT)]
         mark = f"{finding.status.value:<{_MARK}}", STYLES[finding.status.value]
         out.print(Text.assemble(mark, f"{finding.name:<{_INDENT - _MARK}}{lines[0]}"))

@@ -59,7 +59,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.planning.report import forecast
     from cos_update.planning.summary import sections
     from cos_update.store import ViewStore
-    from cos_update.sync.reconciler import Order, Tools, look, run_pass
+    from cos_update.sync.reconciler import RunOptions, Services, read_and_plan, run_pass
 
     auth = {
         "auth_url": openstack.auth_url,
@@ -73,13 +73,13 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     out = console()
     stop = threading.Event()
     with ConcertimClient(settings) as client:
-        both = Tools(CloudReader(CloudSettings(auth=auth)), client, ViewStore(folder, "bulk"), Settings(), settings)
+        both = Services(CloudReader(CloudSettings(auth=auth)), client, ViewStore(folder, "bulk"), Settings(), settings)
         out.rule("what differs: cos-update diff --dry-run")
-        sight = look(both, Order())
-        show(out, sections(sight.plan, sight.projects))
-        out.print(f"\n{forecast(sight.plan)}  nothing posted")
+        snapshot = read_and_plan(both, RunOptions())
+        show(out, sections(snapshot.plan, snapshot.projects))
+        out.print(f"\n{forecast(snapshot.plan)}  nothing posted")
         out.rule("cos-update bulk --once")
-        report, _ = run_pass(both, Order(), stop)
+        report, _ = run_pass(both, RunOptions(), stop)
         out.print(str(report))
         out.rule("cos-update view dump --format racks")
         view = both.store.load()
@@ -87,7 +87,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
             for pieces in draw(view.actual, out.width, unicode=speaks_unicode()):
                 out.print(Text.assemble(*pieces), soft_wrap=True)
         out.rule("cos-update bulk --once, again")
-        again, _ = run_pass(both, Order(), stop)
+        again, _ = run_pass(both, RunOptions(), stop)
         out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
     both.cloud.close()
     return Exit.OK if not any(again.done.values()) and not concertim.refusals else Exit.FAILED

@@ -13,7 +13,7 @@ from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
-    from cos_update.sync.reconciler import Order, Sight, Tools
+    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
 
 
 @click.command(
@@ -38,30 +38,30 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes do not go together.")
     from cos_update.cli.output.progress import waiting
-    from cos_update.cli.setup import tools
+    from cos_update.cli.setup import services
     from cos_update.planning.report import plan_exit_code
-    from cos_update.sync.reconciler import Order, look
+    from cos_update.sync.reconciler import RunOptions, read_and_plan
 
-    order = Order(projects)
+    run_options = RunOptions(projects)
     shown = context.verbosity == 0 and form == "text"
-    with tools(context, "diff") as both:
-        with waiting(shown=shown) as (watcher, stop):
-            sight = look(both, order, watcher=watcher)
+    with services(context, "diff") as both:
+        with waiting(shown=shown) as (observer, stop):
+            snapshot = read_and_plan(both, run_options, observer=observer)
         if stop.is_interrupted:
             raise click.Abort
-        _show(sight, form)
-        if sight.plan.actions and not dry_run and (yes or _agreed(form)):
-            return _post(both, order, sight, form, shown=shown)
+        _show(snapshot, form)
+        if snapshot.plan.actions and not dry_run and (yes or _agreed(form)):
+            return _post(both, run_options, snapshot, form, shown=shown)
         if form == "text":
-            unasked = sight.plan.actions and not dry_run and not _may_ask()
+            unasked = snapshot.plan.actions and not dry_run and not _may_ask()
             hint = " (--yes posts it)" if unasked else ""
             echo(f"nothing posted{hint}")
-        if exit_code and (sight.plan.actions or sight.plan.held):
+        if exit_code and (snapshot.plan.actions or snapshot.plan.held):
             return Exit.DIFFERENT
-        return Exit(int(plan_exit_code(sight.plan)))
+        return Exit(int(plan_exit_code(snapshot.plan)))
 
 
-def _show(sight: Sight, form: str) -> None:
+def _show(snapshot: Snapshot, form: str) -> None:
     from cos_update.cli.output.console import console
     from cos_update.cli.output.plan_text import show
     from cos_update.planning.document import plan_document
@@ -69,11 +69,11 @@ def _show(sight: Sight, form: str) -> None:
     from cos_update.planning.summary import sections
 
     if form == "json":
-        echo(json_text(plan_document(sight.plan, sight.projects)))
+        echo(json_text(plan_document(snapshot.plan, snapshot.projects)))
         return
     out = console()
-    show(out, sections(sight.plan, sight.projects))
-    out.print(f"\n{forecast(sight.plan)}", soft_wrap=True)
+    show(out, sections(snapshot.plan, snapshot.projects))
+    out.print(f"\n{forecast(snapshot.plan)}", soft_wrap=True)
 
 
 def _agreed(form: str) -> bool:
@@ -84,24 +84,24 @@ def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _post(both: Tools, order: Order, sight: Sight, form: str, *, shown: bool) -> Exit:
+def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str, *, shown: bool) -> Exit:
     """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
     import time
 
     from cos_update.cli.output.progress import waiting
     from cos_update.model.errors import CosUpdateError
-    from cos_update.observability.run_log import PassLog
+    from cos_update.observability.run_log import RunLog
     from cos_update.planning.document import report_document
     from cos_update.planning.report import first_words, report
-    from cos_update.sync.reconciler import carry_out, known, look
+    from cos_update.sync.reconciler import apply_and_save, known, read_and_plan
 
     both.store.prepare()
-    with both.store.sole("bulk"), waiting(PassLog(), shown=shown) as (watcher, stop):
+    with both.store.sole("bulk"), waiting(RunLog(), shown=shown) as (observer, stop):
         began = time.monotonic()
-        now = look(both, order, watcher=watcher)
-        if now.plan != sight.plan:
+        now = read_and_plan(both, run_options, observer=observer)
+        if now.plan != snapshot.plan:
             raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
-        applied = carry_out(both, now, stop, watcher)
+        applied = apply_and_save(both, now, stop, observer)
         both.store.save(known(now, applied.outcomes))
         done = report(now.plan, applied, time.monotonic() - began)
     if form == "json":

@@ -43,13 +43,13 @@ def health(context: Context, daemon: str, max_age: float | None) -> Exit:
     One line, and exit 0 if it is, else 1. Listeners that share the work are told apart by their shard. A daemon that
     cannot reach OpenStack, Concertim or RabbitMQ is alive, for no restart would mend that; its line says it.
     """
-    from cos_update.observability.heartbeat import file_of, judge, read
+    from cos_update.observability.heartbeat import evaluate, file_of, read
 
     path = file_of(context.data_dir or context.folders().data_dir, daemon)
     heartbeat = read(path)
     if heartbeat is None:
         echo(f"{daemon} has never run with this data dir: there is no {path}")
         return Exit.FAILED
-    alive, line = judge(heartbeat, time.time(), max_age)
+    alive, line = evaluate(heartbeat, time.time(), max_age)
     echo(clean(line))
     return Exit.OK if alive else Exit.FAILED

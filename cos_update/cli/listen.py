@@ -44,18 +44,18 @@ def listen(
         raise click.UsageError("--metrics-port does not go with --drain.")
     from cos_update import config
     from cos_update.cli.observers import MetricsOptions, watched
-    from cos_update.cli.setup import tools
+    from cos_update.cli.setup import services
     from cos_update.cli.signals import stopping
     from cos_update.listener.service import Listener, Task
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    with tools(context, "listen", daemon=not drain) as both, stopping() as stop:
+    with services(context, "listen", daemon=not drain) as both, stopping() as stop:
         broker = config.require(both.settings, "rmq")
         both.store.prepare()
         with both.store.sole(both.store.process):
             listener = Listener(both, broker, Task(queue, drain=drain, resync=resync))
-            with watched("listen", both.store, listener.pulse, metrics) as watcher:
-                whole = listener.run(stop, watcher)
+            with watched("listen", both.store, listener.status, metrics) as observer:
+                whole = listener.run(stop, observer)
             if not listener.is_over:
                 # A request that hangs must not keep the process: what it was about is still with the broker.
                 logging.shutdown()

@@ -10,9 +10,9 @@ from typing import Literal
 
 import click
 
-from cos_update.observability.heartbeat import Heart, file_of
-from cos_update.observability.observer import DaemonPulse, Watcher, Watchers
-from cos_update.observability.run_log import PassLog
+from cos_update.observability.heartbeat import HeartbeatWriter, file_of
+from cos_update.observability.observer import Observer, ObserverGroup, StatusObserver
+from cos_update.observability.run_log import RunLog
 from cos_update.store import ViewStore
 
 LOOPBACK = "127.0.0.1"
@@ -32,21 +32,21 @@ class MetricsOptions:
 
 @contextmanager
 def watched(
-    process: Literal["bulk", "listen"], store: ViewStore, pulse: DaemonPulse, options: MetricsOptions
-) -> Iterator[Watcher]:
+    process: Literal["bulk", "listen"], store: ViewStore, status: StatusObserver, options: MetricsOptions
+) -> Iterator[Observer]:
     """Whom the daemon tells what happens; heart and metrics live as long as the context. Raises ConfigError.
 
     To be entered by the only daemon of the store's name, for it writes the heartbeat of that name.
     """
-    watchers: list[Watcher] = [PassLog(logging.getLogger(f"cos_update.{process}")), pulse]
+    observers: list[Observer] = [RunLog(logging.getLogger(f"cos_update.{process}")), status]
     with ExitStack() as held:
         if options.port is not None:
             from cos_update.observability.metrics import BulkMetrics, ListenMetrics
 
             metrics = (BulkMetrics if process == "bulk" else ListenMetrics)(store.path)
-            metrics.follow(pulse.figures)
+            metrics.follow(status.figures)
             held.enter_context(metrics.served(options.address or LOOPBACK, options.port))
-            watchers.append(metrics)
+            observers.append(metrics)
         heartbeat = file_of(store.path.parent, store.process)
-        held.enter_context(Heart(heartbeat, store.process, pulse.collect))
-        yield Watchers(*watchers)
+        held.enter_context(HeartbeatWriter(heartbeat, store.process, status.collect))
+        yield ObserverGroup(*observers)

@@ -12,11 +12,11 @@ from cos_update.concertim.client import ConcertimClient
 from cos_update.observability.logs import begin_run
 from cos_update.openstack.inventory import CloudReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Tools
+from cos_update.sync.reconciler import Services
 
 
 @contextmanager
-def tools(context: Context, process: str, *, daemon: bool = False) -> Iterator[Tools]:
+def services(context: Context, process: str, *, daemon: bool = False) -> Iterator[Services]:
     """Both clients and the view's store, closed at the end. Raises ConfigError."""
     log_file: Literal["bulk", "listen"] | None = (
         "bulk" if process == "bulk" else "listen" if process == "listen" else None
@@ -29,5 +29,5 @@ def tools(context: Context, process: str, *, daemon: bool = False) -> Iterator[T
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
     with ConcertimClient(concertim_settings) as concertim:
-        yield Tools(cloud, concertim, ViewStore(settings.data_dir, process), settings, concertim_settings)
+        yield Services(cloud, concertim, ViewStore(settings.data_dir, process), settings, concertim_settings)
     cloud.close()

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from cos_update.cli.exits import Exit
-from cos_update.observability.observer import Watcher
+from cos_update.observability.observer import Observer
 
 
-class Stop(threading.Event, Watcher):
+class Stop(threading.Event, Observer):
     """Is set by SIGTERM and by Ctrl-C, so that the work in hand can be finished.
 
     A second Ctrl-C ends the process at once. So does the first one as long as nothing is in hand (`in_hand`), which it

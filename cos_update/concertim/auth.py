@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from cos_update.concertim import errors
 from cos_update.concertim.responses import busy, redirected
-from cos_update.concertim.retry import Patience
+from cos_update.concertim.retry import RetryPolicy
 from cos_update.concertim.transport import URL_HINT, Answer, Method, Transport
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -29,13 +29,13 @@ class Login:
         self,
         settings: ConcertimSettings,
         transport: Transport,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._username = settings.username
         self._password = settings.password
         self._transport = transport
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._clock = clock
         self._lock = threading.Lock()
         self._token: str | None = None
@@ -95,7 +95,7 @@ class Login:
             raise type(failure)(str(failure), failure.hint, failure.status)
 
     def _sign_in(self) -> str:
-        answer = self._patience.persist(self._ask)
+        answer = self._retry_policy.call(self._ask)
         if answer.status >= 500:
             text = f"Concertim at {self._transport.address} failed at the login: {errors.reason(answer)}"
             raise Unavailable(text, "Look into the app's own log.", answer.status)

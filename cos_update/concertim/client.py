@@ -18,7 +18,7 @@ from cos_update.concertim.codec import Json, Record, UnexpectedAnswer, User
 from cos_update.concertim.http import Counts, Http
 from cos_update.concertim.retry import given_up
 from cos_update.concertim.structure import StructureRack
-from cos_update.concertim.transport import URL_HINT, NoAnswer
+from cos_update.concertim.transport import URL_HINT, TransientError
 from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
 from cos_update.model.errors import Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -106,7 +106,7 @@ class ConcertimClient:
         """Everything, in full."""
         return self.read()[0]
 
-    def read(self, remembered: Actual | None = None, unsure: Collection[str] = ()) -> tuple[Actual, bool]:
+    def read(self, remembered: Actual | None = None, needs_reread: Collection[str] = ()) -> tuple[Actual, bool]:
         """Everything, and whether every device was read in full.
 
         With an earlier reading, `remembered`, only the structure is read, and in full the devices that are not in it
@@ -120,7 +120,7 @@ class ConcertimClient:
         self._forget_the_older_api()
         owners, templates, racks = self.owners(), self.templates(), self.racks()
         known = {rack.id for rack in racks}
-        devices = None if remembered is None else self._devices_by_structure(remembered, unsure, known)
+        devices = None if remembered is None else self._devices_by_structure(remembered, needs_reread, known)
         full = devices is None
         if devices is None:
             devices = self.devices({template.id: template.height for template in templates})
@@ -157,14 +157,14 @@ class ConcertimClient:
         return replace(actual, devices=found)
 
     def _devices_by_structure(
-        self, remembered: Actual, unsure: Collection[str], racks: Collection[str]
+        self, remembered: Actual, needs_reread: Collection[str], racks: Collection[str]
     ) -> tuple[Device, ...] | None:
         """The devices by the structure read and what is remembered; None when they must all be read in full."""
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
             return None
         try:
             shown = self.read_structure()
-            known, rest = structure.sort_out(shown, remembered.devices, unsure, racks)
+            known, rest = structure.sort_out(shown, remembered.devices, needs_reread, racks)
             if len(rest) * FEW <= max(len(known) + len(rest), FEW):
                 return (*known.values(), *(device for item in rest if (device := self.device(item))))
             reason = f"{len(rest)} are not as remembered"
@@ -179,7 +179,7 @@ class ConcertimClient:
         Raises Gone when the app does not offer it.
         """
         flavour = self.flavour()
-        return structure.racks(self._http.get("irv/racks", structure.folding(flavour)), flavour)
+        return structure.racks(self._http.get("irv/racks", structure.object_hook_for(flavour)), flavour)
 
     def limit_met(self, owner: Owner) -> str:
         """What the app says when its licence allows no further rack, else "".
@@ -191,9 +191,9 @@ class ConcertimClient:
         try:
             answer = self._http.post("racks", bodies.new_rack(rack, self.flavour()))
         except Refused as refusal:
-            said = OVER_THE_LIMIT.search(str(refusal))
-            return said.group().strip() if said else ""
-        except NoAnswer as trouble:
+            match = OVER_THE_LIMIT.search(str(refusal))
+            return match.group().strip() if match else ""
+        except TransientError as trouble:
             raise given_up(trouble, 1) from None
         self.delete_rack(codec.shown(answer, "a rack", codec.rack).id)
         return ""
@@ -336,16 +336,16 @@ class ConcertimClient:
         for first in (True, False):
             try:
                 return codec.shown(self._http.post(path, body), what, decode)
-            except NoAnswer as error:
+            except TransientError as error:
                 trouble = error
             except UnexpectedAnswer as error:
-                trouble = NoAnswer(str(error), sent=True)
+                trouble = TransientError(str(error), sent=True)
             except Refused:
                 # "Taken" may well be: by the first try, carried out after we had looked.
                 if not first and look and (found := look()):
                     return found
                 raise
-            if look is None or not self._http.patience.pause(1, trouble):
+            if look is None or not self._http.retry_policy.pause(1, trouble):
                 raise given_up(trouble, 1)
             if found := look():
                 return found

@@ -10,9 +10,9 @@ from cos_update.concertim import errors
 from cos_update.concertim.auth import Login
 from cos_update.concertim.connections import IDLE_LIMIT, Connections
 from cos_update.concertim.responses import OVERLOADED, busy, redirected
-from cos_update.concertim.retry import Patience
-from cos_update.concertim.transport import Answer, Fold, Method, NoAnswer, Transport
-from cos_update.concertim.write_limiter import WriteGate
+from cos_update.concertim.retry import RetryPolicy
+from cos_update.concertim.transport import Answer, Method, ObjectHook, TransientError, Transport
+from cos_update.concertim.write_limiter import WriteLimiter
 from cos_update.model.errors import Gone, Refused
 from cos_update.model.settings import ConcertimSettings
 
@@ -47,9 +47,9 @@ class Http:
         self._reading = threading.BoundedSemaphore(READS_AT_ONCE)
         self._lock = threading.Lock()
         self._counts = Counts()
-        self.patience = Patience(settings.retries)
-        self.login = Login(settings, self._transport, self.patience)
-        self.gate = WriteGate(settings.concurrency)
+        self.retry_policy = RetryPolicy(settings.retries)
+        self.login = Login(settings, self._transport, self.retry_policy)
+        self.write_limiter = WriteLimiter(settings.concurrency)
 
     @property
     def counts(self) -> Counts:
@@ -64,17 +64,17 @@ class Http:
 
     def close(self) -> None:
         """Closes the connections; calls that wait for another try give up at once."""
-        self.patience.end()
+        self.retry_policy.end()
         self._connections.close()
 
-    def get(self, path: str, fold: Fold | None = None) -> object:
+    def get(self, path: str, object_hook: ObjectHook | None = None) -> object:
         """The JSON at `path`, folded. An answer that is cut or is not JSON is asked for again."""
 
         def attempt() -> object:
             answer = self._once(Method.GET, path)
-            return _decoded(answer, self._unreadable(Method.GET, path, answer), fold)
+            return _decoded(answer, self._unreadable(Method.GET, path, answer), object_hook)
 
-        return self.patience.persist(attempt)
+        return self.retry_policy.call(attempt)
 
     def post(self, path: str, body: object) -> object:
         """The JSON of the answer. Raises NoAnswer besides when it is not known whether the app acted."""
@@ -83,11 +83,11 @@ class Http:
             answer = self._once(Method.POST, path, body)
             return _decoded(answer, self._unreadable(Method.POST, path, answer))
 
-        return self.patience.persist(attempt, repeatable=False)
+        return self.retry_policy.call(attempt, repeatable=False)
 
     def patch(self, path: str, body: object) -> object:
         """The JSON of the answer; None when the app acted but its answer cannot be read."""
-        answer = self.patience.persist(lambda: self._once(Method.PATCH, path, body))
+        answer = self.retry_policy.call(lambda: self._once(Method.PATCH, path, body))
         try:
             return answer.json()
         except ValueError:
@@ -96,7 +96,7 @@ class Http:
     def delete(self, path: str) -> None:
         """Deletes what is at `path`; what is gone already is fine."""
         try:
-            self.patience.persist(lambda: self._once(Method.DELETE, path))
+            self.retry_policy.call(lambda: self._once(Method.DELETE, path))
         except Gone:
             log.debug("%s was gone already", path)
 
@@ -130,7 +130,7 @@ class Http:
             with self._reading:
                 self._count(reads=1)
                 return self._transport.send(method, API + path, body, token)
-        with self.gate.enter((method, path.partition("/")[0])) as write:
+        with self.write_limiter.enter((method, path.partition("/")[0])) as write:
             self._count(writes=1)
             answer = self._transport.send(method, API + path, body, token)
             write.succeeded = 200 <= answer.status < 300
@@ -142,13 +142,13 @@ class Http:
             counts = self._counts
             self._counts = replace(counts, reads=counts.reads + reads, writes=counts.writes + writes)
 
-    def _unreadable(self, method: Method, path: str, answer: Answer) -> NoAnswer:
+    def _unreadable(self, method: Method, path: str, answer: Answer) -> TransientError:
         text = f"Concertim at {self.address} sent an answer that is not JSON ({method} {API}{path})"
-        return NoAnswer(text, sent=True, status=answer.status)
+        return TransientError(text, sent=True, status=answer.status)
 
 
-def _decoded(answer: Answer, otherwise: NoAnswer, fold: Fold | None = None) -> object:
+def _decoded(answer: Answer, otherwise: TransientError, object_hook: ObjectHook | None = None) -> object:
     try:
-        return answer.json(fold)
+        return answer.json(object_hook)
     except ValueError:
         raise otherwise from None

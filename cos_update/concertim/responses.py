@@ -8,7 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from cos_update.concertim.transport import URL_HINT, Answer, Method, NoAnswer
+from cos_update.concertim.transport import URL_HINT, Answer, Method, TransientError
 from cos_update.model.errors import Unavailable
 
 TOO_MANY_REQUESTS = 429
@@ -17,11 +17,11 @@ BUSY = OVERLOADED | {502, 504}
 """Statuses of proxies and of an app that starts or has too much to do. Not 500: that is a complaint, and permanent."""
 
 
-def busy(answer: Answer, address: str, method: Method, path: str) -> NoAnswer | None:
+def busy(answer: Answer, address: str, method: Method, path: str) -> TransientError | None:
     """The trouble that a passing status stands for, or None."""
     if answer.status not in BUSY:
         return None
-    return NoAnswer(
+    return TransientError(
         f"Concertim at {address} answered {answer.status} ({method} {path})",
         sent=answer.status != TOO_MANY_REQUESTS,
         status=answer.status,

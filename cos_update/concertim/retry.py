@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from cos_update.concertim.transport import NoAnswer
+from cos_update.concertim.transport import TransientError
 from cos_update.model.errors import Unavailable
 
 FIRST_WAIT = 0.5
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Patience:
+class RetryPolicy:
     """`retries` is how often a request is tried again."""
 
     def __init__(self, retries: int) -> None:
@@ -32,7 +32,7 @@ class Patience:
         """Wakes whoever waits; from now on nothing is tried again."""
         self._ended.set()
 
-    def persist(self, attempt: Callable[[], T], *, repeatable: bool = True) -> T:
+    def call(self, attempt: Callable[[], T], *, repeatable: bool = True) -> T:
         """What `attempt` gives, tried again whenever it raises NoAnswer.
 
         Raises Unavailable when the tries are used up. One that is not `repeatable` is tried again only when the app
@@ -42,14 +42,14 @@ class Patience:
         while True:
             try:
                 return attempt()
-            except NoAnswer as trouble:
+            except TransientError as trouble:
                 if trouble.sent and not repeatable:
                     raise
                 number += 1
                 if number > self._retries or not self.pause(number, trouble):
                     raise given_up(trouble, number) from None
 
-    def pause(self, number: int, trouble: NoAnswer) -> bool:
+    def pause(self, number: int, trouble: TransientError) -> bool:
         """Waits after try `number`, as long as the app asked for or else a random while around the doubled wait.
 
         False, at once, when it asked for too long, or when the client was closed.
@@ -62,7 +62,7 @@ class Patience:
         return not self._ended.wait(wait)
 
 
-def given_up(trouble: NoAnswer, tries: int) -> Unavailable:
+def given_up(trouble: TransientError, tries: int) -> Unavailable:
     """The error that a person reads when no further try is made."""
     tried = f"; tried {tries} times" if tries > 1 else ""
     return Unavailable(f"{trouble}{tried}", "Look whether the app runs and can be reached.", trouble.status)

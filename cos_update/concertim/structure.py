@@ -39,10 +39,10 @@ class StructureRack(NamedTuple):
     devices: tuple[StructureDevice, ...]
 
 
-def folding(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
+def object_hook_for(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
     """For the JSON decoder: makes a record of each rack as soon as it is complete, since its JSON is far larger."""
 
-    def fold(body: dict[str, Any]) -> object:
+    def object_hook(body: dict[str, Any]) -> object:
         if "uHeight" not in body:
             return body
         try:
@@ -50,7 +50,7 @@ def folding(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
         except _MISUNDERSTOOD:
             return body  # `racks` says what is wrong with it
 
-    return fold
+    return object_hook
 
 
 def racks(answer: object, flavour: ApiFlavour) -> tuple[StructureRack, ...]:
@@ -70,7 +70,10 @@ def racks(answer: object, flavour: ApiFlavour) -> tuple[StructureRack, ...]:
 
 
 def sort_out(
-    shown: Iterable[StructureRack], remembered: Mapping[str, Device], unsure: Collection[str], racks: Collection[str]
+    shown: Iterable[StructureRack],
+    remembered: Mapping[str, Device],
+    needs_reread: Collection[str],
+    racks: Collection[str],
 ) -> tuple[dict[str, Device], list[str]]:
     """The devices that are as remembered, by id, and the ids of those that must be read.
 
@@ -82,7 +85,7 @@ def sort_out(
     for rack in shown:
         for device in rack.devices:
             past = remembered.get(device.id)
-            if past and past.rack_id == rack.id and device.id not in unsure and _is_as_shown(past, device):
+            if past and past.rack_id == rack.id and device.id not in needs_reread and _is_as_shown(past, device):
                 known[device.id] = past
             else:
                 rest.append(device.id)

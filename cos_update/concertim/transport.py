@@ -26,7 +26,7 @@ SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is 
 PROXY_HINT = "Check the proxy in the environment (http_proxy, https_proxy), or name Concertim's host in no_proxy."
 VERIFY_HINT = "Check concertim.verify: true, or the path of the CA file that signed the app's certificate."
 
-Fold = Callable[[dict[str, Any]], object]
+ObjectHook = Callable[[dict[str, Any]], object]
 """What takes the place of a JSON object, the inner ones first."""
 
 log = logging.getLogger(__name__)
@@ -49,15 +49,15 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self, fold: Fold | None = None) -> object:
+    def json(self, object_hook: ObjectHook | None = None) -> object:
         """The decoded body, with what `fold` makes of each object in it. Raises ValueError when it is not JSON."""
         try:
-            return json.loads(self.body, object_hook=fold)
+            return json.loads(self.body, object_hook=object_hook)
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
 
-class NoAnswer(Exception):
+class TransientError(Exception):
     """No usable answer came, but one may come to another try.
 
     `sent` is False when the app certainly did not act on the request; `status` is that of an answer without use, and
@@ -124,33 +124,35 @@ class Transport:
     def _explained(self, error: Exception, method: Method, path: str) -> Exception:
         request = f"({method} {path})"
         chain = tuple(_chain(error))
-        told = _told(chain) or type(error).__name__
+        text = _os_error_text(chain) or type(error).__name__
         for link in chain:
             match link:
                 case ssl.SSLCertVerificationError():
                     text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
                     return Unavailable(text, VERIFY_HINT)
                 case urllib3.exceptions.ProxyError():
-                    told = told or str(link.original_error)
-                    text = f"Concertim at {self.address} could not be reached {request} through the proxy: {told}"
-                    return NoAnswer(text, sent=False)
+                    text = text or str(link.original_error)
+                    text = f"Concertim at {self.address} could not be reached {request} through the proxy: {text}"
+                    return TransientError(text, sent=False)
                 case urllib3.exceptions.NewConnectionError():
-                    return NoAnswer(f"Concertim at {self.address} could not be reached {request}: {told}", sent=False)
+                    return TransientError(
+                        f"Concertim at {self.address} could not be reached {request}: {text}", sent=False
+                    )
                 case urllib3.exceptions.ConnectTimeoutError():
                     text = f"Concertim at {self.address} could not be reached within {CONNECT_TIMEOUT:g} s {request}"
-                    return NoAnswer(text, sent=False)
+                    return TransientError(text, sent=False)
                 case urllib3.exceptions.ReadTimeoutError():
                     text = f"Concertim at {self.address} did not answer within {self._timeout:g} s {request}"
-                    return NoAnswer(text, sent=True)
+                    return TransientError(text, sent=True)
                 case ssl.SSLEOFError() | urllib3.exceptions.ProtocolError() | ConnectionError():
                     text = f"Concertim at {self.address} closed the connection without a complete answer {request}"
-                    return NoAnswer(text, sent=True)
+                    return TransientError(text, sent=True)
                 case ssl.SSLError():
-                    return Unavailable(f"No TLS connection to Concertim at {self.address}: {told}", SCHEME_HINT)
+                    return Unavailable(f"No TLS connection to Concertim at {self.address}: {text}", SCHEME_HINT)
         if isinstance(error, ValueError):
             return Unavailable(f"{self.address!r} is not the address of a Concertim app", URL_HINT)
         if isinstance(error, requests.RequestException):
-            return NoAnswer(f"Concertim at {self.address} sent no usable answer {request}: {told}", sent=True)
+            return TransientError(f"Concertim at {self.address} sent no usable answer {request}: {text}", sent=True)
         return Unavailable(f"Concertim at {self.address} could not be asked: {error}", VERIFY_HINT)
 
 
@@ -173,7 +175,7 @@ def _without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _told(chain: Sequence[BaseException]) -> str:
+def _os_error_text(chain: Sequence[BaseException]) -> str:
     """The operating system's own words for what went wrong, when it has some."""
     return next((str(link.strerror) for link in chain if isinstance(link, OSError) and link.strerror), "")
 

@@ -29,7 +29,7 @@ class Write:
     refused_for_load: bool = False
 
 
-class WriteGate:
+class WriteLimiter:
     """A semaphore of 1 to `most` places. Thread-safe.
 
     It halves when the app says that it has too much to do (429, 503), and when the median of the last writes took

@@ -157,9 +157,9 @@ def _values(entries: Mapping[str, Item], keys: Iterable[Key]) -> dict[str, Any]:
 
 def _verify(entries: Mapping[str, Item], values: dict[str, Any]) -> None:
     """`verify` as such, or in openstacksdk's words: `cacert` with a path, `insecure: true`."""
-    said = [name for name in VERIFY if name in entries]
-    if len(said) > 1:
-        raise entries[said[1]].error(f"given together with {said[0]}, and both say how to verify TLS.", "Keep one.")
+    given = [name for name in VERIFY if name in entries]
+    if len(given) > 1:
+        raise entries[given[1]].error(f"given together with {given[0]}, and both say how to verify TLS.", "Keep one.")
     if "verify" in entries:
         item = entries["verify"]
         values["verify"] = item.value if isinstance(item.value, bool) else readers.near_path(item)

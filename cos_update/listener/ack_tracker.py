@@ -1,6 +1,6 @@
 """What ties a notification to its effect: a message is acknowledged only when all that it made dirty is done.
 
-`Ledger` knows which messages wait for which keys; `Outstanding` turns finished messages into as few acks as possible.
+`AckTracker` knows which messages wait for which keys; `PendingAcks` turns finished messages into as few acks as possible.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Generic, NamedTuple, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-class Receipt(NamedTuple):
+class DeliveryTag(NamedTuple):
     """One delivered message: the number of the channel it came by, counted up with every channel, and its tag there."""
 
     generation: int
     tag: int
 
 
-class Ledger(Generic[K]):
+class AckTracker(Generic[K]):
     """Which receipts each key carries; thread-safe.
 
     The order that makes it safe: `attach` before the key is added to the queue, and `begin` before the worker reads
@@ -30,11 +30,11 @@ class Ledger(Generic[K]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._generation = 0
-        self._owing: dict[Receipt, int] = {}
-        self._attached: dict[K, set[Receipt]] = {}
-        self._in_hand: dict[K, set[Receipt]] = {}
+        self._owing: dict[DeliveryTag, int] = {}
+        self._attached: dict[K, set[DeliveryTag]] = {}
+        self._in_hand: dict[K, set[DeliveryTag]] = {}
 
-    def attach(self, receipt: Receipt, keys: Iterable[K]) -> tuple[Receipt, ...]:
+    def attach(self, delivery_tag: DeliveryTag, keys: Iterable[K]) -> tuple[DeliveryTag, ...]:
         """Notes that a message waits for these keys; returns it at once when there are none.
 
         The first receipt of a newer channel makes all older ones worthless (the broker delivers those messages
@@ -42,18 +42,18 @@ class Ledger(Generic[K]):
         """
         wanted = set(keys)
         with self._lock:
-            if receipt.generation < self._generation:
+            if delivery_tag.generation < self._generation:
                 return ()
-            if receipt.generation > self._generation:
-                self._generation = receipt.generation
+            if delivery_tag.generation > self._generation:
+                self._generation = delivery_tag.generation
                 self._owing.clear()
                 self._attached.clear()
                 self._in_hand.clear()
             if not wanted:
-                return (receipt,)
-            self._owing[receipt] = len(wanted)
+                return (delivery_tag,)
+            self._owing[delivery_tag] = len(wanted)
             for key in wanted:
-                self._attached.setdefault(key, set()).add(receipt)
+                self._attached.setdefault(key, set()).add(delivery_tag)
             return ()
 
     def begin(self, key: K) -> None:
@@ -61,10 +61,12 @@ class Ledger(Generic[K]):
         with self._lock:
             self._move(key, self._attached, self._in_hand)
 
-    def finish(self, key: K) -> tuple[Receipt, ...]:
+    def finish(self, key: K) -> tuple[DeliveryTag, ...]:
         """The key is done (or handed to a resync); returns the messages that wait for nothing else."""
         with self._lock:
-            return tuple(receipt for receipt in sorted(self._in_hand.pop(key, ())) if self._settle(receipt))
+            return tuple(
+                delivery_tag for delivery_tag in sorted(self._in_hand.pop(key, ())) if self._settle(delivery_tag)
+            )
 
     def give_back(self, key: K) -> None:
         """The work on a key failed: what it answered for waits for its next round."""
@@ -78,29 +80,29 @@ class Ledger(Generic[K]):
         """
         wanted = set(others) - {key}
         with self._lock:
-            for receipt in self._in_hand.get(key, ()):
+            for delivery_tag in self._in_hand.get(key, ()):
                 for other in wanted:
-                    self._owing[receipt] += 1
-                    self._put(receipt, self._attached.setdefault(other, set()))
+                    self._owing[delivery_tag] += 1
+                    self._put(delivery_tag, self._attached.setdefault(other, set()))
 
     def __len__(self) -> int:
         """Messages that still wait for a key."""
         return len(self._owing)
 
-    def _move(self, key: K, source: dict[K, set[Receipt]], target: dict[K, set[Receipt]]) -> None:
-        for receipt in source.pop(key, ()):
-            self._put(receipt, target.setdefault(key, set()))
+    def _move(self, key: K, source: dict[K, set[DeliveryTag]], target: dict[K, set[DeliveryTag]]) -> None:
+        for delivery_tag in source.pop(key, ()):
+            self._put(delivery_tag, target.setdefault(key, set()))
 
-    def _put(self, receipt: Receipt, place: set[Receipt]) -> None:
-        if receipt in place:
-            self._owing[receipt] -= 1
-        place.add(receipt)
+    def _put(self, delivery_tag: DeliveryTag, place: set[DeliveryTag]) -> None:
+        if delivery_tag in place:
+            self._owing[delivery_tag] -= 1
+        place.add(delivery_tag)
 
-    def _settle(self, receipt: Receipt) -> bool:
-        self._owing[receipt] -= 1
-        if self._owing[receipt]:
+    def _settle(self, delivery_tag: DeliveryTag) -> bool:
+        self._owing[delivery_tag] -= 1
+        if self._owing[delivery_tag]:
             return False
-        del self._owing[receipt]
+        del self._owing[delivery_tag]
         return True
 
 
@@ -111,7 +113,7 @@ class Ack(NamedTuple):
     multiple: bool
 
 
-class Outstanding:
+class PendingAcks:
     """The unacknowledged deliveries of one channel. Used by one thread; `len` may be asked from any.
 
     A broker looks for a tag from the oldest on, so acks out of order cost it a search each (observed: 20,000 of them

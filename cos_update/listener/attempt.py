@@ -10,25 +10,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cos_update.listener.index import Shown
+from cos_update.listener.index import StateIndex
 from cos_update.model.concertim import Actual
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory, Project
-from cos_update.observability.observer import Watcher
+from cos_update.observability.observer import Observer
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
-from cos_update.planning.plan import Lane
-from cos_update.planning.planner import Rules, make_plan, suspects
+from cos_update.planning.plan import RackPlan
+from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.sync.cache_policy import origins
 from cos_update.sync.executor import Applied, Result
-from cos_update.sync.reconciler import Sight, Tools, post
+from cos_update.sync.reconciler import Services, Snapshot, apply
 
 Tasks = Mapping[Key, Collection[Key]]
 """By stack what is dirty: objects of it, or (its own key) whatever it holds."""
 
 
-class Fate(StrEnum):
+class WorkOutcome(StrEnum):
     """What became of a key's round."""
 
     DONE = "done"
@@ -41,56 +41,56 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class WorkResult:
     """The end of a round for one key: `to` are the stacks that its work went over to.
 
     `unsettled` tells that OpenStack is still at work on something of it; `unsure`, that Concertim may show something
     else than we know.
     """
 
-    fate: Fate = Fate.DONE
+    outcome: WorkOutcome = WorkOutcome.DONE
     reason: str = ""
     to: tuple[Key, ...] = ()
     unsettled: bool = False
-    unsure: bool = False
+    needs_reread: bool = False
 
 
-Endings = dict[Key, Ending]
+WorkResults = dict[Key, WorkResult]
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WorkContext:
     """What a round works with; `synced` gives what Concertim shows, with all that was posted up to now."""
 
-    tools: Tools
+    services: Services
     objects: ObjectReader
-    synced: Callable[[], Shown]
+    synced: Callable[[], StateIndex]
     stop: threading.Event
-    watcher: Watcher
+    observer: Observer
 
-    def look(
-        self, project: Project, inventory: Inventory, shown: Shown, actual: Actual, stacks: Iterable[str]
-    ) -> Sight:
+    def plan(
+        self, project: Project, inventory: Inventory, index: StateIndex, actual: Actual, stacks: Iterable[str]
+    ) -> Snapshot:
         """The plan for the racks of these stacks, absences confirmed."""
-        settings = self.tools.settings
+        settings = self.services.settings
         rules = Rules(
             max_deletes=settings.max_deletes,
-            default_rack_height=self.tools.concertim_settings.default_rack_height,
-            out_of=shown.managed(),
+            default_rack_height=self.services.concertim_settings.default_rack_height,
+            out_of=index.managed(),
         )
         scope = Scope(frozenset({project.id}), frozenset(stacks))
-        desired = desired_state(inventory, actual, self.tools.concertim_settings.order_id)
-        missing = suspects(desired, actual, inventory, rules, scope)
-        verdicts = self.objects.confirm(missing) if missing else {}
-        plan = make_plan(desired, actual, inventory, verdicts, rules, scope)
-        return Sight(inventory, actual, plan, shown.seq, origins(inventory))
+        desired = desired_state(inventory, actual, self.services.concertim_settings.order_id)
+        missing = unconfirmed_deletions(desired, actual, inventory, rules, scope)
+        absence_checks = self.objects.confirm(missing) if missing else {}
+        plan = make_plan(desired, actual, inventory, absence_checks, rules, scope)
+        return Snapshot(inventory, actual, plan, index.seq, origins(inventory))
 
-    def post(self, sight: Sight) -> Applied:
+    def apply(self, snapshot: Snapshot) -> Applied:
         """Carries out the plan of `sight`."""
-        return post(self.tools, sight, self.stop, self.watcher.outcome)
+        return apply(self.services, snapshot, self.stop, self.observer.outcome)
 
 
-def endings(applied: Applied, lanes: Iterable[Lane]) -> dict[str, Ending]:
+def results(applied: Applied, rack_plans: Iterable[RackPlan]) -> dict[str, WorkResult]:
     """How the round ended for the stacks of these lanes, by stack id.
 
     What Concertim refuses is done with: it has been told, and the next pass tries it again.
@@ -101,10 +101,12 @@ def endings(applied: Applied, lanes: Iterable[Lane]) -> dict[str, Ending]:
         if outcome.result in (Result.FAILED, Result.SKIPPED)
     }
     found = {}
-    for lane in lanes:
-        reasons = [unanswered[a.openstack_id] for a in lane.actions if a.openstack_id in unanswered]
-        if lane.stack_id in applied.stale:
-            found[lane.stack_id] = Ending(Fate.AGAIN, f"rack {lane.rack_name} has changed meanwhile", unsure=True)
+    for rack_plan in rack_plans:
+        reasons = [unanswered[a.openstack_id] for a in rack_plan.actions if a.openstack_id in unanswered]
+        if rack_plan.stack_id in applied.stale:
+            found[rack_plan.stack_id] = WorkResult(
+                WorkOutcome.AGAIN, f"rack {rack_plan.rack_name} has changed meanwhile", needs_reread=True
+            )
         elif reasons:
-            found[lane.stack_id] = Ending(Fate.FAILED, reasons[0], unsure=True)
+            found[rack_plan.stack_id] = WorkResult(WorkOutcome.FAILED, reasons[0], needs_reread=True)
     return found

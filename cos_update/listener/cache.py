@@ -8,12 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from cos_update.listener.index import Shown
+from cos_update.listener.index import StateIndex
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Project
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import View
-from cos_update.sync.reconciler import Tools
+from cos_update.sync.reconciler import Services
 
 log = logging.getLogger("cos_update.listen")
 
@@ -22,15 +22,15 @@ OLD = 4
 _MOST_NESTED = 10_000
 
 
-class Knowledge:
+class StateCache:
     """Thread-safe. `load` comes first. `mine` tells which projects are this listener's among several."""
 
-    def __init__(self, tools: Tools, objects: ObjectReader, mine: Callable[[str], bool]) -> None:
-        self._tools = tools
+    def __init__(self, services: Services, objects: ObjectReader, mine: Callable[[str], bool]) -> None:
+        self._services = services
         self._objects = objects
         self._mine = mine
         self._lock = threading.Lock()
-        self._shown: Shown | None = None
+        self._index: StateIndex | None = None
         self._stamp: tuple[int, int, int] | None = None
         self._projects: Mapping[str, Project] = {}
         self._all_told = False
@@ -42,29 +42,29 @@ class Knowledge:
         Raises CosUpdateError.
         """
         self.learn_projects()
-        stamp = self._tools.store.stamp()
-        view = self._tools.store.load()
-        if view is None or time.time() - view.saved_at > OLD * self._tools.settings.interval:
+        stamp = self._services.store.stamp()
+        view = self._services.store.load()
+        if view is None or time.time() - view.saved_at > OLD * self._services.settings.interval:
             log.info("no fresh view: reading Concertim")
-            seq = self._tools.store.seq()
-            self._shown = Shown(self._tools.concertim.read_all(), seq, view.stacks if view else None)
+            seq = self._services.store.seq()
+            self._index = StateIndex(self._services.concertim.read_all(), seq, view.stacks if view else None)
         else:
             self._take(view)
         self._stamp = stamp
 
     def reload_if_changed(self) -> None:
         """Takes the view that another process has saved since. Raises ViewError."""
-        stamp = self._tools.store.stamp()
+        stamp = self._services.store.stamp()
         if stamp is None or stamp == self._stamp:
             return
-        view = self._tools.store.load()
+        view = self._services.store.load()
         if view is not None:
             self._take(view)
         self._stamp = stamp
 
     def written(self) -> None:
         """Notes that this process has written the view itself."""
-        self._stamp = self._tools.store.stamp()
+        self._stamp = self._services.store.stamp()
 
     def learn_projects(self) -> frozenset[str]:
         """Asks which projects are watched, and gives those that have become so or ceased to be. Raises CloudError."""
@@ -74,17 +74,17 @@ class Knowledge:
             self._projects, self._all_told = projects, not untold
         return frozenset(changed)
 
-    def shown(self) -> Shown:
+    def index(self) -> StateIndex:
         """What Concertim shows, as last heard."""
-        if self._shown is None:
+        if self._index is None:
             raise RuntimeError("nothing is known yet")
-        return self._shown
+        return self._index
 
-    def synced(self) -> Shown:
+    def synced(self) -> StateIndex:
         """What Concertim shows, with all that either process has posted up to now. Raises ViewError."""
-        shown = self.shown()
-        shown.take(self._tools.store.postings_since(shown.seq))
-        return shown
+        index = self.index()
+        index.take(self._services.store.entries_since(index.seq))
+        return index
 
     def project(self, project_id: str) -> Project | None:
         """A watched project; None when it is not watched."""
@@ -98,7 +98,7 @@ class Knowledge:
         """Whether a key may be about something that is shown, and this listener's to see to."""
         if key.kind in (Kind.PROJECT, Kind.FLAVOR):
             return key.kind is Kind.PROJECT or self._mine(key.id)
-        project_id = key.project_id or self.shown().project_of(self.shown().home(key.id))
+        project_id = key.project_id or self.index().project_of(self.index().home(key.id))
         return (project_id in self._projects or not self._all_told) and self._mine(project_id)
 
     def remember_top(self, nested: str, top: str) -> None:
@@ -112,16 +112,16 @@ class Knowledge:
         """What a dirty key is worked off as: the stack that it belongs to, or itself while that is not known."""
         if key.kind is Kind.PROJECT:
             return Key(Kind.PROJECT, "")
-        shown = self.shown()
-        stack_id = shown.home(key.id) or shown.last_home(key.id)
+        index = self.index()
+        stack_id = index.home(key.id) or index.last_home(key.id)
         if key.kind is Kind.STACK:
-            stack_id = key.id if shown.has_rack(key.id) else self._tops.get(key.id, "")
+            stack_id = key.id if index.has_rack(key.id) else self._tops.get(key.id, "")
         if not stack_id:
             return key
-        return Key(Kind.STACK, stack_id, shown.project_of(stack_id) or key.project_id)
+        return Key(Kind.STACK, stack_id, index.project_of(stack_id) or key.project_id)
 
     def _take(self, view: View) -> None:
-        self._shown = Shown.of_view(view)
+        self._index = StateIndex.of_view(view)
         if view.projects:
             with self._lock:
                 self._projects = view.projects

@@ -21,7 +21,7 @@ import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from cos_update.listener.ack_tracker import Outstanding, Receipt
+from cos_update.listener.ack_tracker import DeliveryTag, PendingAcks
 from cos_update.listener.connection import Address, BrokerError, addresses, connect, explain
 from cos_update.listener.topology import Topology, depth, topology
 from cos_update.model.settings import BrokerSettings
@@ -45,9 +45,9 @@ class Delivery:
     redelivered: bool
 
     @property
-    def receipt(self) -> Receipt:
+    def delivery_tag(self) -> DeliveryTag:
         """What to give to `ack` when the message is done with."""
-        return Receipt(self.generation, self.tag)
+        return DeliveryTag(self.generation, self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +116,17 @@ class BrokerConsumer:
         self._next_address = 0
 
         self._lock = threading.Lock()
-        self._to_ack: list[Receipt] = []
+        self._to_ack: list[DeliveryTag] = []
         self._questions: list[Future[bool]] = []
         self._connection: pika.BlockingConnection | None = None
         self._woken = False
 
         self._generation = 0
-        self._outstanding = Outstanding()
+        self._pending = PendingAcks()
         self._held_since = 0.0
         self._gap = ""
         self._overflowing = False
-        self._said: str | None = None
+        self._last_reason: str | None = None
         self._host: str | None = None
         self._connected_since: float | None = None
         self._last_message: float | None = None
@@ -148,13 +148,13 @@ class BrokerConsumer:
         """Waits up to `timeout` seconds until the queue is being consumed; says whether it is."""
         return self._serving.wait(timeout)
 
-    def ack(self, receipts: Iterable[Receipt]) -> None:
+    def ack(self, delivery_tags: Iterable[DeliveryTag]) -> None:
         """Acknowledges messages, from any thread, without waiting.
 
         Those of an earlier channel are ignored: the broker has put those messages back, and their tags mean others now.
         """
         with self._lock:
-            self._to_ack.extend(receipts)
+            self._to_ack.extend(delivery_tags)
         self._wake()
 
     def drained(self, timeout: float = 10.0) -> bool:
@@ -195,11 +195,11 @@ class BrokerConsumer:
             last_message=self._last_message,
             last_ack=self._last_ack,
             depth=self._depth,
-            unacked=len(self._outstanding),
+            unacked=len(self._pending),
             delivered=self._delivered,
             reconnects=max(0, self._sessions - 1),
             missing_exchanges=self._topology.missing,
-            error=self._said,
+            error=self._last_reason,
         )
 
     def _wake(self) -> None:
@@ -258,19 +258,21 @@ class BrokerConsumer:
                 return connect(self._settings, address), address
             except Exception as error:
                 reasons.append((address, explain(error, self._settings)))
-        told = "; ".join(f"{address}: {reason}" for address, reason in sorted(reasons, key=lambda pair: str(pair[0])))
-        raise BrokerError(told, " ".join(dict.fromkeys(reason.hint for _, reason in reasons if reason.hint)))
+        reason_text = "; ".join(
+            f"{address}: {reason}" for address, reason in sorted(reasons, key=lambda pair: str(pair[0]))
+        )
+        raise BrokerError(reason_text, " ".join(dict.fromkeys(reason.hint for _, reason in reasons if reason.hint)))
 
     def _begin(self, connection: pika.BlockingConnection, address: Address) -> None:
         with self._lock:
             self._connection = connection
             self._woken = False
             self._generation += 1
-        self._outstanding = Outstanding()
+        self._pending = PendingAcks()
         self._sessions += 1
         self._host = str(address)
         self._connected_since = time.time()
-        self._said = None
+        self._last_reason = None
         _log.info("consuming queue %s of %s", self._topology.queue, address)
 
     def _end(self) -> None:
@@ -280,7 +282,7 @@ class BrokerConsumer:
             questions, self._questions = self._questions, []
         for question in questions:
             question.set_result(False)
-        self._outstanding = Outstanding()
+        self._pending = PendingAcks()
         self._host = self._connected_since = self._depth = None
 
     def _serve(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> None:
@@ -321,7 +323,7 @@ class BrokerConsumer:
         properties: pika.BasicProperties,
         body: bytes,
     ) -> None:
-        self._outstanding.delivered(method.delivery_tag)
+        self._pending.delivered(method.delivery_tag)
         self._delivered += 1
         self._last_message = time.time()
         delivery = Delivery(
@@ -338,19 +340,19 @@ class BrokerConsumer:
             # The text of the exception may hold what the message holds, and OpenStack sends live tokens.
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("a message could not be taken note of: %s at\n%s", type(error).__name__, where)
-            self.ack([delivery.receipt])
+            self.ack([delivery.delivery_tag])
             self._gap = self._gap or "a message could not be taken note of"
 
     def _send_acks(self, channel: BlockingChannel) -> None:
         with self._lock:
-            receipts, self._to_ack = self._to_ack, []
-        tags = (receipt.tag for receipt in receipts if receipt.generation == self._generation)
-        acks = self._outstanding.settle(tags)
+            delivery_tags, self._to_ack = self._to_ack, []
+        tags = (delivery_tag.tag for delivery_tag in delivery_tags if delivery_tag.generation == self._generation)
+        acks = self._pending.settle(tags)
         now = time.monotonic()
-        if not self._outstanding.held:
+        if not self._pending.held:
             self._held_since = now
         elif now - self._held_since >= self._timing.ack_hold or self._stopping.is_set():
-            acks += self._outstanding.flush()
+            acks += self._pending.flush()
         for tag, multiple in acks:
             channel.basic_ack(tag, multiple=multiple)
             self._last_ack = time.time()
@@ -365,7 +367,7 @@ class BrokerConsumer:
             self._look_at_depth(channel)
             # What was delivered before the broker answered is with pika, and not yet with us.
             connection.process_data_events(time_limit=0)
-            drained = self._depth == 0 and not self._outstanding
+            drained = self._depth == 0 and not self._pending
         finally:
             for question in questions:
                 question.set_result(drained)
@@ -391,7 +393,7 @@ class BrokerConsumer:
     def _complain(self, error: Exception) -> None:
         """Logs why there is no connection: once for as long as the reason stays the same."""
         reason = explain(error, self._settings)
-        told = f"{reason}. {reason.hint}".rstrip()
-        level = logging.DEBUG if told == self._said or self._cancelling.is_set() else logging.WARNING
-        self._said = told
-        _log.log(level, "not consuming queue %s: %s", self._topology.queue, told)
+        reason_text = f"{reason}. {reason.hint}".rstrip()
+        level = logging.DEBUG if reason_text == self._last_reason or self._cancelling.is_set() else logging.WARNING
+        self._last_reason = reason_text
+        _log.log(level, "not consuming queue %s: %s", self._topology.queue, reason_text)

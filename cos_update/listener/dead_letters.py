@@ -24,7 +24,7 @@ LARGEST_BODY = 64 * 1024
 _LARGEST_REASON = 1000
 
 
-class Quarantine:
+class DeadLetters:
     """Appends poison messages to `quarantine.jsonl` in the data dir, one JSON object a line.
 
     Keys: `time` (ISO 8601, UTC), `reason`, `exchange`, `routing_key`, `size` (bytes of the whole body), `body` (base64

@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from cos_update.listener.cache import Knowledge
+from cos_update.listener.cache import StateCache
 from cos_update.model.errors import CosUpdateError, LockedError
-from cos_update.observability.observer import Watcher
+from cos_update.observability.observer import Observer
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Order, Tools, run_pass
+from cos_update.sync.reconciler import RunOptions, Services, run_pass
 
 log = logging.getLogger("cos_update.listen")
 
@@ -25,7 +25,7 @@ RETRY = 15.0
 """Seconds after which a resync that could not be asked for is asked for again."""
 
 
-class Keeper:
+class Housekeeper:
     """One thread. With `passes` a resync is a whole pass here; else it is asked for in the view, where bulk finds it.
 
     `mine` tells whether a project is this listener's (see `in_shard`).
@@ -33,18 +33,18 @@ class Keeper:
 
     def __init__(
         self,
-        tools: Tools,
-        knowledge: Knowledge,
+        services: Services,
+        cache: StateCache,
         stop: threading.Event,
-        watcher: Watcher,
+        observer: Observer,
         *,
         passes: bool,
         mine: Callable[[str], bool],
     ) -> None:
-        self._tools = tools
-        self._knowledge = knowledge
+        self._services = services
+        self._cache = cache
         self._stop = stop
-        self._watcher = watcher
+        self._observer = observer
         self._passes = passes
         self._mine = mine
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class Keeper:
 
     def start(self) -> None:
         """Starts the thread."""
-        self._saved_seq = self._tools.store.seq()
+        self._saved_seq = self._services.store.seq()
         self._thread.start()
 
     def join(self, timeout: float) -> bool:
@@ -73,8 +73,8 @@ class Keeper:
     def ask(self, reason: str) -> None:
         """Asks for a resync now; once this returns it is as good as done. Raises ViewError."""
         log.info("asking for a resync: %s", reason)
-        self._tools.store.request_resync(reason)
-        self._knowledge.written()
+        self._services.store.request_resync(reason)
+        self._cache.written()
         if self._passes:
             self.wish(reason)
 
@@ -85,10 +85,10 @@ class Keeper:
 
     def save(self) -> None:
         """Brings the saved view up to date with what was posted. Raises ViewError."""
-        seq = self._tools.store.seq()
+        seq = self._services.store.seq()
         if seq != self._saved_seq:
-            self._tools.store.take_in()
-            self._knowledge.written()
+            self._services.store.take_in()
+            self._cache.written()
             self._saved_seq = seq
         self._saved_at = time.monotonic()
 
@@ -102,7 +102,7 @@ class Keeper:
                 log.exception("the keeper's turn failed")
 
     def _turn(self) -> None:
-        self._knowledge.reload_if_changed()
+        self._cache.reload_if_changed()
         if time.monotonic() - self._saved_at >= SAVE_EVERY:
             self.save()
         with self._lock:
@@ -124,31 +124,31 @@ class Keeper:
         if not self._passes:
             self.ask(reason)
             return
-        store = self._tools.store
+        store = self._services.store
         # The pass signs with a name of its own, so that it and the work beside it respect each other's postings.
-        own = replace(self._tools, store=ViewStore(store.path.parent, f"{store.process}-resync"))
+        own = replace(self._services, store=ViewStore(store.path.parent, f"{store.process}-resync"))
         try:
             with own.store.sole("bulk"):
                 self._pass(own, reason)
         except LockedError:
             log.info("a bulk update runs on this data dir: the resync is its business")
             store.request_resync(reason)
-        self._knowledge.reload_if_changed()
+        self._cache.reload_if_changed()
 
-    def _pass(self, own: Tools, reason: str) -> None:
+    def _pass(self, own: Services, reason: str) -> None:
         log.info("resync: %s", reason)
-        self._watcher.pass_begins()
+        self._observer.pass_begins()
         request = own.store.resync()
         try:
-            projects = tuple(item for item in self._knowledge.projects() if self._mine(item))
-            order = Order(() if len(projects) == len(self._knowledge.projects()) else projects)
-            report, _ = run_pass(own, order, self._stop, self._watcher)
+            projects = tuple(item for item in self._cache.projects() if self._mine(item))
+            run_options = RunOptions(() if len(projects) == len(self._cache.projects()) else projects)
+            report, _ = run_pass(own, run_options, self._stop, self._observer)
         except CosUpdateError as error:
-            self._watcher.pass_failed(error)
+            self._observer.pass_failed(error)
             raise
         if request is not None and not self._stop.is_set():
             own.store.clear_resync(request)
-        self._watcher.pass_ends(report)
+        self._observer.pass_ends(report)
 
 
 def in_shard(project_id: str, index: int, count: int) -> bool:

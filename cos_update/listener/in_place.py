@@ -9,36 +9,36 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from cos_update.listener.attempt import Ending, Endings, Fate, Means, Tasks, endings
-from cos_update.listener.index import Shown, attached
+from cos_update.listener.attempt import Tasks, WorkContext, WorkOutcome, WorkResult, WorkResults, results
+from cos_update.listener.index import StateIndex, attached
 from cos_update.model.concertim import Device
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project
 from cos_update.openstack.single_objects import Asked, Found
-from cos_update.planning.plan import Lane, Verb
+from cos_update.planning.plan import RackPlan, Verb
 from cos_update.planning.states import IN_PROGRESS, server_status, volume_status
 
 NOT_ASKED = "only what has changed was asked for"
 
 
-def is_narrow(shown: Shown, stack: Key, dirty: Collection[Key]) -> bool:
+def is_in_place(index: StateIndex, stack: Key, dirty: Collection[Key]) -> bool:
     """Whether a stack's dirty objects are all of a kind that may be changed in place, and shown in its rack."""
-    return all(key.kind in (Kind.SERVER, Kind.VOLUME) and shown.home(key.id) == stack.id for key in dirty)
+    return all(key.kind in (Kind.SERVER, Kind.VOLUME) and index.home(key.id) == stack.id for key in dirty)
 
 
-def refresh(means: Means, project: Project, tasks: Tasks) -> Endings:
+def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
     """Does a narrow round; stacks that take a wide one have no ending. Raises CloudError, ViewError."""
-    shown = means.synced()
+    index = context.synced()
     began = time.time()
-    devices = {item: device for stack in tasks for item, device in shown.devices(stack.id).items()}
-    found = _read(means, project, tasks, shown, devices)
-    done: Endings = {}
+    devices = {item: device for stack in tasks for item, device in index.devices(stack.id).items()}
+    found = _read(context, project, tasks, index, devices)
+    done: WorkResults = {}
     able = []
-    flavors = shown.flavors()
+    flavors = index.flavors()
     for stack, dirty in tasks.items():
         reasons = [found.failed[key] for key in dirty if key in found.failed]
         if reasons:
-            done[stack] = Ending(Fate.FAILED, reasons[0])
+            done[stack] = WorkResult(WorkOutcome.FAILED, reasons[0])
         elif all(_is_usual(key, found, devices, flavors) for key in dirty):
             able.append(stack)
     inventory = Inventory(
@@ -49,26 +49,28 @@ def refresh(means: Means, project: Project, tasks: Tasks) -> Endings:
         gaps=tuple(Gap(listing, NOT_ASKED, project.id) for listing in Listing),
     )
     stacks = [stack.id for stack in able]
-    sight = means.look(project, inventory, shown, shown.part(stacks, alone=True), stacks)
-    lanes = tuple(lane for lane in sight.plan.lanes if _is_in_place(lane))
-    left = {lane.stack_id for lane in sight.plan.lanes if not _is_in_place(lane)}
-    applied = means.post(replace(sight, plan=replace(sight.plan, templates=(), lanes=lanes)))
-    ends = endings(applied, lanes)
+    snapshot = context.plan(project, inventory, index, index.part(stacks, alone=True), stacks)
+    rack_plans = tuple(rack_plan for rack_plan in snapshot.plan.rack_plans if _is_in_place(rack_plan))
+    left = {rack_plan.stack_id for rack_plan in snapshot.plan.rack_plans if not _is_in_place(rack_plan)}
+    applied = context.apply(replace(snapshot, plan=replace(snapshot.plan, templates=(), rack_plans=rack_plans)))
+    ends = results(applied, rack_plans)
     for stack in able:
         if stack.id not in left:
             unsettled = any(_is_unsettled(key, found) for key in tasks[stack])
-            done[stack] = replace(ends.get(stack.id, Ending()), unsettled=unsettled)
+            done[stack] = replace(ends.get(stack.id, WorkResult()), unsettled=unsettled)
     return done
 
 
-def _read(means: Means, project: Project, tasks: Tasks, shown: Shown, devices: Mapping[str, Device]) -> Found:
+def _read(
+    context: WorkContext, project: Project, tasks: Tasks, index: StateIndex, devices: Mapping[str, Device]
+) -> Found:
     dirty = {key for keys in tasks.values() for key in keys}
     servers = {key.id for key in dirty if key.kind is Kind.SERVER}
     volumes = {key.id for key in dirty if key.kind is Kind.VOLUME}
     # A server's details name its volumes.
     servers |= {item for item, device in devices.items() if attached(device) & volumes}
     asked = Asked(frozenset(servers), frozenset(volumes))
-    found = means.objects.read(project.id, asked, shown.sizes(project.id))
+    found = context.objects.read(project.id, asked, index.sizes(project.id))
     changed = {
         volume
         for server in found.servers.values()
@@ -76,7 +78,7 @@ def _read(means: Means, project: Project, tasks: Tasks, shown: Shown, devices: M
         for volume in server.volume_ids
     }
     if missing := changed - found.volumes.keys():
-        more = means.objects.read(project.id, Asked(volumes=frozenset(missing)), shown.sizes(project.id))
+        more = context.objects.read(project.id, Asked(volumes=frozenset(missing)), index.sizes(project.id))
         found.volumes |= more.volumes
         found.failed |= {
             Key(Kind.SERVER, server.id, project.id): reason
@@ -95,14 +97,14 @@ def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: se
     return server is not None and key.id in devices and server.flavor_id in flavors
 
 
-def _is_in_place(lane: Lane) -> bool:
+def _is_in_place(rack_plan: RackPlan) -> bool:
     """Whether a lane only changes devices, and nothing of them that depends on what people did since we last looked.
 
     Names must be free, and metadata is replaced whole: theirs is in it.
     """
-    return not lane.notices and all(
+    return not rack_plan.notices and all(
         action.verb is Verb.UPDATE and action.device is not None and not {"name", "metadata"} & action.payload.keys()
-        for action in lane.actions
+        for action in rack_plan.actions
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from cos_update.model.concertim import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
 from cos_update.model.events import Kind
 from cos_update.model.openstack import RememberedStack
-from cos_update.store import Posting, View
+from cos_update.store import JournalEntry, View
 from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain
 
@@ -30,7 +30,7 @@ Seen = tuple[Rack, tuple[Device, ...]]
 """One rack with its devices, as Concertim shows it."""
 
 
-class Shown:
+class StateIndex:
     """Owners, templates, racks and devices, to be asked and changed by any thread.
 
     `seq` is the last posting of the journal that is taken in.
@@ -56,23 +56,23 @@ class Shown:
             self._put_device(device)
 
     @classmethod
-    def of_view(cls, view: View) -> Shown:
+    def of_view(cls, view: View) -> StateIndex:
         """What a view knows."""
         return cls(view.actual, view.journal_seq, view.stacks)
 
-    def take(self, postings: Iterable[Posting]) -> None:
+    def take(self, journal_entries: Iterable[JournalEntry]) -> None:
         """Takes in what was posted, oldest first; what is in already is left out."""
         with self._lock:
-            for posting in postings:
-                if posting.seq <= self.seq:
+            for journal_entry in journal_entries:
+                if journal_entry.seq <= self.seq:
                     continue
-                self.seq = posting.seq
-                self._templates.update((i, t) for i, t in posting.templates.items() if t is not None)
-                for rack_id, rack in posting.racks.items():
+                self.seq = journal_entry.seq
+                self._templates.update((i, t) for i, t in journal_entry.templates.items() if t is not None)
+                for rack_id, rack in journal_entry.racks.items():
                     self._put_rack(rack) if rack is not None else self._drop_rack(rack_id)
-                for device_id, device in posting.devices.items():
+                for device_id, device in journal_entry.devices.items():
                     self._put_device(device) if device is not None else self._drop_device(device_id)
-                self._remember({i: stack for i, stack in posting.stacks.items() if stack is not None})
+                self._remember({i: stack for i, stack in journal_entry.stacks.items() if stack is not None})
 
     def difference(self, rack_id: str, seen: Seen | None) -> tuple[dict[str, Rack | None], dict[str, Device | None]]:
         """What is not as we know it of a rack as Concertim has just shown it, by id: the rack itself, its devices."""

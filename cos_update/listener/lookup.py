@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from cos_update.listener.attempt import Ending, Endings, Fate, Means
-from cos_update.listener.index import Shown
+from cos_update.listener.attempt import WorkContext, WorkOutcome, WorkResult, WorkResults
+from cos_update.listener.index import StateIndex
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack
@@ -16,76 +16,80 @@ from cos_update.planning.desired import desired_state
 from cos_update.planning.planner import Rules, make_plan
 from cos_update.sync.cache_policy import origins
 from cos_update.sync.executor import Result
-from cos_update.sync.reconciler import Sight
+from cos_update.sync.reconciler import Snapshot
 
 MOST_STACKS = 20
 """Stacks that are looked through for one unknown object; more of them are a whole pass's work."""
 
 
-def homes(means: Means, project: Project, keys: Sequence[Key], unit: Callable[[Key], Key]) -> Endings:
+def homes(context: WorkContext, project: Project, keys: Sequence[Key], unit: Callable[[Key], Key]) -> WorkResults:
     """Finds the stacks that may hold objects which no rack shows; `unit` tells what a key is worked off as by now.
 
     An object that is in a stack came with a change of that stack, or of a nested one, which the stack itself does not
     show: so new, changed and unfinished stacks may hold it, and those whose name its own begins with. Raises ViewError.
     """
-    shown = means.synced()
-    ends: Endings = {}
+    index = context.synced()
+    ends: WorkResults = {}
     for key in keys:
         if key.kind is Kind.ADDRESS:
-            server_id = shown.server_at(key.id)
-            ends[key] = Ending(to=(unit(Key(Kind.SERVER, server_id, key.project_id)),) if server_id else ())
+            server_id = index.server_at(key.id)
+            ends[key] = WorkResult(to=(unit(Key(Kind.SERVER, server_id, key.project_id)),) if server_id else ())
         elif (known := unit(key)) != key:
-            ends[key] = Ending(to=(known,))
+            ends[key] = WorkResult(to=(known,))
     unknown = [key for key in keys if key not in ends]
     if not unknown:
         return ends
     try:
-        stacks = means.objects.stacks(project.id)
-        names = _names(means, project, unknown)
+        stacks = context.objects.stacks(project.id)
+        names = _names(context, project, unknown)
     except CloudError as error:
-        return ends | {key: Ending(Fate.FAILED, str(error)) for key in unknown}
+        return ends | {key: WorkResult(WorkOutcome.FAILED, str(error)) for key in unknown}
     holders = tuple(
         Key(Kind.STACK, stack.id, project.id)
         for stack in stacks.values()
-        if _may_hold_more(stack, shown) or any(name.startswith(stack.name) for name in names)
+        if _may_hold_more(stack, index) or any(name.startswith(stack.name) for name in names)
     )
     if len(holders) > MOST_STACKS:
-        ending = Ending(Fate.RESYNC, f"{len(holders)} stacks of project {project.name} are new or changed")
+        result = WorkResult(WorkOutcome.RESYNC, f"{len(holders)} stacks of project {project.name} are new or changed")
     else:
-        ending = Ending(to=holders)
-    return ends | dict.fromkeys(unknown, ending)
+        result = WorkResult(to=holders)
+    return ends | dict.fromkeys(unknown, result)
 
 
-def _names(means: Means, project: Project, keys: Sequence[Key]) -> set[str]:
+def _names(context: WorkContext, project: Project, keys: Sequence[Key]) -> set[str]:
     """The names of those objects that are there."""
 
     def of(kind: Kind) -> frozenset[str]:
         return frozenset(key.id for key in keys if key.kind is kind)
 
-    found = means.objects.read(project.id, Asked(of(Kind.SERVER), of(Kind.VOLUME), of(Kind.NETWORK)))
+    found = context.objects.read(project.id, Asked(of(Kind.SERVER), of(Kind.VOLUME), of(Kind.NETWORK)))
     return {item.name for items in (found.servers, found.volumes, found.networks) for item in items.values()} - {""}
 
 
-def _may_hold_more(stack: Stack, shown: Shown) -> bool:
-    past = shown.remembered(stack.id)
-    return not shown.has_rack(stack.id) or past is None or (past.status, past.updated) != (stack.status, stack.updated)
+def _may_hold_more(stack: Stack, index: StateIndex) -> bool:
+    past = index.remembered(stack.id)
+    return not index.has_rack(stack.id) or past is None or (past.status, past.updated) != (stack.status, stack.updated)
 
 
-def flavor(means: Means, flavor_id: str) -> Ending:
+def flavor(context: WorkContext, flavor_id: str) -> WorkResult:
     """Brings the template of a flavor in step; removing one is a pass's business. Raises ViewError."""
-    shown = means.synced()
+    index = context.synced()
     try:
-        found = means.objects.flavor(flavor_id)
+        found = context.objects.flavor(flavor_id)
     except CloudError as error:
-        return Ending(Fate.FAILED, f"Nova: {error}")
+        return WorkResult(WorkOutcome.FAILED, f"Nova: {error}")
     if found is None:
-        return Ending(Fate.RESYNC, f"flavor {flavor_id} is gone") if flavor_id in shown.flavors() else Ending()
+        return (
+            WorkResult(WorkOutcome.RESYNC, f"flavor {flavor_id} is gone")
+            if flavor_id in index.flavors()
+            else WorkResult()
+        )
     inventory = Inventory(
         time.time(), flavors={found.id: found}, gaps=(Gap(Listing.FLAVORS, "only one was asked for"),)
     )
-    actual = shown.part((), alone=True)
+    actual = index.part((), alone=True)
     scope = Scope(frozenset(), frozenset())
     plan = make_plan(desired_state(inventory, actual), actual, inventory, {}, Rules(), scope)
-    applied = means.post(Sight(inventory, actual, plan, shown.seq, origins(inventory)))
+    applied = context.apply(Snapshot(inventory, actual, plan, index.seq, origins(inventory)))
     unanswered = [o.reason for o in applied.outcomes if o.result in (Result.FAILED, Result.SKIPPED)]
-    return Ending(Fate.FAILED, unanswered[0]) if unanswered else Ending()
+    return WorkResult(WorkOutcome.FAILED, unanswered[0]) if unanswered else WorkResult()

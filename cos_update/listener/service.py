@@ -9,23 +9,23 @@ import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from cos_update.listener.attempt import Means
-from cos_update.listener.cache import Knowledge
+from cos_update.listener.attempt import WorkContext
+from cos_update.listener.cache import StateCache
 from cos_update.listener.connection import BrokerError
 from cos_update.listener.consumer import BrokerConsumer, Delivery
-from cos_update.listener.dead_letters import Quarantine
-from cos_update.listener.housekeeping import Keeper, in_shard
-from cos_update.listener.status import ListenPulse
+from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.housekeeping import Housekeeper, in_shard
+from cos_update.listener.status import ListenerStatus
 from cos_update.listener.watchdog import Check, Stall, Watchdog
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
 from cos_update.model.settings import BrokerSettings
-from cos_update.observability.observer import Watcher
+from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
-from cos_update.sync.reconciler import Tools
+from cos_update.sync.reconciler import Services
 
 log = logging.getLogger("cos_update.listen")
 
@@ -51,49 +51,51 @@ class Task:
 class Listener:
     """One run of the listener. `pulse` may be asked at any time."""
 
-    def __init__(self, tools: Tools, broker: BrokerSettings, task: Task) -> None:
-        self._tools = tools
+    def __init__(self, services: Services, broker: BrokerSettings, task: Task) -> None:
+        self._services = services
         self._task = task
         self._broker = broker
-        cloud = tools.cloud.settings
-        self._objects = ObjectReader(tools.cloud.sessions, cloud)
-        self._knowledge = Knowledge(tools, self._objects, self._is_mine)
-        self._quarantine = Quarantine(tools.settings.data_dir)
+        cloud = services.cloud.settings
+        self._objects = ObjectReader(services.cloud.sessions, cloud)
+        self._cache = StateCache(services, self._objects, self._is_mine)
+        self._dead_letters = DeadLetters(services.settings.data_dir)
         self._queue: WorkQueue[Key] = WorkQueue(base_delay=0.5, max_delay=20.0)
         self._consumer = BrokerConsumer(
             broker, self._on_message, self._on_gap, existing_queue=task.queue, on_turn=lambda: self._turns.moved()
         )
-        patience = tools.concertim_settings.timeout + cloud.timeout + 60.0
-        self._keys = Check("keys", self._queue.due, patience)
-        self._turns = Check("broker", lambda: True, patience)
+        stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
+        self._keys = Check("keys", self._queue.due, stuck_after)
+        self._turns = Check("broker", lambda: True, stuck_after)
         self._worker: Worker
-        self._keeper: Keeper
-        self.pulse = ListenPulse(
-            self._consumer.status, self._queue.stats, lambda: self._quarantine.count, (self._keys, self._turns)
+        self._housekeeper: Housekeeper
+        self.status = ListenerStatus(
+            self._consumer.status, self._queue.stats, lambda: self._dead_letters.count, (self._keys, self._turns)
         )
-        self._threads = max(2, tools.concertim_settings.concurrency + 1)
+        self._threads = max(2, services.concertim_settings.concurrency + 1)
         self.is_over = True
         """Whether all threads have ended."""
 
-    def run(self, stop: threading.Event, watcher: Watcher) -> bool:
+    def run(self, stop: threading.Event, observer: Observer) -> bool:
         """Listens until `stop` is set, or until all is drained; says whether everything was done as asked.
 
         Raises CosUpdateError when a drain can't begin. What is in hand at the end is finished within
         shutdown_timeout; what is not goes back to the queue.
         """
-        store = self._tools.store
+        store = self._services.store
         store.prepare()
         if not self._learn_aside(stop):
             return True
-        means = Means(self._tools, self._objects, self._knowledge.synced, stop, watcher)
-        self._keeper = Keeper(self._tools, self._knowledge, stop, watcher, passes=self._task.resync, mine=self._is_mine)
+        context = WorkContext(self._services, self._objects, self._cache.synced, stop, observer)
+        self._housekeeper = Housekeeper(
+            self._services, self._cache, stop, observer, passes=self._task.resync, mine=self._is_mine
+        )
         self._worker = Worker(
-            self._knowledge,
-            means,
+            self._cache,
+            context,
             self._queue,
-            self._quarantine,
+            self._dead_letters,
             self._consumer.ack,
-            self._keeper.ask,
+            self._housekeeper.ask,
             tries=5 if self._task.drain else 12,
             settles=not self._task.drain,
             moved=self._keys.moved,
@@ -102,7 +104,7 @@ class Listener:
         self._worker.start(self._threads)
         self._consumer.start()
         watchdog.start()
-        self._keeper.start()
+        self._housekeeper.start()
         try:
             if self._task.drain:
                 self._drain(stop)
@@ -126,7 +128,7 @@ class Listener:
         threading.Thread(target=learn, name="learner", daemon=True).start()
         while not learning.done() and not stop.is_set():
             wait([learning], POLL)
-        wait([learning], self._tools.settings.shutdown_timeout * 0.8)
+        wait([learning], self._services.settings.shutdown_timeout * 0.8)
         self.is_over = learning.done()
         return learning.done() and learning.result()
 
@@ -135,7 +137,7 @@ class Listener:
         delay = FIRST_WAIT
         while not stop.is_set():
             try:
-                self._knowledge.load()
+                self._cache.load()
             except CosUpdateError as error:
                 if self._task.drain:
                     raise
@@ -150,16 +152,16 @@ class Listener:
         try:
             event = parse(delivery.body)
         except MalformedNotification as error:
-            log.warning("a message is set aside in %s: %s", self._quarantine.path, error)
-            self._quarantine.put(
+            log.warning("a message is set aside in %s: %s", self._dead_letters.path, error)
+            self._dead_letters.put(
                 delivery.body, str(error), exchange=delivery.exchange, routing_key=delivery.routing_key
             )
-            self._consumer.ack([delivery.receipt])
+            self._consumer.ack([delivery.delivery_tag])
             return
-        self._worker.note(event, delivery.receipt, redelivered=delivery.redelivered)
+        self._worker.note(event, delivery.delivery_tag, redelivered=delivery.redelivered)
 
     def _on_gap(self, reason: str) -> None:
-        self._keeper.wish(reason)
+        self._housekeeper.wish(reason)
 
     def _is_mine(self, project_id: str) -> bool:
         return in_shard(project_id, self._broker.shard_index, self._broker.shard_count)
@@ -169,24 +171,24 @@ class Listener:
             error = self._consumer.status().error
             raise BrokerError(error or f"the broker does not answer within {CONNECT_WAIT:g} s")
         while not stop.is_set():
-            if self._queue.stats().idle and self._consumer.drained() and self._keeper.is_idle():
+            if self._queue.stats().idle and self._consumer.drained() and self._housekeeper.is_idle():
                 stop.set()
             else:
                 stop.wait(POLL)
 
     def _shut_down(self) -> None:
         """Finishes what is in hand within the time there is; the broker keeps the rest."""
-        deadline = time.monotonic() + self._tools.settings.shutdown_timeout * 0.8
+        deadline = time.monotonic() + self._services.settings.shutdown_timeout * 0.8
         self._consumer.stop_consuming()
         self._queue.shut_down(discard=True)
         idle = self._queue.wait_idle(max(0.0, deadline - time.monotonic()))
         if not idle:
             log.warning("some work is still in hand at the end of the shutdown timeout; the broker keeps its messages")
         closed = self._consumer.stop(max(1.0, deadline - time.monotonic()))
-        ended = self._keeper.join(max(0.1, deadline - time.monotonic()))
+        ended = self._housekeeper.join(max(0.1, deadline - time.monotonic()))
         self.is_over = idle and closed and ended
         try:
-            self._keeper.save()
+            self._housekeeper.save()
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
         self._objects.close()

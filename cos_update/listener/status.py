@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from cos_update.listener.consumer import BrokerStatus
 from cos_update.listener.watchdog import Check
 from cos_update.listener.workqueue import QueueStats
-from cos_update.observability.heartbeat import Pulse, moment
+from cos_update.observability.heartbeat import DaemonStatus, moment
 from cos_update.observability.logs import hidden
-from cos_update.observability.observer import DaemonPulse
+from cos_update.observability.observer import StatusObserver
 
 
-class ListenPulse(DaemonPulse):
+class ListenerStatus(StatusObserver):
     """Made of the consumer's status, the keys at hand, and the messages set aside; `checks` are the watchdog's.
 
     It is stuck when one of the checks is; being without a connection is not that.
@@ -41,14 +41,14 @@ class ListenPulse(DaemonPulse):
         """Notes when."""
         self._last_effect = time.time()
 
-    def collect(self) -> Pulse:
+    def collect(self) -> DaemonStatus:
         """The pulse of this moment."""
         status, keys = self._status(), self._keys()
-        worst = max(self._checks, key=lambda check: check.idle / check.patience)
-        return Pulse(
+        worst = max(self._checks, key=lambda check: check.idle / check.stuck_after)
+        return DaemonStatus(
             text=self._text(status, keys),
             idle=worst.idle,
-            patience=worst.patience,
+            stuck_after=worst.stuck_after,
             details={
                 "connected": status.connected_since is not None,
                 "connected_since": status.connected_since,

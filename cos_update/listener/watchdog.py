@@ -28,11 +28,11 @@ class Check:
     """
 
     def __init__(
-        self, name: str, due: Callable[[], object], patience: float, clock: Callable[[], float] = time.monotonic
+        self, name: str, due: Callable[[], object], stuck_after: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.name = name
         self._due = due
-        self._patience = patience
+        self._stuck_after = stuck_after
         self._clock = clock
         self._since = self._looked = clock()
 
@@ -41,9 +41,9 @@ class Check:
         self._since = self._clock()
 
     @property
-    def patience(self) -> float:
+    def stuck_after(self) -> float:
         """Seconds without a sign of life that make a stall."""
-        return self._patience
+        return self._stuck_after
 
     @property
     def idle(self) -> float:
@@ -57,12 +57,12 @@ class Check:
         starts anew: its workers had no chance to move.
         """
         now = self._clock()
-        asleep = now - self._looked > self._patience / 2
+        asleep = now - self._looked > self._stuck_after / 2
         self._looked = now
         if asleep or not self._is_due():
             self._since = now
         stalled = now - self._since
-        return Stall(self.name, stalled) if stalled >= self._patience else None
+        return Stall(self.name, stalled) if stalled >= self._stuck_after else None
 
     def _is_due(self) -> bool:
         try:

@@ -6,17 +6,17 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cos_update.listener.attempt import Ending, Endings, Fate, Means, Tasks, endings
-from cos_update.listener.index import KINDS, Shown
+from cos_update.listener.attempt import Tasks, WorkContext, WorkOutcome, WorkResult, WorkResults, results
+from cos_update.listener.index import KINDS, StateIndex
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack, StackContent
 from cos_update.openstack.session import NotFound
 from cos_update.openstack.single_objects import Asked, Found
 from cos_update.openstack.stack_members import remembered_stacks
-from cos_update.planning.plan import Lane, NoticeKind
+from cos_update.planning.plan import NoticeKind, RackPlan
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
-from cos_update.store import Posting
+from cos_update.store import JournalEntry
 from cos_update.sync.reconciler import RACK_WAIT
 
 LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}
@@ -29,87 +29,89 @@ class _Trees:
     stacks: dict[str, Stack] = field(default_factory=dict)
     contents: dict[str, StackContent] = field(default_factory=dict)
     gone: list[Key] = field(default_factory=list)
-    done: Endings = field(default_factory=dict)
+    done: WorkResults = field(default_factory=dict)
 
 
-def refresh(means: Means, project: Project, tasks: Tasks) -> Endings:
+def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
     """Does a wide round; every task gets an ending. Raises CloudError, ConcertimError, ViewError."""
     began = time.time()
-    trees = _trees(means, project, tasks)
-    shown = means.synced()
-    _see_racks(means, shown, trees)
-    trees.done.update((stack, Ending()) for stack in trees.gone if not shown.has_rack(stack.id))
+    trees = _trees(context, project, tasks)
+    index = context.synced()
+    _see_racks(context, index, trees)
+    trees.done.update((stack, WorkResult()) for stack in trees.gone if not index.has_rack(stack.id))
     concerned = [Key(Kind.STACK, item, project.id) for item in trees.stacks]
     concerned += [stack for stack in trees.gone if stack not in trees.done]
     if not concerned:
         return trees.done
-    found = _members(means, shown, project, trees, concerned)
+    found = _members(context, index, project, trees, concerned)
     inventory = _inventory(began, project, trees, found)
     stacks = [stack.id for stack in concerned]
-    sight = means.look(project, inventory, shown, shown.part(stacks, alone=False), stacks)
-    applied = means.post(sight)
-    shown.remember(remembered_stacks(inventory))
-    ends = endings(applied, sight.plan.lanes)
-    lanes = {lane.stack_id: lane for lane in sight.plan.lanes}
+    snapshot = context.plan(project, inventory, index, index.part(stacks, alone=False), stacks)
+    applied = context.apply(snapshot)
+    index.remember(remembered_stacks(inventory))
+    ends = results(applied, snapshot.plan.rack_plans)
+    rack_plans = {rack_plan.stack_id: rack_plan for rack_plan in snapshot.plan.rack_plans}
     for stack in concerned:
-        trees.done[stack] = ends.get(stack.id) or _ending(
-            stack, lanes.get(stack.id), found, inventory, held=bool(sight.plan.held)
+        trees.done[stack] = ends.get(stack.id) or _result(
+            stack, rack_plans.get(stack.id), found, inventory, held=bool(snapshot.plan.held)
         )
     return trees.done
 
 
-def _trees(means: Means, project: Project, tasks: Tasks) -> _Trees:
+def _trees(context: WorkContext, project: Project, tasks: Tasks) -> _Trees:
     """Reads each stack from its top down to what it holds."""
     trees = _Trees()
 
     def ask(stack: Key) -> tuple[Stack, StackContent] | CloudError | None:
         try:
-            top = means.objects.top_stack(project.id, stack.id)
+            top = context.objects.top_stack(project.id, stack.id)
             if top is None:
                 return None
             if top[0].id != stack.id:
                 return top[0], StackContent()
-            return top[0], means.objects.content(*top)
+            return top[0], context.objects.content(*top)
         except NotFound:
             return None
         except CloudError as error:
             return error
 
-    for stack, answer in zip(tasks, means.objects.each(ask, tasks), strict=True):
+    for stack, answer in zip(tasks, context.objects.each(ask, tasks), strict=True):
         if isinstance(answer, CloudError):
-            trees.done[stack] = Ending(Fate.FAILED, f"Heat: {answer}")
+            trees.done[stack] = WorkResult(WorkOutcome.FAILED, f"Heat: {answer}")
         elif answer is None:
             trees.gone.append(stack)
         elif answer[0].id != stack.id:
-            trees.done[stack] = Ending(to=(Key(Kind.STACK, answer[0].id, project.id),))
+            trees.done[stack] = WorkResult(to=(Key(Kind.STACK, answer[0].id, project.id),))
         else:
             trees.stacks[stack.id], trees.contents[stack.id] = answer
     return trees
 
 
-def _see_racks(means: Means, shown: Shown, trees: _Trees) -> None:
+def _see_racks(context: WorkContext, index: StateIndex, trees: _Trees) -> None:
     """Reads the racks concerned as they are now: what is made or removed must fit what is there."""
-    concertim = means.tools.concertim
-    if any(not shown.has_rack(item) for item in trees.stacks):
-        shown.see_shells(concertim.owners(), concertim.templates(), concertim.racks())
+    concertim = context.services.concertim
+    if any(not index.has_rack(item) for item in trees.stacks):
+        index.see_shells(concertim.owners(), concertim.templates(), concertim.racks())
     for stack_id in (*trees.stacks, *(stack.id for stack in trees.gone)):
-        if rack_id := shown.rack_id(stack_id):
-            _see_rack(means, shown, stack_id, rack_id)
+        if rack_id := index.rack_id(stack_id):
+            _see_rack(context, index, stack_id, rack_id)
 
 
-def _see_rack(means: Means, shown: Shown, stack_id: str, rack_id: str) -> None:
+def _see_rack(context: WorkContext, index: StateIndex, stack_id: str, rack_id: str) -> None:
     """Reads one rack. What was not known of it is told to whoever goes by what we know, our successor among them."""
-    tools = means.tools
-    seen = tools.concertim.rack(rack_id)
-    if any(shown.difference(rack_id, seen)):
-        with tools.store.rack_lock(stack_id, RACK_WAIT):
-            seen = tools.concertim.rack(rack_id)
-            racks, devices = shown.difference(rack_id, seen)
-            tools.store.posted(Posting(0, tools.store.process, 0.0, time.time(), stack_id, racks, devices))
-    shown.see_rack(rack_id, seen)
+    services = context.services
+    seen = services.concertim.rack(rack_id)
+    if any(index.difference(rack_id, seen)):
+        with services.store.rack_lock(stack_id, RACK_WAIT):
+            seen = services.concertim.rack(rack_id)
+            racks, devices = index.difference(rack_id, seen)
+            services.store.record(JournalEntry(0, services.store.process, 0.0, time.time(), stack_id, racks, devices))
+    index.see_rack(rack_id, seen)
 
 
-def _members(means: Means, shown: Shown, project: Project, trees: _Trees, concerned: Iterable[Key]) -> Found:
+def _members(
+    context: WorkContext, index: StateIndex, project: Project, trees: _Trees, concerned: Iterable[Key]
+) -> Found:
     """Reads what the stacks hold, what their racks show, and the volumes attached to any of it."""
     ids: dict[Kind, set[str]] = {kind: set() for kind in LISTINGS}
     for content in trees.contents.values():
@@ -117,20 +119,20 @@ def _members(means: Means, shown: Shown, project: Project, trees: _Trees, concer
         ids[Kind.VOLUME].update(content.volumes)
         ids[Kind.NETWORK].update(content.networks)
     for stack in concerned:
-        for item, device in shown.devices(stack.id).items():
+        for item, device in index.devices(stack.id).items():
             ids[KINDS[device.type]].add(item)
-    sizes = shown.sizes(project.id)
+    sizes = index.sizes(project.id)
     asked = Asked(*(frozenset(ids[kind]) for kind in (Kind.SERVER, Kind.VOLUME, Kind.NETWORK)))
-    found = means.objects.read(project.id, asked, sizes)
+    found = context.objects.read(project.id, asked, sizes)
     attached = {volume for server in found.servers.values() for volume in server.volume_ids} - ids[Kind.VOLUME]
     if attached and Kind.VOLUME not in found.absent:
-        more = means.objects.read(project.id, Asked(volumes=frozenset(attached)), sizes)
+        more = context.objects.read(project.id, Asked(volumes=frozenset(attached)), sizes)
         found.volumes |= more.volumes
         found.failed |= more.failed
-    if not {server.flavor_id for server in found.servers.values()} <= shown.flavors():
+    if not {server.flavor_id for server in found.servers.values()} <= index.flavors():
         # Who died after making a template may not have said so.
-        shown.see_templates(means.tools.concertim.templates())
-    means.objects.with_flavors(found, project.id, shown.flavors())
+        index.see_templates(context.services.concertim.templates())
+    context.objects.with_flavors(found, project.id, index.flavors())
     return found
 
 
@@ -153,17 +155,19 @@ def _inventory(began: float, project: Project, trees: _Trees, found: Found) -> I
     )
 
 
-def _ending(stack: Key, lane: Lane | None, found: Found, inventory: Inventory, *, held: bool) -> Ending:
+def _result(stack: Key, rack_plan: RackPlan | None, found: Found, inventory: Inventory, *, held: bool) -> WorkResult:
     """The end of a round in which all that was planned for the stack was posted."""
     content = inventory.contents.get(stack.id)
     ids = {*content.servers, *content.volumes, *content.networks} if content else set()
     unread = [reason for key, reason in found.failed.items() if content is None or key.id in ids]
-    unproven = [notice.text for notice in lane.notices if notice.kind is NoticeKind.UNCONFIRMED] if lane else []
+    unproven = (
+        [notice.text for notice in rack_plan.notices if notice.kind is NoticeKind.UNCONFIRMED] if rack_plan else []
+    )
     if held:
-        return Ending(Fate.RESYNC, "more removals than max_deletes allows")
+        return WorkResult(WorkOutcome.RESYNC, "more removals than max_deletes allows")
     if unread or unproven:
-        return Ending(Fate.FAILED, (unread + unproven)[0])
-    return Ending(unsettled=_is_unsettled(stack.id, ids, inventory))
+        return WorkResult(WorkOutcome.FAILED, (unread + unproven)[0])
+    return WorkResult(unsettled=_is_unsettled(stack.id, ids, inventory))
 
 
 def _is_unsettled(stack_id: str, ids: Iterable[str], inventory: Inventory) -> bool:

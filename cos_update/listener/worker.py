@@ -17,16 +17,16 @@ from datetime import UTC, datetime
 from functools import partial
 
 from cos_update.listener import in_place, whole_stack
-from cos_update.listener.ack_tracker import Ledger, Receipt
-from cos_update.listener.attempt import Ending, Endings, Fate, Means
-from cos_update.listener.cache import Knowledge
-from cos_update.listener.dead_letters import Quarantine
+from cos_update.listener.ack_tracker import AckTracker, DeliveryTag
+from cos_update.listener.attempt import WorkContext, WorkOutcome, WorkResult, WorkResults
+from cos_update.listener.cache import StateCache
+from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.lookup import flavor, homes
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.events import Event, Key, Kind
 from cos_update.model.openstack import Project
-from cos_update.observability.logs import Repeated
+from cos_update.observability.logs import RepeatSuppressor
 
 log = logging.getLogger("cos_update.listen")
 
@@ -54,27 +54,27 @@ class Worker:
 
     def __init__(
         self,
-        knowledge: Knowledge,
-        means: Means,
+        cache: StateCache,
+        context: WorkContext,
         queue: WorkQueue[Key],
-        quarantine: Quarantine,
-        ack: Callable[[Iterable[Receipt]], None],
+        dead_letters: DeadLetters,
+        ack: Callable[[Iterable[DeliveryTag]], None],
         hand_over: Callable[[str], None],
         *,
         tries: int = 12,
         settles: bool = True,
         moved: Callable[[], None] = lambda: None,
     ) -> None:
-        self._knowledge = knowledge
-        self._means = means
+        self._cache = cache
+        self._context = context
         self._queue = queue
-        self._quarantine = quarantine
+        self._dead_letters = dead_letters
         self._ack = ack
         self._hand_over = hand_over
         self._tries = tries
         self._settles = settles
         self._moved = moved
-        self._repeated = Repeated(log)
+        self._repeats = RepeatSuppressor(log)
         self._lock = threading.Lock()
         self._dirty: dict[Key, set[Key]] = defaultdict(set)
         self._sent: dict[Key, str] = {}
@@ -83,7 +83,7 @@ class Worker:
         self._waiting: dict[Key, str] = {}
         self._flow = _Flow()
         self._threads: list[threading.Thread] = []
-        self._ledger: Ledger[Key] = Ledger()
+        self._tracker: AckTracker[Key] = AckTracker()
         self.given_up = 0
         """Keys that failed too often since the start, and were left to a resync."""
 
@@ -94,7 +94,7 @@ class Worker:
             self._threads.append(thread)
             thread.start()
 
-    def note(self, event: Event, receipt: Receipt, *, redelivered: bool = False) -> None:
+    def note(self, event: Event, delivery_tag: DeliveryTag, *, redelivered: bool = False) -> None:
         """Marks dirty what an event names; the message is acknowledged when that is done. Never waits.
 
         A `redelivered` message may have been in the hands of a process that died between posting to a rack and saying
@@ -103,8 +103,8 @@ class Worker:
         self._flow.count()
         units: dict[Key, set[Key]] = defaultdict(set)
         for key in event.keys:
-            if self._knowledge.concerns(key):
-                unit = self._knowledge.unit(key)
+            if self._cache.concerns(key):
+                unit = self._cache.unit(key)
                 units[unit] |= {key, unit} if redelivered else {key}
         # First dirty, then attached, then queued: a round that answers for the message has then seen what it names.
         coalesced = 0
@@ -114,14 +114,14 @@ class Worker:
                 self._dirty[unit] |= keys
                 if event.timestamp:
                     self._sent[unit] = min(event.timestamp, self._sent.get(unit, event.timestamp))
-        settled = self._ledger.attach(receipt, units)
+        settled = self._tracker.attach(delivery_tag, units)
         for unit in units:
             self._queue.add(unit)
             if event.lags and self._settles:
                 self._queue.add_after(unit, LAGGING)
         if settled:
             self._ack(settled)
-        self._means.watcher.event(event.type, keys=len(event.keys), coalesced=coalesced)
+        self._context.observer.event(event.type, keys=len(event.keys), coalesced=coalesced)
 
     def _run(self) -> None:
         while True:
@@ -132,21 +132,21 @@ class Worker:
             self._flow.wait_for_lull()
             units = [unit, *self._queue.get_more(partial(_go_together, unit), TOGETHER - 1)]
             try:
-                self._round(units)
+                self._attempt(units)
             except Exception:
                 # Nothing of this is foreseen; the keys come back, and the thread lives on.
                 log.exception("a round of work could not be ended")
                 for each in units:
-                    self._ledger.give_back(each)
+                    self._tracker.give_back(each)
                     self._queue.add_rate_limited(each)
                     self._queue.done(each)
             self._moved()
 
-    def _round(self, units: list[Key]) -> None:
+    def _attempt(self, units: list[Key]) -> None:
         tasks: dict[Key, set[Key]] = {}
         sent: dict[Key, str] = {}
         for unit in units:
-            self._ledger.begin(unit)
+            self._tracker.begin(unit)
         with self._lock:
             for unit in units:
                 tasks[unit] = self._dirty.pop(unit, set())
@@ -154,7 +154,7 @@ class Worker:
         try:
             ends = self._work(units[0], tasks)
         except CosUpdateError as error:
-            ends = {unit: Ending(Fate.FAILED, str(error)) for unit in units}
+            ends = {unit: WorkResult(WorkOutcome.FAILED, str(error)) for unit in units}
         except Exception as error:
             log.exception("%s could not be worked off", ", ".join(f"{unit.kind} {unit.id}" for unit in units))
             ends = {unit: self._bug(unit, error) for unit in units}
@@ -162,94 +162,94 @@ class Worker:
         for unit in units:
             self._settle(unit, ends[unit], tasks[unit], sent[unit])
 
-    def _work(self, first: Key, tasks: dict[Key, set[Key]]) -> Endings:
+    def _work(self, first: Key, tasks: dict[Key, set[Key]]) -> WorkResults:
         """One round of units that go together."""
         if first.kind is Kind.FLAVOR:
-            return {first: flavor(self._means, first.id)}
+            return {first: flavor(self._context, first.id)}
         if first.kind is Kind.PROJECT:
             return {unit: self._projects() for unit in tasks}
-        project = self._knowledge.project(first.project_id)
+        project = self._cache.project(first.project_id)
         if project is None:
-            return {unit: Ending() for unit in tasks}
+            return {unit: WorkResult() for unit in tasks}
         if first.kind is not Kind.STACK:
-            return homes(self._means, project, list(tasks), self._knowledge.unit)
+            return homes(self._context, project, list(tasks), self._cache.unit)
         return self._stacks(project, tasks)
 
-    def _stacks(self, project: Project, tasks: dict[Key, set[Key]]) -> Endings:
-        ends: Endings = {unit: Ending() for unit, dirty in tasks.items() if not dirty}
-        shown = self._knowledge.shown()
-        small = {unit: dirty for unit, dirty in tasks.items() if dirty and in_place.is_narrow(shown, unit, dirty)}
+    def _stacks(self, project: Project, tasks: dict[Key, set[Key]]) -> WorkResults:
+        ends: WorkResults = {unit: WorkResult() for unit, dirty in tasks.items() if not dirty}
+        index = self._cache.index()
+        small = {unit: dirty for unit, dirty in tasks.items() if dirty and in_place.is_in_place(index, unit, dirty)}
         if small:
-            ends |= in_place.refresh(self._means, project, small)
+            ends |= in_place.refresh(self._context, project, small)
         rest = {unit: dirty for unit, dirty in tasks.items() if unit not in ends}
         if rest:
-            ends |= whole_stack.refresh(self._means, project, rest)
-        for unit, ending in ends.items():
-            for top in ending.to:
-                self._knowledge.remember_top(unit.id, top.id)
+            ends |= whole_stack.refresh(self._context, project, rest)
+        for unit, result in ends.items():
+            for top in result.to:
+                self._cache.remember_top(unit.id, top.id)
         return ends
 
-    def _projects(self) -> Ending:
-        changed = self._knowledge.learn_projects()
+    def _projects(self) -> WorkResult:
+        changed = self._cache.learn_projects()
         if not changed:
-            return Ending()
-        return Ending(Fate.RESYNC, f"{len(changed)} projects have become watched, or are so no more")
+            return WorkResult()
+        return WorkResult(WorkOutcome.RESYNC, f"{len(changed)} projects have become watched, or are so no more")
 
-    def _bug(self, unit: Key, error: Exception) -> Ending:
+    def _bug(self, unit: Key, error: Exception) -> WorkResult:
         self._bugs[unit] = self._bugs.get(unit, 0) + 1
         if self._bugs[unit] < MOST_BUGS:
-            return Ending(Fate.FAILED, type(error).__name__)
+            return WorkResult(WorkOutcome.FAILED, type(error).__name__)
         del self._bugs[unit]
-        self._quarantine.put(f"{unit.kind} {unit.id}".encode(), f"{type(error).__name__} in {MOST_BUGS} rounds")
-        return Ending(Fate.RESYNC, f"{unit.kind} {unit.id} can't be worked off ({type(error).__name__})")
+        self._dead_letters.put(f"{unit.kind} {unit.id}".encode(), f"{type(error).__name__} in {MOST_BUGS} rounds")
+        return WorkResult(WorkOutcome.RESYNC, f"{unit.kind} {unit.id} can't be worked off ({type(error).__name__})")
 
-    def _handed_over(self, ends: Endings) -> Endings:
+    def _handed_over(self, ends: WorkResults) -> WorkResults:
         """Hands to one resync what needs it, and what has failed too often."""
         given_up = {
-            unit: replace(ending, fate=Fate.RESYNC)
-            for unit, ending in ends.items()
-            if ending.fate is Fate.FAILED and self._queue.failures(unit) + 1 >= self._tries
+            unit: replace(result, outcome=WorkOutcome.RESYNC)
+            for unit, result in ends.items()
+            if result.outcome is WorkOutcome.FAILED and self._queue.failures(unit) + 1 >= self._tries
         }
         ends = ends | given_up
-        reasons = {ending.reason for ending in ends.values() if ending.fate is Fate.RESYNC}
+        reasons = {result.reason for result in ends.values() if result.outcome is WorkOutcome.RESYNC}
         if not reasons:
             return ends
         try:
             self._hand_over("; ".join(sorted(reasons)[:3]))
         except CosUpdateError as error:
-            kept = Ending(Fate.FAILED, str(error))
-            return {unit: kept if ending.fate is Fate.RESYNC else ending for unit, ending in ends.items()}
+            kept = WorkResult(WorkOutcome.FAILED, str(error))
+            return {unit: kept if result.outcome is WorkOutcome.RESYNC else result for unit, result in ends.items()}
         self.given_up += len(given_up)
         return ends
 
-    def _settle(self, unit: Key, ending: Ending, dirty: set[Key], sent: str) -> None:
-        if ending.fate in (Fate.AGAIN, Fate.FAILED):
+    def _settle(self, unit: Key, result: WorkResult, dirty: set[Key], sent: str) -> None:
+        if result.outcome in (WorkOutcome.AGAIN, WorkOutcome.FAILED):
             # A stack that is dirty itself has its rack read anew.
-            self._mark(unit, dirty | {unit} if ending.unsure else dirty, sent)
-            self._ledger.give_back(unit)
-            if ending.fate is Fate.FAILED:
-                self._waiting[unit] = ending.reason
-                self._repeated.failed(ending.reason, "%s %s waits: %s", unit.kind, unit.id, ending.reason)
+            self._mark(unit, dirty | {unit} if result.needs_reread else dirty, sent)
+            self._tracker.give_back(unit)
+            if result.outcome is WorkOutcome.FAILED:
+                self._waiting[unit] = result.reason
+                self._repeats.failed(result.reason, "%s %s waits: %s", unit.kind, unit.id, result.reason)
             self._queue.add_rate_limited(unit)
             self._queue.done(unit)
             return
         if reason := self._waiting.pop(unit, ""):
-            self._repeated.over(reason, f"what waited ({reason}) goes on")
-        for other in ending.to:
+            self._repeats.over(reason, f"what waited ({reason}) goes on")
+        for other in result.to:
             self._mark(other, {other}, sent)
-        self._ledger.pass_on(unit, ending.to)
-        for other in ending.to:
+        self._tracker.pass_on(unit, result.to)
+        for other in result.to:
             self._queue.add(other)
         self._queue.forget(unit)
-        self._look_again(unit, ending, dirty)
-        self._ack(self._ledger.finish(unit))
+        self._look_again(unit, result, dirty)
+        self._ack(self._tracker.finish(unit))
         self._queue.done(unit)
-        self._means.watcher.effect(_lag(sent))
+        self._context.observer.effect(_lag(sent))
 
-    def _look_again(self, unit: Key, ending: Ending, dirty: set[Key]) -> None:
+    def _look_again(self, unit: Key, result: WorkResult, dirty: set[Key]) -> None:
         """What OpenStack is at work on may be done without another word to us."""
         looks = self._looks.pop(unit, 0)
-        if ending.unsettled and self._settles and looks < len(SETTLING):
+        if result.unsettled and self._settles and looks < len(SETTLING):
             self._looks[unit] = looks + 1
             self._mark(unit, dirty, "")
             self._queue.add_after(unit, SETTLING[looks])

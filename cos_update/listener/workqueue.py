@@ -133,7 +133,7 @@ class WorkQueue(Generic[K]):
                     return self._take()
                 if self._shut or (deadline is not None and now >= deadline):
                     return None
-                self._available.wait(self._patience(now, deadline))
+                self._available.wait(self._stuck_after(now, deadline))
 
     def get_more(self, wanted: Callable[[K], bool], limit: int) -> list[K]:
         """Takes up to `limit` more keys that are `wanted` and wait already, for one worker to do together."""
@@ -224,7 +224,7 @@ class WorkQueue(Generic[K]):
                 del self._waiting[key]
                 self._mark(key, entry.since)
 
-    def _patience(self, now: float, deadline: float | None) -> float | None:
+    def _stuck_after(self, now: float, deadline: float | None) -> float | None:
         """How long a worker may sleep: until the next key is due or its own time is over."""
         until = [moment for moment in (deadline, self._heap[0][0] if self._heap else None) if moment is not None]
         return max(0.0, min(until) - now) if until else None

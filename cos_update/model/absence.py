@@ -19,7 +19,7 @@ class Presence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AbsenceCheck:
     """The presence of one object, and for people why it is not known."""
 
     presence: Presence

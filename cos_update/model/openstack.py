@@ -235,4 +235,4 @@ class Membership:
     """
 
     stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
-    strays: Mapping[str, bool] = field(default_factory=dict)
+    unowned: Mapping[str, bool] = field(default_factory=dict)

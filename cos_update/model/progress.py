@@ -19,9 +19,9 @@ class Progress:
     """Whether some of it could not be read."""
 
 
-Heard = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 """Is told of progress, from any thread; must be quick and must not raise."""
 
 
-def unheard(_: Progress) -> None:
+def no_progress(_: Progress) -> None:
     """For readings that nobody watches."""

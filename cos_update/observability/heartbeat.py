@@ -23,7 +23,7 @@ from typing import Self
 from cos_update.model.errors import ViewError
 
 SCHEMA = 1
-BEAT = 5.0
+WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
 SILENCE = 60.0
 """Seconds without a beat after which a process counts as dead, or paused, or hanging as a whole."""
@@ -37,14 +37,14 @@ def file_of(data_dir: Path, process: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class DaemonStatus:
     """What a daemon says of itself at one moment."""
 
     text: str
     """What it is doing, for people; points in time are named as such, so that it does not age."""
     idle: float = 0.0
     """Seconds for which something has been due without anything having moved, a failed try included."""
-    patience: float = 600.0
+    stuck_after: float = 600.0
     """Seconds of `idle` from which on it is stuck."""
     details: Mapping[str, object] = field(default_factory=dict)
     """The same for programs: plain JSON values; points in time are Unix times."""
@@ -64,7 +64,7 @@ class Heartbeat:
     written: float
     beat: float
     ended: float | None
-    pulse: Pulse
+    status: DaemonStatus
 
 
 def read(path: Path) -> Heartbeat | None:
@@ -75,7 +75,9 @@ def read(path: Path) -> Heartbeat | None:
             plain = json.loads(file.read())
         if plain["schema"] != SCHEMA:
             raise ValueError(f"its schema is {plain['schema']!r}")
-        pulse = Pulse(str(plain["text"]), float(plain["idle"]), float(plain["patience"]), dict(plain["details"]))
+        status = DaemonStatus(
+            str(plain["text"]), float(plain["idle"]), float(plain["patience"]), dict(plain["details"])
+        )
         return Heartbeat(
             process=str(plain["process"]),
             pid=int(plain["pid"]),
@@ -83,7 +85,7 @@ def read(path: Path) -> Heartbeat | None:
             written=float(plain["written"]),
             beat=beat,
             ended=None if plain["ended"] is None else float(plain["ended"]),
-            pulse=pulse,
+            status=status,
         )
     except FileNotFoundError:
         return None
@@ -93,13 +95,13 @@ def read(path: Path) -> Heartbeat | None:
         raise ViewError(f"{path} is no heartbeat of ours: {error}.", "Is that daemon of the same version?") from error
 
 
-def judge(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> tuple[bool, str]:
+def evaluate(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> tuple[bool, str]:
     """Whether the daemon is alive and moving at `now`, and the line that says so.
 
     `max_age` is the time in seconds, in place of the daemon's own, that something may be due without moving; when it is
     shorter than `SILENCE` it holds for the beat as well.
     """
-    process, pulse = heartbeat.process, heartbeat.pulse
+    process, status = heartbeat.process, heartbeat.status
     where = f"pid {heartbeat.pid} on {heartbeat.host}"
     if heartbeat.ended is not None:
         return False, f"{process} ended at {moment(heartbeat.ended)}"
@@ -108,12 +110,12 @@ def judge(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> tup
     if silent > (SILENCE if max_age is None else min(SILENCE, max_age)):
         since = moment(heartbeat.beat)
         return False, f"{process} gives no sign of life since {since}: {where} was killed or paused, or hangs"
-    if pulse.idle > (pulse.patience if max_age is None else max_age):
-        return False, f"{process} is stuck: nothing has moved for {pulse.idle:.0f} s ({where}); {pulse.text}"
+    if status.idle > (status.stuck_after if max_age is None else max_age):
+        return False, f"{process} is stuck: nothing has moved for {status.idle:.0f} s ({where}); {status.text}"
     if heartbeat.beat - heartbeat.written > SILENCE:
         since = moment(heartbeat.written)
         return True, f"{process} is alive, but has not been able to write its heartbeat since {since}"
-    return True, f"{process} is alive: {pulse.text}"
+    return True, f"{process} is alive: {status.text}"
 
 
 def moment(when: float) -> str:
@@ -121,7 +123,7 @@ def moment(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Heart:
+class HeartbeatWriter:
     """Writes the heartbeat while its context lasts, in a thread of its own; `collect` gives the pulse.
 
     It beats also when nothing happens: a process that hangs as a whole shows by its silence. Whatever goes wrong with
@@ -132,9 +134,9 @@ class Heart:
         self,
         path: Path,
         process: str,
-        collect: Callable[[], Pulse],
+        collect: Callable[[], DaemonStatus],
         *,
-        interval: float = BEAT,
+        interval: float = WRITE_INTERVAL,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
@@ -162,7 +164,7 @@ class Heart:
     def beat(self, ended: float | None = None) -> None:
         """One beat, now; `ended` is when the process ended, if it did."""
         now = self._clock()
-        pulse = self._pulse() if ended is None else Pulse("it ended")
+        status = self._status() if ended is None else DaemonStatus("it ended")
         document = {
             "schema": SCHEMA,
             "process": self._process,
@@ -171,10 +173,10 @@ class Heart:
             "started": self._started,
             "written": now,
             "ended": ended,
-            "idle": pulse.idle,
-            "patience": pulse.patience,
-            "text": pulse.text,
-            "details": dict(pulse.details),
+            "idle": status.idle,
+            "patience": status.stuck_after,
+            "text": status.text,
+            "details": dict(status.details),
         }
         try:
             self._write(json.dumps(document, default=str).encode() + b"\n")
@@ -191,13 +193,13 @@ class Heart:
         while not self._stopped.wait(self._interval):
             self.beat()
 
-    def _pulse(self) -> Pulse:
+    def _status(self) -> DaemonStatus:
         try:
             return self._collect()
         except Exception as error:
             # The process lives all the same; to end it for this would help nobody.
             _log.debug("the heartbeat cannot tell what the process does", exc_info=True)
-            return Pulse(f"it cannot tell what it does ({type(error).__name__})")
+            return DaemonStatus(f"it cannot tell what it does ({type(error).__name__})")
 
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")

@@ -329,10 +329,10 @@ class _Streak:
     pause: float
     due: float
     count: int = 0
-    said: set[str] = field(default_factory=set)
+    wordings: set[str] = field(default_factory=set)
 
 
-class Repeated:
+class RepeatSuppressor:
     """Says a failure that goes on once, now and then how often it was, at once what is new about it, and its end.
 
     Times that are not said are logged at DEBUG. Any thread may call.
@@ -384,10 +384,10 @@ class Repeated:
                     del self._streaks[next(iter(self._streaks))]
                 streak = self._streaks[key] = _Streak(now, self.FIRST_PAUSE, now + self.FIRST_PAUSE)
             streak.count += 1
-            if wording not in streak.said:
-                if len(streak.said) >= self.MOST_SAID:
-                    streak.said.clear()
-                streak.said.add(wording)
+            if wording not in streak.wordings:
+                if len(streak.wordings) >= self.MOST_SAID:
+                    streak.wordings.clear()
+                streak.wordings.add(wording)
                 return ""
             if now < streak.due:
                 return None

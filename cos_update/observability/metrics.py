@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cos_update.model.errors import ConfigError, CosUpdateError
-from cos_update.observability.observer import Watcher
+from cos_update.observability.observer import Observer
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import ExitCode, Report
 from cos_update.sync.executor import Outcome
@@ -38,7 +38,7 @@ FIGURES: Mapping[str, tuple[str, bool]] = {
 """What is asked for at each scrape, by name: the help, and whether it only ever grows."""
 
 
-class Metrics(Watcher):
+class Metrics(Observer):
     """What both daemons count, in a registry of its own; `view` is the view's file.
 
     Raises ConfigError when prometheus-client is not installed.

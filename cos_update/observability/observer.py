@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.progress import Progress
-from cos_update.observability.heartbeat import Pulse
+from cos_update.observability.heartbeat import DaemonStatus
 from cos_update.planning.report import Report
 from cos_update.sync.executor import Outcome
 
 _log = logging.getLogger(__name__)
 
 
-class Watcher:
+class Observer:
     """Hears what happens, and is free to ignore it. Called from any thread; must be quick and must not wait."""
 
     def pass_begins(self) -> None:
@@ -46,11 +46,11 @@ class Watcher:
         """A key was done with; `lag` is the time in seconds since its oldest notification was sent."""
 
 
-class DaemonPulse(Watcher):
+class StatusObserver(Observer):
     """Turns what it hears into what the heartbeat says, and into the figures that are shown at each scrape."""
 
     @abstractmethod
-    def collect(self) -> Pulse:
+    def collect(self) -> DaemonStatus:
         """The pulse of this moment."""
 
     def figures(self) -> Mapping[str, float]:
@@ -58,51 +58,51 @@ class DaemonPulse(Watcher):
         return {}
 
 
-class Watchers(Watcher):
+class ObserverGroup(Observer):
     """Several watchers as one. What one of them raises is logged, and stops neither the others nor the work."""
 
-    def __init__(self, *watchers: Watcher) -> None:
-        self._watchers = watchers
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
 
     def pass_begins(self) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.pass_begins())
+        self._tell(lambda observer: observer.pass_begins())
 
     def reading(self, progress: Progress) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.reading(progress))
+        self._tell(lambda observer: observer.reading(progress))
 
     def planned(self, actions: int) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.planned(actions))
+        self._tell(lambda observer: observer.planned(actions))
 
     def outcome(self, outcome: Outcome) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.outcome(outcome))
+        self._tell(lambda observer: observer.outcome(outcome))
 
     def pass_ends(self, report: Report) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.pass_ends(report))
+        self._tell(lambda observer: observer.pass_ends(report))
 
     def pass_failed(self, error: CosUpdateError) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.pass_failed(error))
+        self._tell(lambda observer: observer.pass_failed(error))
 
     def next_pass(self, due: float) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.next_pass(due))
+        self._tell(lambda observer: observer.next_pass(due))
 
     def event(self, kind: str, *, keys: int = 0, coalesced: int = 0) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.event(kind, keys=keys, coalesced=coalesced))
+        self._tell(lambda observer: observer.event(kind, keys=keys, coalesced=coalesced))
 
     def effect(self, lag: float | None = None) -> None:
         """Tells all."""
-        self._tell(lambda watcher: watcher.effect(lag))
+        self._tell(lambda observer: observer.effect(lag))
 
-    def _tell(self, what: Callable[[Watcher], None]) -> None:
-        for watcher in self._watchers:
+    def _tell(self, what: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
             try:
-                what(watcher)
+                what(observer)
             except Exception:
-                _log.exception("%s cannot take note of what happened", type(watcher).__name__)
+                _log.exception("%s cannot take note of what happened", type(observer).__name__)

@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass
 
 from cos_update.model.errors import CosUpdateError
-from cos_update.observability.logs import LogFile, Repeated
-from cos_update.observability.observer import Watcher
+from cos_update.observability.logs import LogFile, RepeatSuppressor
+from cos_update.observability.observer import Observer
 from cos_update.planning.plan import Notice, NoticeKind, Target, Verb
 from cos_update.planning.report import Report, describe, located
 from cos_update.planning.summary import change_text
@@ -40,12 +40,12 @@ def keep_off_stderr() -> None:
             handler.addFilter(lambda record: record.name not in names)
 
 
-class PassLog(Watcher):
+class RunLog(Observer):
     """The log of one command, of any number of passes or of single outcomes; `logger` takes what is about no object."""
 
-    def __init__(self, logger: logging.Logger = log, repeated: Repeated | None = None) -> None:
+    def __init__(self, logger: logging.Logger = log, repeats: RepeatSuppressor | None = None) -> None:
         self._logger = logger
-        self._repeated = repeated or Repeated(logger)
+        self._repeats = repeats or RepeatSuppressor(logger)
         self._lock = threading.Lock()
         self._going: dict[str, _Trouble] = {}
         self._met: set[str] = set()
@@ -70,8 +70,8 @@ class PassLog(Watcher):
             self._met.add(key)
         match outcome.result:
             case Result.DONE:
-                said = "; ".join(change_text(change) for change in action.changes)
-                logger.info(f"%s %s %s {_IDS}", words, located(action), said or action.why, *ids)
+                changes = "; ".join(change_text(change) for change in action.changes)
+                logger.info(f"%s %s %s {_IDS}", words, located(action), changes or action.why, *ids)
                 self._over(key)
             case Result.REFUSED | Result.FAILED:
                 trouble = _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger)
@@ -114,14 +114,14 @@ class PassLog(Watcher):
 
     def _goes_on(self, key: str, trouble: _Trouble, message: str, *about: object) -> None:
         with self._lock:
-            if key not in self._going and len(self._going) >= Repeated.MOST:
+            if key not in self._going and len(self._going) >= RepeatSuppressor.MOST:
                 del self._going[next(iter(self._going))]
             self._going[key] = trouble
-        self._repeated.failed(key, message, *about, level=trouble.level, logger=trouble.logger)
+        self._repeats.failed(key, message, *about, level=trouble.level, logger=trouble.logger)
 
     def _over(self, key: str) -> None:
         with self._lock:
             trouble = self._going.pop(key, None)
         if trouble is not None:
             level = min(trouble.level, logging.WARNING)
-            self._repeated.over(key, trouble.subject, level=level, logger=trouble.logger)
+            self._repeats.over(key, trouble.subject, level=level, logger=trouble.logger)

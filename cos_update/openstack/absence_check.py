@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import groupby
 
-from cos_update.model.absence import Presence, Verdict
+from cos_update.model.absence import AbsenceCheck, Presence
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.openstack import nova
@@ -37,20 +37,20 @@ SAMPLE = 50
 """So many of one kind are asked for; of more, a sample of this size."""
 
 
-def confirm(sessions: Sessions, keys: Sequence[Key], pool: Executor, wide: Collection[str]) -> dict[Key, Verdict]:
+def confirm(sessions: Sessions, keys: Sequence[Key], pool: Executor, wide: Collection[str]) -> dict[Key, AbsenceCheck]:
     """A verdict on each key; `wide` are the services that were read cloud-wide.
 
     Above 50 of one kind a sample decides: if any of it exists, the rest is not known."""
-    verdicts: dict[Key, Verdict] = {}
+    absence_checks: dict[Key, AbsenceCheck] = {}
     ordered = sorted(keys, key=lambda key: (key.kind, key.project_id, key.id))
     for kind, group in groupby(ordered, key=lambda key: key.kind):
-        suspects = list(group)
-        asked = _sample(suspects)
-        found = dict(zip(asked, pool.map(lambda key: _verdict(sessions, key, wide), asked), strict=True))
-        verdicts |= found
-        rest = [key for key in suspects if key not in found]
-        verdicts |= dict.fromkeys(rest, _for_the_rest(kind, len(suspects), list(found.values())))
-    return verdicts
+        unconfirmed_deletions = list(group)
+        asked = _sample(unconfirmed_deletions)
+        found = dict(zip(asked, pool.map(lambda key: _absence_check(sessions, key, wide), asked), strict=True))
+        absence_checks |= found
+        rest = [key for key in unconfirmed_deletions if key not in found]
+        absence_checks |= dict.fromkeys(rest, _for_the_rest(kind, len(unconfirmed_deletions), list(found.values())))
+    return absence_checks
 
 
 def _sample(keys: Sequence[Key]) -> list[Key]:
@@ -59,32 +59,32 @@ def _sample(keys: Sequence[Key]) -> list[Key]:
     return [keys[index * len(keys) // SAMPLE] for index in range(SAMPLE)]
 
 
-def _for_the_rest(kind: Kind, count: int, found: Sequence[Verdict]) -> Verdict:
-    there = sum(verdict.presence is not Presence.GONE for verdict in found)
+def _for_the_rest(kind: Kind, count: int, found: Sequence[AbsenceCheck]) -> AbsenceCheck:
+    there = sum(absence_check.presence is not Presence.GONE for absence_check in found)
     if not there:
-        return Verdict(Presence.GONE)
+        return AbsenceCheck(Presence.GONE)
     reason = f"{count} {kind}s are missing at once, and of {len(found)} that were asked for {there} are not gone"
-    return Verdict(Presence.UNKNOWN, reason)
+    return AbsenceCheck(Presence.UNKNOWN, reason)
 
 
-def _verdict(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
+def _absence_check(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:
     try:
         return _ask(sessions, key, wide)
     except NotFound:
-        return Verdict(Presence.GONE)
+        return AbsenceCheck(Presence.GONE)
     except CloudError as error:
-        return Verdict(Presence.UNKNOWN, str(error))
+        return AbsenceCheck(Presence.UNKNOWN, str(error))
     except MISSHAPEN:
-        return Verdict(Presence.UNKNOWN, "an answer of another shape")
+        return AbsenceCheck(Presence.UNKNOWN, "an answer of another shape")
 
 
-def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
+def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:
     cloud_wide = _SERVICE_OF[key.kind] in wide
     session = sessions.for_object(key.project_id, cloud_wide=cloud_wide) if key.project_id else sessions.scoped
     if key.kind is Kind.STACK:
         stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
         gone = stack.get("stack_status") == "DELETE_COMPLETE"
-        return Verdict(Presence.GONE if gone else Presence.EXISTS)
+        return AbsenceCheck(Presence.GONE if gone else Presence.EXISTS)
     if key.kind is Kind.SERVER:
         return _ask_nova(session, key)
     service, path, body_key = {
@@ -93,13 +93,13 @@ def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> Verdict:
         Kind.NETWORK: (NETWORK, f"/networks/{key.id}", "network"),
     }[key.kind]
     session.get(service, path, key=body_key)
-    return Verdict(Presence.EXISTS)
+    return AbsenceCheck(Presence.EXISTS)
 
 
-def _ask_nova(session: ProjectSession, key: Key) -> Verdict:
+def _ask_nova(session: ProjectSession, key: Key) -> AbsenceCheck:
     """Nova leaves soft-deleted servers out of its listings, but shows them by their ids."""
     version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
     record = session.get(COMPUTE, f"/servers/{key.id}", key="server", microversion=version)["server"]
     is_soft = isinstance(record, Mapping) and record.get("OS-EXT-STS:vm_state") == "soft-delete"
     server = nova.server_from(record) if is_soft and record.get("tenant_id") == key.project_id else None
-    return Verdict(Presence.EXISTS, soft_deleted=server)
+    return AbsenceCheck(Presence.EXISTS, soft_deleted=server)

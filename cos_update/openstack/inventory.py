@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from cos_update.model.absence import Verdict
+from cos_update.model.absence import AbsenceCheck
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
 from cos_update.model.openstack import SERVICE_OF, Inventory, Listing, Membership, Project
-from cos_update.model.progress import Heard, Progress, unheard
+from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.keystone import watched_projects
@@ -38,7 +38,7 @@ class CloudReader:
         self._settings = settings
         self._clock = clock
         self.sessions = Sessions(settings, sleep)
-        self.ways: dict[str, str] = {}
+        self.read_scopes: dict[str, str] = {}
         self._ahead: Future[Watched] | None = None
 
     @property
@@ -55,7 +55,10 @@ class CloudReader:
         self.sessions.close()
 
     def read(
-        self, memory: Membership | None = None, projects: Collection[str] | None = None, heard: Heard = unheard
+        self,
+        memory: Membership | None = None,
+        projects: Collection[str] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> Inventory:
         """Reads everything of the watched projects, or of those of them that `projects` names (ids or names).
 
@@ -64,17 +67,17 @@ class CloudReader:
         """
         began = self._clock()
         ahead, self._ahead = self._ahead, None
-        watched, untold = self._watched() if ahead is None else ahead.result()
-        heard(Progress("Keystone", len(watched), is_over=True, has_gaps=bool(untold)))
+        watched, undecided = self._watched() if ahead is None else ahead.result()
+        on_progress(Progress("Keystone", len(watched), is_over=True, has_gaps=bool(undecided)))
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wanted = _chosen(watched, projects)
-            reading = Reading(self.sessions, self._settings.scope, self.ways, pool, wanted, heard)
-            for name in untold:
+            reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
+            for name in undecided:
                 reading.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
             past = memory or Membership()
             inventory = _read(reading, past, Inventory(began, watched))
-            for suspects in (shrunken, likely, possible):
-                inventory = reading.with_contents(inventory, suspects(inventory, past))
+            for unconfirmed_deletions in (shrunken, likely, possible):
+                inventory = reading.with_contents(inventory, unconfirmed_deletions(inventory, past))
         return replace(inventory, gaps=reading.gaps, chosen=None if projects is None else frozenset(wanted))
 
     def begin(self) -> None:
@@ -91,10 +94,10 @@ class CloudReader:
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             return watched_projects(self.sessions, self._settings, pool)
 
-    def confirm(self, keys: Sequence[Key]) -> dict[Key, Verdict]:
+    def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:
         """Asks for each missing object by its id (see `absences`)."""
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
-            wide = {name for name, way in self.ways.items() if way == CLOUD_WIDE}
+            wide = {name for name, way in self.read_scopes.items() if way == CLOUD_WIDE}
             return confirm(self.sessions, keys, pool, wide)
 
     @property
@@ -107,12 +110,12 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
     """All listings at once, and the contents of stacks that are new or have changed."""
     with ThreadPoolExecutor(5, thread_name_prefix="service") as services:
         flavors = services.submit(reading.flavors)
-        servers = services.submit(_told, reading, Listing.SERVERS, reading.servers)
+        servers = services.submit(_with_progress, reading, Listing.SERVERS, reading.servers)
         stacks = services.submit(
-            _told, reading, Listing.STACKS, lambda: reading.stacks(past), lambda both: len(both[0])
+            _with_progress, reading, Listing.STACKS, lambda: reading.stacks(past), lambda both: len(both[0])
         )
-        volumes = services.submit(_told, reading, Listing.VOLUMES, reading.volumes)
-        networks = services.submit(_told, reading, Listing.NETWORKS, reading.networks)
+        volumes = services.submit(_with_progress, reading, Listing.VOLUMES, reading.volumes)
+        networks = services.submit(_with_progress, reading, Listing.NETWORKS, reading.networks)
         found_stacks, contents = stacks.result()
         known = flavors.result()
         return replace(
@@ -127,12 +130,12 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
         )
 
 
-def _told(reading: Reading, listing: Listing, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
+def _with_progress(reading: Reading, listing: Listing, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
     """What `read` gives, once whoever watches has been told."""
     found = read()
     service = SERVICE_OF[listing]
     has_gaps = any(SERVICE_OF[gap.listing] == service and not gap.absent for gap in reading.gaps)
-    reading.heard(Progress(service, size(found), is_over=True, has_gaps=has_gaps))
+    reading.on_progress(Progress(service, size(found), is_over=True, has_gaps=has_gaps))
     return found
 
 

@@ -28,7 +28,7 @@ from cos_update.model.openstack import (
     StackContent,
     Volume,
 )
-from cos_update.model.progress import Heard, Progress, unheard
+from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import ReadScope
 from cos_update.openstack import nova, storage
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
@@ -88,10 +88,10 @@ class Reading:
 
     sessions: Sessions
     scope: ReadScope
-    ways: MutableMapping[str, str]
+    read_scopes: MutableMapping[str, str]
     pool: Executor
     projects: Mapping[str, Project]
-    heard: Heard = unheard
+    on_progress: OnProgress = no_progress
     _gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -138,7 +138,7 @@ class Reading:
 
         def ask(server: Server) -> Server:
             try:
-                wide = self.ways.get("Nova") == CLOUD_WIDE
+                wide = self.read_scopes.get("Nova") == CLOUD_WIDE
                 session = self.sessions.for_object(server.project_id, cloud_wide=wide)
                 return replace(server, flavor=remembered_flavor(session, server.id))
             except CloudError:
@@ -190,7 +190,7 @@ class Reading:
 
     def _cidrs(self) -> dict[str, list[str]] | None:
         """The CIDRs by network id; None when the subnets could not be read."""
-        wide = self.ways.get("Neutron") == CLOUD_WIDE
+        wide = self.read_scopes.get("Neutron") == CLOUD_WIDE
 
         def ask(session: ProjectSession, _: bool) -> list[storage.Subnet]:
             return linked(session, NETWORK, "/subnets", "subnets").read({}, storage.subnet_from)
@@ -230,7 +230,7 @@ class Reading:
             return inventory
         found, contents = dict(inventory.stacks), dict(inventory.contents)
         for number, (stack, answer) in enumerate(zip(stacks, self.pool.map(self._content, stacks), strict=True), 1):
-            self.heard(Progress("Heat", number, len(stacks)))
+            self.on_progress(Progress("Heat", number, len(stacks)))
             if isinstance(answer, StackContent):
                 contents[stack.id] = answer
                 continue
@@ -245,7 +245,7 @@ class Reading:
 
     def _content(self, stack: Stack) -> StackContent | CloudError:
         try:
-            wide = self.ways.get("Heat") == CLOUD_WIDE
+            wide = self.read_scopes.get("Heat") == CLOUD_WIDE
             session = self.sessions.base if wide else self.sessions.of_project(stack.project_id)
             return read_content(session, stack)
         except CloudError as error:
@@ -259,15 +259,15 @@ class Reading:
         if not self.projects:
             return []
         if not self._catalog_session().offers(question.service):
-            self.ways[name] = ABSENT
+            self.read_scopes[name] = ABSENT
             self.miss(question.listing, "not in the catalog", absent=True)
             return []
         if self.scope is not ReadScope.PROJECT and base.project_id:
             answer = self._read_cloud(question, base)
             if answer is not None:
-                self.ways[name] = CLOUD_WIDE
+                self.read_scopes[name] = CLOUD_WIDE
                 return answer
-        self.ways[name] = PER_PROJECT
+        self.read_scopes[name] = PER_PROJECT
         return list(self._read_projects(question))
 
     def _catalog_session(self) -> ProjectSession:

@@ -60,7 +60,7 @@ class ProjectSession:
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
                     _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
-                wait = max(_delay(attempt), _told(getattr(error, "response", None)))
+                wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
 
@@ -75,8 +75,8 @@ class ProjectSession:
             answer = self._connection.session.get(str(self._settings.auth["auth_url"]), authenticated=False)
         except Exception:  # keystoneauth has no narrower base for what it raises; nothing depends on it
             return None
-        said = answer.headers.get("Date")
-        return str(said) if said else None
+        date = answer.headers.get("Date")
+        return str(date) if date else None
 
     @property
     def is_bound(self) -> bool:
@@ -149,7 +149,7 @@ class ProjectSession:
                     _raise_refusal(status, body)
                 else:
                     reason = str(status)
-                    wait = max(wait, _told(response))
+                    wait = max(wait, _retry_after(response))
             if attempt + 1 < tries:
                 self._sleep(wait)
         raise CloudError(f"{reason} after {tries} tries", status=status)
@@ -346,7 +346,7 @@ def _raise_login_error(error: BaseException, where: str) -> NoReturn:
 
 
 def _raise_refusal(status: int, body: object) -> NoReturn:
-    reason = _said(body)
+    reason = _error_message(body)
     if status == 404 and _is_the_services_own(body):
         raise NotFound(f"404: {reason}", status=404)
     raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
@@ -359,7 +359,7 @@ def _is_the_services_own(body: object) -> bool:
     return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
 
 
-def _said(body: object) -> str:
+def _error_message(body: object) -> str:
     """The message in any of the services' error bodies, "" when it is none of theirs."""
     if not isinstance(body, Mapping):
         return ""
@@ -376,13 +376,13 @@ def _json(response: Any) -> object:
         return None
 
 
-def _told(response: Any) -> float:
+def _retry_after(response: Any) -> float:
     """The seconds that Retry-After asks for, in seconds or by a date, bounded; 0 when it does not."""
-    told = str(response.headers.get("Retry-After", "")) if response is not None else ""
-    if told.isdecimal():
-        return min(float(told), LONGEST_WAIT)
+    retry_after = str(response.headers.get("Retry-After", "")) if response is not None else ""
+    if retry_after.isdecimal():
+        return min(float(retry_after), LONGEST_WAIT)
     try:
-        return min(max(parsedate_to_datetime(told).timestamp() - time.time(), 0.0), LONGEST_WAIT)
+        return min(max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0), LONGEST_WAIT)
     except ValueError:
         return 0.0
 

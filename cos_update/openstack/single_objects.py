@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from cos_update.model.absence import Verdict
+from cos_update.model.absence import AbsenceCheck
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Flavor, Network, Project, Server, Stack, StackContent, Volume
@@ -82,7 +82,7 @@ class ObjectReader:
         """Watched projects by id, and names of those of which it can't be told; see `watched_projects`."""
         return watched_projects(self._sessions, self._settings, self._pool)
 
-    def confirm(self, keys: Sequence[Key]) -> dict[Key, Verdict]:
+    def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:
         """Asks for each missing object by its id (see `absences`)."""
         wide = ("Nova", "Heat", "Cinder", "Neutron") if self._is_wide() else ()
         return confirm(self._sessions, keys, self._pool, wide)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 
-from cos_update.model.absence import Verdict
+from cos_update.model.absence import AbsenceCheck
 from cos_update.model.openstack import (
     Inventory,
     Listing,
@@ -41,18 +41,22 @@ def unchanged(stacks: Mapping[str, Stack], memory: Membership) -> dict[str, Stac
 
 def shrunken(inventory: Inventory, memory: Membership) -> list[Stack]:
     """Remembered stacks that held something which is listed no more."""
-    suspects = []
+    unconfirmed_deletions = []
     for stack in _remembered(inventory, memory):
         past = memory.stacks[stack.id]
         if any(item not in past.absent for item in _absent(inventory, stack, past.content)):
-            suspects.append(stack)
-    return suspects
+            unconfirmed_deletions.append(stack)
+    return unconfirmed_deletions
 
 
-def with_soft_deleted(inventory: Inventory, verdicts: Iterable[Verdict]) -> Inventory:
+def with_soft_deleted(inventory: Inventory, absence_checks: Iterable[AbsenceCheck]) -> Inventory:
     """Adds the servers that were found to be soft-deleted, if their stacks still hold them."""
     held = {item for content in inventory.contents.values() for item in content.servers}
-    found = {verdict.soft_deleted.id: verdict.soft_deleted for verdict in verdicts if verdict.soft_deleted}
+    found = {
+        absence_check.soft_deleted.id: absence_check.soft_deleted
+        for absence_check in absence_checks
+        if absence_check.soft_deleted
+    }
     kept = {server_id: server for server_id, server in found.items() if server_id in held}
     return replace(inventory, servers={**inventory.servers, **kept}) if kept else inventory
 
@@ -90,7 +94,7 @@ def remember(inventory: Inventory, past: Membership) -> Membership:
     stacks = remembered_stacks(inventory)
     if inventory.chosen is not None or not inventory.is_complete(Listing.STACKS):
         stacks = {item: stack for item, stack in past.stacks.items() if item not in inventory.stacks} | stacks
-    return Membership(stacks, _strays(inventory, past))
+    return Membership(stacks, _unowned(inventory, past))
 
 
 def remembered_stacks(inventory: Inventory) -> dict[str, RememberedStack]:
@@ -108,17 +112,17 @@ def _may_remember(stack: Stack, content: StackContent) -> bool:
     return content.whole and content.outputs is not None and not stack.status.endswith("_IN_PROGRESS")
 
 
-def _strays(inventory: Inventory, past: Membership) -> dict[str, bool]:
+def _unowned(inventory: Inventory, past: Membership) -> dict[str, bool]:
     sure = {project for project in inventory.projects if inventory.is_complete(Listing.STACKS, project)}
     loose = list(_loose(inventory))
     found = {item.id: _is_being_made(item) for item in loose if item.project_id in sure}
-    unsure = {item.id for item in loose if item.project_id not in sure}
+    needs_reread = {item.id for item in loose if item.project_id not in sure}
     listed = (inventory.servers, inventory.volumes, inventory.networks)
     if inventory.chosen is not None or not all(
         inventory.is_complete(each) for each in (Listing.SERVERS, Listing.VOLUMES, Listing.NETWORKS)
     ):
-        unsure |= {item for item in past.strays if not any(item in items for items in listed)}
-    return {item: past.strays[item] for item in unsure if item in past.strays} | found
+        needs_reread |= {item for item in past.unowned if not any(item in items for items in listed)}
+    return {item: past.unowned[item] for item in needs_reread if item in past.unowned} | found
 
 
 def _newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
@@ -126,7 +130,7 @@ def _newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
     return [
         item
         for item in _loose(inventory)
-        if item.id not in memory.strays or (memory.strays[item.id] and not _is_being_made(item))
+        if item.id not in memory.unowned or (memory.unowned[item.id] and not _is_being_made(item))
     ]
 
 

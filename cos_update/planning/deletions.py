@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from cos_update.model.absence import Presence, Verdict
+from cos_update.model.absence import AbsenceCheck, Presence
 from cos_update.model.concertim import Actual, Device, DeviceType, Rack
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import SERVICE_OF, Inventory, Listing
@@ -56,7 +56,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class Deletions:
     """What is to go, by Concertim id, each with why; by rack id what is to be said; and whom to ask first.
 
     `asked` are the objects whose absence decides something, `held` tells that there were too many.
@@ -73,44 +73,44 @@ class Losses:
 
 
 @dataclass(slots=True)
-class Court:
+class DeletionReview:
     """Collects what goes and what stays, and remembers which absences mattered."""
 
     inventory: Inventory
-    verdicts: Mapping[Key, Verdict]
+    absence_checks: Mapping[Key, AbsenceCheck]
     devices: dict[str, str] = field(default_factory=dict)
     racks: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
     notices: dict[str, list[Notice]] = field(default_factory=dict)
     asked: dict[Key, None] = field(default_factory=dict)
 
-    def ask(self, key: Key) -> Verdict:
+    def ask(self, key: Key) -> AbsenceCheck:
         """The verdict on an object that is missing from a complete listing."""
         self.asked[key] = None
-        return self.verdicts.get(key, Verdict(Presence.UNKNOWN, "it was not asked for"))
+        return self.absence_checks.get(key, AbsenceCheck(Presence.UNKNOWN, "it was not asked for"))
 
     def say(self, rack_id: str, notice: Notice) -> None:
         """Reports `notice` with the rack."""
         self.notices.setdefault(rack_id, []).append(notice)
 
-    def losses(self) -> Losses:
+    def deletions(self) -> Deletions:
         """What has been decided."""
-        notices = {rack_id: tuple(said) for rack_id, said in self.notices.items()}
-        return Losses(self.devices, self.racks, self.templates, notices, tuple(self.asked))
+        notices = {rack_id: tuple(of_rack) for rack_id, of_rack in self.notices.items()}
+        return Deletions(self.devices, self.racks, self.templates, notices, tuple(self.asked))
 
 
-def judge(
+def review_deletions(
     desired: Desired,
     actual: Actual,
     matches: Matches,
     inventory: Inventory,
-    verdicts: Mapping[Key, Verdict],
+    absence_checks: Mapping[Key, AbsenceCheck],
     scope: Scope,
     *,
     prune_unwatched: bool = False,
-) -> Losses:
+) -> Deletions:
     """What is gone for good. Called without verdicts it tells by `asked` which ones are needed."""
-    court = Court(inventory, verdicts)
+    review = DeletionReview(inventory, absence_checks)
     homes = {device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices}
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id)
@@ -118,66 +118,70 @@ def judge(
         if not scope.covers(project_id, rack.stack_id):
             continue
         if not rack.stack_id:
-            _judge_doubles(court, rack, matches, homes)
+            _review_duplicates(review, rack, matches, homes)
             continue
         wanted = desired.racks.get(rack.stack_id)
         if wanted is None:
-            _judge_lost_rack(court, rack, project_id, matches, prune_unwatched=prune_unwatched)
+            _review_lost_rack(review, rack, project_id, matches, prune_unwatched=prune_unwatched)
         elif matches.racks[rack.stack_id].id == rack.id:
-            _judge_devices(court, rack, wanted, matches, homes.keys())
+            _review_devices(review, rack, wanted, matches, homes.keys())
     if scope.is_everything:
-        _judge_templates(court, desired, actual)
-    return court.losses()
+        _review_templates(review, desired, actual)
+    return review.deletions()
 
 
-def _judge_lost_rack(court: Court, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool) -> None:
+def _review_lost_rack(
+    review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
+) -> None:
     # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
-    if rack.stack_id in court.inventory.stacks:
+    if rack.stack_id in review.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
-        court.say(rack.id, Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, rack.stack_id, text))
+        review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, rack.stack_id, text))
         return
-    if project_id not in court.inventory.projects:
-        _judge_orphan(court, rack, project_id, matches, prune_unwatched=prune_unwatched)
+    if project_id not in review.inventory.projects:
+        _review_unwatched_rack(review, rack, project_id, matches, prune_unwatched=prune_unwatched)
         return
     ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
     for listing in (Listing.STACKS, *(LISTING_OF[device.type] for device in ours)):
-        if not court.inventory.is_complete(listing, project_id):
+        if not review.inventory.is_complete(listing, project_id):
             text = f"its stack is not listed any more, but {SERVICE_OF[listing]} could not be read: kept"
-            court.say(rack.id, Notice(NoticeKind.UNCONFIRMED, Target.RACK, rack.name, rack.stack_id, text))
+            review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, Target.RACK, rack.name, rack.stack_id, text))
             return
-    verdict = court.ask(Key(Kind.STACK, rack.stack_id, project_id))
-    if verdict.presence is Presence.GONE:
-        _empty(court, rack, matches, "its stack is gone from Heat (404)")
+    absence_check = review.ask(Key(Kind.STACK, rack.stack_id, project_id))
+    if absence_check.presence is Presence.GONE:
+        _empty(review, rack, matches, "its stack is gone from Heat (404)")
     else:
-        _keep(court, rack.id, Target.RACK, rack.name, rack.stack_id, "Heat", verdict)
+        _keep(review, rack.id, Target.RACK, rack.name, rack.stack_id, "Heat", absence_check)
 
 
-def _judge_orphan(court: Court, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool) -> None:
-    inventory = court.inventory
+def _review_unwatched_rack(
+    review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
+) -> None:
+    inventory = review.inventory
     if not inventory.is_complete(Listing.PROJECTS):
         return
     why = "its project is not watched any more" if project_id else "its team stands for no project"
     # Without a project's id only the stacks themselves tell that it is not one of those that are watched.
     is_known = bool(project_id) or inventory.is_complete(Listing.STACKS)
     if prune_unwatched and inventory.projects and is_known:
-        _empty(court, rack, matches, why)
+        _empty(review, rack, matches, why)
         return
     text = f"{why}: kept (bulk --prune-unwatched removes it)"
-    court.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
+    review.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
 
 
-def _empty(court: Court, rack: Rack, matches: Matches, why: str) -> None:
+def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> None:
     held = matches.in_rack.get(rack.id, ())
-    court.devices.update((device.id, why) for device in held if device.object_id)
+    review.devices.update((device.id, why) for device in held if device.object_id)
     foreign = [device.name for device in held if not device.object_id]
     if foreign:
         text = f"{why}, but it holds devices that are not ours ({', '.join(sorted(foreign)[:3])}): rack kept"
-        court.say(rack.id, Notice(NoticeKind.SHARED_RACK, Target.RACK, rack.name, rack.stack_id, text))
+        review.say(rack.id, Notice(NoticeKind.SHARED_RACK, Target.RACK, rack.name, rack.stack_id, text))
     else:
-        court.racks[rack.id] = why
+        review.racks[rack.id] = why
 
 
-def _judge_doubles(court: Court, rack: Rack, matches: Matches, homes: Mapping[str, str]) -> None:
+def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, homes: Mapping[str, str]) -> None:
     """In a rack that is not ours (any more) a device of ours goes once its stack's own rack has another for it."""
     for device in matches.in_rack.get(rack.id, ()):
         home = matches.racks.get(homes.get(device.object_id, ""))
@@ -185,19 +189,19 @@ def _judge_doubles(court: Court, rack: Rack, matches: Matches, homes: Mapping[st
         if home and stays and stays.id != device.id and stays.rack_id == home.id:
             target = TARGET_OF[device.type]
             why = f"device {stays.name} in rack {home.name} stands for the same {target}"
-            court.devices[device.id] = why
-            court.say(rack.id, Notice(NoticeKind.DUPLICATE, target, device.name, device.object_id, why))
+            review.devices[device.id] = why
+            review.say(rack.id, Notice(NoticeKind.DUPLICATE, target, device.name, device.object_id, why))
 
 
-def _judge_devices(court: Court, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:
+def _review_devices(review: DeletionReview, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:
     for device in matches.in_rack.get(rack.id, ()):
         if device.object_id and device.object_id not in shown:
-            _judge_device(court, device, wanted, rack)
+            _review_device(review, device, wanted, rack)
 
 
-def _judge_device(court: Court, device: Device, wanted: DesiredRack, rack: Rack) -> None:
+def _review_device(review: DeletionReview, device: Device, wanted: DesiredRack, rack: Rack) -> None:
     listing = LISTING_OF[device.type]
-    inventory = court.inventory
+    inventory = review.inventory
     if not (
         inventory.is_complete(listing, wanted.project_id)
         and inventory.is_complete(Listing.STACKS, wanted.project_id, wanted.stack_id)
@@ -206,14 +210,14 @@ def _judge_device(court: Court, device: Device, wanted: DesiredRack, rack: Rack)
         return
     if _is_listed(device, inventory):
         if wanted.settled:
-            court.devices[device.id] = "no longer in its stack"
+            review.devices[device.id] = "no longer in its stack"
         return
-    verdict = court.ask(Key(_KIND_OF[device.type], device.object_id, wanted.project_id))
+    absence_check = review.ask(Key(_KIND_OF[device.type], device.object_id, wanted.project_id))
     service = SERVICE_OF[listing]
-    if verdict.presence is Presence.GONE:
-        court.devices[device.id] = f"gone from {service} (404)"
+    if absence_check.presence is Presence.GONE:
+        review.devices[device.id] = f"gone from {service} (404)"
     else:
-        _keep(court, rack.id, TARGET_OF[device.type], device.name, device.object_id, service, verdict)
+        _keep(review, rack.id, TARGET_OF[device.type], device.name, device.object_id, service, absence_check)
 
 
 def _is_listed(device: Device, inventory: Inventory) -> bool:
@@ -225,34 +229,40 @@ def _is_listed(device: Device, inventory: Inventory) -> bool:
 
 
 def _keep(
-    court: Court, rack_id: str, target: Target, name: str, openstack_id: str, service: str, verdict: Verdict
+    review: DeletionReview,
+    rack_id: str,
+    target: Target,
+    name: str,
+    openstack_id: str,
+    service: str,
+    absence_check: AbsenceCheck,
 ) -> None:
-    if verdict.presence is Presence.EXISTS:
+    if absence_check.presence is Presence.EXISTS:
         text = f"missing from {service}'s listing, but {service} still has it when asked by id: kept"
     else:
-        text = f"missing from {service}'s listing, but not proven gone ({verdict.reason}): kept"
-    court.say(rack_id, Notice(NoticeKind.UNCONFIRMED, target, name, openstack_id, text))
+        text = f"missing from {service}'s listing, but not proven gone ({absence_check.reason}): kept"
+    review.say(rack_id, Notice(NoticeKind.UNCONFIRMED, target, name, openstack_id, text))
 
 
-def _judge_templates(court: Court, desired: Desired, actual: Actual) -> None:
-    if not court.inventory.is_complete(Listing.FLAVORS):
+def _review_templates(review: DeletionReview, desired: Desired, actual: Actual) -> None:
+    if not review.inventory.is_complete(Listing.FLAVORS):
         return
     for template in sorted(actual.templates.values(), key=lambda t: t.id):
         if is_managed(template) and template.foreign_id not in desired.templates:
-            verdict = court.ask(Key(Kind.FLAVOR, template.foreign_id))
-            if verdict.presence is Presence.GONE:
-                court.templates[template.id] = "its flavor is gone from Nova (404)"
+            absence_check = review.ask(Key(Kind.FLAVOR, template.foreign_id))
+            if absence_check.presence is Presence.GONE:
+                review.templates[template.id] = "its flavor is gone from Nova (404)"
 
 
 def too_many(
-    losses: Losses, actual: Actual, scope: Scope, max_deletes: float, out_of: int | None = None
+    deletions: Deletions, actual: Actual, scope: Scope, max_deletes: float, out_of: int | None = None
 ) -> Notice | None:
     """The notice that says why everything is held back, when it is more than `max_deletes` percent.
 
     `out_of` tells how many objects are managed in all, when `actual` is only a part.
     """
     managed = sum(1 for _ in _managed(actual, scope)) if out_of is None else out_of
-    count = len(losses)
+    count = len(deletions)
     if count <= FEW or count * 100 <= max_deletes * managed:
         return None
     text = (

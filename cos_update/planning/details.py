@@ -37,7 +37,7 @@ def net_interfaces(server: Server) -> list[dict[str, object]]:
 
 def of_volume(volume: Volume) -> Mapping[str, object]:
     """Details of a volume."""
-    return _said(
+    return _known_fields(
         {
             "availability_zone": _short(volume.availability_zone),
             "bootable": volume.bootable,
@@ -51,7 +51,7 @@ def of_volume(volume: Volume) -> Mapping[str, object]:
 
 def of_network(network: Network) -> Mapping[str, object]:
     """Details of a network."""
-    return _said(
+    return _known_fields(
         {
             "admin_state_up": network.admin_state_up,
             "dns_domain": _short(network.dns_domain),
@@ -85,7 +85,7 @@ def _attached(server: Server, inventory: Inventory) -> list[dict[str, object]] |
     return [{"id": v.id, "name": values.clean_text(v.name), "size": v.size} for v in known]
 
 
-def _said(fields: Mapping[str, object]) -> Mapping[str, object]:
+def _known_fields(fields: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cos_update.model.openstack import Project
-from cos_update.planning.plan import Action, Lane, Notice, Plan, Verb
+from cos_update.planning.plan import Action, Notice, Plan, RackPlan, Verb
 from cos_update.planning.report import Report
 from cos_update.sync.executor import Outcome
 
@@ -17,7 +17,11 @@ def plan_document(plan: Plan, projects: Mapping[str, Project]) -> dict[str, obje
     return {
         "schema": SCHEMA,
         "templates": [_action(action) for action in (*plan.templates, *plan.last)],
-        "racks": [_lane(lane, plan, projects) for lane in plan.lanes if lane.actions or lane.notices],
+        "racks": [
+            _rack_plan(rack_plan, plan, projects)
+            for rack_plan in plan.rack_plans
+            if rack_plan.actions or rack_plan.notices
+        ],
         "notices": [_notice(notice) for notice in plan.notices],
         "held_back": [_action(action) for action in plan.held],
         "totals": {
@@ -57,20 +61,20 @@ def _count(actions: Sequence[Action], verb: Verb) -> int:
     return sum(action.verb is verb for action in actions)
 
 
-def _lane(lane: Lane, plan: Plan, projects: Mapping[str, Project]) -> dict[str, object]:
-    project = projects.get(lane.project_id)
-    moved = [action for action in plan.first if action.concertim_id == lane.rack_id]
+def _rack_plan(rack_plan: RackPlan, plan: Plan, projects: Mapping[str, Project]) -> dict[str, object]:
+    project = projects.get(rack_plan.project_id)
+    moved = [action for action in plan.first if action.concertim_id == rack_plan.rack_id]
     return {
-        "rack": lane.rack_name,
-        "concertim_id": lane.rack_id or None,
-        "stack_id": lane.stack_id,
-        "project_id": lane.project_id,
+        "rack": rack_plan.rack_name,
+        "concertim_id": rack_plan.rack_id or None,
+        "stack_id": rack_plan.stack_id,
+        "project_id": rack_plan.project_id,
         "project": project.name if project else None,
-        "owner": lane.owner_name,
-        "status": lane.status,
-        "new": lane.new,
-        "actions": [_action(action) for action in (*moved, *lane.actions)],
-        "notices": [_notice(notice) for notice in lane.notices],
+        "owner": rack_plan.owner_name,
+        "status": rack_plan.status,
+        "new": rack_plan.new,
+        "actions": [_action(action) for action in (*moved, *rack_plan.actions)],
+        "notices": [_notice(notice) for notice in rack_plan.notices],
     }
 
 

@@ -126,7 +126,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RackPlan:
     """All that happens to one rack, one call after another, in this order.
 
     `after` names by their keys the lanes that must have ended before this one begins: they free a name that this
@@ -161,7 +161,7 @@ class Plan:
 
     templates: tuple[Action, ...] = ()
     first: tuple[Action, ...] = ()
-    lanes: tuple[Lane, ...] = ()
+    rack_plans: tuple[RackPlan, ...] = ()
     last: tuple[Action, ...] = ()
     notices: tuple[Notice, ...] = ()
     held: tuple[Action, ...] = ()
@@ -170,10 +170,10 @@ class Plan:
     @property
     def actions(self) -> tuple[Action, ...]:
         """Every action, in the order of business."""
-        lanes = tuple(action for lane in self.lanes for action in lane.actions)
-        return self.templates + self.first + lanes + self.last
+        rack_plans = tuple(action for rack_plan in self.rack_plans for action in rack_plan.actions)
+        return self.templates + self.first + rack_plans + self.last
 
     @property
     def all_notices(self) -> tuple[Notice, ...]:
         """Every notice: the plan's own, then those of its lanes."""
-        return self.notices + tuple(notice for lane in self.lanes for notice in lane.notices)
+        return self.notices + tuple(notice for rack_plan in self.rack_plans for notice in rack_plan.notices)

@@ -10,16 +10,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cos_update.model.absence import Verdict
+from cos_update.model.absence import AbsenceCheck
 from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner, Rack
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory
-from cos_update.planning.deletions import TARGET_OF, Losses, Scope, judge, too_many
+from cos_update.planning.deletions import TARGET_OF, Deletions, Scope, review_deletions, too_many
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, match
 from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
-from cos_update.planning.plan import Action, Change, Lane, Plan, Target, Verb
-from cos_update.planning.rack_plan import Ground, ending_lane, sync_lane
+from cos_update.planning.plan import Action, Change, Plan, RackPlan, Target, Verb
+from cos_update.planning.rack_plan import PlanContext, plan_rack, plan_rack_removal
 from cos_update.planning.template_plan import plan_templates
 
 
@@ -41,100 +41,112 @@ class Rules:
 EVERYTHING = Scope()
 
 
-def suspects(
+def unconfirmed_deletions(
     desired: Desired, actual: Actual, inventory: Inventory, rules: Rules, scope: Scope = EVERYTHING
 ) -> tuple[Key, ...]:
     """The objects whose absence must be confirmed, one by one, before `make_plan` may remove anything."""
     matches = match(desired, actual)
     prune = rules.prune_unwatched
-    return judge(desired, actual, matches, inventory, {}, scope, prune_unwatched=prune).asked
+    return review_deletions(desired, actual, matches, inventory, {}, scope, prune_unwatched=prune).asked
 
 
 def make_plan(
     desired: Desired,
     actual: Actual,
     inventory: Inventory,
-    verdicts: Mapping[Key, Verdict],
+    absence_checks: Mapping[Key, AbsenceCheck],
     rules: Rules,
     scope: Scope = EVERYTHING,
 ) -> Plan:
     """All that is to be done so that Concertim shows what it should, within `scope`."""
     matches = match(desired, actual)
-    losses = judge(desired, actual, matches, inventory, verdicts, scope, prune_unwatched=rules.prune_unwatched)
-    excess = None if rules.allow_deletes else too_many(losses, actual, scope, rules.max_deletes, rules.out_of)
-    kept_back = losses if excess else Losses()
+    deletions = review_deletions(
+        desired, actual, matches, inventory, absence_checks, scope, prune_unwatched=rules.prune_unwatched
+    )
+    excess = None if rules.allow_deletes else too_many(deletions, actual, scope, rules.max_deletes, rules.out_of)
+    kept_back = deletions if excess else Deletions()
     if excess:
-        losses = Losses(notices=losses.notices)
-    ground = _ground(desired, actual, matches, losses, rules)
-    lanes, first = _lanes(ground, actual, scope)
-    leaving = {a.concertim_id for lane in lanes for a in lane.actions if a.verb is Verb.REMOVE and a.device}
+        deletions = Deletions(notices=deletions.notices)
+    context = _context(desired, actual, matches, deletions, rules)
+    rack_plans, first = _rack_plans(context, actual, scope)
+    leaving = {
+        a.concertim_id for rack_plan in rack_plans for a in rack_plan.actions if a.verb is Verb.REMOVE and a.device
+    }
     sweep = scope.is_everything
-    templates = plan_templates(desired, actual, matches, losses.templates, leaving, sweep=sweep)
+    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep)
     return Plan(
         templates=templates.actions,
         first=first,
-        lanes=lanes,
+        rack_plans=rack_plans,
         last=templates.removals,
         notices=(*desired.notices, *templates.notices, *([excess] if excess else [])),
         held=_held(kept_back, actual),
-        in_step=_in_step(desired, lanes, scope),
+        in_step=_in_step(desired, rack_plans, scope),
     )
 
 
-def _ground(desired: Desired, actual: Actual, matches: Matches, losses: Losses, rules: Rules) -> Ground:
-    return Ground(
+def _context(desired: Desired, actual: Actual, matches: Matches, deletions: Deletions, rules: Rules) -> PlanContext:
+    return PlanContext(
         desired=desired,
         matches=matches,
-        losses=losses,
+        deletions=deletions,
         flavour=actual.flavour,
         default_height=min(max(rules.default_rack_height, 1), MAX_RACK_HEIGHT),
         homes={device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices},
     )
 
 
-def _lanes(ground: Ground, actual: Actual, scope: Scope) -> tuple[tuple[Lane, ...], tuple[Action, ...]]:
-    wanted = [rack for rack in ground.desired.racks.values() if scope.covers(rack.project_id, rack.stack_id)]
-    ending = _ending(ground, actual, scope)
-    names = _rack_names(ground, actual, wanted, ending)
-    order_ids = _order_ids(ground, actual, wanted)
-    lanes = [
-        *(sync_lane(ground, rack, names[rack.stack_id], order_ids.get(rack.stack_id, "")) for rack in wanted),
-        *ending,
+def _rack_plans(context: PlanContext, actual: Actual, scope: Scope) -> tuple[tuple[RackPlan, ...], tuple[Action, ...]]:
+    wanted = [rack for rack in context.desired.racks.values() if scope.covers(rack.project_id, rack.stack_id)]
+    removal_plans = _removal_plans(context, actual, scope)
+    names = _rack_names(context, actual, wanted, removal_plans)
+    order_ids = _order_ids(context, actual, wanted)
+    rack_plans = [
+        *(plan_rack(context, rack, names[rack.stack_id], order_ids.get(rack.stack_id, "")) for rack in wanted),
+        *removal_plans,
     ]
-    lanes.sort(key=lambda lane: (lane.owner_name, lane.rack_name, lane.stack_id, lane.rack_id))
-    first = _out_of_the_way(lanes)
-    return _after(lanes, {action.concertim_id for action in first}), first
+    rack_plans.sort(
+        key=lambda rack_plan: (rack_plan.owner_name, rack_plan.rack_name, rack_plan.stack_id, rack_plan.rack_id)
+    )
+    first = _out_of_the_way(rack_plans)
+    return _after(rack_plans, {action.concertim_id for action in first}), first
 
 
-def _ending(ground: Ground, actual: Actual, scope: Scope) -> list[Lane]:
+def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[RackPlan]:
     """The lanes of racks that stand for no stack (any more), or for one that another rack stands for."""
-    lanes = []
+    rack_plans = []
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
         if not scope.covers(owner.project_id, rack.stack_id):
             continue
         if not rack.stack_id:
-            lanes.append(ending_lane(ground, rack, owner, None))
+            rack_plans.append(plan_rack_removal(context, rack, owner, None))
             continue
-        wanted = ground.desired.racks.get(rack.stack_id)
-        stays = ground.matches.racks[rack.stack_id]
+        wanted = context.desired.racks.get(rack.stack_id)
+        stays = context.matches.racks[rack.stack_id]
         if wanted is None:
-            lanes.append(ending_lane(ground, rack, owner, None))
+            rack_plans.append(plan_rack_removal(context, rack, owner, None))
         elif stays.id != rack.id and wanted.name is not None:
-            lanes.append(ending_lane(ground, rack, owner, f"rack {stays.name} ({stays.id}) stands for the same stack"))
-    return [lane for lane in lanes if lane.actions or lane.notices]
+            rack_plans.append(
+                plan_rack_removal(context, rack, owner, f"rack {stays.name} ({stays.id}) stands for the same stack")
+            )
+    return [rack_plan for rack_plan in rack_plans if rack_plan.actions or rack_plan.notices]
 
 
 def _rack_names(
-    ground: Ground, actual: Actual, wanted: Sequence[DesiredRack], ending: Sequence[Lane]
+    context: PlanContext, actual: Actual, wanted: Sequence[DesiredRack], removal_plans: Sequence[RackPlan]
 ) -> dict[str, str]:
     """Names by stack id, unique within each owner."""
-    ends = {lane.rack_id for lane in ending if any(a.rack and a.verb is Verb.REMOVE for a in lane.actions)}
+    ends = {
+        rack_plan.rack_id
+        for rack_plan in removal_plans
+        if any(a.rack and a.verb is Verb.REMOVE for a in rack_plan.actions)
+    }
     named: dict[str, str] = {}
     moving: set[str] = set()
     wishes: dict[str, list[Wish]] = defaultdict(list)
     for rack in wanted:
-        current = ground.matches.racks.get(rack.stack_id)
+        current = context.matches.racks.get(rack.stack_id)
         if rack.name is None:
             named[rack.stack_id] = current.name if current else rack.stack_id
             continue
@@ -150,12 +162,12 @@ def _rack_names(
     return named
 
 
-def _order_ids(ground: Ground, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
+def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
     """Order ids of new racks, unique over all owners: where the wish is taken it is the stack's id."""
     taken = {rack.order_id for rack in actual.racks.values()}
     chosen: dict[str, str] = {}
     for rack in sorted(wanted, key=lambda r: r.stack_id):
-        if rack.stack_id in ground.matches.racks:
+        if rack.stack_id in context.matches.racks:
             continue
         order_id = next(
             candidate
@@ -171,16 +183,16 @@ def _numbers(count: int) -> list[str]:
     return [f"-{number}" for number in range(2, count + 3)]
 
 
-def _renaming(lane: Lane) -> tuple[Action, Rack, str] | None:
-    for action in lane.actions:
+def _renaming(rack_plan: RackPlan) -> tuple[Action, Rack, str] | None:
+    for action in rack_plan.actions:
         if action.rack and action.verb is Verb.UPDATE and "name" in action.payload:
             return action, action.rack, str(action.payload["name"])
     return None
 
 
-def _out_of_the_way(lanes: Sequence[Lane]) -> tuple[Action, ...]:
+def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
     """Renames that must come before all lanes, because names go round in a circle within an owner."""
-    found = [renaming for lane in lanes if (renaming := _renaming(lane))]
+    found = [renaming for rack_plan in rack_plans if (renaming := _renaming(rack_plan))]
     by_owner: dict[str, list[tuple[Action, Rack, str]]] = defaultdict(list)
     for renaming in found:
         by_owner[renaming[1].owner_id].append(renaming)
@@ -199,31 +211,34 @@ def _out_of_the_way(lanes: Sequence[Lane]) -> tuple[Action, ...]:
     return tuple(parked)
 
 
-def _after(lanes: Sequence[Lane], parked: set[str]) -> tuple[Lane, ...]:
+def _after(rack_plans: Sequence[RackPlan], parked: set[str]) -> tuple[RackPlan, ...]:
     """Lets each lane wait for the one that frees the name which it takes."""
     freed: dict[tuple[str, str], str] = {}
     takes: dict[str, tuple[str, str]] = {}
-    for lane in lanes:
-        for action in lane.actions:
+    for rack_plan in rack_plans:
+        for action in rack_plan.actions:
             if action.rack is None:
                 continue
             rack = action.rack
             if action.verb is Verb.CREATE:
-                takes[lane.key] = (rack.owner_id, rack.name)
+                takes[rack_plan.key] = (rack.owner_id, rack.name)
             elif action.verb is Verb.REMOVE:
-                freed[rack.owner_id, rack.name] = lane.key
+                freed[rack.owner_id, rack.name] = rack_plan.key
             elif "name" in action.payload:
-                takes[lane.key] = (rack.owner_id, str(action.payload["name"]))
+                takes[rack_plan.key] = (rack.owner_id, str(action.payload["name"]))
                 if rack.id not in parked:
-                    freed[rack.owner_id, rack.name] = lane.key
+                    freed[rack.owner_id, rack.name] = rack_plan.key
     waits = {key: freed[name] for key, name in takes.items() if name in freed and freed[name] != key}
-    return tuple(replace(lane, after=frozenset({waits[lane.key]})) if lane.key in waits else lane for lane in lanes)
+    return tuple(
+        replace(rack_plan, after=frozenset({waits[rack_plan.key]})) if rack_plan.key in waits else rack_plan
+        for rack_plan in rack_plans
+    )
 
 
-def _held(losses: Losses, actual: Actual) -> tuple[Action, ...]:
-    devices = (actual.devices[item] for item in losses.devices)
-    racks = (actual.racks[item] for item in losses.racks)
-    templates = (actual.templates[item] for item in losses.templates)
+def _held(deletions: Deletions, actual: Actual) -> tuple[Action, ...]:
+    devices = (actual.devices[item] for item in deletions.devices)
+    racks = (actual.racks[item] for item in deletions.racks)
+    templates = (actual.templates[item] for item in deletions.templates)
     return (
         *(
             Action(
@@ -232,23 +247,23 @@ def _held(losses: Losses, actual: Actual) -> tuple[Action, ...]:
                 d.name,
                 d.object_id,
                 device=d,
-                why=losses.devices[d.id],
+                why=deletions.devices[d.id],
                 rack_name=actual.racks[d.rack_id].name,
             )
             for d in devices
         ),
-        *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=losses.racks[r.id]) for r in racks),
+        *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=deletions.racks[r.id]) for r in racks),
         *(
-            Action(Verb.REMOVE, Target.TEMPLATE, t.name, t.foreign_id, template=t, why=losses.templates[t.id])
+            Action(Verb.REMOVE, Target.TEMPLATE, t.name, t.foreign_id, template=t, why=deletions.templates[t.id])
             for t in templates
         ),
     )
 
 
-def _in_step(desired: Desired, lanes: Sequence[Lane], scope: Scope) -> int:
+def _in_step(desired: Desired, rack_plans: Sequence[RackPlan], scope: Scope) -> int:
     """How many racks and devices are there and as they should be."""
     wanted = {rack.stack_id for rack in desired.racks.values() if scope.covers(rack.project_id, rack.stack_id)}
     wanted |= {d.object_id for s in tuple(wanted) for d in desired.racks[s].devices}
-    touched = {a.openstack_id for lane in lanes for a in lane.actions}
-    touched |= {n.openstack_id for lane in lanes for n in lane.notices if n.leaves_work}
+    touched = {a.openstack_id for rack_plan in rack_plans for a in rack_plan.actions}
+    touched |= {n.openstack_id for rack_plan in rack_plans for n in rack_plan.notices if n.leaves_work}
     return len(wanted - touched)

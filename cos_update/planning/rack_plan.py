@@ -19,12 +19,12 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.planning.compare import device_difference, rack_difference
-from cos_update.planning.deletions import TARGET_OF, Losses
+from cos_update.planning.deletions import TARGET_OF, Deletions
 from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
 from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
-from cos_update.planning.plan import Action, Change, Lane, Notice, NoticeKind, Target, Verb
+from cos_update.planning.plan import Action, Change, Notice, NoticeKind, RackPlan, Target, Verb
 
 _ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
 _NOTHING_KNOWN: Mapping[DeviceType, Details] = {
@@ -35,12 +35,12 @@ _NOTHING_KNOWN: Mapping[DeviceType, Details] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class PlanContext:
     """What every lane stands on. `homes` tells by OpenStack id the stack whose rack an object belongs in."""
 
     desired: Desired
     matches: Matches
-    losses: Losses
+    deletions: Deletions
     flavour: ApiFlavour
     default_height: int
     homes: Mapping[str, str]
@@ -58,21 +58,21 @@ class _Sorted:
     notices: list[Notice] = field(default_factory=list)
 
 
-def sync_lane(ground: Ground, wanted: DesiredRack, name: str, order_id: str) -> Lane:
+def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
     """All that the rack of a stack needs, when it is to be called `name`."""
-    rack = ground.matches.racks.get(wanted.stack_id)
-    found = _sort(ground, wanted, rack)
-    rule = DEVICE_NAME[ground.flavour]
+    rack = context.matches.racks.get(wanted.stack_id)
+    found = _sort(context, wanted, rack)
+    rule = DEVICE_NAME[context.flavour]
     names = assign(
         [Wish(device.object_id, device.name) for device in wanted.devices],
         {device.name for device in found.others},
         rule,
     )
-    placement = _place(ground, rack, found)
+    placement = _place(context, rack, found)
     found.removals += [_removal(device, why) for device, _, why in found.replaced]
-    found.notices += [_no_template(wish) for wish in found.new if _height(ground, wish) is None]
+    found.notices += [_no_template(wish) for wish in found.new if _height(context, wish) is None]
     found.notices += [
-        _unplaced(ground, wish, names[wish.object_id], placement)
+        _unplaced(context, wish, names[wish.object_id], placement)
         for wish in found.new
         if wish.object_id in placement.unplaced
     ]
@@ -94,11 +94,11 @@ def sync_lane(ground: Ground, wanted: DesiredRack, name: str, order_id: str) -> 
         )
     actions += found.removals
     actions += _updates(found, names)
-    actions += _creations(ground, found, names, placement, shell)
+    actions += _creations(context, found, names, placement, shell)
     if rack is not None and wanted.owner.id != rack.owner_id:
         text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
         found.notices.append(Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, wanted.stack_id, text))
-    return Lane(
+    return RackPlan(
         stack_id=wanted.stack_id,
         project_id=wanted.project_id,
         owner_id=shell.owner_id,
@@ -108,26 +108,26 @@ def sync_lane(ground: Ground, wanted: DesiredRack, name: str, order_id: str) -> 
         rack_id=shell.id,
         new=rack is None,
         actions=_within(name, actions),
-        notices=(*_said(ground, rack), *found.notices),
+        notices=(*_rack_notices(context, rack), *found.notices),
     )
 
 
-def ending_lane(ground: Ground, rack: Rack, owner: Owner, why: str | None) -> Lane:
+def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str | None) -> RackPlan:
     """The end of a rack: of ours what is lost, or with `why` (a doubled rack) all that is ours."""
     actions = []
     foreign = False
-    for device in ground.matches.in_rack.get(rack.id, ()):
-        reason = ground.losses.devices.get(device.id) or (why if device.object_id else None)
+    for device in context.matches.in_rack.get(rack.id, ()):
+        reason = context.deletions.devices.get(device.id) or (why if device.object_id else None)
         foreign = foreign or not device.object_id
         if reason:
             actions.append(_removal(device, reason))
-    reason = ground.losses.racks.get(rack.id) or (None if foreign else why)
+    reason = context.deletions.racks.get(rack.id) or (None if foreign else why)
     if reason:
         actions.append(Action(Verb.REMOVE, Target.RACK, rack.name, rack.stack_id, rack=rack, why=reason))
-    notices = list(_said(ground, rack))
+    notices = list(_rack_notices(context, rack))
     if why:
         notices.append(Notice(NoticeKind.DUPLICATE, Target.RACK, rack.name, rack.stack_id, why))
-    return Lane(
+    return RackPlan(
         stack_id=rack.stack_id,
         project_id=owner.project_id,
         owner_id=owner.id,
@@ -144,40 +144,40 @@ def _within(rack_name: str, actions: list[Action]) -> tuple[Action, ...]:
     return tuple(replace(action, rack_name=rack_name) if action.device else action for action in actions)
 
 
-def _said(ground: Ground, rack: Rack | None) -> tuple[Notice, ...]:
-    return ground.losses.notices.get(rack.id, ()) if rack else ()
+def _rack_notices(context: PlanContext, rack: Rack | None) -> tuple[Notice, ...]:
+    return context.deletions.notices.get(rack.id, ()) if rack else ()
 
 
-def _sort(ground: Ground, wanted: DesiredRack, rack: Rack | None) -> _Sorted:
+def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sorted:
     found = _Sorted()
     wishes = {device.object_id: device for device in wanted.devices}
     present: set[str] = set()
-    for device in ground.matches.in_rack.get(rack.id, ()) if rack else ():
-        home = ground.homes.get(device.object_id)
-        if why := ground.losses.devices.get(device.id):
+    for device in context.matches.in_rack.get(rack.id, ()) if rack else ():
+        home = context.homes.get(device.object_id)
+        if why := context.deletions.devices.get(device.id):
             found.removals.append(_removal(device, why))
         elif home is None:
             found.others.append(device)
-        elif (stays := ground.matches.devices[device.object_id]).id != device.id:
-            _drop_double(found, device, stays)
+        elif (stays := context.matches.devices[device.object_id]).id != device.id:
+            _drop_duplicate(found, device, stays)
         elif home != wanted.stack_id:
             found.removals.append(_removal(device, "now in another stack"))
         else:
             present.add(device.object_id)
-            _keep_or_replace(ground, found, device, wishes[device.object_id])
+            _keep_or_replace(context, found, device, wishes[device.object_id])
     found.new += [device for device in wanted.devices if device.object_id not in present]
     return found
 
 
-def _drop_double(found: _Sorted, device: Device, stays: Device) -> None:
+def _drop_duplicate(found: _Sorted, device: Device, stays: Device) -> None:
     why = f"device {stays.name} stands for the same {TARGET_OF[device.type]}"
     found.removals.append(_removal(device, why))
     found.notices.append(Notice(NoticeKind.DUPLICATE, TARGET_OF[device.type], device.name, device.object_id, why))
 
 
-def _keep_or_replace(ground: Ground, found: _Sorted, device: Device, wish: DesiredDevice) -> None:
-    template = ground.matches.template_of(wish)
-    remade = template is None and wish.type is DeviceType.INSTANCE and wish.template in ground.desired.templates
+def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish: DesiredDevice) -> None:
+    template = context.matches.template_of(wish)
+    remade = template is None and wish.type is DeviceType.INSTANCE and wish.template in context.desired.templates
     if device.type != wish.type:
         why = "of the wrong type; made anew"
     elif remade or (template is not None and device.template_id != template.id):
@@ -199,24 +199,24 @@ def _removal(device: Device, why: str) -> Action:
     )
 
 
-def _height(ground: Ground, wish: DesiredDevice) -> int | None:
-    if template := ground.matches.template_of(wish):
+def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
+    if template := context.matches.template_of(wish):
         return template.height
-    desired = ground.desired.templates.get(wish.template) if wish.type is DeviceType.INSTANCE else None
+    desired = context.desired.templates.get(wish.template) if wish.type is DeviceType.INSTANCE else None
     return desired.height if desired else None
 
 
-def _place(ground: Ground, rack: Rack | None, found: _Sorted) -> Placement:
+def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement:
     """Places what is replaced or new. What can't be replaced for want of space stays as it is."""
-    height = rack.height if rack else ground.default_height
+    height = rack.height if rack else context.default_height
     while True:
-        placement = place(height, _occupied(found), _items(ground, found))
+        placement = place(height, _occupied(found), _items(context, found))
         stuck = [entry for entry in found.replaced if entry[1].object_id in placement.unplaced]
         if not stuck:
             return placement
         found.replaced = [entry for entry in found.replaced if entry not in stuck]
         found.kept += [(device, wish) for device, wish, _ in stuck]
-        found.notices += [_unplaced(ground, wish, wish.name, placement) for _, wish, _ in stuck]
+        found.notices += [_unplaced(context, wish, wish.name, placement) for _, wish, _ in stuck]
 
 
 def _occupied(found: _Sorted) -> set[int]:
@@ -227,7 +227,7 @@ def _occupied(found: _Sorted) -> set[int]:
     }
 
 
-def _items(ground: Ground, found: _Sorted) -> list[Item]:
+def _items(context: PlanContext, found: _Sorted) -> list[Item]:
     wishes = [(wish, device.location.start_u) for device, wish, _ in found.replaced]
     ordered = sorted(
         [*wishes, *((wish, None) for wish in found.new)],
@@ -236,7 +236,7 @@ def _items(ground: Ground, found: _Sorted) -> list[Item]:
     return [
         Item(wish.object_id, height, wish.type is DeviceType.NETWORK, start)
         for wish, start in ordered
-        if (height := _height(ground, wish)) is not None
+        if (height := _height(context, wish)) is not None
     ]
 
 
@@ -290,23 +290,23 @@ def _updates(found: _Sorted, names: Mapping[str, str]) -> list[Action]:
 
 
 def _creations(
-    ground: Ground, found: _Sorted, names: Mapping[str, str], placement: Placement, rack: Rack
+    context: PlanContext, found: _Sorted, names: Mapping[str, str], placement: Placement, rack: Rack
 ) -> list[Action]:
     wishes = [*(wish for _, wish, _ in found.replaced), *found.new]
     placed = [wish for wish in wishes if wish.object_id in placement.starts]
     placed.sort(key=lambda wish: placement.starts[wish.object_id])
-    return [_creation(ground, wish, names[wish.object_id], placement.starts[wish.object_id], rack) for wish in placed]
+    return [_creation(context, wish, names[wish.object_id], placement.starts[wish.object_id], rack) for wish in placed]
 
 
 def _creation(
-    ground: Ground,
+    context: PlanContext,
     wish: DesiredDevice,
     name: str,
     start: int,
     rack: Rack,
 ) -> Action:
-    template = ground.matches.template_of(wish)
-    former = ground.matches.devices.get(wish.object_id)
+    template = context.matches.template_of(wish)
+    former = context.matches.devices.get(wish.object_id)
     known: dict[str, Any] = dict(wish.details)
     device = Device(
         id="",
@@ -315,7 +315,7 @@ def _creation(
         rack_id=rack.id,
         template_id=template.id if template else "",
         status=wish.status,
-        location=Location(start, start + (_height(ground, wish) or 1) - 1),
+        location=Location(start, start + (_height(context, wish) or 1) - 1),
         details=replace(_NOTHING_KNOWN[wish.type], **known),
         description=wish.description,
         metadata={**(former.metadata if former else {}), **wish.metadata},
@@ -327,17 +327,17 @@ def _creation(
         wish.object_id,
         device=device,
         flavor_id="" if template else wish.template,
-        label=_label(ground, wish),
+        label=_label(context, wish),
     )
 
 
-def _unplaced(ground: Ground, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
-    text = f"needs {_height(ground, wish)}U, {placement.free}U free in {placement.height}U: not placed"
+def _unplaced(context: PlanContext, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
+    text = f"needs {_height(context, wish)}U, {placement.free}U free in {placement.height}U: not placed"
     return Notice(NoticeKind.UNPLACED, TARGET_OF[wish.type], name, wish.object_id, text)
 
 
-def _label(ground: Ground, wish: DesiredDevice) -> str:
+def _label(context: PlanContext, wish: DesiredDevice) -> str:
     if wish.type is DeviceType.VOLUME:
         return f"{wish.details.get('size', '?')} GiB"
-    flavor = ground.desired.templates.get(wish.template)
+    flavor = context.desired.templates.get(wish.template)
     return flavor.name if flavor and wish.type is DeviceType.INSTANCE else ""

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from cos_update.model.concertim import Device, Template
 from cos_update.model.openstack import Project
-from cos_update.planning.plan import Action, Change, Lane, Notice, Plan, Target, Verb
+from cos_update.planning.plan import Action, Change, Notice, Plan, RackPlan, Target, Verb
 from cos_update.sync.executor import Outcome, Result
 
 MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
@@ -41,18 +41,18 @@ class Section:
 
 def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Outcome] = ()) -> tuple[Section, ...]:
     """What the plan does and leaves, by project and rack. With `outcomes` it tells what became of it."""
-    told = {_identity(outcome.action): outcome for outcome in outcomes}
+    outcome_of = {_identity(outcome.action): outcome for outcome in outcomes}
     found: dict[tuple[str, str], list[Section]] = {}
-    for lane in plan.lanes:
-        lines = (*_lines(lane.actions, told), *(_said(notice) for notice in lane.notices))
+    for rack_plan in plan.rack_plans:
+        lines = (*_lines(rack_plan.actions, outcome_of), *(_notice_line(notice) for notice in rack_plan.notices))
         if lines:
-            project = projects.get(lane.project_id)
-            heading = (project.name if project else lane.owner_name or "(no project)", lane.owner_name)
-            found.setdefault(heading, []).append(_rack_section(lane, lines))
-    general = tuple(_said(notice) for notice in plan.notices)
+            project = projects.get(rack_plan.project_id)
+            heading = (project.name if project else rack_plan.owner_name or "(no project)", rack_plan.owner_name)
+            found.setdefault(heading, []).append(_rack_section(rack_plan, lines))
+    general = tuple(_notice_line(notice) for notice in plan.notices)
     teams = [Section(project, f"team {owner}", sections=tuple(racks)) for (project, owner), racks in found.items()]
     of_templates = sorted((*plan.templates, *plan.last), key=attrgetter("name"))
-    templates = _lines(of_templates, told)
+    templates = _lines(of_templates, outcome_of)
     if templates:
         teams.append(Section("templates", lines=tuple(templates)))
     if general:
@@ -62,10 +62,10 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
     return tuple(teams)
 
 
-def _rack_section(lane: Lane, lines: tuple[Line, ...]) -> Section:
-    stack = f"stack {lane.stack_id[:8]}" if lane.stack_id else "of no stack"
-    aside = f"{stack} · {'new' if lane.new else lane.status}"
-    return Section(f"rack {lane.rack_name}", aside, lines)
+def _rack_section(rack_plan: RackPlan, lines: tuple[Line, ...]) -> Section:
+    stack = f"stack {rack_plan.stack_id[:8]}" if rack_plan.stack_id else "of no stack"
+    aside = f"{stack} · {'new' if rack_plan.new else rack_plan.status}"
+    return Section(f"rack {rack_plan.rack_name}", aside, lines)
 
 
 def _identity(action: Action) -> tuple[Verb, Target, str, str]:
@@ -74,19 +74,19 @@ def _identity(action: Action) -> tuple[Verb, Target, str, str]:
 
 def _lines(
     actions: Iterable[Action],
-    told: Mapping[tuple[Verb, Target, str, str], Outcome],
+    outcome_of: Mapping[tuple[Verb, Target, str, str], Outcome],
 ) -> list[Line]:
     lines = []
     for action in actions:
         line = _line(action)
-        outcome = told.get(_identity(action))
+        outcome = outcome_of.get(_identity(action))
         if outcome is not None and outcome.result is not Result.DONE:
-            line = Line(LEFT_ALONE, line.kind, line.name, rows=(f"{_fate(outcome)}: {outcome.reason}",))
+            line = Line(LEFT_ALONE, line.kind, line.name, rows=(f"{_outcome_text(outcome)}: {outcome.reason}",))
         lines.append(line)
     return lines
 
 
-def _fate(outcome: Outcome) -> str:
+def _outcome_text(outcome: Outcome) -> str:
     verb = {Verb.CREATE: "not created", Verb.UPDATE: "not changed", Verb.REMOVE: "not removed"}[outcome.action.verb]
     return f"{verb}, refused" if outcome.result is Result.REFUSED else verb
 
@@ -126,7 +126,7 @@ def _memory(mebibytes: int | None) -> str:
     return f"{amount / 1024:g} GiB" if amount >= 1024 else f"{amount} MiB"
 
 
-def _said(notice: Notice) -> Line:
+def _notice_line(notice: Notice) -> Line:
     return Line(LEFT_ALONE, notice.target, notice.name, rows=(notice.text,))
 
 

@@ -28,8 +28,8 @@ def concertim(settings: Settings) -> Iterator[Finding]:
         root = " (root)" if user.root else ""
         yield ok("concertim", f"{settings.concertim.url} as {user.login}{root}, {flavour.value} API")
         if not user.root:
-            mend = "set concertim.concertim_username to a root user"
-            yield fail("concertim", f"{user.login} is no root user: only those may create racks and templates", mend)
+            fix = "set concertim.concertim_username to a root user"
+            yield fail("concertim", f"{user.login} is no root user: only those may create racks and templates", fix)
         if client.clock_offset is not None:
             yield compared("Concertim", client.clock_offset)
         for part in (_templates, _owners):
@@ -41,14 +41,14 @@ def concertim(settings: Settings) -> Iterator[Finding]:
 
 def _templates(client: ConcertimClient, flavour: ApiFlavour) -> Iterator[Finding]:
     if flavour is ApiFlavour.USERS:
-        mend = "update the app to a release that has teams"
-        yield warn("templates", "volumes and networks can't be shown by this older API", mend)
+        fix = "update the app to a release that has teams"
+        yield warn("templates", "volumes and networks can't be shown by this older API", fix)
         return
     tags = {template.tag for template in client.templates() if template.tag}
     wanted = sorted(TAG_OF.values())
     if missing := [tag for tag in wanted if tag not in tags]:
-        mend = "load Concertim's own templates (rake db:seed in its container)"
-        yield fail("templates", f"without the tag {', '.join(missing)}: such devices can't be shown", mend)
+        fix = "load Concertim's own templates (rake db:seed in its container)"
+        yield fail("templates", f"without the tag {', '.join(missing)}: such devices can't be shown", fix)
     else:
         yield ok("templates", f"those tagged {', '.join(wanted)} are there")
 
@@ -60,7 +60,7 @@ def _owners(client: ConcertimClient, flavour: ApiFlavour) -> Iterator[Finding]:
         yield warn(word, "none has a project id, so no rack can be shown", f"give {word} the ids of their projects")
         return
     yield ok(word, f"{len(owners)} have a project id")
-    if said := client.limit_met(owners[0]):
-        yield fail("licence", said, "new stacks can't be shown: remove racks, or ask for a larger licence")
+    if limit := client.limit_met(owners[0]):
+        yield fail("licence", limit, "new stacks can't be shown: remove racks, or ask for a larger licence")
     else:
         yield ok("licence", "allows another rack")

@@ -25,7 +25,7 @@ class Finding:
     status: Status
     name: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def is_ok(self) -> bool:
@@ -38,14 +38,14 @@ def ok(name: str, text: str) -> Finding:
     return Finding(Status.OK, name, text)
 
 
-def warn(name: str, text: str, mend: str = "") -> Finding:
+def warn(name: str, text: str, fix: str = "") -> Finding:
     """It works, but somebody should know."""
-    return Finding(Status.WARN, name, text, mend)
+    return Finding(Status.WARN, name, text, fix)
 
 
-def fail(name: str, text: str, mend: str = "") -> Finding:
+def fail(name: str, text: str, fix: str = "") -> Finding:
     """It will not work."""
-    return Finding(Status.FAIL, name, text, mend)
+    return Finding(Status.FAIL, name, text, fix)
 
 
 def skip(name: str, text: str) -> Finding:

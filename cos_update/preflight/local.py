@@ -27,8 +27,8 @@ def configuration(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Fin
         if section is None:
             yield fail("config", f"the section {name} is missing", "cos-update config sample shows what belongs there")
     for name in _unverified(settings):
-        mend = f"set {name}.verify to true, or to the path of the CA's certificates"
-        yield warn("config", f"{name}: TLS certificates are not verified", mend)
+        fix = f"set {name}.verify to true, or to the path of the CA's certificates"
+        yield warn("config", f"{name}: TLS certificates are not verified", fix)
 
 
 def _unverified(settings: Settings) -> Iterator[str]:
@@ -65,5 +65,5 @@ def _log_dir(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             return ok("log dir", str(folder))
     except OSError as error:
-        mend = f"mkdir -p {folder} && chown -R {os.geteuid()} {folder} (this runs as uid {os.geteuid()})"
-        return fail("log dir", f"{folder} cannot be written: {error.strerror}", mend)
+        fix = f"mkdir -p {folder} && chown -R {os.geteuid()} {folder} (this runs as uid {os.geteuid()})"
+        return fail("log dir", f"{folder} cannot be written: {error.strerror}", fix)

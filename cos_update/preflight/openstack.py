@@ -84,8 +84,8 @@ def _accounts(sessions: Sessions, settings: CloudSettings) -> Iterator[Finding]:
         if found:
             yield ok(kind, name)
         else:
-            text, mend = f"there is no {kind} {name}, which {why}", f"openstack {kind} create {name}"
-            yield fail(kind, text, mend) if is_needed else warn(kind, text, mend)
+            text, fix = f"there is no {kind} {name}, which {why}", f"openstack {kind} create {name}"
+            yield fail(kind, text, fix) if is_needed else warn(kind, text, fix)
 
 
 def _services(reader: CloudReader, settings: Settings) -> Iterator[Finding]:
@@ -98,8 +98,8 @@ def _services(reader: CloudReader, settings: Settings) -> Iterator[Finding]:
     names = sorted(project.name for project in inventory.projects.values())
     if not names:
         user, role = reader.settings.watcher_user, reader.settings.watcher_role
-        mend = f"openstack role add --project PROJECT --user {user} {role}"
-        yield fail("projects", "no project is watched", mend)
+        fix = f"openstack role add --project PROJECT --user {user} {role}"
+        yield fail("projects", "no project is watched", fix)
         yield from _not_tried("since no project is watched")
         return
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -117,12 +117,12 @@ def _memory(settings: Settings) -> Membership | None:
         view = ViewStore(settings.data_dir, "check").peek()
     except CosUpdateError:
         return None
-    return Membership(view.stacks, view.strays) if view else None
+    return Membership(view.stacks, view.unowned) if view else None
 
 
 def _service(service: str, reader: CloudReader, inventory: Inventory) -> Finding:
     name = service.lower()
-    way = reader.ways.get(service)
+    way = reader.read_scopes.get(service)
     if way == ABSENT:
         return _absent(service)
     gaps = [gap for gap in inventory.gaps if SERVICE_OF[gap.listing] == service]
@@ -151,18 +151,18 @@ def _incomplete(service: str, gaps: Sequence[Gap], inventory: Inventory) -> Find
     project = inventory.projects.get(gap.project_id or "")
     more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
     text = f"{gap.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
-    mend = f"see whether {service} answers, and what its policy allows these credentials"
+    fix = f"see whether {service} answers, and what its policy allows these credentials"
     # A single stack may be on its way out, or broken; the others are shown all the same.
-    return fail(service.lower(), text, mend) if whole else warn(service.lower(), text, mend)
+    return fail(service.lower(), text, fix) if whole else warn(service.lower(), text, fix)
 
 
 def _clock(sessions: Sessions) -> Iterator[Finding]:
-    said = sessions.base.date()
-    if said is None:
+    date = sessions.base.date()
+    if date is None:
         return
     try:
         # The header is in whole seconds, cut off.
-        ahead = parsedate_to_datetime(said).timestamp() + 0.5 - time.time()
+        ahead = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
     except ValueError:
         return
     yield compared("OpenStack", ahead)

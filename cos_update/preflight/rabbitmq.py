@@ -65,8 +65,8 @@ def _host(settings: BrokerSettings, address: Address) -> Finding:
         connect(settings, address).close()
     except Exception as error:  # pika, socket and ssl have no common base; `explain` knows them
         reason = explain(error, settings)
-        mend = reason.hint or "see whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
-        return fail("rabbitmq", f"{address}: {reason}", mend)
+        fix = reason.hint or "see whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
+        return fail("rabbitmq", f"{address}: {reason}", fix)
     return ok("rabbitmq", f"{address} as {settings.username}, virtual host {settings.virtual_host}")
 
 

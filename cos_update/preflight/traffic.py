@@ -34,10 +34,8 @@ def traffic(connection: pika.BlockingConnection, queue: str, seconds: float) -> 
     while (left := until - time.monotonic()) > 0:
         connection.process_data_events(time_limit=min(left, _ROUND))
     if not seen:
-        mend = (
-            "wait longer, while something changes in the cloud; if still nothing comes, see that the services publish"
-        )
-        return warn("notifications", f"none came in {seconds:g} s", f"{mend} (driver = messagingv2)")
+        fix = "wait longer, while something changes in the cloud; if still nothing comes, see that the services publish"
+        return warn("notifications", f"none came in {seconds:g} s", f"{fix} (driver = messagingv2)")
     counts = ", ".join(f"{count} from {publisher}" for publisher, count in seen.most_common())
     return ok("notifications", f"in {seconds:g} s came {counts}")
 

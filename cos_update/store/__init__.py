@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cos_update.store.journal import Journal, Posting, with_postings
+from cos_update.store.journal import Journal, JournalEntry, with_journal_entries
 from cos_update.store.locks import FileLock, Locks
 from cos_update.store.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
 from cos_update.store.store import BadView, ViewStore, paused_gc
@@ -12,14 +12,14 @@ __all__ = [
     "BadView",
     "FileLock",
     "Journal",
+    "JournalEntry",
     "Locks",
     "Origin",
-    "Posting",
     "Resync",
     "View",
     "ViewStore",
     "from_plain",
     "paused_gc",
     "to_plain",
-    "with_postings",
+    "with_journal_entries",
 ]

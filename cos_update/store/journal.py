@@ -27,7 +27,7 @@ from cos_update.model.errors import ViewError
 from cos_update.model.openstack import RememberedStack
 from cos_update.store import schema
 from cos_update.store.locks import unwritable
-from cos_update.store.records import Shape, WrongShape, dict_of, simplified
+from cos_update.store.records import RecordSchema, SchemaError, dict_of, simplified
 from cos_update.store.schema import Origin, View
 
 FILE_NAME = "view.journal"
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
+class JournalEntry:
     """What one process did to one rack, at `at`, from a reading of the cloud that began at `cloud_read_at`.
 
     Records are those that Concertim has now, by id (origins and stacks by OpenStack id); None says: removed. `seq` is
@@ -62,7 +62,7 @@ class Posting:
 
 
 _RECORDS = ("racks", "devices", "templates", "origins", "stacks")
-_POSTING = Shape(Posting, nested=_RECORDS)
+_ENTRY = RecordSchema(JournalEntry, nested=_RECORDS)
 _TO_PLAIN: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "racks": schema.rack_plain,
     "devices": schema.device_plain,
@@ -113,14 +113,14 @@ class Journal:
             self._catch_up()
             return self._last()
 
-    def since(self, seq: int) -> list[Posting]:
+    def since(self, seq: int) -> list[JournalEntry]:
         """The postings after number `seq` which the journal still holds, oldest first. Raises ViewError."""
         with self._mutex:
             if seq < self._floor:
                 self._floor = seq
                 self._begin()
             self._catch_up()
-            return self._postings[bisect_right(self._postings, seq, key=lambda posting: posting.seq) :]
+            return self._postings[bisect_right(self._postings, seq, key=lambda journal_entry: journal_entry.seq) :]
 
     def remember(self, seq: int) -> None:
         """Numbers go on after `seq`, which a saved view includes, even if the journal was lost."""
@@ -138,7 +138,7 @@ class Journal:
         """Its bytes, as far as it was read."""
         return self._offset
 
-    def append(self, posting: Posting, saved_seq: Callable[[], int]) -> int:
+    def append(self, journal_entry: JournalEntry, saved_seq: Callable[[], int]) -> int:
         """Writes a posting down and returns its number; a new journal asks `saved_seq` where to go on counting.
 
         Raises ViewError when it cannot be written: the other process then learns of the posting by reading Concertim.
@@ -151,8 +151,8 @@ class Journal:
                     base = self._lines[0].seq - 1 if self._lines else self._last()
                     self._rewrite(base, self._lines_from(len(self._header)))
                     self._catch_up()
-                numbered = replace(posting, seq=self._last() + 1, at=posting.at or self._clock())
-                self._write(_line(posting_plain(numbered)))
+                numbered = replace(journal_entry, seq=self._last() + 1, at=journal_entry.at or self._clock())
+                self._write(_line(entry_plain(numbered)))
             except OSError as error:
                 raise unwritable(self.path, error) from error
             return numbered.seq
@@ -192,7 +192,7 @@ class Journal:
         self._offset = len(header)
         self._base = _base(header) if header else None
         self._lines: list[_Line] = []
-        self._postings: list[Posting] = []
+        self._postings: list[JournalEntry] = []
 
     def _catch_up(self) -> None:
         """Reads what was appended since the last look, or all of it when the file is another one now."""
@@ -222,18 +222,18 @@ class Journal:
             found = _BEGINNING.match(line)
             seq, at = (int(found[1]), float(found[2])) if found else (0, 0.0)
             if not found or seq > self._floor:
-                posting = posting_from(dict_of(json.loads(line), "line"))
-                seq, at = posting.seq, posting.at
+                journal_entry = entry_from(dict_of(json.loads(line), "line"))
+                seq, at = journal_entry.seq, journal_entry.at
             last = self._lines[-1].seq if self._lines else self._base or 0
             if seq <= last:
-                raise WrongShape(f"posting {seq} after {last}")
+                raise SchemaError(f"posting {seq} after {last}")
         except (ValueError, TypeError, RecursionError) as error:
             _log.warning("a line of %s makes no sense and is left out: %s", self.path, error)
             return
         self._lines.append(_Line(seq, at, self._offset))
         self._highest = max(self._highest, seq)
         if seq > self._floor:
-            self._postings.append(posting)
+            self._postings.append(journal_entry)
 
     def _write(self, line: bytes) -> None:
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -262,9 +262,9 @@ class Journal:
             raise
 
 
-def with_postings(view: View, postings: Iterable[Posting]) -> View:
+def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) -> View:
     """The view after what was posted; the postings are put onto it in their order."""
-    wanted = list(postings)
+    wanted = list(journal_entries)
     if not wanted:
         return view
     actual = view.actual
@@ -272,33 +272,33 @@ def with_postings(view: View, postings: Iterable[Posting]) -> View:
         view,
         actual=replace(
             actual,
-            racks=_patched(actual.racks, [posting.racks for posting in wanted]),
-            devices=_patched(actual.devices, [posting.devices for posting in wanted]),
-            templates=_patched(actual.templates, [posting.templates for posting in wanted]),
+            racks=_patched(actual.racks, [journal_entry.racks for journal_entry in wanted]),
+            devices=_patched(actual.devices, [journal_entry.devices for journal_entry in wanted]),
+            templates=_patched(actual.templates, [journal_entry.templates for journal_entry in wanted]),
         ),
-        origins=_patched(view.origins, [posting.origins for posting in wanted]),
-        stacks=_patched(view.stacks, [posting.stacks for posting in wanted]),
+        origins=_patched(view.origins, [journal_entry.origins for journal_entry in wanted]),
+        stacks=_patched(view.stacks, [journal_entry.stacks for journal_entry in wanted]),
         journal_seq=max(view.journal_seq, wanted[-1].seq),
     )
 
 
-def posting_plain(posting: Posting) -> dict[str, Any]:
+def entry_plain(journal_entry: JournalEntry) -> dict[str, Any]:
     """A posting as a dict."""
-    plain = _POSTING.plain(posting)
+    plain = _ENTRY.plain(journal_entry)
     for name in _RECORDS:
         convert = _TO_PLAIN[name]
         plain[name] = {key: None if item is None else convert(item) for key, item in plain[name].items()}
     return plain
 
 
-def posting_from(plain: dict[str, Any]) -> Posting:
+def entry_from(plain: dict[str, Any]) -> JournalEntry:
     """A posting from a dict. Raises WrongShape."""
-    values = dict(zip(_POSTING.names, _POSTING.values(plain), strict=True))
+    values = dict(zip(_ENTRY.names, _ENTRY.values(plain), strict=True))
     for name in _RECORDS:
         convert = _FROM_PLAIN[name]
         items = dict_of(values[name], name).items()
         values[name] = {key: None if item is None else convert(item) for key, item in items}
-    return Posting(**values)
+    return JournalEntry(**values)
 
 
 def _patched(records: Mapping[str, T], patches: Iterable[Mapping[str, T | None]]) -> Mapping[str, T]:

@@ -16,11 +16,11 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class WrongShape(ValueError):
+class SchemaError(ValueError):
     """Plain data is not what the schema says; the message names the field."""
 
 
-class Shape(Generic[T]):
+class RecordSchema(Generic[T]):
     """The plain form of one dataclass: a dict with a key for each of its fields, in their order.
 
     Fields that hold text, numbers, truth values, mappings or tuples are checked by their annotations. Those of
@@ -49,7 +49,7 @@ class Shape(Generic[T]):
         Fields that have a default may be missing.
         """
         if type(plain) is not dict:
-            raise WrongShape(f"a {type(plain).__name__} in place of a record")
+            raise SchemaError(f"a {type(plain).__name__} in place of a record")
         try:
             values = self._items(plain)
         except KeyError:
@@ -58,7 +58,7 @@ class Shape(Generic[T]):
         if types_found not in self._good:
             for name, found, allowed in zip(self.names, types_found, self._allowed, strict=True):
                 if allowed and found not in allowed:
-                    raise WrongShape(f"{name}: a {found.__name__} is not expected here")
+                    raise SchemaError(f"{name}: a {found.__name__} is not expected here")
             self._good.add(types_found)
         return values
 
@@ -70,7 +70,7 @@ class Shape(Generic[T]):
         whole = {**self._defaults, **plain}
         missing = [name for name in self.names if name not in whole]
         if missing:
-            raise WrongShape(f"{missing[0]}: missing")
+            raise SchemaError(f"{missing[0]}: missing")
         return self._items(whole)
 
 
@@ -79,25 +79,25 @@ def records(plain: object, convert: Callable[[Any], T], what: str) -> dict[str, 
     found: dict[str, T] = {}
     for key, value in dict_of(plain, what).items():
         if type(key) is not str:
-            raise WrongShape(f"{what}: a {type(key).__name__} in place of an id")
+            raise SchemaError(f"{what}: a {type(key).__name__} in place of an id")
         try:
             found[key] = convert(value)
-        except WrongShape as error:
-            raise WrongShape(f"{what}: {key}: {error}") from None
+        except SchemaError as error:
+            raise SchemaError(f"{what}: {key}: {error}") from None
     return found
 
 
 def dict_of(plain: object, what: str) -> dict[str, Any]:
     """The value if it is a dict. Raises WrongShape."""
     if type(plain) is not dict:
-        raise WrongShape(f"{what}: a {type(plain).__name__} in place of a dict")
+        raise SchemaError(f"{what}: a {type(plain).__name__} in place of a dict")
     return plain
 
 
 def texts(plain: object, what: str) -> tuple[str, ...]:
     """A list of texts as a tuple. Raises WrongShape."""
     if type(plain) not in (list, tuple) or not all(type(item) is str for item in typing.cast("list[object]", plain)):
-        raise WrongShape(f"{what}: not a list of texts")
+        raise SchemaError(f"{what}: not a list of texts")
     return tuple(typing.cast("list[str]", plain))
 
 

@@ -28,7 +28,7 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
-from cos_update.store.records import Shape, WrongShape, dict_of, records, texts
+from cos_update.store.records import RecordSchema, SchemaError, dict_of, records, texts
 
 SCHEMA = 1
 """The number of the plain form that this release writes and reads."""
@@ -74,8 +74,8 @@ class View:
     projects: Mapping[str, Project] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
-    strays: Mapping[str, bool] = field(default_factory=dict)
-    unsure: tuple[str, ...] = ()
+    unowned: Mapping[str, bool] = field(default_factory=dict)
+    needs_reread: tuple[str, ...] = ()
     cloud_read_at: float = 0.0
     concertim_read_at: float = 0.0
     concertim_full_read_at: float = 0.0
@@ -107,21 +107,21 @@ class _PlainDevice:
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 
-_OWNER = Shape(Owner)
-_TEMPLATE = Shape(Template)
-_RACK = Shape(Rack)
-_DEVICE = Shape(_PlainDevice)
-_DETAILS: Mapping[str, Shape[Any]] = {
-    DeviceType.INSTANCE.value: Shape(InstanceDetails),
-    DeviceType.VOLUME.value: Shape(VolumeDetails),
-    DeviceType.NETWORK.value: Shape(NetworkDetails),
+_OWNER = RecordSchema(Owner)
+_TEMPLATE = RecordSchema(Template)
+_RACK = RecordSchema(Rack)
+_DEVICE = RecordSchema(_PlainDevice)
+_DETAILS: Mapping[str, RecordSchema[Any]] = {
+    DeviceType.INSTANCE.value: RecordSchema(InstanceDetails),
+    DeviceType.VOLUME.value: RecordSchema(VolumeDetails),
+    DeviceType.NETWORK.value: RecordSchema(NetworkDetails),
 }
-_PROJECT = Shape(Project)
-_ORIGIN = Shape(Origin)
-_OUTPUT = Shape(Output)
-_CONTENT = Shape(StackContent, nested=("servers", "volumes", "networks"))
-_MEMORY = Shape(RememberedStack, nested=("content", "absent"))
-_RESYNC = Shape(Resync)
+_PROJECT = RecordSchema(Project)
+_ORIGIN = RecordSchema(Origin)
+_OUTPUT = RecordSchema(Output)
+_CONTENT = RecordSchema(StackContent, nested=("servers", "volumes", "networks"))
+_MEMORY = RecordSchema(RememberedStack, nested=("content", "absent"))
+_RESYNC = RecordSchema(Resync)
 
 _TYPES = {kind.value: kind for kind in DeviceType}
 _FLAVOURS = {flavour.value: flavour for flavour in ApiFlavour}
@@ -154,8 +154,8 @@ def to_plain(view: View) -> dict[str, Any]:
         "devices": {key: device_plain(device, origin_of(device.object_id)) for key, device in actual.devices.items()},
         "origins": _plain_all(view.origins, origin_plain),
         "stacks": _plain_all(view.stacks, memory_plain),
-        "strays": dict(view.strays),
-        "unsure": list(view.unsure),
+        "strays": dict(view.unowned),
+        "unsure": list(view.needs_reread),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
     }
@@ -182,8 +182,8 @@ def from_plain(plain: object) -> View:
         projects=records(whole.get("projects"), _PROJECT.record, "projects"),
         origins=records(whole.get("origins"), origin_from, "origins"),
         stacks=records(whole.get("stacks"), memory_from, "stacks"),
-        strays=records(whole.get("strays", {}), _truth, "strays"),
-        unsure=texts(whole.get("unsure", ()), "unsure"),
+        unowned=records(whole.get("strays", {}), _truth, "strays"),
+        needs_reread=texts(whole.get("unsure", ()), "unsure"),
         cloud_read_at=_number(cloud, "read_at"),
         concertim_read_at=_number(concertim, "read_at"),
         concertim_full_read_at=_number(concertim, "full_read_at"),
@@ -201,7 +201,7 @@ def check_schema(plain: Mapping[str, Any]) -> None:
     """Raises WrongShape unless plain data says that it is of our schema."""
     found = plain.get("schema")
     if type(found) is not int or found != SCHEMA:
-        raise WrongShape(f"schema {_shown(found)}, where this release reads {SCHEMA}")
+        raise SchemaError(f"schema {_shown(found)}, where this release reads {SCHEMA}")
 
 
 def template_plain(template: Template) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def device_from(plain: object) -> Device:
     )
     shape = _DETAILS.get(kind)
     if shape is None:
-        raise WrongShape(f"type: {kind!r:.40} is unknown")
+        raise SchemaError(f"type: {kind!r:.40} is unknown")
     location = _location(start_u, end_u, facing)
     if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
         intern(object_id)  # what is read of the cloud next shares it
@@ -322,7 +322,7 @@ def memory_from(plain: object) -> RememberedStack:
     parts = dict_of(content, "content")
     outputs = parts.get("outputs")
     if outputs is not None and type(outputs) not in (list, tuple):
-        raise WrongShape("outputs: not a list")
+        raise SchemaError("outputs: not a list")
     return RememberedStack(
         status,
         updated,
@@ -353,27 +353,27 @@ def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]])
 
 def _truth(plain: object) -> bool:
     if type(plain) is not bool:
-        raise WrongShape(f"a {type(plain).__name__} in place of a truth value")
+        raise SchemaError(f"a {type(plain).__name__} in place of a truth value")
     return plain
 
 
 def _number(plain: Mapping[str, Any], key: str) -> float:
     value = plain.get(key)
     if type(value) is not float and type(value) is not int:
-        raise WrongShape(f"{key}: not a number")
+        raise SchemaError(f"{key}: not a number")
     return value
 
 
 def _is(plain: Mapping[str, Any], key: str, wanted: type[T]) -> T:
     value = plain.get(key)
     if type(value) is not wanted:
-        raise WrongShape(f"{key}: a {type(value).__name__} in place of a {wanted.__name__}")
+        raise SchemaError(f"{key}: a {type(value).__name__} in place of a {wanted.__name__}")
     return value
 
 
 def _word(value: object, words: Mapping[str, T], what: str) -> T:
     if type(value) is not str or value not in words:
-        raise WrongShape(f"{what}: {_shown(value)} is unknown")
+        raise SchemaError(f"{what}: {_shown(value)} is unknown")
     return words[value]
 
 

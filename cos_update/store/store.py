@@ -24,9 +24,9 @@ from typing import Any, BinaryIO
 
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
-from cos_update.store.journal import LIMIT, Journal, Posting, with_postings
+from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
 from cos_update.store.locks import Locks, unwritable
-from cos_update.store.records import WrongShape, dict_of, simplified
+from cos_update.store.records import SchemaError, dict_of, simplified
 from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
 
 FILE_NAME = "view.pickle"
@@ -96,12 +96,12 @@ class ViewStore:
                 view = _checked(self.path, self._read_plain())
             with self._mutex:
                 self._request = (before, view.resync)
-            postings = self._journal.since(view.journal_seq)
+            journal_entries = self._journal.since(view.journal_seq)
             torn = self._journal.dropped > view.journal_seq
             if self._stamp() == before:
                 break
         self._journal.remember(view.journal_seq)
-        return replace(with_postings(view, postings), torn=torn) if view.saved_by else None
+        return replace(with_journal_entries(view, journal_entries), torn=torn) if view.saved_by else None
 
     def load(self) -> View | None:
         """As `peek`, but whatever is wrong is logged, and the answer is None: the view is to be built anew.
@@ -129,13 +129,13 @@ class ViewStore:
         with paused_gc(), self._locks.view():
             self._save(view)
 
-    def posted(self, posting: Posting) -> int:
+    def record(self, journal_entry: JournalEntry) -> int:
         """Tells the other processes what was posted, and returns its number (that of `posting` is not used).
 
         When the journal has grown too large it is taken into the view at once. Raises ViewError.
         """
         with self._locks.view():
-            seq = self._journal.append(posting, self._saved_seq)
+            seq = self._journal.append(journal_entry, self._saved_seq)
             if self._journal.size > LIMIT:
                 with contextlib.suppress(BadView):
                     view = self.peek()
@@ -154,7 +154,7 @@ class ViewStore:
         """What tells one saved view from the next; None when there is none. Costs one look at the file's time."""
         return self._stamp()
 
-    def postings_since(self, seq: int) -> list[Posting]:
+    def entries_since(self, seq: int) -> list[JournalEntry]:
         """What any process, this one too, posted after number `seq`, oldest first. Raises ViewError.
 
         Postings are kept for an hour after a saved view has taken them in. A reading that began longer ago than that
@@ -183,7 +183,7 @@ class ViewStore:
             if stamp != self._request[0]:
                 try:
                     self._request = (stamp, resync_from(self._read_plain().get("resync")))
-                except (BadView, WrongShape):
+                except (BadView, SchemaError):
                     self._request = (stamp, None)
             return self._request[1]
 
@@ -211,7 +211,7 @@ class ViewStore:
         self._write(plain, request)
 
     def _save(self, view: View) -> None:
-        merged = with_postings(view, self._journal.since(view.journal_seq))
+        merged = with_journal_entries(view, self._journal.since(view.journal_seq))
         pending = self.resync()
         plain = to_plain(replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature()))
         self._write(plain, pending)
@@ -322,11 +322,11 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """Refuses every class and function: only these can run code."""
-        raise WrongShape(f"it names {module_name}.{global_name}, and a view names no code")
+        raise SchemaError(f"it names {module_name}.{global_name}, and a view names no code")
 
     def persistent_load(self, pid: object, /) -> Any:
         """Refuses references to what is outside of the file."""
-        raise WrongShape("it refers to something outside of itself")
+        raise SchemaError("it refers to something outside of itself")
 
 
 class _PlainPickler(pickle.Pickler):
@@ -334,13 +334,13 @@ class _PlainPickler(pickle.Pickler):
 
     def reducer_override(self, obj: object, /) -> Any:
         """Called for whatever is not exactly a plain type."""
-        raise WrongShape(f"a {type(obj).__name__} is not plain")
+        raise SchemaError(f"a {type(obj).__name__} is not plain")
 
 
 def _dump(plain: dict[str, Any], file: BinaryIO) -> None:
     try:
         _PlainPickler(file, _PROTOCOL).dump(plain)
-    except WrongShape:
+    except SchemaError:
         # Some text is of a subclass (a member of a StrEnum, say). That is rare, so it is looked for only then.
         file.seek(0)
         file.truncate()
@@ -361,7 +361,7 @@ def _new_file(path: Path) -> BinaryIO:
 def _checked(path: Path, plain: dict[str, Any]) -> View:
     try:
         return from_plain(plain)
-    except WrongShape as error:
+    except SchemaError as error:
         raise BadView(f"{path} is not a view of ours: {error}") from error
 
 

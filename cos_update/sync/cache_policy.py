@@ -33,10 +33,10 @@ def remembered_devices(settings: Settings, past: View) -> Actual | None:
 def remembered_stacks(settings: Settings, past: View) -> Membership | None:
     """What stacks hold as it is remembered; None when Heat is to be asked for all of them."""
     is_due = past.passes_since_membership + 1 >= settings.membership_refresh
-    return None if past is NOTHING or is_due else Membership(past.stacks, past.strays)
+    return None if past is NOTHING or is_due else Membership(past.stacks, past.unowned)
 
 
-def unsure(outcomes: Iterable[Outcome]) -> Iterator[str]:
+def needs_reread(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Devices of which an update has failed and nobody knows how far it got."""
     for outcome in outcomes:
         action, failed = outcome.action, outcome.result in (Result.REFUSED, Result.FAILED)

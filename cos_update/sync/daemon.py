@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from cos_update.model.errors import CosUpdateError, ViewError
-from cos_update.observability.heartbeat import Pulse, moment
-from cos_update.observability.logs import Repeated, hidden
-from cos_update.observability.observer import DaemonPulse, Watcher
+from cos_update.observability.heartbeat import DaemonStatus, moment
+from cos_update.observability.logs import RepeatSuppressor, hidden
+from cos_update.observability.observer import Observer, StatusObserver
 from cos_update.planning.report import ExitCode, Report
-from cos_update.sync.reconciler import Order, Tools, run_pass
+from cos_update.sync.reconciler import RunOptions, Services, run_pass
 
 log = logging.getLogger("cos_update.bulk")
 
@@ -25,73 +25,73 @@ STILL = 600.0
 
 
 def run_forever(
-    tools: Tools,
-    order: Order,
+    services: Services,
+    run_options: RunOptions,
     stop: threading.Event,
     interval: float,
     begin: Callable[[], str],
-    watcher: Watcher,
+    observer: Observer,
 ) -> None:
     """Passes that begin every `interval` seconds, at once when the last took longer, or when a resync is asked for.
 
     A failed pass is reported, and the next one comes. Ends when `stop` is set; `begin` gives each pass its request id.
     """
-    repeated = Repeated(log)
+    repeats = RepeatSuppressor(log)
     while not stop.is_set():
         began = time.monotonic()
-        tools.cloud.request_id = begin()
-        _one(tools, order, stop, watcher)
+        services.cloud.request_id = begin()
+        _one(services, run_options, stop, observer)
         due = began + interval
         late = time.monotonic() - due
-        watcher.next_pass(time.time() + max(0.0, -late))
+        observer.next_pass(time.time() + max(0.0, -late))
         if stop.is_set():
             return
         if late > 0:
-            repeated.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
+            repeats.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
         else:
-            repeated.over("late", "passes longer than the interval")
-        _wait(tools, stop, due, repeated)
+            repeats.over("late", "passes longer than the interval")
+        _wait(services, stop, due, repeats)
 
 
-def _one(tools: Tools, order: Order, stop: threading.Event, watcher: Watcher) -> None:
-    watcher.pass_begins()
+def _one(services: Services, run_options: RunOptions, stop: threading.Event, observer: Observer) -> None:
+    observer.pass_begins()
     try:
-        request = tools.store.resync()
-        report, _ = run_pass(tools, order, stop, watcher)
+        request = services.store.resync()
+        report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
-            tools.store.clear_resync(request)
-        watcher.pass_ends(report)
+            services.store.clear_resync(request)
+        observer.pass_ends(report)
     except CosUpdateError as error:
-        watcher.pass_failed(error)
+        observer.pass_failed(error)
 
 
-def _wait(tools: Tools, stop: threading.Event, due: float, repeated: Repeated) -> None:
+def _wait(services: Services, stop: threading.Event, due: float, repeats: RepeatSuppressor) -> None:
     while not stop.is_set() and (left := due - time.monotonic()) > 0:
         stop.wait(min(left, RESYNC_LOOK))
         try:
-            if tools.store.resync() is not None:
+            if services.store.resync() is not None:
                 return
         except ViewError as error:
-            repeated.failed("resync", "%s", error)
+            repeats.failed("resync", "%s", error)
         else:
-            repeated.over("resync", "looking for requests that failed")
+            repeats.over("resync", "looking for requests that failed")
 
 
 _WORDS = {ExitCode.DONE: "done", ExitCode.IN_PART: "done in part", ExitCode.HELD_BACK: "removals held back"}
 
 
-class BulkPulse(DaemonPulse):
+class BulkStatus(StatusObserver):
     """What the heartbeat of the daemon says: whether a pass is under way, and what became of the last one.
 
     Every request to either side is a sign of life; between passes nothing is due.
     """
 
-    def __init__(self, tools: Tools, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tools = tools
+    def __init__(self, services: Services, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._services = services
         self._interval = interval
         self._clock = clock
-        sides = (tools.settings.openstack, tools.concertim_settings)
-        self._patience = max(side.timeout for side in sides if side) + STILL
+        sides = (services.settings.openstack, services.concertim_settings)
+        self._stuck_after = max(side.timeout for side in sides if side) + STILL
         self._requests: object = None
         self._moved = clock()
         self._began: float | None = None
@@ -118,16 +118,16 @@ class BulkPulse(DaemonPulse):
         self._moved = self._clock() + max(0.0, due - time.time())
         self._due = due
 
-    def collect(self) -> Pulse:
+    def collect(self) -> DaemonStatus:
         """The pulse of this moment."""
-        requests = (self._tools.cloud.sessions.requests, self._tools.concertim.counts)
+        requests = (self._services.cloud.sessions.requests, self._services.concertim.counts)
         if requests != self._requests:
             self._requests = requests
             self._moved = max(self._moved, self._clock())
-        return Pulse(
+        return DaemonStatus(
             text=self._text(),
             idle=max(0.0, self._clock() - self._moved),
-            patience=self._patience,
+            stuck_after=self._stuck_after,
             details={
                 "interval": self._interval,
                 "pass_began": self._began,

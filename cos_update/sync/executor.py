@@ -17,7 +17,7 @@ from typing import Protocol
 
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
-from cos_update.planning.plan import Action, Lane, Plan, Verb
+from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 
 FORBIDDEN = 403
 SILENCE = 3
@@ -75,7 +75,7 @@ class Applied:
 
 Record = Callable[[Sequence[Outcome]], None]
 """Told what was posted to a rack, before anybody else may post to it."""
-Guard = Callable[[Lane], AbstractContextManager[Record | None]]
+Guard = Callable[[RackPlan], AbstractContextManager[Record | None]]
 """Holds a rack while its lane runs; gives None when the rack is not any more what the plan was made from."""
 TemplateGuard = Callable[[Action], AbstractContextManager[Template | None]]
 """Holds the templates during an action on one; gives the template that somebody else has made for it meanwhile."""
@@ -123,7 +123,7 @@ class _Run:
         return "stopped before its turn" if self.stop.is_set() else ""
 
 
-def apply(
+def execute(
     plan: Plan,
     concertim: Concertim,
     guard: Guard,
@@ -146,7 +146,7 @@ def apply(
                 run.templates[action.openstack_id] = there.id
     for action in plan.first:
         _attempt(run, action)
-    _run_lanes(run, plan.lanes, guard, workers)
+    _run_racks(run, plan.rack_plans, guard, workers)
     unused = _removable(plan.last, run.outcomes)
     for action in plan.last:
         if action.concertim_id in unused:
@@ -156,9 +156,9 @@ def apply(
     return Applied(tuple(run.outcomes), frozenset(run.stale), run.stopped)
 
 
-def _run_lanes(run: _Run, lanes: Sequence[Lane], guard: Guard, workers: int) -> None:
-    waiting = {lane.key: lane for lane in lanes if lane.actions}
-    owed = {key: lane.after & waiting.keys() for key, lane in waiting.items()}
+def _run_racks(run: _Run, rack_plans: Sequence[RackPlan], guard: Guard, workers: int) -> None:
+    waiting = {rack_plan.key: rack_plan for rack_plan in rack_plans if rack_plan.actions}
+    owed = {key: rack_plan.after & waiting.keys() for key, rack_plan in waiting.items()}
     followers: dict[str, list[str]] = defaultdict(list)
     for key, others in owed.items():
         for other in others:
@@ -173,7 +173,7 @@ def _run_lanes(run: _Run, lanes: Sequence[Lane], guard: Guard, workers: int) -> 
             while ready and len(running) < max(workers, 1):
                 key = ready.popleft()
                 if key in waiting:
-                    running[pool.submit(_run_lane, run, waiting.pop(key), guard)] = key
+                    running[pool.submit(_run_rack, run, waiting.pop(key), guard)] = key
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 ended = running.pop(future)
@@ -184,26 +184,26 @@ def _run_lanes(run: _Run, lanes: Sequence[Lane], guard: Guard, workers: int) -> 
                         ready.append(key)
 
 
-def _run_lane(run: _Run, lane: Lane, guard: Guard) -> None:
+def _run_rack(run: _Run, rack_plan: RackPlan, guard: Guard) -> None:
     if why := run.why_not():
-        _skip(run, lane.actions, why)
+        _skip(run, rack_plan.actions, why)
         return
-    with guard(lane) as record:
+    with guard(rack_plan) as record:
         if record is None:
             with run.lock:
-                run.stale.add(lane.stack_id)
+                run.stale.add(rack_plan.stack_id)
             return
-        outcomes = list(_lane_outcomes(run, lane))
+        outcomes = list(_rack_outcomes(run, rack_plan))
         if any(outcome.result is Result.STALE for outcome in outcomes):
             with run.lock:
-                run.stale.add(lane.stack_id)
+                run.stale.add(rack_plan.stack_id)
         record(outcomes)
 
 
-def _lane_outcomes(run: _Run, lane: Lane) -> Iterator[Outcome]:
-    rack_id = lane.rack_id
+def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
+    rack_id = rack_plan.rack_id
     blocked: set[int] = set()
-    for action in lane.actions:
+    for action in rack_plan.actions:
         if action.rack is not None and action.verb is Verb.REMOVE and blocked:
             yield run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
             continue

@@ -23,7 +23,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScop
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Order, Tools, run_pass
+from cos_update.sync.reconciler import RunOptions, Services, run_pass
 
 
 @pytest.fixture(params=["admin", "watcher"])
@@ -38,7 +38,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
-    """Runs a pass with fresh clients; keywords are those of `Order`."""
+    """Runs a pass with fresh clients; keywords are those of `RunOptions`."""
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
     auth = {
         "auth_url": world.openstack.auth_url,
@@ -55,13 +55,16 @@ def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
         return CloudReader(CloudSettings(auth=auth, retries=1, timeout=timeout, scope=scope), sleep=lambda _: None)
 
     def run(
-        scope: ReadScope = ReadScope.AUTO, timeout: float = 1.5, reader: CloudReader | None = None, **order: object
+        scope: ReadScope = ReadScope.AUTO,
+        timeout: float = 1.5,
+        reader: CloudReader | None = None,
+        **run_options: object,
     ) -> Report:
         cloud = reader or new_reader(scope, timeout)
         settings = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1, timeout=5.0)
         with ConcertimClient(settings) as client:
-            tools = Tools(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(), settings)
-            return run_pass(tools, Order(**order), threading.Event())[0]  # type: ignore[arg-type]
+            services = Services(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(), settings)
+            return run_pass(services, RunOptions(**run_options), threading.Event())[0]  # type: ignore[arg-type]
 
     run.reader = new_reader  # type: ignore[attr-defined]
     return run

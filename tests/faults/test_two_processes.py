@@ -6,7 +6,7 @@ import pytest
 from world import Pass, World, shown
 
 from cos_update.planning.report import ExitCode
-from cos_update.store import Posting, ViewStore
+from cos_update.store import JournalEntry, ViewStore
 from cos_update.sync import reconciler
 
 
@@ -41,14 +41,14 @@ def test_a_rack_that_another_process_has_posted_to_is_looked_at_again(
     server_id, rack_id = _stopped(world, "alpha-node0")
     stack_id = world.actual().racks[rack_id].stack_id
     looks = []
-    look = reconciler.look
+    read_and_plan = reconciler.look
 
-    def then_the_other_posts(*arguments: object, **more: object) -> reconciler.Sight:
-        sight = look(*arguments, **more)  # type: ignore[arg-type]
+    def then_the_other_posts(*arguments: object, **more: object) -> reconciler.Snapshot:
+        snapshot = read_and_plan(*arguments, **more)  # type: ignore[arg-type]
         if not looks:
-            ViewStore(world.data_dir, "listen").posted(Posting(0, "listen", 0.0, 0.0, stack_id))
+            ViewStore(world.data_dir, "listen").record(JournalEntry(0, "listen", 0.0, 0.0, stack_id))
         looks.append(more.get("stacks"))
-        return sight
+        return snapshot
 
     monkeypatch.setattr(reconciler, "look", then_the_other_posts)
     report = one_pass()

@@ -50,9 +50,9 @@ def change(world: World, section: str, **keys: object) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
-def says(finding: Finding, status: str, text: str, mend: str = "") -> bool:
+def says(finding: Finding, status: str, text: str, fix: str = "") -> bool:
     """Whether a finding has that status, and both of these among its words."""
-    return finding["status"] == status and text in finding["text"] and mend in finding["mend"]
+    return finding["status"] == status and text in finding["text"] and fix in finding["mend"]
 
 
 def only_failure(found: Findings) -> Finding:

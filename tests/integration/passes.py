@@ -14,10 +14,10 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.store import View, ViewStore
-from cos_update.sync.reconciler import Order, Tools, run_pass
+from cos_update.sync.reconciler import RunOptions, Services, run_pass
 
 
-def one_pass(world: World, order: Order | None = None, **settings: Any) -> Report:
+def one_pass(world: World, run_options: RunOptions | None = None, **settings: Any) -> Report:
     """One pass with fresh clients, after which the wires hold its own requests only; `settings` as in `Settings`."""
     auth = dict(yaml.safe_load((world.folder / "config.yaml").read_text())["openstack"])
     auth.pop("retries")
@@ -26,8 +26,8 @@ def one_pass(world: World, order: Order | None = None, **settings: Any) -> Repor
         side.wire.reset()
     with ConcertimClient(concertim_settings) as client:
         cloud = CloudReader(CloudSettings(auth=auth, retries=0), sleep=lambda _: None)
-        tools = Tools(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(**settings), concertim_settings)
-        return run_pass(tools, order or Order(), threading.Event())[0]
+        services = Services(cloud, client, ViewStore(world.data_dir, "bulk"), Settings(**settings), concertim_settings)
+        return run_pass(services, run_options or RunOptions(), threading.Event())[0]
 
 
 def reads_of_concertim(world: World) -> Counter[str]:

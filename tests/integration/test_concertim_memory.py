@@ -16,7 +16,7 @@ from cos_update.fakes.concertim.records import Device
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
-from cos_update.store import Posting, ViewStore
+from cos_update.store import JournalEntry, ViewStore
 
 
 def device_of(world: World, server_name: str) -> Device:
@@ -183,7 +183,7 @@ def test_what_the_journal_says_is_part_of_what_is_remembered(world: World) -> No
     rack = world.concertim.state.racks[device.rack_id]
     posted = {device.id: replace(known, status="STOPPED")}
     stack_id = str(rack.metadata["openstack_stack_id"])
-    ViewStore(world.data_dir, "listen").posted(Posting(0, "listen", 0.0, 0.0, stack_id, devices=posted))
+    ViewStore(world.data_dir, "listen").posted(JournalEntry(0, "listen", 0.0, 0.0, stack_id, devices=posted))
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
     world.cloud.set_server_state(server, "stopped")
     one_pass(world)

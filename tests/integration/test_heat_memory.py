@@ -9,7 +9,7 @@ from world import World, shown, wanted
 from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.openstack.records import Project, Stack
 from cos_update.planning.report import ExitCode
-from cos_update.sync.reconciler import Order
+from cos_update.sync.reconciler import RunOptions
 
 IN_PROGRESS = ["growing"]
 """The stacks of the demo's cloud of which nothing is remembered."""
@@ -145,8 +145,8 @@ def test_a_listing_that_failed_costs_no_memory(world: World) -> None:
 def test_a_pass_over_one_project_leaves_what_is_remembered_of_the_others(world: World) -> None:
     one_pass(world)
     before = view_of(world)
-    one_pass(world, Order(projects=("CM_team_b",)))
+    one_pass(world, RunOptions(projects=("CM_team_b",)))
     after = view_of(world)
-    assert (after.stacks.keys(), after.origins, after.strays) == (before.stacks.keys(), before.origins, before.strays)
+    assert (after.stacks.keys(), after.origins, after.unowned) == (before.stacks.keys(), before.origins, before.unowned)
     one_pass(world)
     assert stacks_asked(world) == IN_PROGRESS

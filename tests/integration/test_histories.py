@@ -30,7 +30,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Order, Tools, run_pass
+from cos_update.sync.reconciler import RunOptions, Services, run_pass
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -208,8 +208,8 @@ class Life:
         with ConcertimClient(settings_) as client:
             cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
             often = Settings(full_read_every=FULL_READ_EVERY)
-            tools = Tools(cloud, client, ViewStore(self.world.data_dir, "bulk"), often, settings_)
-            return run_pass(tools, Order(allow_deletes=True, prune_unwatched=True), threading.Event())[0]
+            services = Services(cloud, client, ViewStore(self.world.data_dir, "bulk"), often, settings_)
+            return run_pass(services, RunOptions(allow_deletes=True, prune_unwatched=True), threading.Event())[0]
 
     def posts_nothing(self) -> None:
         """One more pass writes nothing and asks for nothing that is refused."""

@@ -76,7 +76,7 @@ def test_several_regions_of_which_none_was_chosen_are_told(
 def test_check_asks_for_a_region_where_there_are_several(cloud: HandmadeCloud) -> None:
     cloud.regions["volumev3"] = "RegionTwo"
     (finding,) = (item for item in check_cloud(Settings(openstack=cloud.settings())) if "regions" in item.text)
-    assert (finding.status, finding.mend) == (Status.WARN, "set openstack.region_name")
+    assert (finding.status, finding.fix) == (Status.WARN, "set openstack.region_name")
 
 
 def test_a_stack_that_goes_while_it_is_read_is_named(cloud: HandmadeCloud, read: Read) -> None:
@@ -171,7 +171,7 @@ def test_a_cloud_without_volumes_is_whole_to_those_who_may_ask_for_cinders_servi
     cloud.answers[f"GET /volume/v3/{PROJECT}/os-services"] = lambda *_: Answer({"services": []}, status)
     reader = CloudReader(cloud.settings())
     reader.read()
-    assert reader.ways["Cinder"] == way
+    assert reader.read_scopes["Cinder"] == way
 
 
 ODD_SERVERS: dict[str, dict[str, object]] = {

@@ -139,7 +139,7 @@ def test_the_reader_tells_of_every_stack_and_of_every_service_s_end(world: World
     auth = yaml.safe_load((world.folder / "config.yaml").read_text())["openstack"]
     auth.pop("retries")
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, service="neutron", path="subnets", code=403))
-    inventory = CloudReader(CloudSettings(auth=auth)).read(heard=told.append)
+    inventory = CloudReader(CloudSettings(auth=auth)).read(on_progress=told.append)
     over = {progress.side: progress for progress in told if progress.is_over}
     assert {side: progress.count for side, progress in over.items()} == {
         "Keystone": len(inventory.projects),

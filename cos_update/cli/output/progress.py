@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cos_update.cli.signals import Stop, stopping
 from cos_update.model.progress import Progress
-from cos_update.observability.observer import Watcher, Watchers
+from cos_update.observability.observer import Observer, ObserverGroup
 from cos_update.sync.executor import Outcome
 
 if TYPE_CHECKING:
@@ -26,22 +26,22 @@ _PER_SECOND = 10
 
 
 @contextmanager
-def waiting(*watchers: Watcher, shown: bool) -> Iterator[tuple[Watcher, Stop]]:
+def waiting(*observers: Observer, shown: bool) -> Iterator[tuple[Observer, Stop]]:
     """For work that a person waits for: whom to tell how far it is, and what Ctrl-C sets.
 
     With `shown`, and on a terminal, it is drawn there. Until there is a plan Ctrl-C ends the process at once.
     """
     with stopping(in_hand=False) as stop:
         if not (shown and sys.stderr.isatty() and sys.stdout.isatty()):
-            yield Watchers(*watchers, stop), stop
+            yield ObserverGroup(*observers, stop), stop
             return
         with ProgressDisplay() as display:
             stop.on_interrupt, stop.before_leaving = display.finish, display.close
             stop.hides_caret = display.is_drawn
-            yield Watchers(*watchers, display, stop), stop
+            yield ObserverGroup(*observers, display, stop), stop
 
 
-class ProgressDisplay(Watcher):
+class ProgressDisplay(Observer):
     """Draws at the bottom of the terminal between `start` and `close`; a context manager that does both.
 
     A terminal that cannot move its cursor (TERM=dumb) shows nothing.

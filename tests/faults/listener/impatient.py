@@ -12,8 +12,8 @@ PATIENCE = 4.0
 """Seconds that keys may be due without a sign of life of any worker."""
 
 
-def _check(name: str, due: Callable[[], object], patience: float) -> watchdog.Check:
-    return watchdog.Check(name, due, PATIENCE if name == "keys" else patience)
+def _check(name: str, due: Callable[[], object], retry_policy: float) -> watchdog.Check:
+    return watchdog.Check(name, due, PATIENCE if name == "keys" else retry_policy)
 
 
 def shorten() -> None:

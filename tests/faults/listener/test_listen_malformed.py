@@ -71,11 +71,11 @@ def test_malformed_messages_are_set_aside_and_the_good_ones_between_them_are_act
     deployment.bus.publish_all(messages)
     deployment.settle()
     deployment.check()
-    quarantine = deployment.world.data_dir / "quarantine.jsonl"
-    records = [json.loads(line) for line in quarantine.read_text().splitlines()]
+    dead_letters = deployment.world.data_dir / "quarantine.jsonl"
+    records = [json.loads(line) for line in dead_letters.read_text().splitlines()]
     assert sorted(record["size"] for record in records) == sorted(len(body) for body in MALFORMED.values())
     assert all(record["reason"] and record["exchange"] == "nova" for record in records)
-    assert quarantine.stat().st_mode & 0o777 == 0o600
+    assert dead_letters.stat().st_mode & 0o777 == 0o600
     deployment.tell(deployment.change(5, random.Random(2)))
     deployment.settle()
     assert listener.end() == 0

@@ -87,7 +87,7 @@ class Replay:
             return None
         if isinstance(body, dict) and "_raw" in body:
             return self._mapped(body["_raw"]).encode()
-        return self._mapped(json.dumps(_repeated(body))).encode()
+        return self._mapped(json.dumps(_repeats(body))).encode()
 
     def _mapped(self, text: str) -> str:
         return UUID.sub(lambda match: self.ids.get(match[0], match[0]), text)
@@ -143,11 +143,11 @@ class Replay:
         return "" if same else f"{place} is {actual!r} for {expected!r}"
 
 
-def _repeated(body: Any) -> Any:
+def _repeats(body: Any) -> Any:
     """The body with `{"_repeat": ["x", 3]}` written out."""
     if isinstance(body, dict):
         if "_repeat" in body:
             character, times = body["_repeat"]
             return character * times
-        return {key: _repeated(value) for key, value in body.items()}
-    return [_repeated(item) for item in body] if isinstance(body, list) else body
+        return {key: _repeats(value) for key, value in body.items()}
+    return [_repeats(item) for item in body] if isinstance(body, list) else body

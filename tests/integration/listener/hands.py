@@ -10,19 +10,19 @@ from rabbit import wait_for
 from world import World
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.listener.ack_tracker import Receipt
-from cos_update.listener.attempt import Means
-from cos_update.listener.cache import Knowledge
-from cos_update.listener.dead_letters import Quarantine
+from cos_update.listener.ack_tracker import DeliveryTag
+from cos_update.listener.attempt import WorkContext
+from cos_update.listener.cache import StateCache
+from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.events import Event, Key, Kind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
-from cos_update.observability.run_log import PassLog
+from cos_update.observability.run_log import RunLog
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Tools
+from cos_update.sync.reconciler import Services
 
 
 class Hands:
@@ -34,26 +34,28 @@ class Hands:
         cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
         concertim = ConcertimSettings(world.concertim.url, "admin", "admin", retries=1)
         self.store = ViewStore(world.data_dir, process)
-        self.tools = Tools(cloud, ConcertimClient(concertim), self.store, Settings(data_dir=world.data_dir), concertim)
+        self.services = Services(
+            cloud, ConcertimClient(concertim), self.store, Settings(data_dir=world.data_dir), concertim
+        )
         self.objects = ObjectReader(cloud.sessions, cloud.settings)
-        self.knowledge = Knowledge(self.tools, self.objects, lambda _: True)
+        self.cache = StateCache(self.services, self.objects, lambda _: True)
         self.acked: list[int] = []
         self.asked: list[str] = []
         self._told = 0
         self.queue: WorkQueue[Key] = WorkQueue(base_delay=0.02, max_delay=0.2)
         self._stop = threading.Event()
         self.worker = Worker(
-            self.knowledge,
-            Means(self.tools, self.objects, self.knowledge.synced, self._stop, PassLog()),
+            self.cache,
+            WorkContext(self.services, self.objects, self.cache.synced, self._stop, RunLog()),
             self.queue,
-            Quarantine(world.data_dir),
-            lambda receipts: self.acked.extend(receipt.tag for receipt in receipts),
+            DeadLetters(world.data_dir),
+            lambda delivery_tags: self.acked.extend(delivery_tag.tag for delivery_tag in delivery_tags),
             self.asked.append,
             settles=False,
         )
 
     def __enter__(self) -> Hands:
-        self.knowledge.load()
+        self.cache.load()
         self.worker.start(3)
         return self
 
@@ -62,13 +64,13 @@ class Hands:
         self.queue.shut_down(discard=True)
         self.queue.wait_idle(10)
         self.objects.close()
-        self.tools.concertim.close()
-        self.tools.cloud.close()
+        self.services.concertim.close()
+        self.services.cloud.close()
 
     def tell(self, *keys: Key, wait: bool = True) -> None:
         """One notification about these keys; by default waits until it is worked off and acknowledged."""
         self._told += 1
-        self.worker.note(Event("test", keys=keys), Receipt(1, self._told))
+        self.worker.note(Event("test", keys=keys), DeliveryTag(1, self._told))
         if wait:
             self.settled()
 

@@ -56,7 +56,7 @@ class Listener:
         self.deliveries.append(delivery)
         self.generations.add(delivery.generation)
         if self.acking:
-            self.consumer.ack([delivery.receipt])
+            self.consumer.ack([delivery.delivery_tag])
 
 
 class Services:

@@ -111,7 +111,7 @@ def test_our_queue_is_bounded_and_its_overflow_is_a_gap_at_its_beginning_and_its
     with broker.channel() as channel:
         assert channel.queue_declare(settings.queue, passive=True).method.message_count == 20
     listener.acking = True
-    listener.consumer.ack([delivery.receipt for delivery in listener.deliveries])
+    listener.consumer.ack([delivery.delivery_tag for delivery in listener.deliveries])
     wait_for(listener.consumer.drained)
     wait_for(lambda: [gap for gap in listener.gaps if "overflowed" in gap][1:], what="the end of the overflow")
     assert listener.bodies() == NUMBERS[:5] + NUMBERS[30:]
@@ -148,7 +148,7 @@ def test_a_standby_takes_over_from_a_single_active_consumer(services, listen, qu
     services.publish(*NUMBERS)
     active.wait_bodies(NUMBERS)
     assert standby.deliveries == []
-    active.consumer.ack(delivery.receipt for delivery in active.deliveries[:20])
+    active.consumer.ack(delivery.delivery_tag for delivery in active.deliveries[:20])
     assert active.consumer.stop(10)
     standby.wait_bodies(NUMBERS[20:])
     assert all(delivery.redelivered for delivery in standby.deliveries)

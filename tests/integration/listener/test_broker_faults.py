@@ -14,7 +14,7 @@ import pytest
 from listener_probe import QUICK, Listener
 from rabbit import Proxy, free_port, wait_for
 
-from cos_update.listener.ack_tracker import Receipt
+from cos_update.listener.ack_tracker import DeliveryTag
 from cos_update.listener.consumer import Timing
 
 pytestmark = pytest.mark.broker
@@ -43,7 +43,7 @@ def test_a_cut_connection_is_no_gap_and_what_was_not_acked_comes_again(services,
     listener = listen(port=proxy.port, acking=False).ready()
     services.publish(*NUMBERS)
     listener.wait_bodies(NUMBERS)
-    listener.consumer.ack(delivery.receipt for delivery in listener.deliveries[:4])
+    listener.consumer.ack(delivery.delivery_tag for delivery in listener.deliveries[:4])
     wait_for(lambda: listener.consumer.status().unacked == 6)
     proxy.cut()
     wait_for(lambda: len(listener.deliveries) == 16)
@@ -58,13 +58,13 @@ def test_receipts_of_a_lost_connection_are_worthless_and_harmless(services, list
     listener = listen(port=proxy.port, acking=False).ready()
     services.publish(*NUMBERS)
     listener.wait_bodies(NUMBERS)
-    old = [delivery.receipt for delivery in listener.deliveries]
+    old = [delivery.delivery_tag for delivery in listener.deliveries]
     proxy.cut()
     wait_for(lambda: len(listener.deliveries) == 20)
     listener.consumer.ack(old)
     assert not listener.consumer.drained()
     assert listener.consumer.status().unacked == 10
-    listener.consumer.ack(delivery.receipt for delivery in listener.deliveries[10:])
+    listener.consumer.ack(delivery.delivery_tag for delivery in listener.deliveries[10:])
     wait_for(listener.consumer.drained)
     assert listener.consumer.status().reconnects == 1
 
@@ -84,8 +84,8 @@ def test_a_connection_that_breaks_in_the_middle_of_a_message_delivers_it_whole_a
 def test_a_channel_that_the_broker_closes_is_opened_anew(services, listen, caplog):
     services.declare("nova")
     listener = listen().ready()
-    listener.consumer._outstanding.delivered(999)
-    listener.consumer.ack([Receipt(1, 999)])
+    listener.consumer._pending.delivered(999)
+    listener.consumer.ack([DeliveryTag(1, 999)])
     wait_for(lambda: listener.consumer.status().reconnects == 1)
     assert "PRECONDITION_FAILED - unknown delivery tag 999" in caplog.text
     listener.ready().wait_bodies(services.publish(b"server"))
@@ -174,7 +174,7 @@ def test_heartbeats_flow_while_the_workers_are_slow(services, listen):
     listener.wait_bodies(NUMBERS)
     # Nothing is sent in this time but heartbeats; RabbitMQ closes after two that failed to come.
     time.sleep(4)
-    listener.consumer.ack(delivery.receipt for delivery in listener.deliveries)
+    listener.consumer.ack(delivery.delivery_tag for delivery in listener.deliveries)
     wait_for(listener.consumer.drained)
     assert listener.consumer.status().reconnects == 0
 
@@ -185,7 +185,7 @@ def test_no_more_messages_are_taken_than_the_prefetch(services, listen):
     services.publish(*NUMBERS)
     wait_for(lambda: listener.consumer.status().depth == 6)
     assert listener.bodies() == NUMBERS[:4]
-    listener.consumer.ack([listener.deliveries[2].receipt])
+    listener.consumer.ack([listener.deliveries[2].delivery_tag])
     wait_for(lambda: len(listener.deliveries) == 5)
 
 
@@ -223,7 +223,7 @@ def test_stopping_sends_the_acks_and_leaves_the_rest_in_the_queue(services, list
     services.publish(*NUMBERS)
     listener.wait_bodies(NUMBERS[:5])
     listener.consumer.stop_consuming()
-    listener.consumer.ack(delivery.receipt for delivery in listener.deliveries[:3])
+    listener.consumer.ack(delivery.delivery_tag for delivery in listener.deliveries[:3])
     assert listener.consumer.stop(10)
     assert listener.bodies() == NUMBERS[:5]
     listen().ready().wait_bodies(NUMBERS[3:])
@@ -245,7 +245,7 @@ def test_a_queue_is_drained_when_it_is_empty_and_nothing_is_in_hand(services, li
     services.publish(*NUMBERS)
     assert not listener.consumer.drained()
     listener.acking = True
-    listener.consumer.ack(delivery.receipt for delivery in listener.deliveries)
+    listener.consumer.ack(delivery.delivery_tag for delivery in listener.deliveries)
     wait_for(listener.consumer.drained)
     assert listener.bodies() == NUMBERS
     listener.consumer.stop(10)

@@ -279,7 +279,7 @@ def test_a_template_that_was_made_unsaid_is_found(world: World, hands: Hands) ->
     flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
     hands.tell(Key(Kind.FLAVOR, flavor.id))
     templates = world.actual().templates.values()
-    hands.knowledge.synced().see_templates(item for item in templates if item.foreign_id != flavor.id)
+    hands.cache.synced().see_templates(item for item in templates if item.foreign_id != flavor.id)
     world.cloud.resize(node(world), flavor)
     hands.tell(key(Kind.SERVER, node(world)))
     assert world.concertim.refusals == []

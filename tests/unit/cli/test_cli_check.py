@@ -47,8 +47,8 @@ def test_what_is_piped_is_plain_with_one_line_for_each_text(config: str) -> None
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "hunter" not in done.stdout + done.stderr
-    mend = [line for line in done.stdout.splitlines() if line.lstrip().startswith("mend: ")]
-    assert any("mkdir -p" in line and line.endswith("--data-dir).") for line in mend)
+    fix = [line for line in done.stdout.splitlines() if line.lstrip().startswith("mend: ")]
+    assert any("mkdir -p" in line and line.endswith("--data-dir).") for line in fix)
     assert done.stderr == ""
 
 

@@ -85,8 +85,8 @@ def remembered(**changes: Any) -> Device:
     return dataclasses.replace(node, **changes)
 
 
-def sorted_out(answer: object, past: Device, unsure: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
-    known, rest = structure.sort_out(structure.racks(answer, TEAMS), {past.id: past}, unsure, {past.rack_id})
+def sorted_out(answer: object, past: Device, needs_reread: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    known, rest = structure.sort_out(structure.racks(answer, TEAMS), {past.id: past}, needs_reread, {past.rack_id})
     return list(known), [item for item in rest if item in (NODE, "gone")]
 
 
@@ -124,5 +124,5 @@ def test_a_device_of_an_unknown_type_is_known_when_it_was_not_ours() -> None:
 
 
 def test_racks_that_were_folded_while_the_answer_was_decoded_are_the_same() -> None:
-    folded = json.loads(json.dumps(ANSWER), object_hook=structure.folding(TEAMS))
+    folded = json.loads(json.dumps(ANSWER), object_hook=structure.object_hook_for(TEAMS))
     assert structure.racks(folded, TEAMS) == structure.racks(ANSWER, TEAMS)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cos_update.concertim.write_limiter import RECOVERY, WINDOW, WriteGate
+from cos_update.concertim.write_limiter import RECOVERY, WINDOW, WriteLimiter
 
 
 class Clock:
@@ -25,82 +25,84 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def gate(clock: Clock) -> WriteGate:
-    return WriteGate(8, clock)
+def write_limiter(clock: Clock) -> WriteLimiter:
+    return WriteLimiter(8, clock)
 
 
-def write(gate: WriteGate, clock: Clock, seconds: float, *, times: int = 1, kind: str = "nodes") -> None:
+def write(write_limiter: WriteLimiter, clock: Clock, seconds: float, *, times: int = 1, kind: str = "nodes") -> None:
     for _ in range(times):
-        with gate.enter(kind) as held:
+        with write_limiter.enter(kind) as held:
             clock.now += seconds
             held.succeeded = True
 
 
-def refuse(gate: WriteGate, clock: Clock) -> None:
-    with gate.enter("nodes") as held:
+def refuse(write_limiter: WriteLimiter, clock: Clock) -> None:
+    with write_limiter.enter("nodes") as held:
         clock.now += 0.1
         held.refused_for_load = True
 
 
-def test_an_app_that_has_too_much_to_do_gets_half_and_never_less_than_one(gate: WriteGate, clock: Clock) -> None:
+def test_an_app_that_has_too_much_to_do_gets_half_and_never_less_than_one(
+    write_limiter: WriteLimiter, clock: Clock
+) -> None:
     halved = []
     for _ in range(5):
-        refuse(gate, clock)
-        halved.append(gate.places)
+        refuse(write_limiter, clock)
+        halved.append(write_limiter.places)
     assert halved == [4, 2, 1, 1, 1]
 
 
-def test_writes_refused_together_halve_once(gate: WriteGate, clock: Clock) -> None:
-    with gate.enter("nodes") as first, gate.enter("nodes") as second:
+def test_writes_refused_together_halve_once(write_limiter: WriteLimiter, clock: Clock) -> None:
+    with write_limiter.enter("nodes") as first, write_limiter.enter("nodes") as second:
         clock.now += 0.1
         first.refused_for_load = second.refused_for_load = True
-    assert gate.places == 4
+    assert write_limiter.places == 4
 
 
-def test_it_halves_when_most_writes_take_three_times_the_best(gate: WriteGate, clock: Clock) -> None:
-    write(gate, clock, 0.05, times=WINDOW)
-    write(gate, clock, 0.16, times=WINDOW // 2)
-    assert gate.places == 8
-    write(gate, clock, 0.16)
-    assert gate.places == 4
+def test_it_halves_when_most_writes_take_three_times_the_best(write_limiter: WriteLimiter, clock: Clock) -> None:
+    write(write_limiter, clock, 0.05, times=WINDOW)
+    write(write_limiter, clock, 0.16, times=WINDOW // 2)
+    assert write_limiter.places == 8
+    write(write_limiter, clock, 0.16)
+    assert write_limiter.places == 4
 
 
-def test_a_single_slow_write_changes_nothing(gate: WriteGate, clock: Clock) -> None:
-    write(gate, clock, 0.05, times=WINDOW)
-    write(gate, clock, 30.0)
-    assert gate.places == 8
+def test_a_single_slow_write_changes_nothing(write_limiter: WriteLimiter, clock: Clock) -> None:
+    write(write_limiter, clock, 0.05, times=WINDOW)
+    write(write_limiter, clock, 30.0)
+    assert write_limiter.places == 8
 
 
-def test_kinds_of_writes_that_differ_in_cost_are_not_compared(gate: WriteGate, clock: Clock) -> None:
-    write(gate, clock, 0.025, times=WINDOW, kind="racks")
-    write(gate, clock, 0.12, times=WINDOW, kind="nodes")
-    assert gate.places == 8
+def test_kinds_of_writes_that_differ_in_cost_are_not_compared(write_limiter: WriteLimiter, clock: Clock) -> None:
+    write(write_limiter, clock, 0.025, times=WINDOW, kind="racks")
+    write(write_limiter, clock, 0.12, times=WINDOW, kind="nodes")
+    assert write_limiter.places == 8
 
 
-def test_the_jitter_of_a_quick_app_is_no_labour(gate: WriteGate, clock: Clock) -> None:
-    write(gate, clock, 0.001, times=WINDOW)
-    write(gate, clock, 0.015, times=WINDOW)
-    assert gate.places == 8
+def test_the_jitter_of_a_quick_app_is_no_labour(write_limiter: WriteLimiter, clock: Clock) -> None:
+    write(write_limiter, clock, 0.001, times=WINDOW)
+    write(write_limiter, clock, 0.015, times=WINDOW)
+    assert write_limiter.places == 8
 
 
-def test_it_recovers_by_one_at_a_time(gate: WriteGate, clock: Clock) -> None:
-    refuse(gate, clock)
-    write(gate, clock, 0.05, times=RECOVERY - 1)
-    assert gate.places == 4
-    write(gate, clock, 0.05)
-    assert gate.places == 5
-    write(gate, clock, 0.05, times=10 * RECOVERY)
-    assert gate.places == 8
+def test_it_recovers_by_one_at_a_time(write_limiter: WriteLimiter, clock: Clock) -> None:
+    refuse(write_limiter, clock)
+    write(write_limiter, clock, 0.05, times=RECOVERY - 1)
+    assert write_limiter.places == 4
+    write(write_limiter, clock, 0.05)
+    assert write_limiter.places == 5
+    write(write_limiter, clock, 0.05, times=10 * RECOVERY)
+    assert write_limiter.places == 8
 
 
 def test_no_more_go_in_than_there_are_places() -> None:
-    gate = WriteGate(2)
+    write_limiter = WriteLimiter(2)
     inside, most = 0, 0
     lock, leave = threading.Lock(), threading.Barrier(2)
 
     def run() -> None:
         nonlocal inside, most
-        with gate.enter("nodes"):
+        with write_limiter.enter("nodes"):
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -118,13 +120,13 @@ def test_no_more_go_in_than_there_are_places() -> None:
 
 
 def test_a_write_that_fails_gives_its_place_back() -> None:
-    gate = WriteGate(1)
+    write_limiter = WriteLimiter(1)
     for _ in range(3):
-        with pytest.raises(OSError, match="lost"), gate.enter("nodes"):
+        with pytest.raises(OSError, match="lost"), write_limiter.enter("nodes"):
             raise OSError("lost")
-    with gate.enter("nodes"):
+    with write_limiter.enter("nodes"):
         pass
 
 
 def test_a_concurrency_below_one_is_one() -> None:
-    assert WriteGate(0).places == 1
+    assert WriteLimiter(0).places == 1

@@ -6,103 +6,103 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cos_update.listener.ack_tracker import Ack, Ledger, Outstanding, Receipt
+from cos_update.listener.ack_tracker import Ack, AckTracker, DeliveryTag, PendingAcks
 
-FIRST, SECOND, THIRD = (Receipt(1, tag) for tag in (1, 2, 3))
+FIRST, SECOND, THIRD = (DeliveryTag(1, tag) for tag in (1, 2, 3))
 
 
 def test_a_message_is_released_when_its_key_is_done():
-    ledger = Ledger()
-    assert ledger.attach(FIRST, ["a"]) == ()
-    ledger.begin("a")
-    assert ledger.finish("a") == (FIRST,)
-    assert len(ledger) == 0
+    tracker = AckTracker()
+    assert tracker.attach(FIRST, ["a"]) == ()
+    tracker.begin("a")
+    assert tracker.finish("a") == (FIRST,)
+    assert len(tracker) == 0
 
 
 def test_a_message_that_makes_nothing_dirty_is_released_at_once():
-    assert Ledger().attach(FIRST, []) == (FIRST,)
+    assert AckTracker().attach(FIRST, []) == (FIRST,)
 
 
 def test_a_message_with_several_keys_waits_for_the_last_of_them():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["a", "b", "a"])
-    ledger.begin("a")
-    assert ledger.finish("a") == ()
-    ledger.begin("b")
-    assert ledger.finish("b") == (FIRST,)
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["a", "b", "a"])
+    tracker.begin("a")
+    assert tracker.finish("a") == ()
+    tracker.begin("b")
+    assert tracker.finish("b") == (FIRST,)
 
 
 def test_a_message_that_comes_while_its_key_is_processed_waits_for_the_next_round():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["a"])
-    ledger.begin("a")
-    ledger.attach(SECOND, ["a"])
-    assert ledger.finish("a") == (FIRST,)
-    ledger.begin("a")
-    assert ledger.finish("a") == (SECOND,)
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["a"])
+    tracker.begin("a")
+    tracker.attach(SECOND, ["a"])
+    assert tracker.finish("a") == (FIRST,)
+    tracker.begin("a")
+    assert tracker.finish("a") == (SECOND,)
 
 
 def test_a_key_that_failed_keeps_its_messages_for_the_next_round():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["a"])
-    ledger.begin("a")
-    ledger.attach(SECOND, ["a"])
-    ledger.give_back("a")
-    assert ledger.finish("a") == ()
-    ledger.begin("a")
-    assert ledger.finish("a") == (FIRST, SECOND)
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["a"])
+    tracker.begin("a")
+    tracker.attach(SECOND, ["a"])
+    tracker.give_back("a")
+    assert tracker.finish("a") == ()
+    tracker.begin("a")
+    assert tracker.finish("a") == (FIRST, SECOND)
 
 
 def test_work_that_goes_over_to_other_keys_takes_its_messages_along():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["server"])
-    ledger.begin("server")
-    ledger.pass_on("server", ["stack", "other"])
-    assert ledger.finish("server") == ()
-    ledger.begin("stack")
-    assert ledger.finish("stack") == ()
-    ledger.begin("other")
-    assert ledger.finish("other") == (FIRST,)
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["server"])
+    tracker.begin("server")
+    tracker.pass_on("server", ["stack", "other"])
+    assert tracker.finish("server") == ()
+    tracker.begin("stack")
+    assert tracker.finish("stack") == ()
+    tracker.begin("other")
+    assert tracker.finish("other") == (FIRST,)
 
 
 def test_work_that_goes_over_to_a_key_in_hand_waits_for_its_next_round():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["server", "stack"])
-    ledger.begin("stack")
-    ledger.begin("server")
-    ledger.pass_on("server", ["stack"])
-    assert ledger.finish("stack") == ()
-    assert ledger.finish("server") == ()
-    ledger.begin("stack")
-    assert ledger.finish("stack") == (FIRST,)
-    assert len(ledger) == 0
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["server", "stack"])
+    tracker.begin("stack")
+    tracker.begin("server")
+    tracker.pass_on("server", ["stack"])
+    assert tracker.finish("stack") == ()
+    assert tracker.finish("server") == ()
+    tracker.begin("stack")
+    assert tracker.finish("stack") == (FIRST,)
+    assert len(tracker) == 0
 
 
 def test_a_message_that_a_failed_key_gets_twice_counts_once():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["server", "stack"])
-    ledger.begin("stack")
-    ledger.begin("server")
-    ledger.pass_on("server", ["stack"])
-    ledger.finish("server")
-    ledger.give_back("stack")
-    ledger.begin("stack")
-    assert ledger.finish("stack") == (FIRST,)
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["server", "stack"])
+    tracker.begin("stack")
+    tracker.begin("server")
+    tracker.pass_on("server", ["stack"])
+    tracker.finish("server")
+    tracker.give_back("stack")
+    tracker.begin("stack")
+    assert tracker.finish("stack") == (FIRST,)
 
 
 def test_a_new_channel_makes_the_old_ones_messages_worthless():
-    ledger = Ledger()
-    ledger.attach(FIRST, ["a"])
-    ledger.attach(SECOND, ["b"])
-    ledger.begin("a")
-    fresh = Receipt(2, 1)
-    ledger.attach(fresh, ["a"])
-    assert len(ledger) == 1
-    assert ledger.finish("a") == ()
-    ledger.begin("a")
-    assert ledger.finish("a") == (fresh,)
-    assert ledger.attach(THIRD, ["a"]) == ()
-    assert len(ledger) == 1 - 1
+    tracker = AckTracker()
+    tracker.attach(FIRST, ["a"])
+    tracker.attach(SECOND, ["b"])
+    tracker.begin("a")
+    fresh = DeliveryTag(2, 1)
+    tracker.attach(fresh, ["a"])
+    assert len(tracker) == 1
+    assert tracker.finish("a") == ()
+    tracker.begin("a")
+    assert tracker.finish("a") == (fresh,)
+    assert tracker.attach(THIRD, ["a"]) == ()
+    assert len(tracker) == 1 - 1
 
 
 class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
@@ -112,7 +112,7 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
+        self.tracker = AckTracker()
         self.generation = 1
         self.tag = 0
         self.owing = {}
@@ -121,9 +121,9 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
     @rule(keys=st.sets(KEYS, min_size=1))
     def message(self, keys):
         self.tag += 1
-        receipt = Receipt(self.generation, self.tag)
-        assert self.ledger.attach(receipt, keys) == ()
-        self.owing[receipt] = set(keys)
+        delivery_tag = DeliveryTag(self.generation, self.tag)
+        assert self.tracker.attach(delivery_tag, keys) == ()
+        self.owing[delivery_tag] = set(keys)
 
     @rule(keys=st.sets(KEYS, min_size=1))
     def reconnect(self, keys):
@@ -136,8 +136,8 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
     @rule(key=KEYS)
     def begin(self, key):
         if key not in self.covered:
-            self.ledger.begin(key)
-            self.covered[key] = {receipt for receipt, keys in self.owing.items() if key in keys}
+            self.tracker.begin(key)
+            self.covered[key] = {delivery_tag for delivery_tag, keys in self.owing.items() if key in keys}
 
     @precondition(lambda self: self.covered)
     @rule(data=st.data())
@@ -149,21 +149,21 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data):
         key = data.draw(st.sampled_from(sorted(self.covered)))
-        self.ledger.give_back(key)
+        self.tracker.give_back(key)
         del self.covered[key]
 
     @invariant()
     def nothing_piles_up(self):
-        assert len(self.ledger) == len(self.owing)
+        assert len(self.tracker) == len(self.owing)
 
     def _finish(self, key):
         expected = []
-        for receipt in sorted(self.covered.pop(key)):
-            self.owing[receipt].discard(key)
-            if not self.owing[receipt]:
-                del self.owing[receipt]
-                expected.append(receipt)
-        assert list(self.ledger.finish(key)) == expected
+        for delivery_tag in sorted(self.covered.pop(key)):
+            self.owing[delivery_tag].discard(key)
+            if not self.owing[delivery_tag]:
+                del self.owing[delivery_tag]
+                expected.append(delivery_tag)
+        assert list(self.tracker.finish(key)) == expected
 
     def teardown(self):
         for key in sorted(self.covered):
@@ -172,22 +172,22 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
             self.begin(key)
             self._finish(key)
         assert self.owing == {}
-        assert len(self.ledger) == 0
+        assert len(self.tracker) == 0
 
 
 TestNothingIsReleasedEarlyOrNever = NothingIsReleasedEarlyOrNever.TestCase
 TestNothingIsReleasedEarlyOrNever.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
-def outstanding(count):
-    deliveries = Outstanding()
+def pending(count):
+    deliveries = PendingAcks()
     for tag in range(1, count + 1):
         deliveries.delivered(tag)
     return deliveries
 
 
 def test_a_run_from_the_front_is_one_ack_and_what_is_behind_a_gap_is_held():
-    deliveries = outstanding(8)
+    deliveries = pending(8)
     assert deliveries.settle([3, 1, 2, 5, 7]) == [Ack(3, True)]
     assert (deliveries.held, len(deliveries)) == (2, 5)
     assert deliveries.settle([4]) == [Ack(5, True)]
@@ -196,21 +196,21 @@ def test_a_run_from_the_front_is_one_ack_and_what_is_behind_a_gap_is_held():
 
 
 def test_what_is_held_too_long_is_acked_one_by_one_from_the_oldest():
-    deliveries = outstanding(5)
+    deliveries = pending(5)
     assert deliveries.settle([5, 3, 2]) == []
     assert deliveries.flush() == [Ack(2, False), Ack(3, False), Ack(5, False)]
     assert deliveries.settle([1, 4]) == [Ack(4, True)]
 
 
 def test_a_tag_is_never_acked_twice_nor_when_it_was_not_delivered():
-    deliveries = outstanding(2)
+    deliveries = pending(2)
     assert deliveries.settle([1, 1, 9]) == [Ack(1, False)]
     assert deliveries.settle([1]) == []
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(1, 40)), st.booleans())))
 def test_the_acks_mean_exactly_the_settled_tags_to_the_broker(batches):
-    deliveries = outstanding(40)
+    deliveries = pending(40)
     unacked = set(range(1, 41))
     wanted = set()
     for batch, flushed in batches:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cos_update.listener.consumer import BrokerStatus
-from cos_update.listener.status import ListenPulse
+from cos_update.listener.status import ListenerStatus
 from cos_update.listener.watchdog import Check
 from cos_update.listener.workqueue import QueueStats
 from cos_update.observability.metrics import FIGURES
@@ -22,16 +22,16 @@ class Clock:
         return self.now
 
 
-def pulse_of(status: BrokerStatus, *checks: Check) -> ListenPulse:
-    return ListenPulse(lambda: status, lambda: QueueStats(2, 1, 4, 9.0), lambda: 5, checks or (idle_check(0.0),))
+def pulse_of(status: BrokerStatus, *checks: Check) -> ListenerStatus:
+    return ListenerStatus(lambda: status, lambda: QueueStats(2, 1, 4, 9.0), lambda: 5, checks or (idle_check(0.0),))
 
 
-def idle_check(idle: float, patience: float = 100.0) -> Check:
+def idle_check(idle: float, stuck_after: float = 100.0) -> Check:
     """One that saw no movement for `idle` seconds."""
     clock = Clock()
-    check = Check("worker", lambda: True, patience, clock)
+    check = Check("worker", lambda: True, stuck_after, clock)
     while clock.now < idle:
-        clock.now = min(idle, clock.now + patience / 4)
+        clock.now = min(idle, clock.now + stuck_after / 4)
         check.look()
     return check
 
@@ -42,22 +42,22 @@ def test_it_says_where_it_consumes_and_what_is_to_do() -> None:
 
 
 def test_without_a_connection_it_says_why_and_is_not_stuck() -> None:
-    pulse = pulse_of(BrokerStatus("cos-update", error="rmq-1:5672: connection refused")).collect()
-    assert "no connection: rmq-1:5672: connection refused" in pulse.text
-    assert pulse.idle == 0.0
+    status = pulse_of(BrokerStatus("cos-update", error="rmq-1:5672: connection refused")).collect()
+    assert "no connection: rmq-1:5672: connection refused" in status.text
+    assert status.idle == 0.0
 
 
 def test_it_is_as_idle_as_the_worst_check() -> None:
-    pulse = pulse_of(CONNECTED, idle_check(50.0, patience=1000.0), idle_check(30.0, patience=60.0)).collect()
-    assert (pulse.idle, pulse.patience) == (30.0, 60.0)
+    status = pulse_of(CONNECTED, idle_check(50.0, stuck_after=1000.0), idle_check(30.0, stuck_after=60.0)).collect()
+    assert (status.idle, status.stuck_after) == (30.0, 60.0)
 
 
 def test_events_and_effects_are_told_with_their_time() -> None:
-    pulse = pulse_of(CONNECTED)
-    assert pulse.collect().details["last_effect"] is None
-    pulse.event("compute.instance.update", keys=1)
-    pulse.effect(lag=0.1)
-    found = pulse.collect()
+    status = pulse_of(CONNECTED)
+    assert status.collect().details["last_effect"] is None
+    status.event("compute.instance.update", keys=1)
+    status.effect(lag=0.1)
+    found = status.collect()
     assert found.details["last_event"]
     assert found.details["last_effect"]
     assert "last effect at" in found.text

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from cos_update.model.errors import ViewError
-from cos_update.observability.heartbeat import SILENCE, Heart, Heartbeat, Pulse, file_of, judge, read
+from cos_update.observability.heartbeat import (
+    SILENCE,
+    DaemonStatus,
+    Heartbeat,
+    HeartbeatWriter,
+    evaluate,
+    file_of,
+    read,
+)
 
 NOW = 1_795_399_544.0  # 2026-11-23T02:05:44Z
 
@@ -21,59 +29,59 @@ NOW = 1_795_399_544.0  # 2026-11-23T02:05:44Z
 def heartbeat(*, age: float = 3.0, idle: float = 0.0, unwritten: float = 0.0, ended: float | None = None) -> Heartbeat:
     """One that is `age` seconds old."""
     beat = NOW - age
-    pulse = Pulse("next pass at noon", idle=idle, patience=900.0)
-    return Heartbeat("bulk", 12, "host", beat - unwritten, beat, ended, pulse)
+    status = DaemonStatus("next pass at noon", idle=idle, stuck_after=900.0)
+    return Heartbeat("bulk", 12, "host", beat - unwritten, beat, ended, status)
 
 
 def test_one_that_beats_is_alive_and_says_what_it_does() -> None:
-    assert judge(heartbeat(), NOW) == (True, "bulk is alive: next pass at noon")
+    assert evaluate(heartbeat(), NOW) == (True, "bulk is alive: next pass at noon")
 
 
 @pytest.mark.parametrize(("age", "alive"), [(SILENCE - 1, True), (SILENCE + 1, False), (-SILENCE - 1, False)])
 def test_one_that_is_silent_is_not(age: float, alive: bool) -> None:
-    assert judge(heartbeat(age=age), NOW)[0] is alive
+    assert evaluate(heartbeat(age=age), NOW)[0] is alive
 
 
 def test_its_silence_is_said_with_its_beginning_and_the_process() -> None:
-    line = judge(heartbeat(age=64.0), NOW)[1]
+    line = evaluate(heartbeat(age=64.0), NOW)[1]
     assert "2026-11-23T02:04:40Z" in line
     assert "pid 12 on host" in line
 
 
 @pytest.mark.parametrize(("idle", "alive"), [(899.0, True), (901.0, False)])
 def test_one_that_beats_but_does_not_move_is_stuck_after_its_own_patience(idle: float, alive: bool) -> None:
-    found, line = judge(heartbeat(idle=idle), NOW)
+    found, line = evaluate(heartbeat(idle=idle), NOW)
     assert found is alive
     assert ("stuck" in line) is not alive
 
 
 def test_a_max_age_takes_the_place_of_its_patience() -> None:
-    assert judge(heartbeat(idle=200.0), NOW, 199.0)[0] is False
-    assert judge(heartbeat(idle=1000.0), NOW, 1001.0)[0] is True
+    assert evaluate(heartbeat(idle=200.0), NOW, 199.0)[0] is False
+    assert evaluate(heartbeat(idle=1000.0), NOW, 1001.0)[0] is True
 
 
 def test_a_short_max_age_holds_for_the_beat_too() -> None:
-    assert judge(heartbeat(age=10.0), NOW, 9.0)[0] is False
-    assert judge(heartbeat(age=SILENCE + 1), NOW, 3600.0)[0] is False
+    assert evaluate(heartbeat(age=10.0), NOW, 9.0)[0] is False
+    assert evaluate(heartbeat(age=SILENCE + 1), NOW, 3600.0)[0] is False
 
 
 def test_one_that_ended_in_good_order_is_not_alive() -> None:
-    assert judge(heartbeat(ended=NOW - 3.0), NOW) == (False, "bulk ended at 2026-11-23T02:05:41Z")
+    assert evaluate(heartbeat(ended=NOW - 3.0), NOW) == (False, "bulk ended at 2026-11-23T02:05:41Z")
 
 
 def test_one_that_cannot_write_is_alive_and_says_so() -> None:
-    alive, line = judge(heartbeat(unwritten=120.0), NOW)
+    alive, line = evaluate(heartbeat(unwritten=120.0), NOW)
     assert alive
     assert "not been able to write" in line
 
 
 def test_it_is_written_and_read(tmp_path: Path) -> None:
     path = file_of(tmp_path, "bulk")
-    pulse = Pulse("at work", idle=2.5, patience=60.0, details={"exit_code": 3})
-    with Heart(path, "bulk", lambda: pulse):
+    status = DaemonStatus("at work", idle=2.5, stuck_after=60.0, details={"exit_code": 3})
+    with HeartbeatWriter(path, "bulk", lambda: status):
         found = read(path)
         assert found is not None
-        assert (found.process, found.pid, found.ended, found.pulse) == ("bulk", os.getpid(), None, pulse)
+        assert (found.process, found.pid, found.ended, found.status) == ("bulk", os.getpid(), None, status)
     ended = read(path)
     assert ended is not None
     assert ended.ended == pytest.approx(time.time(), abs=5)
@@ -82,7 +90,7 @@ def test_it_is_written_and_read(tmp_path: Path) -> None:
 
 def test_it_beats_although_nothing_happens(tmp_path: Path) -> None:
     path = file_of(tmp_path, "bulk")
-    with Heart(path, "bulk", lambda: Pulse("idle"), interval=0.01):
+    with HeartbeatWriter(path, "bulk", lambda: DaemonStatus("idle"), interval=0.01):
         first = path.stat().st_mtime_ns
         deadline = time.monotonic() + 5
         while path.stat().st_mtime_ns == first and time.monotonic() < deadline:
@@ -91,14 +99,14 @@ def test_it_beats_although_nothing_happens(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told_does_not_stop_it(tmp_path: Path) -> None:
-    def collect() -> Pulse:
+    def collect() -> DaemonStatus:
         raise RuntimeError("a bug")
 
     path = file_of(tmp_path, "bulk")
-    with Heart(path, "bulk", collect):
+    with HeartbeatWriter(path, "bulk", collect):
         found = read(path)
     assert found is not None
-    assert "RuntimeError" in found.pulse.text
+    assert "RuntimeError" in found.status.text
 
 
 @pytest.fixture
@@ -113,16 +121,16 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_on_a_full_disk_it_beats_on_and_says_so_once(full_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = file_of(full_disk, "bulk")
-    heart = Heart(path, "bulk", lambda: Pulse("at work"))
-    heart.beat()
+    heartbeat_writer = HeartbeatWriter(path, "bulk", lambda: DaemonStatus("at work"))
+    heartbeat_writer.beat()
     with pytest.raises(OSError, match="space"):
         (full_disk / "filler").write_bytes(bytes(64 * 1024))
     os.utime(path, (0, 0))
-    heart.beat()
-    heart.beat()
+    heartbeat_writer.beat()
+    heartbeat_writer.beat()
     found = read(path)
     assert found is not None
-    assert judge(found, time.time())[0] is True
+    assert evaluate(found, time.time())[0] is True
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert str(path) in caplog.text
 
@@ -141,7 +149,7 @@ def test_what_is_no_heartbeat_is_said(tmp_path: Path, content: str) -> None:
 
 def test_the_file_is_plain_json(tmp_path: Path) -> None:
     path = file_of(tmp_path, "bulk")
-    Heart(path, "bulk", lambda: Pulse("at work", details={"next_pass": NOW})).beat()
+    HeartbeatWriter(path, "bulk", lambda: DaemonStatus("at work", details={"next_pass": NOW})).beat()
     plain = json.loads(path.read_text())
     assert plain["schema"] == 1
     assert plain["details"] == {"next_pass": NOW}

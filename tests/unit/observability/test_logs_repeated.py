@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from cos_update.observability.logs import Repeated
+from cos_update.observability.logs import RepeatSuppressor
 
 
 class Clock:
@@ -23,18 +23,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def repeated(clock: Clock, caplog: pytest.LogCaptureFixture) -> Repeated:
+def repeats(clock: Clock, caplog: pytest.LogCaptureFixture) -> RepeatSuppressor:
     caplog.set_level(logging.INFO)
-    return Repeated(logging.getLogger("test"), clock)
+    return RepeatSuppressor(logging.getLogger("test"), clock)
 
 
 def test_it_is_said_once_and_then_at_growing_intervals(
-    repeated: Repeated, clock: Clock, caplog: pytest.LogCaptureFixture
+    repeats: RepeatSuppressor, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     said = []
     for turn in range(300):
         caplog.clear()
-        repeated.failed("cinder", "Cinder could not be read (503)")
+        repeats.failed("cinder", "Cinder could not be read (503)")
         said += [(turn, message) for message in caplog.messages]
         clock.now += 60
     assert [turn for turn, _ in said] == [0, 10, 30, 70, 130, 190, 250]
@@ -42,59 +42,59 @@ def test_it_is_said_once_and_then_at_growing_intervals(
     assert said[1][1] == "Cinder could not be read (503) (still so, 11 times since 02:05)"
 
 
-def test_another_day_is_named(repeated: Repeated, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    repeated.failed("a", "x")
+def test_another_day_is_named(repeats: RepeatSuppressor, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    repeats.failed("a", "x")
     clock.now += 86_400
-    repeated.failed("a", "x")
+    repeats.failed("a", "x")
     assert caplog.messages[-1] == "x (still so, 2 times since 2026-11-23 02:05)"
 
 
-def test_its_end_is_said_with_how_often_it_was(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
+def test_its_end_is_said_with_how_often_it_was(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
-        repeated.failed("a", "x")
-    repeated.over("a", "Cinder could not be read")
+        repeats.failed("a", "x")
+    repeats.over("a", "Cinder could not be read")
     assert caplog.messages[1:] == ["Cinder could not be read: over after 3 times"]
     caplog.clear()
-    repeated.over("a", "Cinder could not be read")
+    repeats.over("a", "Cinder could not be read")
     assert caplog.messages == []
-    repeated.failed("a", "x")
+    repeats.failed("a", "x")
     assert caplog.messages == ["x"]
 
 
-def test_what_is_new_about_it_is_said_at_once(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_new_about_it_is_said_at_once(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
     for message in ("503 after 4 tries", "500 after 4 tries", "503 after 4 tries", "500 after 4 tries"):
-        repeated.failed("cinder", message)
+        repeats.failed("cinder", message)
     assert caplog.messages == ["503 after 4 tries", "500 after 4 tries"]
-    repeated.over("cinder", "Cinder")
+    repeats.over("cinder", "Cinder")
     assert caplog.messages[-1] == "Cinder: over after 4 times"
 
 
-def test_other_ids_and_seconds_are_nothing_new(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
-    repeated.failed("a", "late by 3.1 s (req-7f3a1111-2222-4333-8444-555555555555)")
-    repeated.failed("a", "late by 14.0 s (req-aaaa1111-bbbb-4ccc-8ddd-eeeeeeeeeeee)")
+def test_other_ids_and_seconds_are_nothing_new(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
+    repeats.failed("a", "late by 3.1 s (req-7f3a1111-2222-4333-8444-555555555555)")
+    repeats.failed("a", "late by 14.0 s (req-aaaa1111-bbbb-4ccc-8ddd-eeeeeeeeeeee)")
     assert len(caplog.messages) == 1
 
 
 def test_every_time_is_in_the_log_of_those_who_want_everything(
-    repeated: Repeated, caplog: pytest.LogCaptureFixture
+    repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    repeated.failed("a", "x")
-    repeated.failed("a", "x")
+    repeats.failed("a", "x")
+    repeats.failed("a", "x")
     assert [(r.levelname, r.message) for r in caplog.records] == [("WARNING", "x"), ("DEBUG", "x (still so)")]
 
 
-def test_failures_do_not_hide_each_other(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
-    repeated.failed("a", "x")
-    repeated.failed("b", "y")
+def test_failures_do_not_hide_each_other(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
+    repeats.failed("a", "x")
+    repeats.failed("b", "y")
     assert caplog.messages == ["x", "y"]
 
 
-def test_their_number_is_bounded(repeated: Repeated, caplog: pytest.LogCaptureFixture) -> None:
-    for number in range(Repeated.MOST + 1):
-        repeated.failed(str(number), "x")
+def test_their_number_is_bounded(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(RepeatSuppressor.MOST + 1):
+        repeats.failed(str(number), "x")
     caplog.clear()
-    repeated.failed(str(Repeated.MOST), "x")
+    repeats.failed(str(RepeatSuppressor.MOST), "x")
     assert caplog.messages == []
-    repeated.failed("0", "x")
+    repeats.failed("0", "x")
     assert caplog.messages == ["x"]

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from cos_update.model.errors import CosUpdateError
-from cos_update.observability.observer import Watcher, Watchers
-from cos_update.observability.run_log import PassLog
+from cos_update.observability.observer import Observer, ObserverGroup
+from cos_update.observability.run_log import RunLog
 from cos_update.planning.plan import Action, Notice, NoticeKind, Target, Verb
 from cos_update.planning.report import Report
 from cos_update.sync.executor import Outcome, Result
@@ -21,7 +21,7 @@ def outcome(result: Result, reason: str = "") -> Outcome:
     return Outcome(Action(Verb.CREATE, Target.INSTANCE, "node", "s2"), result, reason)
 
 
-def one_pass(log: PassLog, *notices: Notice, outcomes: tuple[Outcome, ...] = (), stopped: str = "") -> None:
+def one_pass(log: RunLog, *notices: Notice, outcomes: tuple[Outcome, ...] = (), stopped: str = "") -> None:
     log.pass_begins()
     for item in outcomes:
         log.outcome(item)
@@ -35,7 +35,7 @@ def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def test_a_notice_is_said_once_until_it_is_over(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     for _ in range(3):
         one_pass(log, UNPLACED)
     one_pass(log)
@@ -45,7 +45,7 @@ def test_a_notice_is_said_once_until_it_is_over(said: pytest.LogCaptureFixture) 
 
 
 def test_nothing_is_over_while_something_could_not_be_read(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     one_pass(log, UNPLACED, GAP)
     said.clear()
     one_pass(log, GAP)
@@ -55,7 +55,7 @@ def test_nothing_is_over_while_something_could_not_be_read(said: pytest.LogCaptu
 
 
 def test_a_gap_is_over_although_there_is_another(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     other = Notice(NoticeKind.UNREAD, Target.SERVICE, "Nova", "p1", "could not be read (503)")
     one_pass(log, GAP, other)
     said.clear()
@@ -64,7 +64,7 @@ def test_a_gap_is_over_although_there_is_another(said: pytest.LogCaptureFixture)
 
 
 def test_nothing_is_over_because_a_pass_was_stopped(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     one_pass(log, UNPLACED)
     said.clear()
     one_pass(log, stopped="told to stop")
@@ -72,7 +72,7 @@ def test_nothing_is_over_because_a_pass_was_stopped(said: pytest.LogCaptureFixtu
 
 
 def test_a_refusal_is_over_when_it_was_done(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     for _ in range(2):
         one_pass(log, outcomes=(outcome(Result.REFUSED, "start_u is occupied"),))
     one_pass(log, outcomes=(outcome(Result.DONE),))
@@ -82,7 +82,7 @@ def test_a_refusal_is_over_when_it_was_done(said: pytest.LogCaptureFixture) -> N
 
 
 def test_what_was_not_tried_is_neither_said_nor_over(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     one_pass(log, outcomes=(outcome(Result.REFUSED, "start_u is occupied"),))
     said.clear()
     one_pass(log, outcomes=(outcome(Result.SKIPPED, "no rack"),))
@@ -90,7 +90,7 @@ def test_what_was_not_tried_is_neither_said_nor_over(said: pytest.LogCaptureFixt
 
 
 def test_a_failed_pass_ends_no_trouble(said: pytest.LogCaptureFixture) -> None:
-    log = PassLog()
+    log = RunLog()
     one_pass(log, UNPLACED)
     for _ in range(3):
         log.pass_begins()
@@ -100,10 +100,10 @@ def test_a_failed_pass_ends_no_trouble(said: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_watcher_that_fails_stops_neither_the_others_nor_the_work(said: pytest.LogCaptureFixture) -> None:
-    class Broken(Watcher):
+    class Broken(Observer):
         def outcome(self, outcome: Outcome) -> None:
             raise RuntimeError("a bug")
 
-    Watchers(Broken(), PassLog()).outcome(outcome(Result.REFUSED, "no"))
+    ObserverGroup(Broken(), RunLog()).outcome(outcome(Result.REFUSED, "no"))
     assert "Broken cannot take note" in said.messages[0]
     assert "not created (refused) node: no" in said.messages[1]

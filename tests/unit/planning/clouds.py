@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from cos_update.model.absence import Presence, Verdict
+from cos_update.model.absence import AbsenceCheck, Presence
 from cos_update.model.events import Key
 from cos_update.model.openstack import (
     Address,
@@ -134,7 +134,7 @@ def _stacks(item: str, project: str, number: int) -> st.SearchStrategy[Stack]:
     )
 
 
-def truth(inventory: Inventory, keys: tuple[Key, ...]) -> dict[Key, Verdict]:
+def truth(inventory: Inventory, keys: tuple[Key, ...]) -> dict[Key, AbsenceCheck]:
     """What the services say of each key, when `inventory` is the whole truth."""
     there = {
         *inventory.servers,
@@ -143,7 +143,7 @@ def truth(inventory: Inventory, keys: tuple[Key, ...]) -> dict[Key, Verdict]:
         *inventory.networks,
         *inventory.flavors,
     }
-    return {key: Verdict(Presence.EXISTS if key.id in there else Presence.GONE) for key in keys}
+    return {key: AbsenceCheck(Presence.EXISTS if key.id in there else Presence.GONE) for key in keys}
 
 
 def settled(inventory: Inventory) -> Inventory:

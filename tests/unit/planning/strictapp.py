@@ -12,7 +12,7 @@ from typing import Any
 
 from cos_update.model.concertim import Actual, ApiFlavour, Device, DeviceType, Owner, Rack, Template
 from cos_update.model.errors import Gone, Refused
-from cos_update.planning.plan import Lane
+from cos_update.planning.plan import RackPlan
 from cos_update.sync.executor import Record
 
 NETWORK = Template("t-network", "network", 1, tag="network")
@@ -182,6 +182,6 @@ def _with(record: Any, changes: Mapping[str, object]) -> Any:
 
 
 @contextmanager
-def unguarded(_: Lane) -> Iterator[Record]:
+def unguarded(_: RackPlan) -> Iterator[Record]:
     """A guard that lets every lane run."""
     yield lambda _: None

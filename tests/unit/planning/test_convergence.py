@@ -13,8 +13,8 @@ from cos_update.model.concertim import Actual, ApiFlavour
 from cos_update.model.openstack import Flavor, Inventory
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.plan import Plan
-from cos_update.planning.planner import Rules, make_plan, suspects
-from cos_update.sync.executor import apply
+from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
+from cos_update.sync.executor import execute
 
 FREELY = Rules(allow_deletes=True)
 
@@ -22,9 +22,9 @@ FREELY = Rules(allow_deletes=True)
 def one_pass(app: StrictApp, inventory: Inventory, rules: Rules = FREELY) -> Plan:
     actual = app.actual()
     desired = desired_state(inventory, actual)
-    verdicts = truth(inventory, suspects(desired, actual, inventory, rules))
-    plan = make_plan(desired, actual, inventory, verdicts, rules)
-    apply(plan, app, unguarded, workers=3, stop=threading.Event())
+    absence_checks = truth(inventory, unconfirmed_deletions(desired, actual, inventory, rules))
+    plan = make_plan(desired, actual, inventory, absence_checks, rules)
+    execute(plan, app, unguarded, workers=3, stop=threading.Event())
     return plan
 
 

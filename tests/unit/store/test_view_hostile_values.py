@@ -10,7 +10,7 @@ import pytest
 from view_samples import view
 
 from cos_update.store import ViewStore, from_plain, to_plain
-from cos_update.store.records import WrongShape
+from cos_update.store.records import SchemaError
 
 
 def doubled(times: int) -> tuple[object, ...]:
@@ -26,7 +26,7 @@ def doubled(times: int) -> tuple[object, ...]:
 def test_a_word_that_is_none_is_told_by_its_type(place: str, value: object) -> None:
     plain = copy.deepcopy(to_plain(view()))
     (plain if place == "schema" else plain["concertim"])[place] = value
-    with pytest.raises(WrongShape, match=f"a {type(value).__name__}"):
+    with pytest.raises(SchemaError, match=f"a {type(value).__name__}"):
         from_plain(plain)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from view_samples import device, posting, rack, view
+from view_samples import device, journal_entry, rack, view
 
 from cos_update.model.concertim import InstanceDetails
 from cos_update.model.errors import ViewError
@@ -57,7 +57,7 @@ def loaded(store: ViewStore) -> View:
 
 
 def numbers(store: ViewStore, seq: int = 0) -> list[int]:
-    return [found.seq for found in store.postings_since(seq)]
+    return [found.seq for found in store.entries_since(seq)]
 
 
 def status(store: ViewStore, key: str = "11") -> str:
@@ -66,22 +66,22 @@ def status(store: ViewStore, key: str = "11") -> str:
 
 def test_a_posting_is_known_to_the_other_at_once(bulk: ViewStore, listen: ViewStore) -> None:
     before = bulk.seq()
-    told = posting(
+    told = journal_entry(
         racks={"1": rack(), "2": None},
         devices={"11": replace(device(), details=InstanceDetails(volume_details=[{"id": "v"}])), "12": None},
         templates=view().actual.templates,
         origins={"server-11": Origin("server", "n", "active", "p")},
         stacks=view().stacks,
     )
-    seq = listen.posted(told)
-    assert bulk.postings_since(before) == [replace(told, seq=seq, at=1_000_000.0)]
-    assert bulk.postings_since(seq) == []
+    seq = listen.record(told)
+    assert bulk.entries_since(before) == [replace(told, seq=seq, at=1_000_000.0)]
+    assert bulk.entries_since(seq) == []
 
 
 def test_loading_puts_postings_onto_the_view(bulk: ViewStore, listen: ViewStore) -> None:
     bulk.save(view())
-    listen.posted(posting(devices={"11": device(status="STOPPED"), "12": device("12")}))
-    listen.posted(posting(racks={"1": None}, templates={"3": None}))
+    listen.record(journal_entry(devices={"11": device(status="STOPPED"), "12": device("12")}))
+    listen.record(journal_entry(racks={"1": None}, templates={"3": None}))
     found = loaded(bulk).actual
     assert {key: item.status for key, item in found.devices.items()} == {"11": "STOPPED", "12": "ACTIVE"}
     assert (found.racks, found.templates) == ({}, {})
@@ -92,21 +92,21 @@ def test_saving_keeps_what_the_other_posted_meanwhile(bulk: ViewStore, listen: V
     bulk.save(view())
     mine = loaded(bulk)
     for state in ("STOPPED", "ACTIVE", "SUSPENDED"):
-        listen.posted(posting(devices={"11": device(status=state)}))
+        listen.record(journal_entry(devices={"11": device(status=state)}))
     bulk.save(mine)
     assert status(listen) == "SUSPENDED"
 
 
 def test_saving_does_not_put_older_postings_over_what_was_read_later(bulk: ViewStore, listen: ViewStore) -> None:
-    listen.posted(posting(devices={"11": device(status="STOPPED")}))
+    listen.record(journal_entry(devices={"11": device(status="STOPPED")}))
     bulk.save(replace(view(), journal_seq=bulk.seq()))
     assert status(bulk) == "ACTIVE"
 
 
 def test_postings_stay_for_a_pass_under_way_in_the_other_process(bulk: ViewStore, listen: ViewStore) -> None:
-    listen.posted(posting())
+    listen.record(journal_entry())
     pass_began = bulk.seq()
-    listen.posted(posting())
+    listen.record(journal_entry())
     listen.save(view())
     assert numbers(bulk, pass_began) == [2]
 
@@ -115,12 +115,12 @@ def test_old_postings_go_once_the_view_has_them(
     bulk: ViewStore, listen: ViewStore, clock: Clock, journal: Path
 ) -> None:
     for _ in range(10):
-        listen.posted(posting(devices={"11": device()}))
+        listen.record(journal_entry(devices={"11": device()}))
     clock.now += 3601
     bulk.save(view())
     assert journal.stat().st_size < 200
     assert numbers(listen) == []
-    assert listen.posted(posting()) == 11
+    assert listen.record(journal_entry()) == 11
     assert numbers(bulk, 10) == [11]
 
 
@@ -130,36 +130,36 @@ def test_numbers_go_on_when_the_journal_is_lost(tmp_path: Path, journal: Path, c
     if content is not None:
         journal.write_bytes(content)
     fresh = ViewStore(tmp_path, "listen")
-    assert fresh.posted(posting()) == 4
+    assert fresh.record(journal_entry()) == 4
     assert numbers(ViewStore(tmp_path, "bulk")) == [4]
 
 
 def test_numbers_go_on_when_journal_and_view_are_lost(listen: ViewStore, bulk: ViewStore, journal: Path) -> None:
     for _ in range(3):
-        listen.posted(posting())
+        listen.record(journal_entry())
     assert bulk.seq() == 3
     journal.unlink()
-    assert bulk.posted(posting()) == 4
+    assert bulk.record(journal_entry()) == 4
     assert numbers(listen, 3) == [4]
 
 
 def test_a_journal_cut_from_outside_is_read_anew(bulk: ViewStore, listen: ViewStore, journal: Path) -> None:
     for _ in range(3):
-        listen.posted(posting())
+        listen.record(journal_entry())
     assert numbers(bulk) == [1, 2, 3]
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:2]))
     assert numbers(bulk) == [1]
-    assert bulk.posted(posting()) == 4
+    assert bulk.record(journal_entry()) == 4
     assert numbers(listen) == [1, 4]
 
 
 def test_a_torn_last_line_is_left_out_and_cut_off(bulk: ViewStore, listen: ViewStore, journal: Path) -> None:
-    listen.posted(posting())
+    listen.record(journal_entry())
     with journal.open("ab") as file:
         file.write(b'{"by":"listen","devi')
     assert numbers(bulk) == [1]
-    assert listen.posted(posting()) == 2
+    assert listen.record(journal_entry()) == 2
     assert numbers(bulk) == [1, 2]
     assert all(json.loads(line) for line in journal.read_bytes().splitlines())
 
@@ -167,10 +167,10 @@ def test_a_torn_last_line_is_left_out_and_cut_off(bulk: ViewStore, listen: ViewS
 def test_a_line_that_makes_no_sense_is_logged_and_left_out(
     bulk: ViewStore, listen: ViewStore, journal: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen.posted(posting())
+    listen.record(journal_entry())
     with journal.open("ab") as file:
         file.write(b'{"by": 5}\n[]\n\xff\n' + b"[" * 100_000 + b"\n")
-    listen.posted(posting())
+    listen.record(journal_entry())
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="cos_update.view"):
         assert numbers(bulk) == [1, 2]
@@ -184,26 +184,26 @@ def test_a_journal_that_grew_too_large_is_taken_into_the_view(
     monkeypatch.setattr(journal_module, "LIMIT", 20_000)
     bulk.save(view())
     for number in range(100, 300):
-        listen.posted(posting(devices={str(number): device(str(number))}))
+        listen.record(journal_entry(devices={str(number): device(str(number))}))
     assert journal.stat().st_size <= 21_000
     assert len(loaded(bulk).actual.devices) == 201
 
 
 def test_a_full_disk_leaves_whole_lines(bulk: ViewStore, listen: ViewStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    listen.posted(posting())
+    listen.record(journal_entry())
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:50]))
     with pytest.raises(ViewError, match=r"view\.journal cannot be written: No space left"):
-        listen.posted(posting())
+        listen.record(journal_entry())
     monkeypatch.undo()
     assert numbers(bulk) == [1]
-    assert listen.posted(posting()) == 2
+    assert listen.record(journal_entry()) == 2
 
 
 def test_threads_may_post_together(bulk: ViewStore, listen: ViewStore) -> None:
     def post(store: ViewStore) -> None:
         for _ in range(25):
-            store.posted(posting())
+            store.record(journal_entry())
 
     threads = [threading.Thread(target=post, args=[store]) for store in (bulk, listen, bulk, listen)]
     for thread in threads:
@@ -217,11 +217,11 @@ POST = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from view_samples import device, posting, view
+from view_samples import device, journal_entry, view
 from cos_update.store import ViewStore
 store = ViewStore(Path(sys.argv[1]), sys.argv[3])
 for turn in range(40):
-    store.posted(posting(sys.argv[3], devices={f"{sys.argv[3]}-{turn}": device()}))
+    store.record(journal_entry(sys.argv[3], devices={f"{sys.argv[3]}-{turn}": device()}))
     if turn % 10 == 0:
         store.save(store.load() or view())
 """
@@ -234,15 +234,15 @@ def test_processes_that_post_and_save_together_lose_nothing(bulk: ViewStore, tmp
     ]
     assert [process.wait(60) for process in processes] == [0, 0]
     assert numbers(bulk) == list(range(1, 81))
-    assert sorted(found.by for found in bulk.postings_since(0)) == ["bulk"] * 40 + ["listen"] * 40
+    assert sorted(found.by for found in bulk.entries_since(0)) == ["bulk"] * 40 + ["listen"] * 40
     assert len(loaded(bulk).actual.devices) == 81
 
 
 def test_what_is_known_already_is_not_read_again(bulk: ViewStore, listen: ViewStore) -> None:
     for _ in range(50):
-        listen.posted(posting())
-    known = bulk.postings_since(0)
-    listen.posted(posting())
-    again = bulk.postings_since(0)
+        listen.record(journal_entry())
+    known = bulk.entries_since(0)
+    listen.record(journal_entry())
+    again = bulk.entries_since(0)
     assert all(first is second for first, second in zip(known, again, strict=False))
     assert len(again) == 51

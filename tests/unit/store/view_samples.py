@@ -20,7 +20,7 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
-from cos_update.store import Origin, Posting, View
+from cos_update.store import JournalEntry, Origin, View
 
 
 def rack(key: str = "1", name: str = "web", status: str = "ACTIVE") -> Rack:
@@ -81,8 +81,8 @@ def large_view(devices: int) -> View:
     )
 
 
-def posting(by: str = "listen", **changed: object) -> Posting:
-    return Posting(seq=0, by=by, at=0.0, cloud_read_at=95.0, stack_id="stack-1", **changed)  # type: ignore[arg-type]
+def journal_entry(by: str = "listen", **changed: object) -> JournalEntry:
+    return JournalEntry(seq=0, by=by, at=0.0, cloud_read_at=95.0, stack_id="stack-1", **changed)  # type: ignore[arg-type]
 
 
 _text = st.text(max_size=8)
