@@ -1,6 +1,6 @@
 """What ties a notification to its effect: a message is acknowledged only when all that it made dirty is done.
 
-`AckTracker` knows which messages wait for which keys; `PendingAcks` turns finished messages into as few acks as possible.
+`AckTracker` knows which messages wait for which keys; `PendingAcks` turns finished messages into few acks.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack
 from cos_update.openstack.single_objects import Asked
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
+from cos_update.planning.outcome import Result
 from cos_update.planning.planner import Rules, make_plan
 from cos_update.sync.cache_policy import origins
-from cos_update.sync.executor import Result
 from cos_update.sync.reconciler import Snapshot
 
 MOST_STACKS = 20

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.progress import Progress
 from cos_update.observability.heartbeat import DaemonStatus
+from cos_update.planning.outcome import Outcome
 from cos_update.planning.report import Report
-from cos_update.sync.executor import Outcome
 
 _log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from cos_update.model.errors import CosUpdateError
 from cos_update.observability.logs import LogFile, RepeatSuppressor
 from cos_update.observability.observer import Observer
+from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Notice, NoticeKind, Target, Verb
 from cos_update.planning.report import Report, describe, located
 from cos_update.planning.summary import change_text
-from cos_update.sync.executor import Outcome, Result
 
 log = logging.getLogger("cos_update.bulk")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cos_update.model.openstack import Project
+from cos_update.planning.outcome import Outcome
 from cos_update.planning.plan import Action, Notice, Plan, RackPlan, Verb
 from cos_update.planning.report import Report
-from cos_update.sync.executor import Outcome
 
 SCHEMA = 1
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Notice, NoticeKind, Plan, Verb
-from cos_update.sync.executor import Applied, Outcome, Result
 
 
 class ExitCode(IntEnum):

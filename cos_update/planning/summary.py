@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from cos_update.model.concertim import Device, Template
 from cos_update.model.openstack import Project
+from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Action, Change, Notice, Plan, RackPlan, Target, Verb
-from cos_update.sync.executor import Outcome, Result
 
 MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
 LEFT_ALONE = "!"

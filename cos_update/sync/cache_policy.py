@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import Settings
+from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
 from cos_update.store import Origin, View
-from cos_update.sync.executor import Outcome, Result
 
 _LISTINGS = {
     "stack": Listing.STACKS,

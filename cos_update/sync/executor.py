@@ -1,7 +1,7 @@
-"""Carries a plan out: lanes together, the calls of one lane one after another.
+"""Executes a plan: racks in parallel, the calls to one rack one after another.
 
-The only part of the core with effects, and those only through the `Concertim` protocol. One refused object never
-stops the others; a Concertim that does not answer at all stops the rest, which is then reported as not done.
+All effects go through the `Concertim` protocol, so that the order of business can be tested without HTTP. One refused
+object never stops the others; a Concertim that does not answer at all stops the rest, which is reported as not done.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Protocol
 
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 
 FORBIDDEN = 403
@@ -37,40 +37,6 @@ class Concertim(Protocol):
     def update_device(self, device: Device, changes: Mapping[str, object]) -> Device: ...
     def delete_device(self, device_id: str) -> None: ...
     def device(self, device_id: str) -> Device | None: ...
-
-
-class Result(StrEnum):
-    """What became of an action."""
-
-    DONE = "done"
-    REFUSED = "refused"
-    """Concertim said no to this object, for good as far as this pass goes."""
-    STALE = "stale"
-    """The object was gone when we came: the rack must be looked at again."""
-    FAILED = "failed"
-    """No usable answer: it may or may not have been done."""
-    SKIPPED = "skipped"
-    """Not tried, because something it needs was not there or the work was stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One action and what became of it. `record` is the object as Concertim has it now, if it has and we know."""
-
-    action: Action
-    result: Result
-    reason: str = ""
-    record: Template | Rack | Device | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """All outcomes, and the stacks whose lanes must be planned anew (`stale`)."""
-
-    outcomes: tuple[Outcome, ...] = ()
-    stale: frozenset[str] = frozenset()
-    stopped: str = ""
-    """Why the rest was not tried, or ""."""
 
 
 Record = Callable[[Sequence[Outcome]], None]

@@ -29,6 +29,7 @@ from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
+from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.planning.report import Report, after, merged, report
@@ -41,7 +42,7 @@ from cos_update.sync.cache_policy import (
     remembered_stacks,
     with_unread,
 )
-from cos_update.sync.executor import Applied, Guard, Outcome, Record, Result, TemplateGuard, execute
+from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
 
 log = logging.getLogger("cos_update.pass")
 

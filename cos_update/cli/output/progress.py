@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cos_update.cli.signals import Stop, stopping
 from cos_update.model.progress import Progress
 from cos_update.observability.observer import Observer, ObserverGroup
-from cos_update.sync.executor import Outcome
+from cos_update.planning.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

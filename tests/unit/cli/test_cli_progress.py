@@ -11,8 +11,8 @@ from rich.console import Console
 
 from cos_update.cli.output.progress import SIDES, ProgressDisplay
 from cos_update.model.progress import Progress
+from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Action, Target, Verb
-from cos_update.sync.executor import Outcome, Result
 
 OUTCOME = Outcome(Action(Verb.REMOVE, Target.RACK, "x", ""), Result.DONE)
 

@@ -9,9 +9,9 @@ import pytest
 from cos_update.model.errors import CosUpdateError
 from cos_update.observability.observer import Observer, ObserverGroup
 from cos_update.observability.run_log import RunLog
+from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Action, Notice, NoticeKind, Target, Verb
 from cos_update.planning.report import Report
-from cos_update.sync.executor import Outcome, Result
 
 GAP = Notice(NoticeKind.UNREAD, Target.SERVICE, "Cinder", "p1", "could not be read (503)")
 UNPLACED = Notice(NoticeKind.UNPLACED, Target.INSTANCE, "big", "s1", "needs 4U, 2U free")

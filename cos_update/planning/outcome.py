@@ -1,0 +1,43 @@
+"""The outcome of each action of a plan, apart from the executor: reports and observers need not know who acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cos_update.model.concertim import Device, Rack, Template
+from cos_update.planning.plan import Action
+
+
+class Result(StrEnum):
+    """What became of an action."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """Concertim said no to this object, for good as far as this pass goes."""
+    STALE = "stale"
+    """The object was gone when we came: the rack must be looked at again."""
+    FAILED = "failed"
+    """No usable answer: it may or may not have been done."""
+    SKIPPED = "skipped"
+    """Not tried, because something it needs was not there or the work was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One action and what became of it. `record` is the object as Concertim has it now, if it has and we know."""
+
+    action: Action
+    result: Result
+    reason: str = ""
+    record: Template | Rack | Device | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """All outcomes, and the stacks whose lanes must be planned anew (`stale`)."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    stale: frozenset[str] = frozenset()
+    stopped: str = ""
+    """Why the rest was not tried, or ""."""
