@@ -19,7 +19,8 @@ NOBODY = 65534
 AS_NOBODY = """
 import logging, os, sys
 from pathlib import Path
-from cos_update import config, logs
+from cos_update import config
+from cos_update.observability import logs
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.store import ViewStore

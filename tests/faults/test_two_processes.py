@@ -41,7 +41,7 @@ def test_a_rack_that_another_process_has_posted_to_is_looked_at_again(
     server_id, rack_id = _stopped(world, "alpha-node0")
     stack_id = world.actual().racks[rack_id].stack_id
     looks = []
-    read_and_plan = reconciler.look
+    read_and_plan = reconciler.read_and_plan
 
     def then_the_other_posts(*arguments: object, **more: object) -> reconciler.Snapshot:
         snapshot = read_and_plan(*arguments, **more)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def test_a_rack_that_another_process_has_posted_to_is_looked_at_again(
         looks.append(more.get("stacks"))
         return snapshot
 
-    monkeypatch.setattr(reconciler, "look", then_the_other_posts)
+    monkeypatch.setattr(reconciler, "read_and_plan", then_the_other_posts)
     report = one_pass()
     assert looks == [None, frozenset({stack_id})]
     assert report.exit_code is ExitCode.DONE

@@ -183,7 +183,7 @@ def test_what_the_journal_says_is_part_of_what_is_remembered(world: World) -> No
     rack = world.concertim.state.racks[device.rack_id]
     posted = {device.id: replace(known, status="STOPPED")}
     stack_id = str(rack.metadata["openstack_stack_id"])
-    ViewStore(world.data_dir, "listen").posted(JournalEntry(0, "listen", 0.0, 0.0, stack_id, devices=posted))
+    ViewStore(world.data_dir, "listen").record(JournalEntry(0, "listen", 0.0, 0.0, stack_id, devices=posted))
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
     world.cloud.set_server_state(server, "stopped")
     one_pass(world)

@@ -24,7 +24,7 @@ from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 
-sys.path.insert(0, str(Path(__file__).parent / "listen"))
+sys.path.insert(0, str(Path(__file__).parent / "listener"))
 
 from listening import QUEUE, Listener, queues, rmq
 

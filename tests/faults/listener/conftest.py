@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "listen"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "listener"))
 
 from deployment import Deploy, Deployment
 from rabbit import RabbitNode

@@ -193,10 +193,10 @@ def test_a_killed_process_loses_only_what_it_acked(services, listen, settings):
     services.declare("nova")
     program = f"""
 import time
-from cos_update.listen.broker import BrokerConsumer
+from cos_update.listener.consumer import BrokerConsumer
 from cos_update.model.settings import BrokerSettings
 settings = BrokerSettings(("127.0.0.1",), "guest", "guest", port={settings.port}, queue={settings.queue!r})
-consumer = BrokerConsumer(settings, lambda d: d.tag in (1, 2, 5) and consumer.ack([d.receipt]), lambda gap: None)
+consumer = BrokerConsumer(settings, lambda d: d.tag in (1, 2, 5) and consumer.ack([d.delivery_tag]), lambda gap: None)
 consumer.start()
 while consumer.status().last_ack is None or consumer.status().unacked != 7:
     if consumer.wait_serving(1):
