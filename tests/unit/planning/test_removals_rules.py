@@ -206,6 +206,7 @@ FLAVORS = [
 ]  # fmt: skip
 
 DOUBLE = device("i1", id="d-x", name="double")
+FULL = rack("s1", "i1", "i2", foreign("x"), id="r-1")
 TWO = [device("i1"), DOUBLE]
 DUPLICATES = [
     row("of two racks the one of the project's own team stays",
@@ -220,7 +221,7 @@ DUPLICATES = [
         "rack two"),
     row("a doubled rack with a device that is not ours stays, without ours",
         cloud(stack("s1", "i1", "i2")),
-        concertim(rack("s1", "i1", "i2", foreign("x"), id="r-1"), rack("s1", DOUBLE, foreign("y"), id="r-2", name="two")),
+        concertim(FULL, rack("s1", DOUBLE, foreign("y"), id="r-2", name="r2")),
         "instance double", why="duplicate"),
     row("doubled racks of a stack that was not read stay",
         cloud(unread(Listing.STACKS)), concertim(rack("s1", id="r-1", name="one"), rack("s1", id="r-2", name="two"))),
