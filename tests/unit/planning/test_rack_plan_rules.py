@@ -1,4 +1,4 @@
-"""The plan of one rack, of its templates and of names among racks: what is done, in which order, and what is reported."""
+"""The plan of one rack, of templates and of names among racks: what is done, in which order, what is reported."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ RACKS = [
         "create rack s1 42U", "create instance i1 U1", "create instance i2 U2", "create volume v1 U3-4",
         "create network n1 U42"),
     row("a server of a flavor that nobody knows is not shown yet",
-        cloud(stack("s1", server(flavor_id="x"))), EMPTY, "create rack s1 42U", why="not-shown: its flavor x is not known"),
+        cloud(stack("s1", server(flavor_id="x"))), EMPTY, "create rack s1 42U",
+        why="not-shown: its flavor x is not known"),
     row("a volume is not shown where Concertim has no template for it",
         cloud(stack("s1", "v1")), concertim(templates=TEMPLATES[:2]),
         "create rack s1 42U", why="not-shown: Concertim has no template with the tag 'volume'"),
@@ -95,7 +96,8 @@ RACKS = [
         cloud(unread(Listing.STACKS), server("i1", vm_state="stopped")), concertim(rack("s1", "i1")),
         "update instance i1: status", why="unread: Heat could not be read (HTTP 503): stacks of project project a"),
     row("stacks of a project without a team are reported",
-        cloud(stack("s1", "i1")), concertim(owners=()), why="no-owner: no team of Concertim has the project id p-a: 1 stacks"),
+        cloud(stack("s1", "i1")), concertim(owners=()),
+        why="no-owner: no team of Concertim has the project id p-a: 1 stacks"),
     row("the older API shows instances only",
         cloud(stack("s1", "i1", "v1", "n1")), concertim(flavour=ApiFlavour.USERS),
         "create rack s1 42U", "create instance i1 U1",
@@ -106,7 +108,8 @@ RACKS = [
         cloud(server("i1", vm_state="odd"), server("i2", vm_state="odd")), EMPTY,
         why="unknown-state: the state 'odd' of instance i1 is not known here"),
     row("a service that the cloud does not have is no trouble",
-        cloud(unread(Listing.VOLUMES, None, absent=True)), EMPTY, why="absent: the cloud has no Cinder: volumes are left alone"),
+        cloud(unread(Listing.VOLUMES, None, absent=True)), EMPTY,
+        why="absent: the cloud has no Cinder: volumes are left alone"),
 ]  # fmt: skip
 
 TEMPLATE_ROWS = [
