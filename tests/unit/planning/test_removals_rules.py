@@ -236,6 +236,8 @@ DUPLICATES = [
         cloud(stack("s1", "i1")),
         concertim(rack("s1", device("i1", id="d-a", name="double", type=DeviceType.VOLUME), TWO[0])),
         "volume double"),
+    row("of two devices of a server that is gone both go",
+        cloud(stack("s1")), concertim(rack("s1", *TWO)), "instance i1", "instance double", asks="i1"),
     row("of two devices the one in its stack's rack stays",
         cloud(stack("s1", "i1"), stack("s2")),
         concertim(rack("s2", device("i1", id="d-a", name="double")), rack("s1", "i1")), "instance double"),

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from builders import LARGE, TEMPLATES, cloud, concertim, device, foreign, plan, rack, server, stack, unread
+from builders import LARGE, SMALL, TEMPLATES, cloud, concertim, device, foreign, plan, rack, server, stack, unread
 from cos_update.planning.outcome import Applied, Outcome, Result
 
 from cos_update.model.concertim import Location, Rack, Template
@@ -23,6 +23,7 @@ HELD = plan(cloud(), concertim(rack("s1", *(f"i{n}" for n in range(12)))))
 UNREAD = plan(cloud(unread(Listing.VOLUMES)), concertim())
 SWAP = plan(cloud(stack("s1", name="b"), stack("s2", name="a")), concertim(rack("s1", name="a"), rack("s2", name="b")))
 FULL = plan(cloud(stack("s1", "i1")), concertim(rack("s1", foreign("x", location=Location(1, 72)), height=72)))
+CHANGED = plan(cloud(flavors=(replace(SMALL, ram=1024, disk=0),)), concertim())
 NOTHING = plan(cloud(), concertim())
 
 
@@ -68,6 +69,11 @@ def drawn(found: tuple[Section, ...], depth: int = 0) -> list[str]:
                 "! service project a Cinder could not be read (HTTP 503): volumes of project project a left alone",
             ],
             id="what is left alone: with why",
+        ),
+        pytest.param(
+            CHANGED,
+            ["templates", "~ template m1.small ram  512 -> 1024 disk  10 -> -"],
+            id="what is changed: each field, old and new",
         ),
         pytest.param(NOTHING, [], id="nothing: no lines"),
     ],
