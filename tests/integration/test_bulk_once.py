@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from world import World, shown, wanted
 
 from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
@@ -15,10 +15,6 @@ from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
 from cos_update.store import ViewStore
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from world import World, shown, wanted
 
 
 @pytest.fixture(params=["admin", "watcher"])

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from world import World
 
 from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.wire import Fault, FaultKind
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from world import World
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from daemons import until
+from listening import QUEUE, Listener, queues, rmq
 from passes import one_pass
 from rabbit import RabbitNode
 from world import World
@@ -23,10 +24,6 @@ from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
-
-sys.path.insert(0, str(Path(__file__).parent / "listener"))
-
-from listening import QUEUE, Listener, queues, rmq
 
 ROOT = Path(__file__).parents[2]
 THEIR_QUEUE = "concertim.info"

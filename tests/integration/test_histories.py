@@ -15,8 +15,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+from byhand import HIDDEN, SHOWN, tamper
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from world import World, shown, wanted
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
@@ -31,11 +33,6 @@ from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import RunOptions, Services, run_pass
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from byhand import HIDDEN, SHOWN, tamper
-from world import World, shown, wanted
 
 FULL_READ_EVERY = 4
 """Passes after which the histories have everything read in full."""

@@ -216,21 +216,20 @@ def test_threads_may_post_together(bulk: ViewStore, listen: ViewStore) -> None:
 POST = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from view_samples import device, journal_entry, view
 from cos_update.store import ViewStore
-store = ViewStore(Path(sys.argv[1]), sys.argv[3])
+store = ViewStore(Path(sys.argv[1]), sys.argv[2])
 for turn in range(40):
-    store.record(journal_entry(sys.argv[3], devices={f"{sys.argv[3]}-{turn}": device()}))
+    store.record(journal_entry(sys.argv[2], devices={f"{sys.argv[2]}-{turn}": device()}))
     if turn % 10 == 0:
         store.save(store.load() or view())
 """
 
 
 def test_processes_that_post_and_save_together_lose_nothing(bulk: ViewStore, tmp_path: Path) -> None:
-    here = str(Path(__file__).parent)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     processes = [
-        subprocess.Popen([sys.executable, "-c", POST, str(tmp_path), here, name]) for name in ("bulk", "listen")
+        subprocess.Popen([sys.executable, "-c", POST, str(tmp_path), name], env=env) for name in ("bulk", "listen")
     ]
     assert [process.wait(60) for process in processes] == [0, 0]
     assert numbers(bulk) == list(range(1, 81))

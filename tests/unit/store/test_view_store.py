@@ -245,7 +245,6 @@ def test_preparing_leaves_nothing_and_removes_what_dead_processes_left(store: Vi
 KILLED_IN_SAVE = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from view_samples import large_view
 from cos_update.store import ViewStore
 def stuck(handle):
@@ -258,8 +257,9 @@ ViewStore(Path(sys.argv[1]), "bulk").save(large_view(500))
 
 def test_a_process_killed_in_the_middle_of_saving_leaves_the_old_view(store: ViewStore, tmp_path: Path) -> None:
     store.save(view())
-    command = [sys.executable, "-c", KILLED_IN_SAVE, str(tmp_path), str(Path(__file__).parent)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", KILLED_IN_SAVE, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "half\n"
         process.send_signal(signal.SIGKILL)
