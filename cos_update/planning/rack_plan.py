@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,12 +46,16 @@ class PlanContext:
     homes: Mapping[str, str]
 
 
+_Replaced = tuple[Device, DesiredDevice, str]
+"""A device, what is to stand in its place, and why."""
+
+
 @dataclass(slots=True)
 class _Sorted:
     """The devices of one rack, by what becomes of them."""
 
     kept: list[tuple[Device, DesiredDevice]] = field(default_factory=list)
-    replaced: list[tuple[Device, DesiredDevice, str]] = field(default_factory=list)
+    replaced: list[_Replaced] = field(default_factory=list)
     new: list[DesiredDevice] = field(default_factory=list)
     removals: list[Action] = field(default_factory=list)
     others: list[Device] = field(default_factory=list)
@@ -207,30 +211,64 @@ def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
 
 
 def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement:
-    """Places what is replaced or new. What can't be replaced for want of space stays as it is."""
+    """Places what is replaced or new. What can't be replaced for want of space stays as it is.
+
+    That is tried again once others have their places, for what has left its old one may have made room: another
+    call for the rack as it will be then would place nothing more.
+    """
     height = rack.height if rack else context.default_height
+    waiting, new = found.replaced, found.new
+    found.replaced = []
+    starts: dict[str, int] = {}
+    taken: set[int] = set()
     while True:
-        placement = place(height, _occupied(found), _items(context, found))
-        stuck = [entry for entry in found.replaced if entry[1].object_id in placement.unplaced]
-        if not stuck:
-            return placement
-        found.replaced = [entry for entry in found.replaced if entry not in stuck]
-        found.kept += [(device, wish) for device, wish, _ in stuck]
-        found.notices += [_unplaced(context, wish, wish.name, placement) for _, wish, _ in stuck]
+        placement, stuck = _place_or_keep(context, height, found, taken, (waiting, new))
+        found.replaced += [entry for entry in waiting if entry not in stuck]
+        if not placement.starts or not stuck:
+            break
+        height = placement.height
+        starts.update(placement.starts)
+        taken.update(_units_of(context, (*(wish for _, wish, _ in waiting), *new), placement.starts))
+        waiting, new = stuck, [wish for wish in new if wish.object_id in placement.unplaced]
+    found.kept += [(device, wish) for device, wish, _ in stuck]
+    found.notices += [_unplaced(context, wish, wish.name, placement) for _, wish, _ in stuck]
+    return replace(placement, starts=starts | placement.starts)
 
 
-def _occupied(found: _Sorted) -> set[int]:
-    return {
-        unit
-        for device in (*found.others, *(device for device, _ in found.kept))
-        for unit in range(device.location.start_u, device.location.end_u + 1)
-    }
+def _place_or_keep(
+    context: PlanContext,
+    height: int,
+    found: _Sorted,
+    taken: set[int],
+    todo: tuple[list[_Replaced], list[DesiredDevice]],
+) -> tuple[Placement, list[_Replaced]]:
+    """Where the devices `todo` (replaced, new) stand, and which of the replaced must stay where they are."""
+    waiting, new = todo
+    stuck: list[_Replaced] = []
+    while True:
+        there = (*found.others, *(d for d, _ in found.kept), *(d for d, _, _ in stuck))
+        placement = place(height, taken | _occupied(there), _items(context, waiting, new))
+        again = [entry for entry in waiting if entry[1].object_id in placement.unplaced]
+        if not again:
+            return placement, stuck
+        stuck += again
+        waiting = [entry for entry in waiting if entry not in again]
 
 
-def _items(context: PlanContext, found: _Sorted) -> list[Item]:
-    wishes = [(wish, device.location.start_u) for device, wish, _ in found.replaced]
+def _occupied(devices: Iterable[Device]) -> set[int]:
+    return {unit for device in devices for unit in range(device.location.start_u, device.location.end_u + 1)}
+
+
+def _units_of(context: PlanContext, wishes: Iterable[DesiredDevice], starts: Mapping[str, int]) -> Iterator[int]:
+    for wish in wishes:
+        if start := starts.get(wish.object_id):
+            yield from range(start, start + (_height(context, wish) or 1))
+
+
+def _items(context: PlanContext, replaced: Iterable[_Replaced], new: Iterable[DesiredDevice]) -> list[Item]:
+    wishes = [(wish, device.location.start_u) for device, wish, _ in replaced]
     ordered = sorted(
-        [*wishes, *((wish, None) for wish in found.new)],
+        [*wishes, *((wish, None) for wish in new)],
         key=lambda pair: (_ORDER[pair[0].type], natural(pair[0].name), pair[0].object_id),
     )
     return [
