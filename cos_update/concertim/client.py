@@ -77,14 +77,17 @@ class ConcertimClient:
         """
         with self._asking:
             if self._flavour is None:
-                try:
-                    self._http.get("teams")
-                except Gone:
-                    self._make_sure_that_there_are_no_teams()
-                    self._flavour = ApiFlavour.USERS
-                else:
-                    self._flavour = ApiFlavour.TEAMS
+                self._flavour, _ = self._find_out()
             return self._flavour
+
+    def _find_out(self) -> tuple[ApiFlavour, tuple[Owner, ...] | None]:
+        """The app's API, told by whether it has teams; and those, which then need not be asked for again."""
+        try:
+            teams = codec.listed(self._http.get("teams"), "teams", codec.owner)
+        except Gone:
+            self._make_sure_that_there_are_no_teams()
+            return ApiFlavour.USERS, None
+        return ApiFlavour.TEAMS, teams
 
     def _forget_the_older_api(self) -> None:
         with self._asking:
@@ -200,6 +203,11 @@ class ConcertimClient:
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that this login may see."""
+        with self._asking:
+            if self._flavour is None:
+                self._flavour, teams = self._find_out()
+                if teams is not None:
+                    return teams
         return self._index("teams" if self.flavour() is ApiFlavour.TEAMS else "users", codec.owner)
 
     def templates(self) -> tuple[Template, ...]:

@@ -232,7 +232,7 @@ def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement
         waiting, new = stuck, [wish for wish in new if wish.object_id in placement.unplaced]
     found.kept += [(device, wish) for device, wish, _ in stuck]
     found.notices += [_unplaced(context, wish, wish.name, placement) for _, wish, _ in stuck]
-    return replace(placement, starts=starts | placement.starts)
+    return replace(placement, starts={**starts, **placement.starts})
 
 
 def _place_or_keep(

@@ -111,7 +111,8 @@ class _Run:
                     self.stopped = outcome.reason
             elif outcome.result is not Result.SKIPPED:
                 self.silent = 0
-            if outcome.result is Result.DONE and isinstance(outcome.record, Template):
+            made = outcome.action.verb is Verb.CREATE and outcome.result is Result.DONE
+            if made and isinstance(outcome.record, Template):
                 self.templates[outcome.action.openstack_id] = outcome.record.id
         self.on_outcome(outcome)
         return outcome
@@ -203,12 +204,15 @@ def _run_rack(run: _Run, rack_plan: RackPlan, guard: Guard) -> None:
 def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
     rack_id = rack_plan.rack_id
     blocked: set[int] = set()
+    needed = _without_template(run, rack_plan)
     for action in rack_plan.actions:
         if action.rack is not None and action.verb is Verb.REMOVE and blocked:
             yield run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
             continue
         if action.device is not None and action.verb is Verb.CREATE:
             outcome = _create_device(run, action, rack_id, blocked)
+        elif action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
+            outcome = run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
         else:
             outcome = _attempt(run, action)
         if outcome.result is Result.DONE and isinstance(outcome.record, Rack):
@@ -217,6 +221,18 @@ def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
             place = action.device.location
             blocked.update(range(place.start_u, place.end_u + 1))
         yield outcome
+
+
+def _without_template(run: _Run, rack_plan: RackPlan) -> set[str]:
+    """The OpenStack ids of devices that can't be made, since their template was not: what they replace must stay."""
+    return {
+        action.openstack_id
+        for action in rack_plan.actions
+        if action.verb is Verb.CREATE
+        and action.device is not None
+        and not action.device.template_id
+        and action.flavor_id not in run.templates
+    }
 
 
 def _create_device(run: _Run, action: Action, rack_id: str, blocked: set[int]) -> Outcome:

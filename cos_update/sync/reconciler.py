@@ -29,6 +29,7 @@ from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
+from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.planning.report import Report, after, merged, report
@@ -41,7 +42,7 @@ from cos_update.sync.cache_policy import (
     remembered_stacks,
     with_unread,
 )
-from cos_update.sync.executor import Applied, Guard, Outcome, Record, Result, TemplateGuard, execute
+from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
 
 log = logging.getLogger("cos_update.pass")
 
@@ -351,20 +352,24 @@ def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
                 template
                 for journal_entry in store.entries_since(snapshot.seq)
                 for template in journal_entry.templates.values()
-                if journal_entry.by != store.process
-                and template is not None
-                and template.foreign_id == action.openstack_id
+                if journal_entry.by != store.process and template is not None and _serves(template, action)
             ]
             yield made[-1] if made and action.verb is Verb.CREATE else None
 
     return hold
 
 
+def _serves(template: Template, action: Action) -> bool:
+    """Whether the template is one that the action would make; one of another height can't become it."""
+    wanted = action.template
+    return wanted is not None and (template.foreign_id, template.height) == (wanted.foreign_id, wanted.height)
+
+
 def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
     """Tells the other process of a template that was made or changed."""
     if isinstance(outcome.record, Template):
         templates = {outcome.record.id: outcome.record}
-        store.record(JournalEntry(0, "", 0.0, snapshot.inventory.began, "", templates=templates))
+        store.record(JournalEntry(0, store.process, 0.0, snapshot.inventory.began, "", templates=templates))
 
 
 def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outcomes: Sequence[Outcome]) -> None:
@@ -381,6 +386,5 @@ def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outc
     if racks or devices:
         ids = (rack_plan.stack_id, *(device.object_id for device in devices.values() if device))
         notify = {item: snapshot.origins[item] for item in ids if item in snapshot.origins}
-        store.record(
-            JournalEntry(0, "", 0.0, snapshot.inventory.began, rack_plan.stack_id, racks, devices, origins=notify)
-        )
+        began = snapshot.inventory.began
+        store.record(JournalEntry(0, store.process, 0.0, began, rack_plan.stack_id, racks, devices, origins=notify))

@@ -73,6 +73,27 @@ def test_the_api_is_asked_for_once_and_not_when_it_is_configured(app: ConcertimA
     assert requests_of(app, "teams") == 1
 
 
+def test_the_teams_are_asked_for_once_in_each_reading(app: ConcertimApp, client: ConcertimClient) -> None:
+    fill(app)
+    for readings in (1, 2, 3):
+        assert sorted(client.read_all().owners) == ["other", "team"]
+        assert requests_of(app, "teams") == readings
+
+
+def test_teams_made_after_the_api_was_asked_for_are_seen(app: ConcertimApp, client: ConcertimClient) -> None:
+    assert client.flavour() is ApiFlavour.TEAMS
+    fill(app)
+    assert sorted(owner.id for owner in client.owners()) == ["other", "team"]
+
+
+def test_the_older_api_is_asked_for_its_teams_once_too(older: ConcertimApp, connect: Connect) -> None:
+    older.state.add_user("alice", project_id="p1", id="alice")
+    client = connect(older.url)
+    for readings in (1, 2):
+        assert "alice" in client.read_all().owners
+        assert requests_of(older, "teams") == readings
+
+
 def test_one_rack_and_one_device(app: ConcertimApp, client: ConcertimClient) -> None:
     fill(app)
     actual = client.read_all()
