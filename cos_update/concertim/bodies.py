@@ -6,6 +6,7 @@ Rules observed on the app: sizes of templates are positive or null; a null `volu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 
@@ -43,7 +44,7 @@ def new_rack(rack: Rack, flavour: ApiFlavour) -> Body:
     """POST /racks."""
     owner_key = "team_id" if flavour is ApiFlavour.TEAMS else "user_id"
     sent = {column: getattr(rack, name) for name, column in _RACK_FIELDS.items()}
-    return {"rack": {owner_key: rack.owner_id, "order_id": rack.order_id, **sent}}
+    return {"rack": {owner_key: rack.owner_id, "order_id": rack.order_id, **sent, **_cost(rack.cost)}}
 
 
 def changed_rack(changes: Mapping[str, object]) -> Body:
@@ -56,7 +57,7 @@ def changed_rack(changes: Mapping[str, object]) -> Body:
 
 def new_device(device: Device, flavour: ApiFlavour) -> Body:
     """POST /nodes. Raises Refused for what the older API cannot hold."""
-    sent: Body = {name: getattr(device, name) for name in _DEVICE_FIELDS}
+    sent: Body = {name: getattr(device, name) for name in _DEVICE_FIELDS} | _cost(device.cost)
     place = device.location
     sent["location"] = {"rack_id": device.rack_id, "start_u": place.start_u, "facing": place.facing}
     details = _details({item.name: getattr(device.details, item.name) for item in fields(device.details)})
@@ -79,6 +80,11 @@ def changed_device(changes: Mapping[str, object], flavour: ApiFlavour) -> Body:
     if isinstance(details, Mapping):
         sent |= {"details": _details(details)} if flavour is ApiFlavour.TEAMS else _details(details)
     return {"device": sent}
+
+
+def _cost(cost: str) -> Body:
+    """What a record that is made again had cost; the app refuses what is no number."""
+    return {"cost": cost} if re.fullmatch(r"\d+(\.\d+)?", cost) and cost.strip("0.") else {}
 
 
 def _renamed(changes: Mapping[str, object], known: Mapping[str, str]) -> Body:

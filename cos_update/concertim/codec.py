@@ -110,6 +110,7 @@ def rack(body: Json) -> Rack:
         network_details=_object(body.get("network_details")),
         creation_output=_text(body.get("creation_output")),
         order_id=_text(body.get("order_id")),
+        cost=intern(_text(body.get("cost"))),
     )
 
 
@@ -133,6 +134,7 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
         details=InstanceDetails(),
         description=_text(body.get("description")),
         metadata=_metadata(body),
+        cost=intern(_text(body.get("cost"))),
     )
     type_ = device_type(body.get("type"), flavour)
     if type_ is None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from cos_update.model.concertim import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
 from cos_update.model.events import Kind
 from cos_update.model.openstack import RememberedStack
+from cos_update.planning.recognition import device_with_identity, with_identity
 from cos_update.store import JournalEntry, View
 from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain
@@ -85,6 +86,14 @@ class StateIndex:
             {item: devices.get(item) for item in held | devices if not _same(devices.get(item), held.get(item))},
         )
 
+    def recognised(self, rack_id: str, seen: Seen | None) -> Seen | None:
+        """A rack as Concertim has just shown it, known as what it was also where its metadata was wiped."""
+        if seen is None:
+            return None
+        with self._lock:
+            former, held = self._racks.get(rack_id), dict(self._held.get(rack_id, {}))
+        return with_identity(seen[0], former), tuple(device_with_identity(d, held.get(d.id)) for d in seen[1])
+
     def see_rack(self, rack_id: str, seen: Seen | None) -> None:
         """Takes in one rack as Concertim has just shown it; None: it is gone."""
         with self._lock:
@@ -106,7 +115,7 @@ class StateIndex:
             for rack_id in self._racks.keys() - there.keys():
                 self._drop_rack(rack_id)
             for rack in there.values():
-                self._put_rack(rack)
+                self._put_rack(with_identity(rack, self._racks.get(rack.id)))
 
     def see_templates(self, templates: Iterable[Template]) -> None:
         """Takes in the templates that there are now."""

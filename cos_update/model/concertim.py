@@ -72,11 +72,15 @@ class Rack:
     network_details: Mapping[str, object] = field(default_factory=dict)
     creation_output: str = ""
     order_id: str = ""
+    cost: str = field(default="", compare=False)
+    """What others have charged to it, as the app writes it; only ever sent when a rack is made again."""
+    known_as: str = field(default="", compare=False)
+    """The stack that it is known to show though its metadata does not say so; else ""."""
 
     @property
     def stack_id(self) -> str:
         """The id of the stack that this rack shows, or "" when we do not manage it."""
-        return _text(self.metadata.get(STACK_ID))
+        return self.known_as or _text(self.metadata.get(STACK_ID))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,16 @@ class Device:
     details: Details
     description: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
+    cost: str = field(default="", compare=False)
+    """What others have charged to it, as the app writes it; only ever sent when a device is made again."""
+    known_as: str = field(default="", compare=False)
+    """The OpenStack object that it is known to show though its metadata does not say so; else ""."""
     object_id: str = field(init=False, repr=False, compare=False)
     """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
 
     def __post_init__(self) -> None:
         # It is looked at a dozen times in each pass, so it is not looked up each time.
-        object.__setattr__(self, "object_id", _text(self.metadata.get(OBJECT_ID)))
+        object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
 
 
 @dataclass(frozen=True, slots=True)

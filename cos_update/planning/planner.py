@@ -57,8 +57,12 @@ def make_plan(
     absence_checks: Mapping[Key, AbsenceCheck],
     rules: Rules,
     scope: Scope = EVERYTHING,
+    past: Actual | None = None,
 ) -> Plan:
-    """All that is to be done so that Concertim shows what it should, within `scope`."""
+    """All that is to be done so that Concertim shows what it should, within `scope`.
+
+    `past` is Concertim as it was: what is gone from it since and must be made again keeps all that is not ours.
+    """
     matches = match(desired, actual)
     deletions = review_deletions(
         desired, actual, matches, inventory, absence_checks, scope, prune_unwatched=rules.prune_unwatched
@@ -67,7 +71,7 @@ def make_plan(
     kept_back = deletions if excess else Deletions()
     if excess:
         deletions = Deletions(notices=deletions.notices)
-    context = _context(desired, actual, matches, deletions, rules)
+    context = _with_former(_context(desired, actual, matches, deletions, rules), actual, past)
     rack_plans, first = _rack_plans(context, actual, scope)
     leaving = {
         a.concertim_id for rack_plan in rack_plans for a in rack_plan.actions if a.verb is Verb.REMOVE and a.device
@@ -93,6 +97,16 @@ def _context(desired: Desired, actual: Actual, matches: Matches, deletions: Dele
         flavour=actual.flavour,
         default_height=min(max(rules.default_rack_height, 1), MAX_RACK_HEIGHT),
         homes={device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices},
+    )
+
+
+def _with_former(context: PlanContext, actual: Actual, past: Actual | None) -> PlanContext:
+    if past is None:
+        return context
+    return replace(
+        context,
+        former_devices={d.object_id: d for d in past.devices.values() if d.object_id and d.id not in actual.devices},
+        former_racks={r.stack_id: r for r in past.racks.values() if r.stack_id and r.id not in actual.racks},
     )
 
 
@@ -169,9 +183,14 @@ def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRac
     for rack in sorted(wanted, key=lambda r: r.stack_id):
         if rack.stack_id in context.matches.racks:
             continue
+        former = context.former_racks.get(rack.stack_id)
         order_id = next(
             candidate
-            for candidate in (rack.order_id, *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))))
+            for candidate in (
+                former.order_id if former else "",
+                rack.order_id,
+                *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))),
+            )
             if candidate and candidate not in taken
         )
         chosen[rack.stack_id] = order_id

@@ -36,7 +36,11 @@ _NOTHING_KNOWN: Mapping[DeviceType, Details] = {
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What every lane stands on. `homes` tells by OpenStack id the stack whose rack an object belongs in."""
+    """What every lane stands on.
+
+    `homes` tells by OpenStack id the stack whose rack an object belongs in; `former_devices` by OpenStack id and
+    `former_racks` by stack id what is gone from Concertim and is to be made again with all that others wrote to it.
+    """
 
     desired: Desired
     matches: Matches
@@ -44,10 +48,14 @@ class PlanContext:
     flavour: ApiFlavour
     default_height: int
     homes: Mapping[str, str]
+    former_devices: Mapping[str, Device] = field(default_factory=dict)
+    former_racks: Mapping[str, Rack] = field(default_factory=dict)
 
 
 _Replaced = tuple[Device, DesiredDevice, str]
 """A device, what is to stand in its place, and why."""
+_Todo = tuple[list[_Replaced], list[DesiredDevice], Mapping[str, int]]
+"""What wants a place: what is replaced, what is new, and where of the new ones those stood that were there before."""
 
 
 @dataclass(slots=True)
@@ -80,7 +88,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
         for wish in found.new
         if wish.object_id in placement.unplaced
     ]
-    shell = rack or _new_rack(wanted, name, placement.height, order_id)
+    shell = rack or _new_rack(context, wanted, name, placement.height, order_id)
     actions: list[Action] = []
     if rack is None:
         actions.append(Action(Verb.CREATE, Target.RACK, name, wanted.stack_id, rack=shell))
@@ -219,10 +227,11 @@ def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement
     height = rack.height if rack else context.default_height
     waiting, new = found.replaced, found.new
     found.replaced = []
+    places = _former_places(context, rack)
     starts: dict[str, int] = {}
     taken: set[int] = set()
     while True:
-        placement, stuck = _place_or_keep(context, height, found, taken, (waiting, new))
+        placement, stuck = _place_or_keep(context, height, found, taken, (waiting, new, places))
         found.replaced += [entry for entry in waiting if entry not in stuck]
         if not placement.starts or not stuck:
             break
@@ -236,23 +245,25 @@ def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement
 
 
 def _place_or_keep(
-    context: PlanContext,
-    height: int,
-    found: _Sorted,
-    taken: set[int],
-    todo: tuple[list[_Replaced], list[DesiredDevice]],
+    context: PlanContext, height: int, found: _Sorted, taken: set[int], todo: _Todo
 ) -> tuple[Placement, list[_Replaced]]:
-    """Where the devices `todo` (replaced, new) stand, and which of the replaced must stay where they are."""
-    waiting, new = todo
+    """Where the devices `todo` stand, and which of the replaced must stay where they are."""
+    waiting, new, places = todo
     stuck: list[_Replaced] = []
     while True:
         there = (*found.others, *(d for d, _ in found.kept), *(d for d, _, _ in stuck))
-        placement = place(height, taken | _occupied(there), _items(context, waiting, new))
+        placement = place(height, taken | _occupied(there), _items(context, waiting, new, places))
         again = [entry for entry in waiting if entry[1].object_id in placement.unplaced]
         if not again:
             return placement, stuck
         stuck += again
         waiting = [entry for entry in waiting if entry not in again]
+
+
+def _former_places(context: PlanContext, rack: Rack | None) -> dict[str, int]:
+    """Where in this rack those stood, by OpenStack id, that are gone from it."""
+    former = context.former_devices.values()
+    return {device.object_id: device.location.start_u for device in former if rack and device.rack_id == rack.id}
 
 
 def _occupied(devices: Iterable[Device]) -> set[int]:
@@ -265,10 +276,14 @@ def _units_of(context: PlanContext, wishes: Iterable[DesiredDevice], starts: Map
             yield from range(start, start + (_height(context, wish) or 1))
 
 
-def _items(context: PlanContext, replaced: Iterable[_Replaced], new: Iterable[DesiredDevice]) -> list[Item]:
-    wishes = [(wish, device.location.start_u) for device, wish, _ in replaced]
+def _items(
+    context: PlanContext, replaced: Iterable[_Replaced], new: Iterable[DesiredDevice], places: Mapping[str, int]
+) -> list[Item]:
     ordered = sorted(
-        [*wishes, *((wish, None) for wish in new)],
+        [
+            *((wish, device.location.start_u) for device, wish, _ in replaced),
+            *((wish, places.get(wish.object_id)) for wish in new),
+        ],
         key=lambda pair: (_ORDER[pair[0].type], natural(pair[0].name), pair[0].object_id),
     )
     return [
@@ -286,17 +301,19 @@ def _no_template(wish: DesiredDevice) -> Notice:
     return Notice(NoticeKind.NOT_SHOWN, TARGET_OF[wish.type], wish.name, wish.object_id, text)
 
 
-def _new_rack(wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
+def _new_rack(context: PlanContext, wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
+    former = context.former_racks.get(wanted.stack_id)
     return Rack(
         id="",
         name=name,
         owner_id=wanted.owner.id,
         height=height,
         status=wanted.status or "",
-        metadata=wanted.metadata,
+        metadata={**(former.metadata if former else {}), **wanted.metadata},
         network_details=wanted.network_details or {},
         creation_output=wanted.creation_output or "",
         order_id=order_id,
+        cost=former.cost if former else "",
     )
 
 
@@ -344,8 +361,9 @@ def _creation(
     rack: Rack,
 ) -> Action:
     template = context.matches.template_of(wish)
-    former = context.matches.devices.get(wish.object_id)
+    former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)
     known: dict[str, Any] = dict(wish.details)
+    details = former.details if former and former.type is wish.type else _NOTHING_KNOWN[wish.type]
     device = Device(
         id="",
         name=name,
@@ -353,10 +371,11 @@ def _creation(
         rack_id=rack.id,
         template_id=template.id if template else "",
         status=wish.status,
-        location=Location(start, start + (_height(context, wish) or 1) - 1),
-        details=replace(_NOTHING_KNOWN[wish.type], **known),
+        location=Location(start, start + (_height(context, wish) or 1) - 1, former.location.facing if former else "f"),
+        details=replace(details, **known),
         description=wish.description,
         metadata={**(former.metadata if former else {}), **wish.metadata},
+        cost=former.cost if former else "",
     )
     return Action(
         Verb.CREATE,

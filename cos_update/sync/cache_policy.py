@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from cos_update.model.concertim import Actual
+from cos_update.model.concertim import Actual, Device
 from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import Settings
+from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
 from cos_update.store import Origin, View
-from cos_update.sync.executor import Outcome, Result
 
 _LISTINGS = {
     "stack": Listing.STACKS,
@@ -42,6 +43,28 @@ def needs_reread(outcomes: Iterable[Outcome]) -> Iterator[str]:
         action, failed = outcome.action, outcome.result in (Result.REFUSED, Result.FAILED)
         if failed and outcome.record is None and action.device is not None and action.verb is Verb.UPDATE:
             yield action.device.id
+
+
+def with_former(past: View) -> Actual:
+    """Concertim as it was, and with it the devices that were gone before already."""
+    return replace(
+        past.actual, devices={**{device.id: device for device in past.former.values()}, **past.actual.devices}
+    )
+
+
+def former(past: View, read: Actual, now: Actual, known: Container[str]) -> Mapping[str, Device]:
+    """By OpenStack id the devices that Concertim has no more, though their objects are there (`known`).
+
+    `read` is Concertim as it was read, `now` as it is after all that was done.
+    """
+    shown = {device.object_id for device in now.devices.values()}
+    gone = {**past.former, **_by_object(past.actual, now), **_by_object(read, now)}
+    return {item: device for item, device in gone.items() if item in known and item not in shown}
+
+
+def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
+    gone = before.devices.keys() - now.devices.keys()
+    return {before.devices[item].object_id: before.devices[item] for item in gone}
 
 
 def origins(inventory: Inventory) -> dict[str, Origin]:

@@ -18,6 +18,7 @@ from typing import Protocol
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
+from cos_update.planning.recognition import device_with_identity
 
 FORBIDDEN = 403
 SILENCE = 3
@@ -274,7 +275,8 @@ def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
     if action.device is None or action.verb is not Verb.UPDATE:
         return None
     try:
-        return concertim.device(action.device.id)
+        device = concertim.device(action.device.id)
+        return device and device_with_identity(device, action.device)
     except ConcertimError:
         return None
 

@@ -32,14 +32,17 @@ from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
+from cos_update.planning.recognition import recognised, recognised_by_looks
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, with_journal_entries
 from cos_update.sync.cache_policy import (
     NOTHING,
+    former,
     needs_reread,
     origins,
     remembered_devices,
     remembered_stacks,
+    with_former,
     with_unread,
 )
 from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
@@ -126,7 +129,7 @@ def read_and_plan(
         inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
         actual, in_full = reading.result()
     planner = _Planner(services, run_options, inventory, stacks)
-    plan = planner.plan(actual)
+    actual, plan = planner.plan(actual, past)
     rereads = 0
     while touched := _touched_from_memory(plan, past):
         # What people have changed in ways that the structure does not show must survive our change.
@@ -135,7 +138,7 @@ def read_and_plan(
         reread = None if many else services.concertim.reread(actual, touched)
         in_full = reread is None
         actual = reread or services.concertim.read_all()
-        plan = planner.plan(actual)
+        actual, plan = planner.plan(actual, past)
     observer.planned(len(plan.actions))
     return Snapshot(
         inventory,
@@ -173,10 +176,12 @@ class _Planner:
         self._scope = Scope(_project_ids(inventory, run_options.projects), stacks)
         self._absence_checks: dict[Key, AbsenceCheck] = {}
 
-    def plan(self, actual: Actual) -> Plan:
-        """All that makes `actual` agree with the cloud."""
+    def plan(self, actual: Actual, past: View) -> tuple[Actual, Plan]:
+        """All that makes `actual` agree with the cloud; and `actual` with what is recognised by what `past` knew."""
         inventory, rules, scope = self.inventory, self._rules, self._scope
+        actual = recognised(actual, inventory, past.actual)
         desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
+        actual = recognised_by_looks(actual, desired)
         missing = [
             key
             for key in unconfirmed_deletions(desired, actual, inventory, rules, scope)
@@ -186,7 +191,8 @@ class _Planner:
             self._absence_checks |= self._services.cloud.confirm(missing)
             self.inventory = inventory = with_soft_deleted(inventory, self._absence_checks.values())
             desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
-        return make_plan(desired, actual, inventory, self._absence_checks, rules, scope)
+        before = with_former(past)
+        return actual, make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before)
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
@@ -297,13 +303,15 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     """What is known of both sides after `outcomes`."""
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
+    actual = after(snapshot.actual, outcomes)
     return View(
-        actual=after(snapshot.actual, outcomes),
+        actual=actual,
         projects=inventory.projects,
         origins=snapshot.origins,
         stacks=membership.stacks,
         unowned=membership.unowned,
         needs_reread=tuple(needs_reread(outcomes)),
+        former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,
         concertim_full_read_at=snapshot.actual.began if snapshot.devices_in_full else past.concertim_full_read_at,
