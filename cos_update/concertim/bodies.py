@@ -60,7 +60,8 @@ def new_device(device: Device, flavour: ApiFlavour) -> Body:
     sent: Body = {name: getattr(device, name) for name in _DEVICE_FIELDS} | _cost(device.cost)
     place = device.location
     sent["location"] = {"rack_id": device.rack_id, "start_u": place.start_u, "facing": place.facing}
-    details = _details({item.name: getattr(device.details, item.name) for item in fields(device.details)})
+    given = {item.name: getattr(device.details, item.name) for item in fields(device.details)}
+    details = _details(given, flavour)
     if flavour is ApiFlavour.TEAMS:
         sent |= {"type": device.type, "details": {"type": DETAILS_TYPE[device.type], **details}}
     elif device.type is DeviceType.INSTANCE:
@@ -78,7 +79,8 @@ def changed_device(changes: Mapping[str, object], flavour: ApiFlavour) -> Body:
     sent = _renamed({name: value for name, value in changes.items() if name != "details"}, _DEVICE_FIELDS)
     details = changes.get("details")
     if isinstance(details, Mapping):
-        sent |= {"details": _details(details)} if flavour is ApiFlavour.TEAMS else _details(details)
+        found = _details(details, flavour)
+        sent |= {"details": found} if flavour is ApiFlavour.TEAMS else found
     return {"device": sent}
 
 
@@ -97,5 +99,7 @@ def _with_sizes(sent: Body) -> Body:
     return {name: (value or None) if name in _SIZES else value for name, value in sent.items()}
 
 
-def _details(details: Mapping[str, object]) -> Body:
-    return {name: (value or []) if name == "volume_details" else value for name, value in details.items()}
+def _details(details: Mapping[str, object], flavour: ApiFlavour) -> Body:
+    # Only an object is stored by the older API.
+    nothing: object = {} if flavour is ApiFlavour.USERS else []
+    return {name: (value or nothing) if name == "volume_details" else value for name, value in details.items()}

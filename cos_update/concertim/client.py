@@ -20,7 +20,7 @@ from cos_update.concertim.retry import given_up
 from cos_update.concertim.structure import StructureRack
 from cos_update.concertim.transport import URL_HINT, TransientError
 from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
-from cos_update.model.errors import Gone, Refused, Unavailable
+from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 INTERNAL_ERROR = 500
@@ -43,7 +43,7 @@ class ConcertimClient:
     """
 
     def __init__(self, settings: ConcertimSettings) -> None:
-        self._http = Http(settings)
+        self._http = Http(settings, trial=self._trial)
         self._flavour = settings.api
         self._is_configured = settings.api is not None
         self._asking = threading.Lock()
@@ -253,15 +253,13 @@ class ConcertimClient:
     def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template:
         """Changes fields of a template. Raises Gone."""
 
-        def look() -> Template | None:
-            return next((template for template in self.templates() if template.id == template_id), None)
-
         body = bodies.changed_template(changes)
-        return self._update(_path("templates", template_id), body, "a template", codec.template, look)
+        path = _path("templates", template_id)
+        return self._update(path, body, "a template", codec.template, lambda: self._template(template_id))
 
     def delete_template(self, template_id: str) -> None:
         """Deletes a template that no device uses; one that is gone already is fine."""
-        self._http.delete(_path("templates", template_id))
+        self._delete(_path("templates", template_id), lambda: self._template(template_id))
 
     def create_rack(self, rack: Rack) -> Rack:
         """Creates a rack and gives it as it is now."""
@@ -284,7 +282,7 @@ class ConcertimClient:
 
     def delete_rack(self, rack_id: str) -> None:
         """Deletes an empty rack; one that is gone already is fine."""
-        self._http.delete(_path("racks", rack_id))
+        self._delete(_path("racks", rack_id), lambda: self.rack(rack_id))
 
     def create_device(self, device: Device) -> Device:
         """Creates a device in its rack and gives it as it is now. Raises Gone when its rack or template is gone."""
@@ -313,7 +311,7 @@ class ConcertimClient:
 
     def delete_device(self, device_id: str) -> None:
         """Deletes a device; one that is gone already is fine."""
-        self._http.delete(_path("devices", device_id))
+        self._delete(_path("devices", device_id), lambda: self.device(device_id))
 
     def _device_codec(self, heights: Mapping[str, int] | None = None) -> Callable[[Json], Device]:
         flavour = self.flavour()
@@ -348,7 +346,9 @@ class ConcertimClient:
                 trouble = error
             except UnexpectedAnswer as error:
                 trouble = TransientError(str(error), sent=True)
-            except Refused:
+            except Refused as refusal:
+                if is_fault(refusal):
+                    return self._found_after(refusal, look)
                 # "Taken" may well be: by the first try, carried out after we had looked.
                 if not first and look and (found := look()):
                     return found
@@ -362,8 +362,19 @@ class ConcertimClient:
     def _update(
         self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]
     ) -> Record:
-        """PATCHes; when the answer cannot be used, the object as it is now."""
-        answer = self._http.patch(path, body)
+        """PATCHes; when the answer cannot be used, the object as it is now.
+
+        Raises Refused with the object as it was found after a 5xx.
+        """
+        try:
+            answer = self._http.patch(path, body)
+        except Refused as refusal:
+            if not is_fault(refusal):
+                raise
+            now = self._looked(refusal, look)
+            if now is None:
+                raise Gone(f"{what} is gone from Concertim", status=404) from None
+            raise Refused(str(refusal), refusal.hint, refusal.status, now) from None
         try:
             return codec.shown(answer, what, decode)
         except UnexpectedAnswer:
@@ -371,6 +382,56 @@ class ConcertimClient:
             if found is None:
                 raise Gone(f"{what} is gone from Concertim", status=404) from None
             return found
+
+    def _delete(self, path: str, look: Callable[[], object | None]) -> None:
+        """DELETEs; what a 5xx has left is looked for."""
+        try:
+            self._http.delete(path)
+        except Refused as refusal:
+            if not is_fault(refusal) or self._looked(refusal, look) is not None:
+                raise
+            log.warning("Concertim answered a removal with an error, but it was done: %s", refusal)
+
+    def _found_after(self, refusal: Refused, look: Callable[[], Record | None] | None) -> Record:
+        """What a create has made that was answered by a 5xx. Raises the refusal when it has made nothing."""
+        found = self._looked(refusal, look) if look else None
+        if found is None:
+            raise refusal
+        log.warning("Concertim answered a creation with an error, but it was done: %s", refusal)
+        return found
+
+    def _looked(self, refusal: Refused, look: Callable[[], Record | None]) -> Record | None:
+        """What is there after a 5xx. Raises Unavailable when that can't be seen: then nobody knows what was done."""
+        try:
+            return look()
+        except ConcertimError as error:
+            text = f"{refusal}; whether it was done is not known ({error})"
+            raise Unavailable(text, refusal.hint, refusal.status) from None
+
+    def _trial(self) -> bool | None:
+        """Whether the app can carry out a write: a few racks of ours are sent the name that they have.
+
+        A few, for it may be one of these that the app takes amiss.
+        """
+        try:
+            racks = sorted((rack for rack in self.racks() if rack.stack_id), key=lambda rack: rack.id)
+        except ConcertimError:
+            return False
+        if not racks:
+            return None
+        chosen = {rack.id: rack for rack in (racks[0], racks[len(racks) // 2], racks[-1])}.values()
+        return any(
+            self._http.is_able_to_patch(_path("racks", rack.id), bodies.changed_rack({"name": rack.name}))
+            for rack in chosen
+        )
+
+    def _template(self, template_id: str) -> Template | None:
+        return next((template for template in self.templates() if template.id == template_id), None)
+
+
+def is_fault(refusal: Refused) -> bool:
+    """Whether the app failed, rather than said no: it may have done all of it, or some."""
+    return refusal.status is not None and refusal.status >= INTERNAL_ERROR
 
 
 def _path(kind: str, object_id: str) -> str:

@@ -18,10 +18,10 @@ from cos_update.observability.observer import Observer
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
+from cos_update.planning.outcome import Applied, Result
 from cos_update.planning.plan import RackPlan
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.sync.cache_policy import origins
-from cos_update.sync.executor import Applied, Result
 from cos_update.sync.reconciler import Services, Snapshot, apply
 
 Tasks = Mapping[Key, Collection[Key]]
@@ -82,7 +82,7 @@ class WorkContext:
         desired = desired_state(inventory, actual, self.services.concertim_settings.order_id)
         missing = unconfirmed_deletions(desired, actual, inventory, rules, scope)
         absence_checks = self.objects.confirm(missing) if missing else {}
-        plan = make_plan(desired, actual, inventory, absence_checks, rules, scope)
+        plan = make_plan(desired, actual, inventory, absence_checks, rules, scope, dropped=index.dropped)
         return Snapshot(inventory, actual, plan, index.seq, origins(inventory))
 
     def apply(self, snapshot: Snapshot) -> Applied:

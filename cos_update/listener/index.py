@@ -16,6 +16,7 @@ from cos_update.model.concertim import Actual, Device, DeviceType, InstanceDetai
 from cos_update.model.events import Kind
 from cos_update.model.openstack import RememberedStack
 from cos_update.planning.recognition import device_with_identity, with_identity
+from cos_update.planning.stored import Memory
 from cos_update.store import JournalEntry, View
 from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain
@@ -37,7 +38,13 @@ class StateIndex:
     `seq` is the last posting of the journal that is taken in.
     """
 
-    def __init__(self, actual: Actual, seq: int = 0, stacks: Mapping[str, RememberedStack] | None = None) -> None:
+    def __init__(
+        self,
+        actual: Actual,
+        seq: int = 0,
+        stacks: Mapping[str, RememberedStack] | None = None,
+        dropped: Memory | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._bare = replace(actual, racks={}, devices={}, owners={}, templates={})
         self._owners = dict(actual.owners)
@@ -50,6 +57,8 @@ class StateIndex:
         self._stacks: dict[str, RememberedStack] = {}
         self._members: dict[str, str] = {}
         self.seq = seq
+        self.dropped: Memory = dropped or {}
+        """What Concertim accepts and does not store, as the last full pass knew it."""
         self._remember(stacks or {})
         for rack in actual.racks.values():
             self._put_rack(rack)
@@ -59,7 +68,7 @@ class StateIndex:
     @classmethod
     def of_view(cls, view: View) -> StateIndex:
         """What a view knows."""
-        return cls(view.actual, view.journal_seq, view.stacks)
+        return cls(view.actual, view.journal_seq, view.stacks, view.dropped)
 
     def take(self, journal_entries: Iterable[JournalEntry]) -> None:
         """Takes in what was posted, oldest first; what is in already is left out."""
@@ -238,9 +247,14 @@ class StateIndex:
 
 def attached(device: Device) -> frozenset[str]:
     """The ids of the volumes that an instance's details name."""
-    if not isinstance(device.details, InstanceDetails) or not isinstance(device.details.volume_details, (list, tuple)):
+    if not isinstance(device.details, InstanceDetails):
         return frozenset()
-    return frozenset(str(item.get("id")) for item in device.details.volume_details if isinstance(item, Mapping))
+    volumes = device.details.volume_details
+    if isinstance(volumes, Mapping):  # as the older API has them
+        return frozenset(map(str, volumes))
+    if not isinstance(volumes, (list, tuple)):
+        return frozenset()
+    return frozenset(str(item.get("id")) for item in volumes if isinstance(item, Mapping))
 
 
 def _same(one: Device | None, other: Device | None) -> bool:

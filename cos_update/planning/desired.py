@@ -200,7 +200,7 @@ def _devices(
     stack_id: str, content: StackContent, inventory: Inventory, actual: Actual, claimed: set[str]
 ) -> tuple[DesiredDevice, ...]:
     devices = [
-        _instance(stack_id, inventory.servers[item], inventory)
+        _instance(stack_id, inventory.servers[item], inventory, actual.flavour)
         for item in content.servers
         if item in inventory.servers and item not in claimed
     ]
@@ -219,7 +219,7 @@ def _devices(
     return tuple(devices)
 
 
-def _instance(stack_id: str, server: Server, inventory: Inventory) -> DesiredDevice:
+def _instance(stack_id: str, server: Server, inventory: Inventory, flavour: ApiFlavour) -> DesiredDevice:
     return DesiredDevice(
         object_id=server.id,
         type=DeviceType.INSTANCE,
@@ -228,7 +228,7 @@ def _instance(stack_id: str, server: Server, inventory: Inventory) -> DesiredDev
         description=values.clean_text(server.description, values.SHORT_TEXT),
         template=server.flavor_id,
         metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
-        details=details.of_server(server, inventory),
+        details=details.of_server(server, inventory, flavour),
     )
 
 

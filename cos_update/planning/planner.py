@@ -20,6 +20,7 @@ from cos_update.planning.matching import Matches, match
 from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
 from cos_update.planning.plan import Action, Change, Plan, RackPlan, Target, Verb
 from cos_update.planning.rack_plan import PlanContext, plan_rack, plan_rack_removal
+from cos_update.planning.stored import Memory, with_notices
 from cos_update.planning.template_plan import plan_templates
 
 
@@ -58,10 +59,12 @@ def make_plan(
     rules: Rules,
     scope: Scope = EVERYTHING,
     past: Actual | None = None,
+    dropped: Memory | None = None,
 ) -> Plan:
     """All that is to be done so that Concertim shows what it should, within `scope`.
 
     `past` is Concertim as it was: what is gone from it since and must be made again keeps all that is not ours.
+    `dropped` is what Concertim has accepted before and not stored.
     """
     matches = match(desired, actual)
     deletions = review_deletions(
@@ -71,14 +74,15 @@ def make_plan(
     kept_back = deletions if excess else Deletions()
     if excess:
         deletions = Deletions(notices=deletions.notices)
-    context = _with_former(_context(desired, actual, matches, deletions, rules), actual, past)
+    dropped = dropped or {}
+    context = _with_former(replace(_context(desired, actual, matches, deletions, rules), dropped=dropped), actual, past)
     rack_plans, first = _rack_plans(context, actual, scope)
     leaving = {
         a.concertim_id for rack_plan in rack_plans for a in rack_plan.actions if a.verb is Verb.REMOVE and a.device
     }
     sweep = scope.is_everything
-    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep)
-    return Plan(
+    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep, dropped=dropped)
+    plan = Plan(
         templates=templates.actions,
         first=first,
         rack_plans=rack_plans,
@@ -87,6 +91,7 @@ def make_plan(
         held=_held(kept_back, actual),
         in_step=_in_step(desired, rack_plans, scope),
     )
+    return with_notices(plan, dropped, actual)
 
 
 def _context(desired: Desired, actual: Actual, matches: Matches, deletions: Deletions, rules: Rules) -> PlanContext:

@@ -25,6 +25,7 @@ from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
 from cos_update.planning.plan import Action, Change, Notice, NoticeKind, RackPlan, Target, Verb
+from cos_update.planning.stored import Memory, without_dropped
 
 _ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
 _NOTHING_KNOWN: Mapping[DeviceType, Details] = {
@@ -40,6 +41,7 @@ class PlanContext:
 
     `homes` tells by OpenStack id the stack whose rack an object belongs in; `former_devices` by OpenStack id and
     `former_racks` by stack id what is gone from Concertim and is to be made again with all that others wrote to it.
+    `dropped` is what Concertim does not store.
     """
 
     desired: Desired
@@ -50,6 +52,7 @@ class PlanContext:
     homes: Mapping[str, str]
     former_devices: Mapping[str, Device] = field(default_factory=dict)
     former_racks: Mapping[str, Rack] = field(default_factory=dict)
+    dropped: Memory = field(default_factory=dict)
 
 
 _Replaced = tuple[Device, DesiredDevice, str]
@@ -92,7 +95,9 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     actions: list[Action] = []
     if rack is None:
         actions.append(Action(Verb.CREATE, Target.RACK, name, wanted.stack_id, rack=shell))
-    elif difference := rack_difference(rack, wanted, name, placement.height):
+    elif difference := without_dropped(
+        rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
+    ):
         actions.append(
             Action(
                 Verb.UPDATE,
@@ -105,7 +110,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
             )
         )
     actions += found.removals
-    actions += _updates(found, names)
+    actions += _updates(context, found, names)
     actions += _creations(context, found, names, placement, shell)
     if rack is not None and wanted.owner.id != rack.owner_id:
         text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
@@ -317,10 +322,11 @@ def _new_rack(context: PlanContext, wanted: DesiredRack, name: str, height: int,
     )
 
 
-def _updates(found: _Sorted, names: Mapping[str, str]) -> list[Action]:
+def _updates(context: PlanContext, found: _Sorted, names: Mapping[str, str]) -> list[Action]:
     updates: dict[str, Action] = {}
     for device, wish in found.kept:
-        if difference := device_difference(device, wish, names[wish.object_id]):
+        difference = device_difference(device, wish, names[wish.object_id])
+        if difference := without_dropped(difference, context.dropped.get(device.id, {})):
             updates[device.id] = Action(
                 Verb.UPDATE,
                 TARGET_OF[device.type],

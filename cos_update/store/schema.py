@@ -66,9 +66,11 @@ class View:
     `origins` is keyed by OpenStack id. `stacks` and `strays` are the memory of Heat's answers (see `Membership`);
     `unsure` are the ids of devices that an update has left in a state which could not be read. `gaps` says in words
     what the last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their
-    objects are not: what others wrote to them goes to the devices that take their places. `journal_seq` is the last
-    posting of the journal that `actual` includes; `torn` tells that the journal has lost postings after the saved view.
-    `resync` is the request that was on disk at loading; saving never changes it.
+    objects are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim
+    accepts and does not store, by Concertim id and field: as it was sent, and as it was shown. `told` are the keys of
+    notices that need not be told again. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
+    tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
+    saving never changes it.
     """
 
     actual: Actual
@@ -84,6 +86,8 @@ class View:
     passes_since_membership: int = 0
     gaps: tuple[str, ...] = ()
     former: Mapping[str, Device] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
     saved_at: float = 0.0
     saved_by: str = ""
     journal_seq: int = 0
@@ -160,6 +164,8 @@ def to_plain(view: View) -> dict[str, Any]:
         "stacks": _plain_all(view.stacks, memory_plain),
         "strays": dict(view.unowned),
         "unsure": list(view.needs_reread),
+        "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
+        "told": list(view.told),
         "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
@@ -189,6 +195,8 @@ def from_plain(plain: object) -> View:
         stacks=records(whole.get("stacks"), memory_from, "stacks"),
         unowned=records(whole.get("strays", {}), _truth, "strays"),
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
+        dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
+        told=texts(whole.get("told", ()), "told"),
         former=records(whole.get("former", {}), device_from, "former"),
         cloud_read_at=_number(cloud, "read_at"),
         concertim_read_at=_number(concertim, "read_at"),
@@ -360,6 +368,13 @@ def resync_from(plain: object) -> Resync | None:
 
 def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     return {key: convert(value) for key, value in mapping.items()}
+
+
+def _dropped(plain: object) -> dict[str, tuple[object, object]]:
+    fields = dict_of(plain, "fields")
+    if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in fields.values()):
+        raise SchemaError("not what was sent and what was shown")
+    return {name: (pair[0], pair[1]) for name, pair in fields.items()}
 
 
 def _truth(plain: object) -> bool:

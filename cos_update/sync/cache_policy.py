@@ -11,6 +11,7 @@ from cos_update.model.settings import Settings
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
+from cos_update.planning.stored import Memory, remembered
 from cos_update.store import Origin, View
 
 _LISTINGS = {
@@ -43,6 +44,13 @@ def needs_reread(outcomes: Iterable[Outcome]) -> Iterator[str]:
         action, failed = outcome.action, outcome.result in (Result.REFUSED, Result.FAILED)
         if failed and outcome.record is None and action.device is not None and action.verb is Verb.UPDATE:
             yield action.device.id
+
+
+def dropped(past: View, outcomes: Iterable[Outcome], now: Actual) -> Memory:
+    """What Concertim accepts and does not store; all is tried again when the app speaks another API."""
+    known = past.dropped if past.actual.flavour is now.flavour else {}
+    written = [o for o in outcomes if o.action.verb is not Verb.REMOVE and (o.result is Result.DONE or o.dropped)]
+    return remembered(known, ((o.action, o.record, o.dropped) for o in written), now)
 
 
 def with_former(past: View) -> Actual:

@@ -17,8 +17,9 @@ from typing import Protocol
 
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
-from cos_update.planning.plan import Action, Plan, RackPlan, Verb
+from cos_update.planning.plan import Action, Change, Plan, RackPlan, Verb
 from cos_update.planning.recognition import device_with_identity
+from cos_update.planning.stored import not_stored
 
 FORBIDDEN = 403
 SILENCE = 3
@@ -62,6 +63,8 @@ class Outcome:
     result: Result
     reason: str = ""
     record: Template | Rack | Device | None = None
+    dropped: tuple[Change, ...] = ()
+    """What Concertim has accepted and not stored: from what it shows to what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,7 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     if why := run.why_not():
         return run.book(Outcome(action, Result.SKIPPED, why))
     try:
-        return run.book(Outcome(action, Result.DONE, record=_call(run.concertim, action)))
+        return run.book(_done(action, _call(run.concertim, action)))
     except ConcertimLoginError as error:
         with run.lock:
             run.stopped = str(error)
@@ -263,11 +266,32 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:
+        if isinstance(error.found, Template | Rack | Device):
+            return run.book(_after_fault(action, error, error.found))
         # Who may not do it is told what to do: no other pass will fare better.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
         return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
     except Unavailable as error:
         return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
+
+
+def _done(action: Action, record: Template | Rack | Device | None) -> Outcome:
+    dropped = not_stored(action, record)
+    if not dropped:
+        return Outcome(action, Result.DONE, record=record)
+    reason = f"Concertim accepts but does not store {', '.join(change.field for change in dropped)}"
+    # What was made is there, whatever it lacks.
+    result = Result.DONE if action.verb is Verb.CREATE else Result.REFUSED
+    return Outcome(action, result, reason, record, dropped)
+
+
+def _after_fault(action: Action, error: Refused, found: Template | Rack | Device) -> Outcome:
+    """An update that was answered by a 5xx, when the object was read again: the app may have done all of it."""
+    if isinstance(found, Device) and action.device is not None:
+        found = device_with_identity(found, action.device)
+    if not_stored(action, found):
+        return Outcome(action, Result.REFUSED, str(error), found)
+    return Outcome(action, Result.DONE, f"done, though answered by an error: {error}", found)
 
 
 def _as_it_is(concertim: Concertim, action: Action) -> Device | None:

@@ -30,13 +30,14 @@ from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import Action, Plan, RackPlan, Verb
+from cos_update.planning.plan import TOLD_ONCE, Action, Plan, RackPlan, Verb
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.planning.recognition import recognised, recognised_by_looks
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, with_journal_entries
 from cos_update.sync.cache_policy import (
     NOTHING,
+    dropped,
     former,
     needs_reread,
     origins,
@@ -97,6 +98,8 @@ class Snapshot:
     """Whether every device of Concertim was read in full."""
     stacks_in_full: bool = True
     """Whether Heat was asked what every stack holds."""
+    is_whole: bool = True
+    """Whether the plan is about everything, not only about some projects or stacks."""
 
     @property
     def projects(self) -> Mapping[str, Project]:
@@ -149,6 +152,7 @@ def read_and_plan(
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
+        is_whole=stacks is None and not run_options.projects,
     )
 
 
@@ -192,7 +196,7 @@ class _Planner:
             self.inventory = inventory = with_soft_deleted(inventory, self._absence_checks.values())
             desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
         before = with_former(past)
-        return actual, make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before)
+        return actual, make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before, past.dropped)
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
@@ -265,6 +269,7 @@ def run_pass(
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
         snapshot = read_and_plan(services, run_options, view=view, observer=observer)
+    notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
     for _ in range(MAX_ATTEMPTS - 1):
@@ -276,7 +281,7 @@ def run_pass(
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
     services.store.save(view)
-    return report(snapshot.plan, applied, time.monotonic() - began), snapshot
+    return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
 
 
 class _Saver:
@@ -304,6 +309,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
     actual = after(snapshot.actual, outcomes)
+    notify = {notice.key for notice in snapshot.plan.all_notices if notice.kind in TOLD_ONCE}
     return View(
         actual=actual,
         projects=inventory.projects,
@@ -311,6 +317,8 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         stacks=membership.stacks,
         unowned=membership.unowned,
         needs_reread=tuple(needs_reread(outcomes)),
+        dropped=dropped(past, outcomes, actual),
+        notify=tuple(sorted(notify if snapshot.is_whole else notify.union(past.told))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,
