@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -109,12 +109,14 @@ class ConcertimClient:
         """Everything, in full."""
         return self.read()[0]
 
-    def read(self, remembered: Actual | None = None, needs_reread: Collection[str] = ()) -> tuple[Actual, bool]:
+    def read(
+        self, remembered: Actual | None = None, needs_reread: Collection[str] = (), due: Collection[str] = ()
+    ) -> tuple[Actual, bool]:
         """Everything, and whether every device was read in full.
 
         With an earlier reading, `remembered`, only the structure is read, and in full the devices that are not in it
-        as remembered, or whose ids are among `unsure`. When too many differ, or the app does not give its structure,
-        all are read in full.
+        as remembered, or whose ids are among `unsure` or `due`. When too many differ, or the app does not give its
+        structure, all are read in full.
 
         One listing after the other: the app serves a second one no sooner. Racks come before devices, because the app
         makes a rack before its devices: none is seen without its rack.
@@ -123,7 +125,7 @@ class ConcertimClient:
         self._forget_the_older_api()
         owners, templates, racks = self.owners(), self.templates(), self.racks()
         known = {rack.id for rack in racks}
-        devices = None if remembered is None else self._devices_by_structure(remembered, needs_reread, known)
+        devices = None if remembered is None else self._devices_by_structure(remembered, needs_reread, due, known)
         full = devices is None
         if devices is None:
             devices = self.devices({template.id: template.height for template in templates})
@@ -160,7 +162,7 @@ class ConcertimClient:
         return replace(actual, devices=found)
 
     def _devices_by_structure(
-        self, remembered: Actual, needs_reread: Collection[str], racks: Collection[str]
+        self, remembered: Actual, needs_reread: Collection[str], due: Collection[str], racks: Collection[str]
     ) -> tuple[Device, ...] | None:
         """The devices by the structure read and what is remembered; None when they must all be read in full."""
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
@@ -169,12 +171,26 @@ class ConcertimClient:
             shown = self.read_structure()
             known, rest = structure.sort_out(shown, remembered.devices, needs_reread, racks)
             if len(rest) * FEW <= max(len(known) + len(rest), FEW):
+                known |= self._in_their_turn(item for item in due if item in known)
                 return (*known.values(), *(device for item in rest if (device := self.device(item))))
             reason = f"{len(rest)} are not as remembered"
         except (Gone, Refused, UnexpectedAnswer) as error:
             reason = str(error)
         log.info("Concertim's devices are read in full: %s", reason)
         return None
+
+    def _in_their_turn(self, devices: Iterable[str]) -> dict[str, Device]:
+        """These devices by id, as they are now; what can't be read waits for its next turn."""
+        found = {}
+        for item in devices:
+            try:
+                device = self.device(item)
+            except Refused as error:
+                log.info("%s; it is taken to be as it was", error)
+            else:
+                # One that went meanwhile is missed by the next structure read.
+                found.update({item: device} if device else {})
+        return found
 
     def read_structure(self) -> tuple[StructureRack, ...]:
         """All racks and devices without metadata and details: about a tenth of the cost of `devices`.

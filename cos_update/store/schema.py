@@ -88,6 +88,8 @@ class View:
     former: Mapping[str, Device] = field(default_factory=dict)
     dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    last_read: str = ""
+    """The id of the last device that was read in its turn."""
     saved_at: float = 0.0
     saved_by: str = ""
     journal_seq: int = 0
@@ -166,6 +168,7 @@ def to_plain(view: View) -> dict[str, Any]:
         "unsure": list(view.needs_reread),
         "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
         "told": list(view.told),
+        "last_read": view.last_read,
         "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
@@ -197,6 +200,7 @@ def from_plain(plain: object) -> View:
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
         dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
         told=texts(whole.get("told", ()), "told"),
+        last_read=_is({"last_read": "", **whole}, "last_read", str),
         former=records(whole.get("former", {}), device_from, "former"),
         cloud_read_at=_number(cloud, "read_at"),
         concertim_read_at=_number(concertim, "read_at"),

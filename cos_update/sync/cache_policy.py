@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -28,8 +29,21 @@ NOTHING = View(Actual(began=0.0))
 
 def remembered_devices(settings: Settings, past: View) -> Actual | None:
     """Concertim as it is remembered; None when every device is to be read in full."""
-    is_due = past.passes_since_full + 1 >= settings.full_read_every
-    return None if past is NOTHING or past.torn or is_due else past.actual
+    is_always = settings.full_read_every <= 1
+    return None if past is NOTHING or past.torn or is_always else past.actual
+
+
+def due_devices(settings: Settings, past: View) -> tuple[str, ...]:
+    """The devices whose turn it is to be read by id, for what the structure does not show of them.
+
+    Their share is even from pass to pass, and each device has its turn within `full_read_every` passes: what a pass
+    reads goes on behind the last one that an earlier pass has read.
+    """
+    ids = sorted(past.actual.devices)
+    number, every = past.passes_since_full, max(settings.full_read_every, 1)
+    count = (number + 1) * len(ids) // every - number * len(ids) // every
+    first = bisect_right(ids, past.last_read)
+    return tuple((ids[first:] + ids[:first])[:count])
 
 
 def remembered_stacks(settings: Settings, past: View) -> Membership | None:

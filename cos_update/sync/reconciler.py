@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, w
 from cos_update.sync.cache_policy import (
     NOTHING,
     dropped,
+    due_devices,
     former,
     needs_reread,
     origins,
@@ -100,6 +101,8 @@ class Snapshot:
     """Whether Heat was asked what every stack holds."""
     is_whole: bool = True
     """Whether the plan is about everything, not only about some projects or stacks."""
+    last_read: str = ""
+    """The id of the last device that was read because it was its turn."""
 
     @property
     def projects(self) -> Mapping[str, Project]:
@@ -126,9 +129,10 @@ def read_and_plan(
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
     devices = remembered_devices(services.settings, past)
+    due = due_devices(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
-        reading = pool.submit(_read_concertim, services, devices, past, observer)
+        reading = pool.submit(_read_concertim, services, devices, past, due, observer)
         inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
         actual, in_full = reading.result()
     planner = _Planner(services, run_options, inventory, stacks)
@@ -153,11 +157,14 @@ def read_and_plan(
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
         is_whole=stacks is None and not run_options.projects,
+        last_read=due[-1] if due else past.last_read,
     )
 
 
-def _read_concertim(services: Services, devices: Actual | None, past: View, observer: Observer) -> tuple[Actual, bool]:
-    actual, in_full = services.concertim.read(devices, past.needs_reread)
+def _read_concertim(
+    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer
+) -> tuple[Actual, bool]:
+    actual, in_full = services.concertim.read(devices, past.needs_reread, due)
     observer.reading(Progress("Concertim", len(actual.devices), is_over=True))
     return actual, in_full
 
@@ -318,6 +325,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         unowned=membership.unowned,
         needs_reread=tuple(needs_reread(outcomes)),
         dropped=dropped(past, outcomes, actual),
+        last_read=snapshot.last_read,
         notify=tuple(sorted(notify if snapshot.is_whole else notify.union(past.told))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
