@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -24,6 +25,12 @@ from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 INTERNAL_ERROR = 500
+FORBIDDEN = 403
+CREATION_TIME = "cloud_created_at"
+PROBE = "limit-check"
+"""Name of a rack that is asked for to be refused."""
+PROVOKED = ("u_height ", "status ", "order_id ", "name ", "cluster_type")
+"""How complaints begin that are about the probe itself, which is of no real cluster type."""
 TEAM_ROLES = "team_roles"
 """What every user of the current API has, and none of the older one (observed)."""
 FEW = 10
@@ -46,6 +53,7 @@ class ConcertimClient:
         self._http = Http(settings, trial=self._trial)
         self._flavour = settings.api
         self._is_configured = settings.api is not None
+        self._wants_creation_times = False
         self._asking = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -71,9 +79,9 @@ class ConcertimClient:
         return self._http.login.clock_offset
 
     def flavour(self) -> ApiFlavour:
-        """Which of its APIs the app speaks: the older one has no teams.
+        """Which of its APIs the app speaks: the older one has no teams, the newer one charges nothing to them.
 
-        Asked once; while it is the older one, again for each reading of everything, for apps get updated.
+        Asked once; again for each reading of everything unless it was certain, for apps get updated.
         """
         with self._asking:
             if self._flavour is None:
@@ -81,17 +89,21 @@ class ConcertimClient:
             return self._flavour
 
     def _find_out(self) -> tuple[ApiFlavour, tuple[Owner, ...] | None]:
-        """The app's API, told by whether it has teams; and those, which then need not be asked for again."""
+        """The app's API, told by its teams; and those, which then need not be asked for again."""
         try:
-            teams = codec.listed(self._http.get("teams"), "teams", codec.owner)
+            answer = self._http.get("teams")
         except Gone:
             self._make_sure_that_there_are_no_teams()
             return ApiFlavour.USERS, None
+        teams = codec.listed(answer, "teams", codec.owner)
+        if self._wants_creation_times or codec.are_without_billing(answer):
+            return ApiFlavour.CREDITS, teams
         return ApiFlavour.TEAMS, teams
 
-    def _forget_the_older_api(self) -> None:
+    def _forget_the_flavour(self) -> None:
+        """Apps get updated, and a list without teams does not tell the newer API from the current one."""
         with self._asking:
-            if self._flavour is ApiFlavour.USERS and not self._is_configured:
+            if not self._is_configured:
                 self._flavour = None
 
     def _make_sure_that_there_are_no_teams(self) -> None:
@@ -122,7 +134,7 @@ class ConcertimClient:
         makes a rack before its devices: none is seen without its rack.
         """
         began = time.time()
-        self._forget_the_older_api()
+        self._forget_the_flavour()
         owners, templates, racks = self.owners(), self.templates(), self.racks()
         known = {rack.id for rack in racks}
         devices = None if remembered is None else self._devices_by_structure(remembered, needs_reread, due, known)
@@ -201,21 +213,28 @@ class ConcertimClient:
         return structure.racks(self._http.get("irv/racks", structure.object_hook_for(flavour)), flavour)
 
     def limit_met(self, owner: Owner) -> str:
-        """What the app says when its licence allows no further rack, else "".
+        """What the app says when its licence allows no further rack, else ""."""
+        return next((match for match in self.complaints(owner) if OVER_THE_LIMIT.fullmatch(match)), "")
+
+    def complaints(self, owner: Owner) -> tuple[str, ...]:
+        """Why the app would refuse any further rack, its licence's limit for one: nothing when it would not.
 
         It says so when it refuses a rack, and nowhere else (observed). So one is asked for that it refuses anyhow:
-        without height, status and order id.
+        without height and status, and where there are orders without an order id. What it says besides is the answer.
         """
-        rack = Rack("", "limit-check", owner.id, 0, "")
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        rack = Rack("", PROBE, owner.id, 0, "", created=now, cluster_type=PROBE)
         try:
             answer = self._http.post("racks", bodies.new_rack(rack, self.flavour()))
         except Refused as refusal:
-            match = OVER_THE_LIMIT.search(str(refusal))
-            return match.group().strip() if match else ""
+            if refusal.status == FORBIDDEN:
+                return ()
+            match = (part.strip() for part in str(refusal).split(";"))
+            return tuple(part for part in match if not part.startswith(PROVOKED))
         except TransientError as trouble:
             raise given_up(trouble, 1) from None
         self.delete_rack(codec.shown(answer, "a rack", codec.rack).id)
-        return ""
+        return ()
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that this login may see."""
@@ -224,7 +243,7 @@ class ConcertimClient:
                 self._flavour, teams = self._find_out()
                 if teams is not None:
                     return teams
-        return self._index("teams" if self.flavour() is ApiFlavour.TEAMS else "users", codec.owner)
+        return self._index("users" if self.flavour() is ApiFlavour.USERS else "teams", codec.owner)
 
     def templates(self) -> tuple[Template, ...]:
         """All device templates, Concertim's own included."""
@@ -284,8 +303,11 @@ class ConcertimClient:
             same = (r for r in self.racks() if r.stack_id == rack.stack_id and r.owner_id == rack.owner_id)
             return next(same, None)
 
-        body = bodies.new_rack(rack, self.flavour())
-        return self._create("racks", body, "a rack", codec.rack, look if rack.stack_id else None)
+        def create() -> Rack:
+            body = bodies.new_rack(rack, self.flavour())
+            return self._create("racks", body, "a rack", codec.rack, look if rack.stack_id else None)
+
+        return self._for_newer_api(create)
 
     def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack:
         """Changes fields of a rack; metadata and network details are replaced whole. Raises Gone."""
@@ -307,9 +329,12 @@ class ConcertimClient:
             found = self.rack(device.rack_id)
             return next((d for d in found[1] if _same_device(d, device)), None) if found else None
 
-        body = bodies.new_device(device, self.flavour())
-        try:
+        def create() -> Device:
+            body = bodies.new_device(device, self.flavour())
             return self._create("nodes", body, "a device", self._device_codec(), look if device.object_id else None)
+
+        try:
+            return self._for_newer_api(create)
         except Refused as refusal:
             # For a rack that is gone the app has no 404 but a 500 of no particular kind.
             if refusal.status == INTERNAL_ERROR and self.rack(device.rack_id) is None:
@@ -374,6 +399,17 @@ class ConcertimClient:
             if found := look():
                 return found
         raise given_up(trouble, 2)
+
+    def _for_newer_api(self, create: Callable[[], Record]) -> Record:
+        """What `create` makes; when the app wants what only the newer API knows, it is taken to speak that."""
+        try:
+            return create()
+        except Refused as refusal:
+            with self._asking:
+                if CREATION_TIME not in str(refusal) or self._is_configured or self._flavour is not ApiFlavour.TEAMS:
+                    raise
+                self._flavour, self._wants_creation_times = ApiFlavour.CREDITS, True
+        return create()
 
     def _update(
         self, path: str, body: object, what: str, decode: Callable[[Json], Record], look: Callable[[], Record | None]

@@ -290,4 +290,6 @@ def _in_step(desired: Desired, rack_plans: Sequence[RackPlan], scope: Scope) -> 
     wanted |= {d.object_id for s in tuple(wanted) for d in desired.racks[s].devices}
     touched = {a.openstack_id for rack_plan in rack_plans for a in rack_plan.actions}
     touched |= {n.openstack_id for rack_plan in rack_plans for n in rack_plan.notices if n.leaves_work}
+    unshown = {rack_plan.stack_id for rack_plan in rack_plans if not rack_plan.rack_id and not rack_plan.new}
+    touched |= unshown.union(d.object_id for s in unshown & desired.racks.keys() for d in desired.racks[s].devices)
     return len(wanted - touched)

@@ -20,7 +20,7 @@ from cos_update.model.concertim import (
 )
 from cos_update.planning.compare import device_difference, rack_difference
 from cos_update.planning.deletions import TARGET_OF, Deletions
-from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
+from cos_update.planning.desired import CLUSTER_TYPE, Desired, DesiredDevice, DesiredRack
 from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
@@ -76,6 +76,8 @@ class _Sorted:
 def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
     """All that the rack of a stack needs, when it is to be called `name`."""
     rack = context.matches.racks.get(wanted.stack_id)
+    if rack is None and context.flavour is ApiFlavour.CREDITS and not wanted.cluster_type:
+        return _without_type(wanted, name)
     found = _sort(context, wanted, rack)
     rule = DEVICE_NAME[context.flavour]
     names = assign(
@@ -111,7 +113,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
         )
     actions += found.removals
     actions += _updates(context, found, names)
-    actions += _creations(context, found, names, placement, shell)
+    actions += _creations(context, found, names, placement, (shell, wanted.created))
     if rack is not None and wanted.owner.id != rack.owner_id:
         text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
         found.notices.append(Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, wanted.stack_id, text))
@@ -127,6 +129,14 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
         actions=_within(name, actions),
         notices=(*_rack_notices(context, rack), *found.notices),
     )
+
+
+def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
+    """The lane of a rack that this Concertim would refuse."""
+    text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
+    notice = Notice(NoticeKind.NOT_SHOWN, Target.STACK, wanted.name or name, wanted.stack_id, text)
+    owner, status = wanted.owner, wanted.status or ""
+    return RackPlan(wanted.stack_id, wanted.project_id, owner.id, owner.name, name, status, notices=(notice,))
 
 
 def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str | None) -> RackPlan:
@@ -319,6 +329,8 @@ def _new_rack(context: PlanContext, wanted: DesiredRack, name: str, height: int,
         creation_output=wanted.creation_output or "",
         order_id=order_id,
         cost=former.cost if former else "",
+        created=wanted.created,
+        cluster_type=wanted.cluster_type,
     )
 
 
@@ -351,12 +363,12 @@ def _updates(context: PlanContext, found: _Sorted, names: Mapping[str, str]) -> 
 
 
 def _creations(
-    context: PlanContext, found: _Sorted, names: Mapping[str, str], placement: Placement, rack: Rack
+    context: PlanContext, found: _Sorted, names: Mapping[str, str], placement: Placement, home: tuple[Rack, str]
 ) -> list[Action]:
     wishes = [*(wish for _, wish, _ in found.replaced), *found.new]
     placed = [wish for wish in wishes if wish.object_id in placement.starts]
     placed.sort(key=lambda wish: placement.starts[wish.object_id])
-    return [_creation(context, wish, names[wish.object_id], placement.starts[wish.object_id], rack) for wish in placed]
+    return [_creation(context, wish, names[wish.object_id], placement.starts[wish.object_id], home) for wish in placed]
 
 
 def _creation(
@@ -364,8 +376,10 @@ def _creation(
     wish: DesiredDevice,
     name: str,
     start: int,
-    rack: Rack,
+    home: tuple[Rack, str],
 ) -> Action:
+    """The creation of a device in its rack, `home`; its object may keep to itself when it was made: after its stack."""
+    rack, created = home
     template = context.matches.template_of(wish)
     former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)
     known: dict[str, Any] = dict(wish.details)
@@ -382,6 +396,7 @@ def _creation(
         description=wish.description,
         metadata={**(former.metadata if former else {}), **wish.metadata},
         cost=former.cost if former else "",
+        created=wish.created or created,
     )
     return Action(
         Verb.CREATE,

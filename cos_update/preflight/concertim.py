@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cos_update.concertim.client import ConcertimClient
+from cos_update.concertim.client import OVER_THE_LIMIT, ConcertimClient
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConcertimError, CosUpdateError
 from cos_update.model.settings import Settings
@@ -55,14 +55,18 @@ def _templates(client: ConcertimClient, flavour: ApiFlavour, _: Seen) -> Iterato
 
 
 def _owners(client: ConcertimClient, flavour: ApiFlavour, seen: Seen) -> Iterator[Finding]:
-    seen.word = word = "teams" if flavour is ApiFlavour.TEAMS else "users"
+    seen.word = word = "users" if flavour is ApiFlavour.USERS else "teams"
     seen.racks, seen.owners = client.racks(), client.owners()
     owners = [owner for owner in seen.owners if owner.project_id]
     if not owners:
         yield warn(word, "none has a project id, so no rack can be shown", f"give {word} the ids of their projects")
         return
     yield ok(word, f"{len(owners)} have a project id")
-    if limit := client.limit_met(owners[0]):
-        yield fail("licence", limit, "new stacks can't be shown: remove racks, or ask for a larger licence")
+    limit = client.complaints(owners[0])
+    if limits := [text for text in limit if OVER_THE_LIMIT.fullmatch(text)]:
+        yield fail("licence", limits[0], "new stacks can't be shown: remove racks, or ask for a larger licence")
+    elif limit:
+        fix = "this app wants what cos-update does not send: see whether one of them is to be updated"
+        yield fail("racks", f"every new rack would be refused: {'; '.join(limit)}", fix)
     else:
         yield ok("licence", "allows another rack")

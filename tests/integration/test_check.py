@@ -273,3 +273,16 @@ def test_teams_whose_project_ids_were_swapped(world: World, checked: Checked) ->
     found = checked()["teams"]
     assert any(says(f, "ok", "each of 2 watched projects") for f in found)
     assert any(says(f, "warn", "are in another one than their stack's project's", "swapped") for f in found)
+
+
+def test_an_app_that_would_refuse_every_rack(world: World, checked: Checked) -> None:
+    world.concertim.state.flavour = ApiFlavour.CREDITS
+    change(world, "concertim", api="teams")
+    assert says(only_failure(checked(expect=1)), "fail", "every new rack would be refused: cloud_created_at can't be")
+
+
+def test_a_newer_app(world: World, checked: Checked) -> None:
+    world.concertim.state.flavour = ApiFlavour.CREDITS
+    found = checked()
+    assert says(found["concertim"][0], "ok", "credits API")
+    assert says(found["licence"][0], "ok", "allows another rack")

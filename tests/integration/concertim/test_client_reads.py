@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from scripted import Reply, ScriptedServer
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes import Fault, FaultKind, Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Location, Owner, VolumeDetails
+from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Location, Owner, Rack, VolumeDetails
 from cos_update.model.errors import Gone, Refused, Unavailable
 
 Connect = Callable[..., ConcertimClient]
@@ -271,3 +271,34 @@ def test_the_current_user(app: ConcertimApp, connect: Connect) -> None:
     assert connect(app.url).current_user().root
     alice = connect(app.url, username="alice", password="secret").current_user()
     assert (alice.login, alice.root) == ("alice", False)
+
+
+@pytest.fixture
+def newer() -> Iterator[ConcertimApp]:
+    stand_in = ConcertimApp(ApiFlavour.CREDITS)
+    with Sandbox(stand_in):
+        yield stand_in
+
+
+def test_the_newer_api_is_told_by_teams_to_which_nothing_is_charged(newer: ConcertimApp, connect: Connect) -> None:
+    client = connect(newer.url)
+    assert client.read_all().flavour is ApiFlavour.TEAMS  # there is no team to tell it by
+    newer.state.add_team("t1", "p1")
+    assert client.read_all().flavour is ApiFlavour.CREDITS
+    assert requests_of(newer, "teams") == 2
+
+
+def test_the_newer_api_is_told_by_what_it_asks_for_too(newer: ConcertimApp, connect: Connect) -> None:
+    client = connect(newer.url)
+    assert client.flavour() is ApiFlavour.TEAMS
+    team = newer.state.add_team("t1", "p1")
+    rack = Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm")
+    assert client.create_rack(rack).name == "r1"
+    assert client.flavour() is ApiFlavour.CREDITS
+
+
+def test_an_app_whose_api_is_configured_is_not_asked_otherwise(newer: ConcertimApp, connect: Connect) -> None:
+    client = connect(newer.url, api=ApiFlavour.TEAMS)
+    team = newer.state.add_team("t1", "p1")
+    with pytest.raises(Refused, match="cloud_created_at can't be blank"):
+        client.create_rack(Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm"))
