@@ -26,11 +26,12 @@ _SHOWN = 5
 """Projects and regions that are named one by one."""
 
 
-def cloud(settings: Settings, seen: Seen) -> Iterator[Finding]:
+def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
     """Login, roles, watched projects, each service with what these credentials may list, and the clock.
 
     Notes in `seen` what the other side's check can't know.
     """
+    seen = seen or Seen()
     if settings.openstack is None:
         yield skip("openstack", "not tried: its section is missing")
         return
