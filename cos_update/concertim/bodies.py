@@ -1,4 +1,4 @@
-"""The model's records to the request bodies that Concertim takes, in both of its APIs.
+"""The model's records to the request bodies that Concertim takes, in each of its APIs.
 
 Rules observed on the app: sizes of templates are positive or null; a null `volume_details` is a 500, a null
 `creation_output` breaks the rack's page; on an update details are merged and everything else is replaced.
@@ -6,6 +6,7 @@ Rules observed on the app: sizes of templates are positive or null; a null `volu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 
@@ -41,9 +42,13 @@ def changed_template(changes: Mapping[str, object]) -> Body:
 
 def new_rack(rack: Rack, flavour: ApiFlavour) -> Body:
     """POST /racks."""
-    owner_key = "team_id" if flavour is ApiFlavour.TEAMS else "user_id"
+    owner_key = "user_id" if flavour is ApiFlavour.USERS else "team_id"
     sent = {column: getattr(rack, name) for name, column in _RACK_FIELDS.items()}
-    return {"rack": {owner_key: rack.owner_id, "order_id": rack.order_id, **sent}}
+    if flavour is ApiFlavour.CREDITS:
+        sent |= {"cloud_created_at": rack.created, "cluster_type_name": rack.cluster_type}
+    else:
+        sent |= {"order_id": rack.order_id, **_cost(rack.cost)}
+    return {"rack": {owner_key: rack.owner_id, **sent}}
 
 
 def changed_rack(changes: Mapping[str, object]) -> Body:
@@ -57,10 +62,12 @@ def changed_rack(changes: Mapping[str, object]) -> Body:
 def new_device(device: Device, flavour: ApiFlavour) -> Body:
     """POST /nodes. Raises Refused for what the older API cannot hold."""
     sent: Body = {name: getattr(device, name) for name in _DEVICE_FIELDS}
+    sent |= {"cloud_created_at": device.created} if flavour is ApiFlavour.CREDITS else _cost(device.cost)
     place = device.location
     sent["location"] = {"rack_id": device.rack_id, "start_u": place.start_u, "facing": place.facing}
-    details = _details({item.name: getattr(device.details, item.name) for item in fields(device.details)})
-    if flavour is ApiFlavour.TEAMS:
+    given = {item.name: getattr(device.details, item.name) for item in fields(device.details)}
+    details = _details(given, flavour)
+    if flavour is not ApiFlavour.USERS:
         sent |= {"type": device.type, "details": {"type": DETAILS_TYPE[device.type], **details}}
     elif device.type is DeviceType.INSTANCE:
         sent |= details
@@ -77,8 +84,14 @@ def changed_device(changes: Mapping[str, object], flavour: ApiFlavour) -> Body:
     sent = _renamed({name: value for name, value in changes.items() if name != "details"}, _DEVICE_FIELDS)
     details = changes.get("details")
     if isinstance(details, Mapping):
-        sent |= {"details": _details(details)} if flavour is ApiFlavour.TEAMS else _details(details)
+        found = _details(details, flavour)
+        sent |= found if flavour is ApiFlavour.USERS else {"details": found}
     return {"device": sent}
+
+
+def _cost(cost: str) -> Body:
+    """What a record that is made again had cost; the app refuses what is no number."""
+    return {"cost": cost} if re.fullmatch(r"\d+(\.\d+)?", cost) and cost.strip("0.") else {}
 
 
 def _renamed(changes: Mapping[str, object], known: Mapping[str, str]) -> Body:
@@ -91,5 +104,7 @@ def _with_sizes(sent: Body) -> Body:
     return {name: (value or None) if name in _SIZES else value for name, value in sent.items()}
 
 
-def _details(details: Mapping[str, object]) -> Body:
-    return {name: (value or []) if name == "volume_details" else value for name, value in details.items()}
+def _details(details: Mapping[str, object], flavour: ApiFlavour) -> Body:
+    # Only an object is stored by the older API.
+    nothing: object = {} if flavour is ApiFlavour.USERS else []
+    return {name: (value or nothing) if name == "volume_details" else value for name, value in details.items()}

@@ -72,6 +72,12 @@ def shown(answer: object, what: str, decode: Callable[[Json], Record]) -> Record
     return decode(answer)
 
 
+def are_without_billing(answer: object) -> bool:
+    """Whether these are teams to which nothing is charged, as in the newer API; without any team nobody can tell."""
+    teams = [team for team in answer if isinstance(team, Mapping)] if isinstance(answer, list) else []
+    return bool(teams) and not any(field in team for team in teams for field in ("cost", "billing_acct_id"))
+
+
 def user(body: Json) -> User:
     """The current user."""
     return User(_text(body.get("id")), _text(body.get("login")), body.get("root") is True)
@@ -110,6 +116,7 @@ def rack(body: Json) -> Rack:
         network_details=_object(body.get("network_details")),
         creation_output=_text(body.get("creation_output")),
         order_id=_text(body.get("order_id")),
+        cost=intern(_text(body.get("cost"))),
     )
 
 
@@ -133,6 +140,7 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
         details=InstanceDetails(),
         description=_text(body.get("description")),
         metadata=_metadata(body),
+        cost=intern(_text(body.get("cost"))),
     )
     type_ = device_type(body.get("type"), flavour)
     if type_ is None:

@@ -8,17 +8,19 @@ from dataclasses import dataclass, replace
 
 from cos_update.concertim import errors
 from cos_update.concertim.auth import Login
+from cos_update.concertim.brake import Trial, WriteBrake
 from cos_update.concertim.connections import IDLE_LIMIT, Connections
-from cos_update.concertim.responses import OVERLOADED, busy, redirected
+from cos_update.concertim.responses import BUSY, OVERLOADED, busy, redirected
 from cos_update.concertim.retry import RetryPolicy
 from cos_update.concertim.transport import Answer, Method, ObjectHook, TransientError, Transport
 from cos_update.concertim.write_limiter import WriteLimiter
-from cos_update.model.errors import Gone, Refused
+from cos_update.model.errors import Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 API = "/api/v1/"
 READS_AT_ONCE = 2
 """More reads at once don't come any sooner, and keep the app's few threads from the people who use it (observed)."""
+FAULT = 500
 ROLE_HINT = "Check the role of concertim.concertim_username: only a root user may create racks and templates."
 FAULT_HINT = "Concertim takes something in the request amiss; its own log says more."
 
@@ -38,10 +40,12 @@ class Http:
     """Thread-safe. Paths are those below `/api/v1/`.
 
     Every call raises ConcertimLoginError, or Unavailable when no usable answer came to any try, or Gone (404), or
-    Refused for what the app does not accept.
+    Refused for what the app does not accept. Writes are not sent while every one fails: `trial` tells that (`brake`).
     """
 
-    def __init__(self, settings: ConcertimSettings, *, idle_limit: float = IDLE_LIMIT) -> None:
+    def __init__(
+        self, settings: ConcertimSettings, *, trial: Trial = lambda: None, idle_limit: float = IDLE_LIMIT
+    ) -> None:
         self._connections = Connections(settings.verify, idle_limit=idle_limit)
         self._transport = Transport(settings, self._connections)
         self._reading = threading.BoundedSemaphore(READS_AT_ONCE)
@@ -50,6 +54,7 @@ class Http:
         self.retry_policy = RetryPolicy(settings.retries)
         self.login = Login(settings, self._transport, self.retry_policy)
         self.write_limiter = WriteLimiter(settings.concurrency)
+        self.brake = WriteBrake(trial)
 
     @property
     def counts(self) -> Counts:
@@ -100,7 +105,27 @@ class Http:
         except Gone:
             log.debug("%s was gone already", path)
 
-    def _once(self, method: Method, path: str, body: object = None) -> Answer:
+    def is_able_to_patch(self, path: str, body: object) -> bool:
+        """Whether the app can carry out a write that changes nothing; sent whatever the brake says, and once."""
+        try:
+            return self._once(Method.PATCH, path, body, is_trial=True).status < FAULT
+        except (Gone, Refused) as answer:
+            return answer.status is not None and answer.status < FAULT
+        except (TransientError, Unavailable):
+            return False
+
+    def _once(self, method: Method, path: str, body: object = None, *, is_trial: bool = False) -> Answer:
+        is_braked = method is not Method.GET and not is_trial
+        if is_braked:
+            self.brake.admit()
+        answer = self._sent(method, path, body)
+        if is_braked and 200 <= answer.status < 300:
+            self.brake.succeeded()
+        elif is_braked and answer.status >= FAULT and answer.status not in BUSY:
+            self.brake.failed(errors.reason(answer))
+        return self._judged(answer, method, path)
+
+    def _sent(self, method: Method, path: str, body: object) -> Answer:
         token = self.login.token()
         answer = self._send(method, path, body, token)
         if answer.status == 401:
@@ -108,7 +133,7 @@ class Http:
             answer = self._send(method, path, body, token)
             if answer.status == 401:
                 raise self.login.disowned(token, answer)
-        return self._judged(answer, method, path)
+        return answer
 
     def _judged(self, answer: Answer, method: Method, path: str) -> Answer:
         if 200 <= answer.status < 300:

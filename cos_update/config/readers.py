@@ -106,7 +106,7 @@ def member(words: type[W]) -> Callable[[Item], W]:
 
 
 def flavour(item: Item) -> ApiFlavour | None:
-    """teams, users, or auto for asking the app."""
+    """teams, credits, users, or auto for asking the app."""
     word = _one_of(item, ["auto", *ApiFlavour])
     return None if word == "auto" else ApiFlavour(word)
 

@@ -77,7 +77,7 @@ concertim:
   # default_rack_height: 42
   # TLS verification: true, false, or the path of a CA file.
   # verify: true
-  # Which API the app speaks: auto (ask it), teams, or users (the older one).
+  # Which API the app speaks: auto (ask it), teams, credits (the newer one), users (the older one).
   # api: auto
   # Writes under way at once. The app makes about 20 a second, and people use it too.
   # concurrency: 3

@@ -21,6 +21,8 @@ class FaultKind(StrEnum):
     """The connection is closed before the work."""
     LOST_ANSWER = "lost_answer"
     """The work is done, then the connection is closed without an answer."""
+    DONE_THEN_STATUS = "done_then_status"
+    """The work is done, then answered as by `status`: `code`, `body`."""
     TRUNCATE = "truncate"
     """Half of the body is sent under the full Content-Length, then the connection is closed."""
     EMPTY = "empty"

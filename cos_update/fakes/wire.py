@@ -281,6 +281,8 @@ async def _after(request: web.Request, fault: Fault, response: web.StreamRespons
     match fault.kind:
         case FaultKind.LOST_ANSWER:
             return _close(request)
+        case FaultKind.DONE_THEN_STATUS:
+            return _injected(fault)
         case FaultKind.TRUNCATE:
             return await _truncated(request, response)
         case FaultKind.EMPTY:

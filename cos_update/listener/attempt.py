@@ -82,7 +82,7 @@ class WorkContext:
         desired = desired_state(inventory, actual, self.services.concertim_settings.order_id)
         missing = unconfirmed_deletions(desired, actual, inventory, rules, scope)
         absence_checks = self.objects.confirm(missing) if missing else {}
-        plan = make_plan(desired, actual, inventory, absence_checks, rules, scope)
+        plan = make_plan(desired, actual, inventory, absence_checks, rules, scope, dropped=index.dropped)
         return Snapshot(inventory, actual, plan, index.seq, origins(inventory))
 
     def apply(self, snapshot: Snapshot) -> Applied:

@@ -15,6 +15,8 @@ from dataclasses import replace
 from cos_update.model.concertim import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
 from cos_update.model.events import Kind
 from cos_update.model.openstack import RememberedStack
+from cos_update.planning.recognition import device_with_identity, with_identity
+from cos_update.planning.stored import Memory
 from cos_update.store import JournalEntry, View
 from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain
@@ -36,7 +38,13 @@ class StateIndex:
     `seq` is the last posting of the journal that is taken in.
     """
 
-    def __init__(self, actual: Actual, seq: int = 0, stacks: Mapping[str, RememberedStack] | None = None) -> None:
+    def __init__(
+        self,
+        actual: Actual,
+        seq: int = 0,
+        stacks: Mapping[str, RememberedStack] | None = None,
+        dropped: Memory | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._bare = replace(actual, racks={}, devices={}, owners={}, templates={})
         self._owners = dict(actual.owners)
@@ -49,6 +57,8 @@ class StateIndex:
         self._stacks: dict[str, RememberedStack] = {}
         self._members: dict[str, str] = {}
         self.seq = seq
+        self.dropped: Memory = dropped or {}
+        """What Concertim accepts and does not store, as the last full pass knew it."""
         self._remember(stacks or {})
         for rack in actual.racks.values():
             self._put_rack(rack)
@@ -58,7 +68,7 @@ class StateIndex:
     @classmethod
     def of_view(cls, view: View) -> StateIndex:
         """What a view knows."""
-        return cls(view.actual, view.journal_seq, view.stacks)
+        return cls(view.actual, view.journal_seq, view.stacks, view.dropped)
 
     def take(self, journal_entries: Iterable[JournalEntry]) -> None:
         """Takes in what was posted, oldest first; what is in already is left out."""
@@ -85,6 +95,14 @@ class StateIndex:
             {item: devices.get(item) for item in held | devices if not _same(devices.get(item), held.get(item))},
         )
 
+    def recognised(self, rack_id: str, seen: Seen | None) -> Seen | None:
+        """A rack as Concertim has just shown it, known as what it was also where its metadata was wiped."""
+        if seen is None:
+            return None
+        with self._lock:
+            former, held = self._racks.get(rack_id), dict(self._held.get(rack_id, {}))
+        return with_identity(seen[0], former), tuple(device_with_identity(d, held.get(d.id)) for d in seen[1])
+
     def see_rack(self, rack_id: str, seen: Seen | None) -> None:
         """Takes in one rack as Concertim has just shown it; None: it is gone."""
         with self._lock:
@@ -106,7 +124,7 @@ class StateIndex:
             for rack_id in self._racks.keys() - there.keys():
                 self._drop_rack(rack_id)
             for rack in there.values():
-                self._put_rack(rack)
+                self._put_rack(with_identity(rack, self._racks.get(rack.id)))
 
     def see_templates(self, templates: Iterable[Template]) -> None:
         """Takes in the templates that there are now."""
@@ -229,9 +247,14 @@ class StateIndex:
 
 def attached(device: Device) -> frozenset[str]:
     """The ids of the volumes that an instance's details name."""
-    if not isinstance(device.details, InstanceDetails) or not isinstance(device.details.volume_details, (list, tuple)):
+    if not isinstance(device.details, InstanceDetails):
         return frozenset()
-    return frozenset(str(item.get("id")) for item in device.details.volume_details if isinstance(item, Mapping))
+    volumes = device.details.volume_details
+    if isinstance(volumes, Mapping):  # as the older API has them
+        return frozenset(map(str, volumes))
+    if not isinstance(volumes, (list, tuple)):
+        return frozenset()
+    return frozenset(str(item.get("id")) for item in volumes if isinstance(item, Mapping))
 
 
 def _same(one: Device | None, other: Device | None) -> bool:

@@ -100,10 +100,10 @@ def _see_racks(context: WorkContext, index: StateIndex, trees: _Trees) -> None:
 def _see_rack(context: WorkContext, index: StateIndex, stack_id: str, rack_id: str) -> None:
     """Reads one rack. What was not known of it is told to whoever goes by what we know, our successor among them."""
     services = context.services
-    seen = services.concertim.rack(rack_id)
+    seen = index.recognised(rack_id, services.concertim.rack(rack_id))
     if any(index.difference(rack_id, seen)):
         with services.store.rack_lock(stack_id, RACK_WAIT):
-            seen = services.concertim.rack(rack_id)
+            seen = index.recognised(rack_id, services.concertim.rack(rack_id))
             racks, devices = index.difference(rack_id, seen)
             services.store.record(JournalEntry(0, services.store.process, 0.0, time.time(), stack_id, racks, devices))
     index.see_rack(rack_id, seen)

@@ -19,10 +19,13 @@ MAX_RACK_HEIGHT = 72
 
 
 class ApiFlavour(StrEnum):
-    """Which of its two APIs a Concertim app speaks."""
+    """Which of its APIs a Concertim app speaks."""
 
     TEAMS = "teams"
     """The current one: racks belong to teams; devices are instances, volumes and networks."""
+    CREDITS = "credits"
+    """The newer one: no orders, costs or billing; whatever is made needs its object's creation time, a rack also the
+    cluster's type. Else as the current one."""
     USERS = "users"
     """The older one: racks belong to users; every device is an instance."""
 
@@ -72,11 +75,20 @@ class Rack:
     network_details: Mapping[str, object] = field(default_factory=dict)
     creation_output: str = ""
     order_id: str = ""
+    cost: str = field(default="", compare=False)
+    """What others have charged to it, as the app writes it; only ever sent when a rack is made again."""
+    known_as: str = field(default="", compare=False)
+    """The stack that it is known to show though its metadata does not say so; else ""."""
+
+    created: str = field(default="", compare=False)
+    """When its stack was made (ISO 8601); only ever sent when the rack is made."""
+    cluster_type: str = field(default="", compare=False)
+    """The cluster type that its stack was made from; only ever sent when the rack is made."""
 
     @property
     def stack_id(self) -> str:
         """The id of the stack that this rack shows, or "" when we do not manage it."""
-        return _text(self.metadata.get(STACK_ID))
+        return self.known_as or _text(self.metadata.get(STACK_ID))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +158,18 @@ class Device:
     details: Details
     description: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
+    cost: str = field(default="", compare=False)
+    """What others have charged to it, as the app writes it; only ever sent when a device is made again."""
+    known_as: str = field(default="", compare=False)
+    """The OpenStack object that it is known to show though its metadata does not say so; else ""."""
+    created: str = field(default="", compare=False)
+    """When its object was made (ISO 8601); only ever sent when the device is made."""
     object_id: str = field(init=False, repr=False, compare=False)
     """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
 
     def __post_init__(self) -> None:
         # It is looked at a dozen times in each pass, so it is not looked up each time.
-        object.__setattr__(self, "object_id", _text(self.metadata.get(OBJECT_ID)))
+        object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
 
 
 @dataclass(frozen=True, slots=True)

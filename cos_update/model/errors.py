@@ -43,7 +43,14 @@ class ConcertimLoginError(ConcertimError):
 
 
 class Refused(ConcertimError):
-    """Concertim says no to this one object (400, 403, 422, 500); asking again in this pass would not help."""
+    """Concertim says no to this one object (400, 403, 422, 500); asking again in this pass would not help.
+
+    A 5xx says nothing about what was done: `found` is then the object as it was found afterwards, when it was.
+    """
+
+    def __init__(self, message: str, hint: str = "", status: int | None = None, found: object = None) -> None:
+        super().__init__(message, hint, status)
+        self.found = found
 
 
 class Gone(ConcertimError):

@@ -144,6 +144,7 @@ class Volume:
     read_only: bool | None = None
     volume_type: str = ""
     description: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ class Network:
     qos_policy: str | None = None
     description: str = ""
     cidrs: tuple[str, ...] | None = ()
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Settings:
     max_deletes: float = 30.0
     """Percent of what we manage that one pass may remove; more is held back (when it is more than 10 objects)."""
     full_read_every: int = 24
-    """Passes after which every device of Concertim is read in full again."""
+    """Passes within which every device of Concertim is read in full again, an even share in each."""
     membership_refresh: int = 96
     """Passes after which the content of every stack is asked of Heat again."""
     shutdown_timeout: float = 30.0

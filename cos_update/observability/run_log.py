@@ -72,6 +72,8 @@ class RunLog(Observer):
             case Result.DONE:
                 changes = "; ".join(change_text(change) for change in action.changes)
                 logger.info(f"%s %s %s {_IDS}", words, located(action), changes or action.why, *ids)
+                if outcome.reason:
+                    logger.warning(f"%s %s: %s {_IDS}", words, located(action), outcome.reason, *ids)
                 self._over(key)
             case Result.REFUSED | Result.FAILED:
                 trouble = _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger)
@@ -86,8 +88,9 @@ class RunLog(Observer):
         """One line for the pass, one for each thing that was left alone, and one for each that is so no more."""
         self._failing = False
         self._over(_FAILED)
+        news = {notice.key for notice in report.news}
         for notice in report.notices:
-            self.notice(notice)
+            self.notice(notice, is_news=notice.key in news)
         # What depends on a gap, or was not come to, is not over because nobody spoke of it.
         whole = not (report.stopped or report.stale or any(n.kind is NoticeKind.UNREAD for n in report.notices))
         with self._lock:
@@ -102,10 +105,10 @@ class RunLog(Observer):
         trouble = _Trouble("passes that failed", logging.ERROR, self._logger)
         self._goes_on(_FAILED, trouble, "pass failed: %s", f"{error} {error.hint}".rstrip())
 
-    def notice(self, notice: Notice) -> None:
-        """One line for something that was left alone, or is not as a person might expect."""
+    def notice(self, notice: Notice, *, is_news: bool = False) -> None:
+        """One line for something that was left alone, or is not as a person might expect; news is a warning."""
         key = f"{notice.kind} {notice.target} {notice.name} {notice.openstack_id}"
-        level = logging.WARNING if notice.leaves_work else logging.INFO
+        level = logging.WARNING if notice.leaves_work or is_news else logging.INFO
         subject = f"{notice.target} {notice.name}: {notice.text}"
         with self._lock:
             self._met.add(key)

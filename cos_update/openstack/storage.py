@@ -23,6 +23,7 @@ def volume_from(record: Mapping[str, Any]) -> Volume:
         read_only=_truth((record.get("metadata") or {}).get("readonly")),
         volume_type=intern(str(record.get("volume_type") or "")),
         description=str(record.get("description") or ""),
+        created=str(record.get("created_at") or ""),
     )
 
 
@@ -43,6 +44,7 @@ def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] |
         qos_policy=record.get("qos_policy_id"),
         description=str(record.get("description") or ""),
         cidrs=None if cidrs is None else tuple(sorted(cidrs.get(network_id, ()))),
+        created=str(record.get("created_at") or ""),
     )
 
 

@@ -75,6 +75,11 @@ def _fields(record: object, wanted: Mapping[str, object], *, leave_none: bool = 
     return changes
 
 
+def is_same(one: object, other: object) -> bool:
+    """Whether two values are one in Concertim's own form, in which all that is empty is the same."""
+    return one == other or _plain(one) == _plain(other)
+
+
 def _plain(value: object) -> object:
     """`canonical`, with one form for all that is empty."""
     return None if value in (None, "", (), [], {}) else canonical(value)

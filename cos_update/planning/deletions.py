@@ -133,6 +133,8 @@ def review_deletions(
 def _review_lost_rack(
     review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
 ) -> None:
+    if rack.known_as:
+        return  # it does not say itself that it is ours
     # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
     if rack.stack_id in review.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
@@ -195,7 +197,7 @@ def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, hom
 
 def _review_devices(review: DeletionReview, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:
     for device in matches.in_rack.get(rack.id, ()):
-        if device.object_id and device.object_id not in shown:
+        if device.object_id and not device.known_as and device.object_id not in shown:
             _review_device(review, device, wanted, rack)
 
 

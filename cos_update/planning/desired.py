@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cos_update.model.concertim import OBJECT_ID, STACK_ID, Actual, ApiFlavour, DeviceType, Owner
-from cos_update.model.openstack import Flavor, Inventory, Listing, Network, Server, Stack, StackContent, Volume
+from cos_update.model.openstack import Flavor, Inventory, Listing, Network, Output, Server, Stack, StackContent, Volume
 from cos_update.planning import details, states, values
 from cos_update.planning.plan import Notice, NoticeKind, Target
 
+CLUSTER_TYPE = "concertim_cluster_type"
+"""The stack output that names the cluster type which the stack was made from."""
 TAG_OF: Mapping[DeviceType, str] = {DeviceType.VOLUME: "volume", DeviceType.NETWORK: "network"}
 """The tags of Concertim's own templates for volumes and networks."""
 
@@ -44,6 +46,7 @@ class DesiredDevice:
     template: str
     metadata: Mapping[str, object]
     details: Mapping[str, object]
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class DesiredRack:
     creation_output: str | None = None
     devices: tuple[DesiredDevice, ...] = ()
     settled: bool = False
+    created: str = ""
+    cluster_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +170,18 @@ def _rack(
         network_details=_network_details(content, inventory, stack.project_id) if known else None,
         creation_output=None if outputs is None else values.creation_output(outputs),
         devices=devices,
+        created=values.timestamp(stack.created),
+        cluster_type=_cluster_type(outputs),
         settled=known
         and content.whole
         and not stack.status.endswith("_IN_PROGRESS")
         and inventory.is_complete(Listing.RESOURCES, stack.project_id, stack.id),
     )
+
+
+def _cluster_type(outputs: Iterable[Output] | None) -> str:
+    found = next((output.value for output in outputs or () if output.key == CLUSTER_TYPE), None)
+    return values.clean_text(found, values.SHORT_TEXT) if isinstance(found, str) else ""
 
 
 def _unread_racks(inventory: Inventory, actual: Actual, owners: Mapping[str, Owner]) -> Iterable[DesiredRack]:
@@ -200,11 +212,11 @@ def _devices(
     stack_id: str, content: StackContent, inventory: Inventory, actual: Actual, claimed: set[str]
 ) -> tuple[DesiredDevice, ...]:
     devices = [
-        _instance(stack_id, inventory.servers[item], inventory)
+        _instance(stack_id, inventory.servers[item], inventory, actual.flavour)
         for item in content.servers
         if item in inventory.servers and item not in claimed
     ]
-    if actual.flavour is ApiFlavour.TEAMS:
+    if actual.flavour is not ApiFlavour.USERS:
         devices += [
             _volume(stack_id, inventory.volumes[item])
             for item in content.volumes
@@ -219,7 +231,7 @@ def _devices(
     return tuple(devices)
 
 
-def _instance(stack_id: str, server: Server, inventory: Inventory) -> DesiredDevice:
+def _instance(stack_id: str, server: Server, inventory: Inventory, flavour: ApiFlavour) -> DesiredDevice:
     return DesiredDevice(
         object_id=server.id,
         type=DeviceType.INSTANCE,
@@ -228,7 +240,8 @@ def _instance(stack_id: str, server: Server, inventory: Inventory) -> DesiredDev
         description=values.clean_text(server.description, values.SHORT_TEXT),
         template=server.flavor_id,
         metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
-        details=details.of_server(server, inventory),
+        details=details.of_server(server, inventory, flavour),
+        created=values.timestamp(server.created),
     )
 
 
@@ -242,6 +255,7 @@ def _volume(stack_id: str, volume: Volume) -> DesiredDevice:
         template=TAG_OF[DeviceType.VOLUME],
         metadata=_ids(volume.id, stack_id),
         details=details.of_volume(volume),
+        created=values.timestamp(volume.created),
     )
 
 
@@ -255,6 +269,7 @@ def _network(stack_id: str, network: Network) -> DesiredDevice:
         template=TAG_OF[DeviceType.NETWORK],
         metadata=_ids(network.id, stack_id),
         details=details.of_network(network),
+        created=values.timestamp(network.created),
     )
 
 

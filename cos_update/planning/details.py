@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cos_update.model.concertim import ApiFlavour
 from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Network, Server, Volume
 from cos_update.planning import values
 from cos_update.planning.plan import Notice, NoticeKind, Target
 
 
-def of_server(server: Server, inventory: Inventory) -> Mapping[str, object]:
-    """Details of an instance; `volume_details` only when every attached volume could be read."""
+def of_server(server: Server, inventory: Inventory, flavour: ApiFlavour) -> Mapping[str, object]:
+    """Details of an instance; `volume_details` only when every attached volume could be read.
+
+    They are a list of objects; the older API stores nothing but an object there (observed): volumes by their ids.
+    """
     found: dict[str, object] = {
         "public_ips": values.address_list(a for a in server.addresses if a.floating),
         "private_ips": values.address_list(a for a in server.addresses if not a.floating),
@@ -18,7 +22,8 @@ def of_server(server: Server, inventory: Inventory) -> Mapping[str, object]:
     }
     volumes = _attached(server, inventory)
     if volumes is not None:
-        found["volume_details"] = volumes
+        by_id = {str(item["id"]): {"name": item["name"], "size": item["size"]} for item in volumes}
+        found["volume_details"] = by_id if flavour is ApiFlavour.USERS else volumes
     return found
 
 

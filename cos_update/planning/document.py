@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cos_update.model.openstack import Project
 from cos_update.planning.outcome import Outcome
-from cos_update.planning.plan import Action, Notice, Plan, RackPlan, Verb
+from cos_update.planning.plan import Action, Notice, NoticeKind, Plan, RackPlan, Verb
 from cos_update.planning.report import Report
 
 SCHEMA = 1
@@ -50,6 +50,8 @@ def report_document(report: Report) -> dict[str, object]:
             "not_done": len(report.undone) - len(report.refused),
             "held_back": report.held,
             "left_alone": len(report.troubles),
+            "without_owner": sum(notice.kind is NoticeKind.NO_OWNER for notice in report.notices),
+            "in_other_team": sum(notice.kind is NoticeKind.OTHER_OWNER for notice in report.notices),
             "in_step": report.in_step,
         },
         "seconds": round(report.seconds, 3),

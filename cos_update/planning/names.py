@@ -53,6 +53,7 @@ TEMPLATE_NAME = NameRule(None, 109)
 RACK_NAME = NameRule(re.compile(r"[^A-Za-z0-9_-]+"), 110)
 DEVICE_NAME: Mapping[ApiFlavour, NameRule] = {
     ApiFlavour.TEAMS: NameRule(re.compile(r"[^A-Za-z0-9.-]+"), 150),
+    ApiFlavour.CREDITS: NameRule(re.compile(r"[^A-Za-z0-9.-]+"), 150),
     ApiFlavour.USERS: NameRule(re.compile(r"[^A-Za-z0-9-]+"), 150),
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cos_update.model.concertim import Device, Rack, Template
-from cos_update.planning.plan import Action
+from cos_update.planning.plan import Action, Change
 
 
 class Result(StrEnum):
@@ -31,6 +31,8 @@ class Outcome:
     result: Result
     reason: str = ""
     record: Template | Rack | Device | None = None
+    dropped: tuple[Change, ...] = ()
+    """What Concertim has accepted and not stored: from what it shows to what was sent."""
 
 
 @dataclass(frozen=True, slots=True)

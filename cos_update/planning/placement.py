@@ -6,8 +6,8 @@ check is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from cos_update.model.concertim import MAX_RACK_HEIGHT
 
@@ -37,24 +37,40 @@ def place(height: int, occupied: Iterable[int], items: Sequence[Item], limit: in
     """Places `items` in the order given into a rack of `height` units of which some are `occupied`.
 
     Those that want to keep their place come first. The rack grows only when that places more, and no more than
-    that needs, up to `limit`.
+    that needs, up to `limit`. What was left out at one height may fit when the rack has grown for others, so it is
+    tried until nothing more fits: placing the rest again would change nothing.
     """
-    taken = frozenset(occupied)
-    ordered = sorted(items, key=lambda item: item.preferred is None)
-    here = _fill(height, taken, ordered)
+    taken = set(occupied)
+    waiting = sorted(items, key=lambda item: item.preferred is None)
+    starts: dict[str, int] = {}
+    while True:
+        found = _grow(height, taken, waiting, limit)
+        starts.update(found.starts)
+        if not found.starts or not found.unplaced:
+            return replace(found, starts=starts)
+        height = found.height
+        for item in waiting:
+            if start := found.starts.get(item.key):
+                taken.update(range(start, start + item.height))
+        waiting = [item for item in waiting if item.key in found.unplaced]
+
+
+def _grow(height: int, occupied: Set[int], items: Sequence[Item], limit: int) -> Placement:
+    """The lowest rack that takes as many of `items` as one of `limit` units does."""
+    here = _fill(height, occupied, items)
     if not here.unplaced or height >= limit:
         return here
-    most = len(_fill(limit, taken, ordered).starts)
-    if most == len(here.starts):
+    most = len(_fill(limit, occupied, items).starts)
+    if most <= len(here.starts):
         return here
     return next(
         grown
-        for grown in (_fill(candidate, taken, ordered) for candidate in range(height + 1, limit + 1))
+        for grown in (_fill(candidate, occupied, items) for candidate in range(height + 1, limit + 1))
         if len(grown.starts) >= most
     )
 
 
-def _fill(height: int, occupied: frozenset[int], items: Sequence[Item]) -> Placement:
+def _fill(height: int, occupied: Set[int], items: Sequence[Item]) -> Placement:
     free = [unit not in occupied for unit in range(1, height + 1)]
     starts: dict[str, int] = {}
     unplaced: list[str] = []

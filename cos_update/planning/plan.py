@@ -102,10 +102,14 @@ class NoticeKind(StrEnum):
     """Two Concertim objects stood for one OpenStack object."""
     NOT_SHOWN = "not-shown"
     """Concertim has no way to show it."""
+    NOT_STORED = "not-stored"
+    """Concertim accepts a field and does not store it."""
     UNKNOWN_STATE = "unknown-state"
     """A state word that the tables do not know."""
 
 
+TOLD_ONCE = frozenset({NoticeKind.NO_OWNER, NoticeKind.OTHER_OWNER, NoticeKind.NOT_STORED})
+"""What a person must hear of, though no pass can do anything about it: told when it begins, and when it changes."""
 _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPLACED})
 
 
@@ -118,6 +122,11 @@ class Notice:
     name: str
     openstack_id: str
     text: str
+
+    @property
+    def key(self) -> str:
+        """What tells this notice from all others, from pass to pass; another text makes another one."""
+        return f"{self.kind} {self.target} {self.name} {self.openstack_id} {self.text}"
 
     @property
     def leaves_work(self) -> bool:

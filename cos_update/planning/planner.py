@@ -20,6 +20,7 @@ from cos_update.planning.matching import Matches, match
 from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
 from cos_update.planning.plan import Action, Change, Plan, RackPlan, Target, Verb
 from cos_update.planning.rack_plan import PlanContext, plan_rack, plan_rack_removal
+from cos_update.planning.stored import Memory, with_notices
 from cos_update.planning.template_plan import plan_templates
 
 
@@ -57,8 +58,14 @@ def make_plan(
     absence_checks: Mapping[Key, AbsenceCheck],
     rules: Rules,
     scope: Scope = EVERYTHING,
+    past: Actual | None = None,
+    dropped: Memory | None = None,
 ) -> Plan:
-    """All that is to be done so that Concertim shows what it should, within `scope`."""
+    """All that is to be done so that Concertim shows what it should, within `scope`.
+
+    `past` is Concertim as it was: what is gone from it since and must be made again keeps all that is not ours.
+    `dropped` is what Concertim has accepted before and not stored.
+    """
     matches = match(desired, actual)
     deletions = review_deletions(
         desired, actual, matches, inventory, absence_checks, scope, prune_unwatched=rules.prune_unwatched
@@ -67,14 +74,15 @@ def make_plan(
     kept_back = deletions if excess else Deletions()
     if excess:
         deletions = Deletions(notices=deletions.notices)
-    context = _context(desired, actual, matches, deletions, rules)
+    dropped = dropped or {}
+    context = _with_former(replace(_context(desired, actual, matches, deletions, rules), dropped=dropped), actual, past)
     rack_plans, first = _rack_plans(context, actual, scope)
     leaving = {
         a.concertim_id for rack_plan in rack_plans for a in rack_plan.actions if a.verb is Verb.REMOVE and a.device
     }
     sweep = scope.is_everything
-    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep)
-    return Plan(
+    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep, dropped=dropped)
+    plan = Plan(
         templates=templates.actions,
         first=first,
         rack_plans=rack_plans,
@@ -83,6 +91,7 @@ def make_plan(
         held=_held(kept_back, actual),
         in_step=_in_step(desired, rack_plans, scope),
     )
+    return with_notices(plan, dropped, actual)
 
 
 def _context(desired: Desired, actual: Actual, matches: Matches, deletions: Deletions, rules: Rules) -> PlanContext:
@@ -93,6 +102,16 @@ def _context(desired: Desired, actual: Actual, matches: Matches, deletions: Dele
         flavour=actual.flavour,
         default_height=min(max(rules.default_rack_height, 1), MAX_RACK_HEIGHT),
         homes={device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices},
+    )
+
+
+def _with_former(context: PlanContext, actual: Actual, past: Actual | None) -> PlanContext:
+    if past is None:
+        return context
+    return replace(
+        context,
+        former_devices={d.object_id: d for d in past.devices.values() if d.object_id and d.id not in actual.devices},
+        former_racks={r.stack_id: r for r in past.racks.values() if r.stack_id and r.id not in actual.racks},
     )
 
 
@@ -169,9 +188,14 @@ def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRac
     for rack in sorted(wanted, key=lambda r: r.stack_id):
         if rack.stack_id in context.matches.racks:
             continue
+        former = context.former_racks.get(rack.stack_id)
         order_id = next(
             candidate
-            for candidate in (rack.order_id, *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))))
+            for candidate in (
+                former.order_id if former else "",
+                rack.order_id,
+                *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))),
+            )
             if candidate and candidate not in taken
         )
         chosen[rack.stack_id] = order_id
@@ -266,4 +290,6 @@ def _in_step(desired: Desired, rack_plans: Sequence[RackPlan], scope: Scope) -> 
     wanted |= {d.object_id for s in tuple(wanted) for d in desired.racks[s].devices}
     touched = {a.openstack_id for rack_plan in rack_plans for a in rack_plan.actions}
     touched |= {n.openstack_id for rack_plan in rack_plans for n in rack_plan.notices if n.leaves_work}
+    unshown = {rack_plan.stack_id for rack_plan in rack_plans if not rack_plan.rack_id and not rack_plan.new}
+    touched |= unshown.union(d.object_id for s in unshown & desired.racks.keys() for d in desired.racks[s].devices)
     return len(wanted - touched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,11 +20,12 @@ from cos_update.model.concertim import (
 )
 from cos_update.planning.compare import device_difference, rack_difference
 from cos_update.planning.deletions import TARGET_OF, Deletions
-from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
+from cos_update.planning.desired import CLUSTER_TYPE, Desired, DesiredDevice, DesiredRack
 from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
 from cos_update.planning.plan import Action, Change, Notice, NoticeKind, RackPlan, Target, Verb
+from cos_update.planning.stored import Memory, without_dropped
 
 _ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
 _NOTHING_KNOWN: Mapping[DeviceType, Details] = {
@@ -36,7 +37,12 @@ _NOTHING_KNOWN: Mapping[DeviceType, Details] = {
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What every lane stands on. `homes` tells by OpenStack id the stack whose rack an object belongs in."""
+    """What every lane stands on.
+
+    `homes` tells by OpenStack id the stack whose rack an object belongs in; `former_devices` by OpenStack id and
+    `former_racks` by stack id what is gone from Concertim and is to be made again with all that others wrote to it.
+    `dropped` is what Concertim does not store.
+    """
 
     desired: Desired
     matches: Matches
@@ -44,6 +50,15 @@ class PlanContext:
     flavour: ApiFlavour
     default_height: int
     homes: Mapping[str, str]
+    former_devices: Mapping[str, Device] = field(default_factory=dict)
+    former_racks: Mapping[str, Rack] = field(default_factory=dict)
+    dropped: Memory = field(default_factory=dict)
+
+
+_Replaced = tuple[Device, DesiredDevice, str]
+"""A device, what is to stand in its place, and why."""
+_Todo = tuple[list[_Replaced], list[DesiredDevice], Mapping[str, int]]
+"""What wants a place: what is replaced, what is new, and where of the new ones those stood that were there before."""
 
 
 @dataclass(slots=True)
@@ -51,7 +66,7 @@ class _Sorted:
     """The devices of one rack, by what becomes of them."""
 
     kept: list[tuple[Device, DesiredDevice]] = field(default_factory=list)
-    replaced: list[tuple[Device, DesiredDevice, str]] = field(default_factory=list)
+    replaced: list[_Replaced] = field(default_factory=list)
     new: list[DesiredDevice] = field(default_factory=list)
     removals: list[Action] = field(default_factory=list)
     others: list[Device] = field(default_factory=list)
@@ -61,6 +76,8 @@ class _Sorted:
 def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
     """All that the rack of a stack needs, when it is to be called `name`."""
     rack = context.matches.racks.get(wanted.stack_id)
+    if rack is None and context.flavour is ApiFlavour.CREDITS and not wanted.cluster_type:
+        return _without_type(wanted, name)
     found = _sort(context, wanted, rack)
     rule = DEVICE_NAME[context.flavour]
     names = assign(
@@ -76,11 +93,13 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
         for wish in found.new
         if wish.object_id in placement.unplaced
     ]
-    shell = rack or _new_rack(wanted, name, placement.height, order_id)
+    shell = rack or _new_rack(context, wanted, name, placement.height, order_id)
     actions: list[Action] = []
     if rack is None:
         actions.append(Action(Verb.CREATE, Target.RACK, name, wanted.stack_id, rack=shell))
-    elif difference := rack_difference(rack, wanted, name, placement.height):
+    elif difference := without_dropped(
+        rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
+    ):
         actions.append(
             Action(
                 Verb.UPDATE,
@@ -93,8 +112,8 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
             )
         )
     actions += found.removals
-    actions += _updates(found, names)
-    actions += _creations(context, found, names, placement, shell)
+    actions += _updates(context, found, names)
+    actions += _creations(context, found, names, placement, (shell, wanted.created))
     if rack is not None and wanted.owner.id != rack.owner_id:
         text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
         found.notices.append(Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, wanted.stack_id, text))
@@ -110,6 +129,14 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
         actions=_within(name, actions),
         notices=(*_rack_notices(context, rack), *found.notices),
     )
+
+
+def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
+    """The lane of a rack that this Concertim would refuse."""
+    text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
+    notice = Notice(NoticeKind.NOT_SHOWN, Target.STACK, wanted.name or name, wanted.stack_id, text)
+    owner, status = wanted.owner, wanted.status or ""
+    return RackPlan(wanted.stack_id, wanted.project_id, owner.id, owner.name, name, status, notices=(notice,))
 
 
 def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str | None) -> RackPlan:
@@ -207,30 +234,71 @@ def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
 
 
 def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement:
-    """Places what is replaced or new. What can't be replaced for want of space stays as it is."""
+    """Places what is replaced or new. What can't be replaced for want of space stays as it is.
+
+    That is tried again once others have their places, for what has left its old one may have made room: another
+    call for the rack as it will be then would place nothing more.
+    """
     height = rack.height if rack else context.default_height
+    waiting, new = found.replaced, found.new
+    found.replaced = []
+    places = _former_places(context, rack)
+    starts: dict[str, int] = {}
+    taken: set[int] = set()
     while True:
-        placement = place(height, _occupied(found), _items(context, found))
-        stuck = [entry for entry in found.replaced if entry[1].object_id in placement.unplaced]
-        if not stuck:
-            return placement
-        found.replaced = [entry for entry in found.replaced if entry not in stuck]
-        found.kept += [(device, wish) for device, wish, _ in stuck]
-        found.notices += [_unplaced(context, wish, wish.name, placement) for _, wish, _ in stuck]
+        placement, stuck = _place_or_keep(context, height, found, taken, (waiting, new, places))
+        found.replaced += [entry for entry in waiting if entry not in stuck]
+        if not placement.starts or not stuck:
+            break
+        height = placement.height
+        starts.update(placement.starts)
+        taken.update(_units_of(context, (*(wish for _, wish, _ in waiting), *new), placement.starts))
+        waiting, new = stuck, [wish for wish in new if wish.object_id in placement.unplaced]
+    found.kept += [(device, wish) for device, wish, _ in stuck]
+    found.notices += [_unplaced(context, wish, wish.name, placement) for _, wish, _ in stuck]
+    return replace(placement, starts={**starts, **placement.starts})
 
 
-def _occupied(found: _Sorted) -> set[int]:
-    return {
-        unit
-        for device in (*found.others, *(device for device, _ in found.kept))
-        for unit in range(device.location.start_u, device.location.end_u + 1)
-    }
+def _place_or_keep(
+    context: PlanContext, height: int, found: _Sorted, taken: set[int], todo: _Todo
+) -> tuple[Placement, list[_Replaced]]:
+    """Where the devices `todo` stand, and which of the replaced must stay where they are."""
+    waiting, new, places = todo
+    stuck: list[_Replaced] = []
+    while True:
+        there = (*found.others, *(d for d, _ in found.kept), *(d for d, _, _ in stuck))
+        placement = place(height, taken | _occupied(there), _items(context, waiting, new, places))
+        again = [entry for entry in waiting if entry[1].object_id in placement.unplaced]
+        if not again:
+            return placement, stuck
+        stuck += again
+        waiting = [entry for entry in waiting if entry not in again]
 
 
-def _items(context: PlanContext, found: _Sorted) -> list[Item]:
-    wishes = [(wish, device.location.start_u) for device, wish, _ in found.replaced]
+def _former_places(context: PlanContext, rack: Rack | None) -> dict[str, int]:
+    """Where in this rack those stood, by OpenStack id, that are gone from it."""
+    former = context.former_devices.values()
+    return {device.object_id: device.location.start_u for device in former if rack and device.rack_id == rack.id}
+
+
+def _occupied(devices: Iterable[Device]) -> set[int]:
+    return {unit for device in devices for unit in range(device.location.start_u, device.location.end_u + 1)}
+
+
+def _units_of(context: PlanContext, wishes: Iterable[DesiredDevice], starts: Mapping[str, int]) -> Iterator[int]:
+    for wish in wishes:
+        if start := starts.get(wish.object_id):
+            yield from range(start, start + (_height(context, wish) or 1))
+
+
+def _items(
+    context: PlanContext, replaced: Iterable[_Replaced], new: Iterable[DesiredDevice], places: Mapping[str, int]
+) -> list[Item]:
     ordered = sorted(
-        [*wishes, *((wish, None) for wish in found.new)],
+        [
+            *((wish, device.location.start_u) for device, wish, _ in replaced),
+            *((wish, places.get(wish.object_id)) for wish in new),
+        ],
         key=lambda pair: (_ORDER[pair[0].type], natural(pair[0].name), pair[0].object_id),
     )
     return [
@@ -248,24 +316,29 @@ def _no_template(wish: DesiredDevice) -> Notice:
     return Notice(NoticeKind.NOT_SHOWN, TARGET_OF[wish.type], wish.name, wish.object_id, text)
 
 
-def _new_rack(wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
+def _new_rack(context: PlanContext, wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
+    former = context.former_racks.get(wanted.stack_id)
     return Rack(
         id="",
         name=name,
         owner_id=wanted.owner.id,
         height=height,
         status=wanted.status or "",
-        metadata=wanted.metadata,
+        metadata={**(former.metadata if former else {}), **wanted.metadata},
         network_details=wanted.network_details or {},
         creation_output=wanted.creation_output or "",
         order_id=order_id,
+        cost=former.cost if former else "",
+        created=wanted.created,
+        cluster_type=wanted.cluster_type,
     )
 
 
-def _updates(found: _Sorted, names: Mapping[str, str]) -> list[Action]:
+def _updates(context: PlanContext, found: _Sorted, names: Mapping[str, str]) -> list[Action]:
     updates: dict[str, Action] = {}
     for device, wish in found.kept:
-        if difference := device_difference(device, wish, names[wish.object_id]):
+        difference = device_difference(device, wish, names[wish.object_id])
+        if difference := without_dropped(difference, context.dropped.get(device.id, {})):
             updates[device.id] = Action(
                 Verb.UPDATE,
                 TARGET_OF[device.type],
@@ -290,12 +363,12 @@ def _updates(found: _Sorted, names: Mapping[str, str]) -> list[Action]:
 
 
 def _creations(
-    context: PlanContext, found: _Sorted, names: Mapping[str, str], placement: Placement, rack: Rack
+    context: PlanContext, found: _Sorted, names: Mapping[str, str], placement: Placement, home: tuple[Rack, str]
 ) -> list[Action]:
     wishes = [*(wish for _, wish, _ in found.replaced), *found.new]
     placed = [wish for wish in wishes if wish.object_id in placement.starts]
     placed.sort(key=lambda wish: placement.starts[wish.object_id])
-    return [_creation(context, wish, names[wish.object_id], placement.starts[wish.object_id], rack) for wish in placed]
+    return [_creation(context, wish, names[wish.object_id], placement.starts[wish.object_id], home) for wish in placed]
 
 
 def _creation(
@@ -303,11 +376,14 @@ def _creation(
     wish: DesiredDevice,
     name: str,
     start: int,
-    rack: Rack,
+    home: tuple[Rack, str],
 ) -> Action:
+    """The creation of a device in its rack, `home`; its object may keep to itself when it was made: after its stack."""
+    rack, created = home
     template = context.matches.template_of(wish)
-    former = context.matches.devices.get(wish.object_id)
+    former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)
     known: dict[str, Any] = dict(wish.details)
+    details = former.details if former and former.type is wish.type else _NOTHING_KNOWN[wish.type]
     device = Device(
         id="",
         name=name,
@@ -315,10 +391,12 @@ def _creation(
         rack_id=rack.id,
         template_id=template.id if template else "",
         status=wish.status,
-        location=Location(start, start + (_height(context, wish) or 1) - 1),
-        details=replace(_NOTHING_KNOWN[wish.type], **known),
+        location=Location(start, start + (_height(context, wish) or 1) - 1, former.location.facing if former else "f"),
+        details=replace(details, **known),
         description=wish.description,
         metadata={**(former.metadata if former else {}), **wish.metadata},
+        cost=former.cost if former else "",
+        created=wish.created or created,
     )
     return Action(
         Verb.CREATE,

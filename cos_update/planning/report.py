@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from cos_update.model.concertim import Actual, Device, Rack, Template
 from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import Action, Notice, NoticeKind, Plan, Verb
+from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan, Verb
+
+_COUNTED = {
+    NoticeKind.NO_OWNER: "watched projects without a team",
+    NoticeKind.OTHER_OWNER: "racks in another team",
+}
 
 
 class ExitCode(IntEnum):
@@ -54,6 +59,8 @@ class Report:
     in_step: int
     seconds: float
     stopped: str = ""
+    news: tuple[Notice, ...] = ()
+    """Of the notices those that are told once, and were not told before."""
     stale: int = 0
     """Racks that another process had in hand, also at the second look."""
 
@@ -66,6 +73,11 @@ class Report:
     def refused(self) -> tuple[Outcome, ...]:
         """What Concertim refused."""
         return tuple(o for o in self.outcomes if o.result is Result.REFUSED)
+
+    @property
+    def not_stored(self) -> tuple[Outcome, ...]:
+        """What was made, but of which Concertim has not stored all that was sent."""
+        return tuple(o for o in self.outcomes if o.result is Result.DONE and o.dropped)
 
     @property
     def undone(self) -> tuple[Outcome, ...]:
@@ -82,12 +94,13 @@ class Report:
         """What the process says of this pass."""
         if self.held:
             return ExitCode.HELD_BACK
-        return ExitCode.IN_PART if self.undone or self.troubles or self.stopped or self.stale else ExitCode.DONE
+        in_part = self.undone or self.not_stored or self.troubles or self.stopped or self.stale
+        return ExitCode.IN_PART if in_part else ExitCode.DONE
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there is nothing to tell: nothing was posted and nothing went wrong."""
-        return not self.outcomes and self.exit_code is ExitCode.DONE
+        """Whether there is nothing to tell: nothing was posted, nothing went wrong and nothing is new."""
+        return not self.outcomes and not self.news and self.exit_code is ExitCode.DONE
 
     def __str__(self) -> str:
         done = self.done
@@ -99,17 +112,21 @@ class Report:
         text = f"{sum(done.values())} posted"
         text += f" ({', '.join(parts)})" if parts else ""
         text += f", {len(self.refused)} refused"
+        text += f", {len(self.not_stored)} not stored in full" if self.not_stored else ""
         not_done = len(self.undone) - len(self.refused)
         text += f", {not_done} not done" if not_done else ""
         text += f", {self.held} removals held back" if self.held else ""
         text += f", {self.stale} racks left to another process" if self.stale else ""
+        kinds = Counter(notice.kind for notice in self.notices)
+        for kind, words in _COUNTED.items():
+            text += f", {kinds[kind]} {words}" if kinds[kind] else ""
         left = len(self.troubles)
         text += f", {left} left alone" if left else ""
         return f"{text}, in {self.seconds:.1f} s"
 
 
-def report(plan: Plan, applied: Applied, seconds: float) -> Report:
-    """The report of a plan that was carried out."""
+def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] = ()) -> Report:
+    """The report of a plan that was carried out; `told` are the keys of notices that earlier passes have told."""
     return Report(
         outcomes=applied.outcomes,
         notices=plan.all_notices,
@@ -117,6 +134,7 @@ def report(plan: Plan, applied: Applied, seconds: float) -> Report:
         in_step=plan.in_step,
         seconds=seconds,
         stopped=applied.stopped,
+        news=tuple(n for n in plan.all_notices if n.kind in TOLD_ONCE and n.key not in told),
         stale=len(applied.stale),
     )
 
@@ -146,9 +164,10 @@ def merged(first: Applied, second: Applied) -> Applied:
 
 def first_words(report_: Report) -> str:
     """What a cron mail should say first of a pass that went wrong: the refused object, or the notice."""
-    for outcome in report_.undone:
+    for outcome in (*report_.undone, *report_.not_stored):
         return f"{describe(outcome.action)} ({outcome.reason})"
-    for notice in (n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK):
+    heavy = [n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK]
+    for notice in (*heavy, *report_.news):
         return f"{notice.target} {notice.name}: {notice.text}"
     return ""
 

@@ -11,6 +11,7 @@ from cos_update.planning.desired import Desired, DesiredTemplate
 from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.names import TEMPLATE_NAME, Rename, Wish, assign, in_order
 from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Target, Verb
+from cos_update.planning.stored import Memory, without_dropped
 
 HIDDEN_NAMES = frozenset({"rack"})
 """The app's rack template takes a name, but is not listed."""
@@ -33,10 +34,11 @@ def plan_templates(
     leaving: Collection[str],
     *,
     sweep: bool,
+    dropped: Memory,
 ) -> TemplatePlan:
     """What to do about templates. `lost` are those whose flavor is gone, `leaving` the ids of devices that go.
 
-    `sweep` tells that superseded and doubled templates may go too.
+    `sweep` tells that superseded and doubled templates may go too; `dropped` is what Concertim does not store.
     """
     kept = {template.id for template in matches.templates.values() if template.foreign_id in desired.templates}
     rest = [t for t in actual.templates.values() if is_managed(t) and t.id not in kept]
@@ -46,19 +48,20 @@ def plan_templates(
     names = assign(wishes, taken, TEMPLATE_NAME)
     updates = [
         *_renamed(rest, names),
-        *_updates(desired, matches, names),
+        *_updates(desired, matches, names, dropped),
     ]
     removals, notices = _removals(rest, desired, actual, lost, leaving, sweep=sweep)
     return TemplatePlan((*_ordered(updates), *_creations(desired, matches, names)), removals, notices)
 
 
-def _updates(desired: Desired, matches: Matches, names: Mapping[str, str]) -> list[Action]:
+def _updates(desired: Desired, matches: Matches, names: Mapping[str, str], dropped: Memory) -> list[Action]:
     actions = []
     for flavor_id, wanted in sorted(desired.templates.items()):
         template = matches.templates.get(flavor_id)
         if template is None:
             continue
-        if difference := template_difference(template, wanted, names[flavor_id]):
+        difference = template_difference(template, wanted, names[flavor_id])
+        if difference := without_dropped(difference, dropped.get(template.id, {})):
             actions.append(_update(template, difference.payload, difference.changes))
     return actions
 

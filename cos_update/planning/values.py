@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -27,6 +28,11 @@ def clean_text(value: str, limit: int | None = None) -> str:
     if not value.isascii():
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value if limit is None else value[:limit]
+
+
+def timestamp(value: str) -> str:
+    """A service's time as ISO 8601 with its zone: Cinder leaves it out, and means UTC as all of them do."""
+    return value if not value or re.search(r"(Z|[+-]\d\d:?\d\d)$", value) else f"{value}Z"
 
 
 def positive(value: int | None) -> int | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cos_update.concertim.client import ConcertimClient
+from cos_update.concertim.client import OVER_THE_LIMIT, ConcertimClient
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConcertimError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.planning.desired import TAG_OF
 from cos_update.preflight.clocks import compared
 from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
+from cos_update.preflight.owners import Seen
 
 
-def concertim(settings: Settings) -> Iterator[Finding]:
-    """Login, root, API, clock, templates, owners, licence."""
+def concertim(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
+    """Login, root, API, clock, templates, owners, licence. Notes in `seen` what the other side's check can't know."""
+    seen = seen or Seen()
     if settings.concertim is None:
         yield skip("concertim", "not tried: its section is missing")
         return
@@ -34,12 +36,12 @@ def concertim(settings: Settings) -> Iterator[Finding]:
             yield compared("Concertim", client.clock_offset)
         for part in (_templates, _owners):
             try:
-                yield from part(client, flavour)
+                yield from part(client, flavour, seen)
             except ConcertimError as error:
                 yield failed("concertim", error)
 
 
-def _templates(client: ConcertimClient, flavour: ApiFlavour) -> Iterator[Finding]:
+def _templates(client: ConcertimClient, flavour: ApiFlavour, _: Seen) -> Iterator[Finding]:
     if flavour is ApiFlavour.USERS:
         fix = "update the app to a release that has teams"
         yield warn("templates", "volumes and networks can't be shown by this older API", fix)
@@ -53,14 +55,19 @@ def _templates(client: ConcertimClient, flavour: ApiFlavour) -> Iterator[Finding
         yield ok("templates", f"those tagged {', '.join(wanted)} are there")
 
 
-def _owners(client: ConcertimClient, flavour: ApiFlavour) -> Iterator[Finding]:
-    owners = [owner for owner in client.owners() if owner.project_id]
-    word = "teams" if flavour is ApiFlavour.TEAMS else "users"
+def _owners(client: ConcertimClient, flavour: ApiFlavour, seen: Seen) -> Iterator[Finding]:
+    seen.word = word = "users" if flavour is ApiFlavour.USERS else "teams"
+    seen.racks, seen.owners = client.racks(), client.owners()
+    owners = [owner for owner in seen.owners if owner.project_id]
     if not owners:
         yield warn(word, "none has a project id, so no rack can be shown", f"give {word} the ids of their projects")
         return
     yield ok(word, f"{len(owners)} have a project id")
-    if limit := client.limit_met(owners[0]):
-        yield fail("licence", limit, "new stacks can't be shown: remove racks, or ask for a larger licence")
+    limit = client.complaints(owners[0])
+    if limits := [text for text in limit if OVER_THE_LIMIT.fullmatch(text)]:
+        yield fail("licence", limits[0], "new stacks can't be shown: remove racks, or ask for a larger licence")
+    elif limit:
+        fix = "this app wants what cos-update does not send: see whether one of them is to be updated"
+        yield fail("racks", f"every new rack would be refused: {'; '.join(limit)}", fix)
     else:
         yield ok("licence", "allows another rack")

@@ -15,6 +15,7 @@ from cos_update.openstack.pages import listing
 from cos_update.openstack.session import IDENTITY, Sessions
 from cos_update.preflight.clocks import compared
 from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
+from cos_update.preflight.owners import Seen
 from cos_update.store import ViewStore
 
 _FORBIDDEN = (401, 403)
@@ -25,8 +26,12 @@ _SHOWN = 5
 """Projects and regions that are named one by one."""
 
 
-def cloud(settings: Settings) -> Iterator[Finding]:
-    """Login, roles, watched projects, each service with what these credentials may list, and the clock."""
+def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
+    """Login, roles, watched projects, each service with what these credentials may list, and the clock.
+
+    Notes in `seen` what the other side's check can't know.
+    """
+    seen = seen or Seen()
     if settings.openstack is None:
         yield skip("openstack", "not tried: its section is missing")
         return
@@ -40,7 +45,7 @@ def cloud(settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield from _accounts(reader.sessions, settings.openstack)
-        yield from _services(reader, settings)
+        yield from _services(reader, settings, seen)
         yield from _clock(reader.sessions)
     finally:
         reader.close()
@@ -88,13 +93,14 @@ def _accounts(sessions: Sessions, settings: CloudSettings) -> Iterator[Finding]:
             yield fail(kind, text, fix) if is_needed else warn(kind, text, fix)
 
 
-def _services(reader: CloudReader, settings: Settings) -> Iterator[Finding]:
+def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[Finding]:
     try:
         inventory = reader.read(_memory(settings))
     except CosUpdateError as error:
         yield failed("projects", error)
         yield from _not_tried("since it can't be told which projects are watched")
         return
+    seen.projects, seen.stacks = inventory.projects, inventory.stacks
     names = sorted(project.name for project in inventory.projects.values())
     if not names:
         user, role = reader.settings.watcher_user, reader.settings.watcher_role

@@ -13,6 +13,7 @@ from cos_update.preflight.concertim import concertim
 from cos_update.preflight.finding import Finding, fail, failed, skip
 from cos_update.preflight.local import configuration, folders
 from cos_update.preflight.openstack import cloud
+from cos_update.preflight.owners import Seen, owners
 from cos_update.preflight.rabbitmq import broker
 
 LONGEST_ANSWER = 30.0
@@ -28,15 +29,17 @@ def run(settings: Settings, warnings: tuple[str, ...], listen_for: float | None 
     `listen_for` is how many seconds to wait for notifications; None: not at all.
     """
     hasty = impatient(settings)
+    seen = Seen()
     checks: tuple[tuple[str, Check], ...] = (
         ("config", lambda: configuration(settings, warnings)),
         ("folders", lambda: folders(settings)),
-        ("openstack", lambda: cloud(hasty)),
+        ("openstack", lambda: cloud(hasty, seen)),
         ("rabbitmq", lambda: broker(hasty, listen_for)),
-        ("concertim", lambda: concertim(hasty)),
+        ("concertim", lambda: concertim(hasty, seen)),
     )
     for answer in [_begun(name, check) for name, check in checks]:
         yield from answer.result()
+    yield from owners(seen)
 
 
 def unconfigured(error: ConfigError) -> tuple[Finding, ...]:

@@ -141,8 +141,11 @@ class Journal:
     def append(self, journal_entry: JournalEntry, saved_seq: Callable[[], int]) -> int:
         """Writes a posting down and returns its number; a new journal asks `saved_seq` where to go on counting.
 
-        Raises ViewError when it cannot be written: the other process then learns of the posting by reading Concertim.
+        Raises ValueError when it has no author: every process would take it for another's. Raises ViewError when it
+        cannot be written: the other process then learns of the posting by reading Concertim.
         """
+        if not journal_entry.by:
+            raise ValueError("a posting without its author")
         with self._mutex:
             self._catch_up()
             try:

@@ -65,7 +65,10 @@ class View:
 
     `origins` is keyed by OpenStack id. `stacks` and `strays` are the memory of Heat's answers (see `Membership`);
     `unsure` are the ids of devices that an update has left in a state which could not be read. `gaps` says in words
-    what the last pass could not read. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
+    what the last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their
+    objects are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim
+    accepts and does not store, by Concertim id and field: as it was sent, and as it was shown. `told` are the keys of
+    notices that need not be told again. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
     tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
     saving never changes it.
     """
@@ -82,6 +85,11 @@ class View:
     passes_since_full: int = 0
     passes_since_membership: int = 0
     gaps: tuple[str, ...] = ()
+    former: Mapping[str, Device] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    last_read: str = ""
+    """The id of the last device that was read in its turn."""
     saved_at: float = 0.0
     saved_by: str = ""
     journal_seq: int = 0
@@ -105,6 +113,8 @@ class _PlainDevice:
     details: Mapping[str, object] = field(default_factory=dict)
     description: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
+    cost: str = ""
+    known_as: str = ""
 
 
 _OWNER = RecordSchema(Owner)
@@ -156,6 +166,10 @@ def to_plain(view: View) -> dict[str, Any]:
         "stacks": _plain_all(view.stacks, memory_plain),
         "strays": dict(view.unowned),
         "unsure": list(view.needs_reread),
+        "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
+        "told": list(view.told),
+        "last_read": view.last_read,
+        "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
     }
@@ -184,6 +198,10 @@ def from_plain(plain: object) -> View:
         stacks=records(whole.get("stacks"), memory_from, "stacks"),
         unowned=records(whole.get("strays", {}), _truth, "strays"),
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
+        dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
+        told=texts(whole.get("told", ()), "told"),
+        last_read=_is({"last_read": "", **whole}, "last_read", str),
+        former=records(whole.get("former", {}), device_from, "former"),
         cloud_read_at=_number(cloud, "read_at"),
         concertim_read_at=_number(concertim, "read_at"),
         concertim_full_read_at=_number(concertim, "full_read_at"),
@@ -251,15 +269,17 @@ def device_plain(device: Device, origin: Origin | None = None) -> dict[str, Any]
         "facing": location.facing,
         "description": device.description,
         "metadata": device.metadata,
+        "cost": device.cost,
+        "known_as": device.known_as,
         "details": _details_plain(device.details),
     }
 
 
 def device_from(plain: object) -> Device:
     """A device from a dict. Raises WrongShape."""
-    key, name, kind, rack, template, status, start_u, end_u, facing, details, description, metadata = _DEVICE.values(
-        plain
-    )
+    (
+        key, name, kind, rack, template, status, start_u, end_u, facing, details, description, metadata, cost, known_as,
+    ) = _DEVICE.values(plain)  # fmt: skip
     shape = _DETAILS.get(kind)
     if shape is None:
         raise SchemaError(f"type: {kind!r:.40} is unknown")
@@ -267,7 +287,10 @@ def device_from(plain: object) -> Device:
     if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
         intern(object_id)  # what is read of the cloud next shares it
     found: Details = shape.record(details)
-    return Device(key, intern(name), _TYPES[kind], rack, template, status, location, found, description, metadata)
+    type_ = _TYPES[kind]
+    return Device(
+        key, intern(name), type_, rack, template, status, location, found, description, metadata, intern(cost), known_as
+    )
 
 
 @lru_cache(maxsize=MAX_RACK_HEIGHT**2)
@@ -349,6 +372,13 @@ def resync_from(plain: object) -> Resync | None:
 
 def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     return {key: convert(value) for key, value in mapping.items()}
+
+
+def _dropped(plain: object) -> dict[str, tuple[object, object]]:
+    fields = dict_of(plain, "fields")
+    if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in fields.values()):
+        raise SchemaError("not what was sent and what was shown")
+    return {name: (pair[0], pair[1]) for name, pair in fields.items()}
 
 
 def _truth(plain: object) -> bool:

@@ -130,12 +130,13 @@ class ViewStore:
             self._save(view)
 
     def record(self, journal_entry: JournalEntry) -> int:
-        """Tells the other processes what was posted, and returns its number (that of `posting` is not used).
+        """Tells the other processes what this one posted, and returns its number.
 
+        Number and author of `posting` are not used: the journal counts, and what is posted here is by this process.
         When the journal has grown too large it is taken into the view at once. Raises ViewError.
         """
         with self._locks.view():
-            seq = self._journal.append(journal_entry, self._saved_seq)
+            seq = self._journal.append(replace(journal_entry, by=self.process), self._saved_seq)
             if self._journal.size > LIMIT:
                 with contextlib.suppress(BadView):
                     view = self.peek()

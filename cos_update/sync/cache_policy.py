@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from cos_update.model.concertim import Actual
+from cos_update.model.concertim import Actual, Device
 from cos_update.model.openstack import Inventory, Listing, Membership
 from cos_update.model.settings import Settings
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
+from cos_update.planning.stored import Memory, remembered
 from cos_update.store import Origin, View
 
 _LISTINGS = {
@@ -26,8 +29,21 @@ NOTHING = View(Actual(began=0.0))
 
 def remembered_devices(settings: Settings, past: View) -> Actual | None:
     """Concertim as it is remembered; None when every device is to be read in full."""
-    is_due = past.passes_since_full + 1 >= settings.full_read_every
-    return None if past is NOTHING or past.torn or is_due else past.actual
+    is_always = settings.full_read_every <= 1
+    return None if past is NOTHING or past.torn or is_always else past.actual
+
+
+def due_devices(settings: Settings, past: View) -> tuple[str, ...]:
+    """The devices whose turn it is to be read by id, for what the structure does not show of them.
+
+    Their share is even from pass to pass, and each device has its turn within `full_read_every` passes: what a pass
+    reads goes on behind the last one that an earlier pass has read.
+    """
+    ids = sorted(past.actual.devices)
+    number, every = past.passes_since_full, max(settings.full_read_every, 1)
+    count = (number + 1) * len(ids) // every - number * len(ids) // every
+    first = bisect_right(ids, past.last_read)
+    return tuple((ids[first:] + ids[:first])[:count])
 
 
 def remembered_stacks(settings: Settings, past: View) -> Membership | None:
@@ -42,6 +58,35 @@ def needs_reread(outcomes: Iterable[Outcome]) -> Iterator[str]:
         action, failed = outcome.action, outcome.result in (Result.REFUSED, Result.FAILED)
         if failed and outcome.record is None and action.device is not None and action.verb is Verb.UPDATE:
             yield action.device.id
+
+
+def dropped(past: View, outcomes: Iterable[Outcome], now: Actual) -> Memory:
+    """What Concertim accepts and does not store; all is tried again when the app speaks another API."""
+    known = past.dropped if past.actual.flavour is now.flavour else {}
+    written = [o for o in outcomes if o.action.verb is not Verb.REMOVE and (o.result is Result.DONE or o.dropped)]
+    return remembered(known, ((o.action, o.record, o.dropped) for o in written), now)
+
+
+def with_former(past: View) -> Actual:
+    """Concertim as it was, and with it the devices that were gone before already."""
+    return replace(
+        past.actual, devices={**{device.id: device for device in past.former.values()}, **past.actual.devices}
+    )
+
+
+def former(past: View, read: Actual, now: Actual, known: Container[str]) -> Mapping[str, Device]:
+    """By OpenStack id the devices that Concertim has no more, though their objects are there (`known`).
+
+    `read` is Concertim as it was read, `now` as it is after all that was done.
+    """
+    shown = {device.object_id for device in now.devices.values()}
+    gone = {**past.former, **_by_object(past.actual, now), **_by_object(read, now)}
+    return {item: device for item, device in gone.items() if item in known and item not in shown}
+
+
+def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
+    gone = before.devices.keys() - now.devices.keys()
+    return {before.devices[item].object_id: before.devices[item] for item in gone}
 
 
 def origins(inventory: Inventory) -> dict[str, Origin]:

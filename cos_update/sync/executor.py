@@ -18,6 +18,8 @@ from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
+from cos_update.planning.recognition import device_with_identity
+from cos_update.planning.stored import not_stored
 
 FORBIDDEN = 403
 SILENCE = 3
@@ -77,7 +79,8 @@ class _Run:
                     self.stopped = outcome.reason
             elif outcome.result is not Result.SKIPPED:
                 self.silent = 0
-            if outcome.result is Result.DONE and isinstance(outcome.record, Template):
+            made = outcome.action.verb is Verb.CREATE and outcome.result is Result.DONE
+            if made and isinstance(outcome.record, Template):
                 self.templates[outcome.action.openstack_id] = outcome.record.id
         self.on_outcome(outcome)
         return outcome
@@ -169,12 +172,15 @@ def _run_rack(run: _Run, rack_plan: RackPlan, guard: Guard) -> None:
 def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
     rack_id = rack_plan.rack_id
     blocked: set[int] = set()
+    needed = _without_template(run, rack_plan)
     for action in rack_plan.actions:
         if action.rack is not None and action.verb is Verb.REMOVE and blocked:
             yield run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
             continue
         if action.device is not None and action.verb is Verb.CREATE:
             outcome = _create_device(run, action, rack_id, blocked)
+        elif action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
+            outcome = run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
         else:
             outcome = _attempt(run, action)
         if outcome.result is Result.DONE and isinstance(outcome.record, Rack):
@@ -183,6 +189,18 @@ def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
             place = action.device.location
             blocked.update(range(place.start_u, place.end_u + 1))
         yield outcome
+
+
+def _without_template(run: _Run, rack_plan: RackPlan) -> set[str]:
+    """The OpenStack ids of devices that can't be made, since their template was not: what they replace must stay."""
+    return {
+        action.openstack_id
+        for action in rack_plan.actions
+        if action.verb is Verb.CREATE
+        and action.device is not None
+        and not action.device.template_id
+        and action.flavor_id not in run.templates
+    }
 
 
 def _create_device(run: _Run, action: Action, rack_id: str, blocked: set[int]) -> Outcome:
@@ -204,7 +222,7 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     if why := run.why_not():
         return run.book(Outcome(action, Result.SKIPPED, why))
     try:
-        return run.book(Outcome(action, Result.DONE, record=_call(run.concertim, action)))
+        return run.book(_done(action, _call(run.concertim, action)))
     except ConcertimLoginError as error:
         with run.lock:
             run.stopped = str(error)
@@ -212,6 +230,8 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:
+        if isinstance(error.found, Template | Rack | Device):
+            return run.book(_after_fault(action, error, error.found))
         # Who may not do it is told what to do: no other pass will fare better.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
         return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
@@ -219,12 +239,32 @@ def _attempt(run: _Run, action: Action) -> Outcome:
         return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
 
 
+def _done(action: Action, record: Template | Rack | Device | None) -> Outcome:
+    dropped = not_stored(action, record)
+    if not dropped:
+        return Outcome(action, Result.DONE, record=record)
+    reason = f"Concertim accepts but does not store {', '.join(change.field for change in dropped)}"
+    # What was made is there, whatever it lacks.
+    result = Result.DONE if action.verb is Verb.CREATE else Result.REFUSED
+    return Outcome(action, result, reason, record, dropped)
+
+
+def _after_fault(action: Action, error: Refused, found: Template | Rack | Device) -> Outcome:
+    """An update that was answered by a 5xx, when the object was read again: the app may have done all of it."""
+    if isinstance(found, Device) and action.device is not None:
+        found = device_with_identity(found, action.device)
+    if not_stored(action, found):
+        return Outcome(action, Result.REFUSED, str(error), found)
+    return Outcome(action, Result.DONE, f"done, though answered by an error: {error}", found)
+
+
 def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
     """A device after a failed update: the app saves its parts one by one, so some of it may be done."""
     if action.device is None or action.verb is not Verb.UPDATE:
         return None
     try:
-        return concertim.device(action.device.id)
+        device = concertim.device(action.device.id)
+        return device and device_with_identity(device, action.device)
     except ConcertimError:
         return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -30,16 +30,21 @@ from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import Action, Plan, RackPlan, Verb
+from cos_update.planning.plan import TOLD_ONCE, Action, Plan, RackPlan, Verb
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
+from cos_update.planning.recognition import recognised, recognised_by_looks
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, with_journal_entries
 from cos_update.sync.cache_policy import (
     NOTHING,
+    dropped,
+    due_devices,
+    former,
     needs_reread,
     origins,
     remembered_devices,
     remembered_stacks,
+    with_former,
     with_unread,
 )
 from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
@@ -94,6 +99,10 @@ class Snapshot:
     """Whether every device of Concertim was read in full."""
     stacks_in_full: bool = True
     """Whether Heat was asked what every stack holds."""
+    is_whole: bool = True
+    """Whether the plan is about everything, not only about some projects or stacks."""
+    last_read: str = ""
+    """The id of the last device that was read because it was its turn."""
 
     @property
     def projects(self) -> Mapping[str, Project]:
@@ -120,13 +129,14 @@ def read_and_plan(
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
     devices = remembered_devices(services.settings, past)
+    due = due_devices(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
-        reading = pool.submit(_read_concertim, services, devices, past, observer)
+        reading = pool.submit(_read_concertim, services, devices, past, due, observer)
         inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
         actual, in_full = reading.result()
     planner = _Planner(services, run_options, inventory, stacks)
-    plan = planner.plan(actual)
+    actual, plan = planner.plan(actual, past)
     rereads = 0
     while touched := _touched_from_memory(plan, past):
         # What people have changed in ways that the structure does not show must survive our change.
@@ -135,7 +145,7 @@ def read_and_plan(
         reread = None if many else services.concertim.reread(actual, touched)
         in_full = reread is None
         actual = reread or services.concertim.read_all()
-        plan = planner.plan(actual)
+        actual, plan = planner.plan(actual, past)
     observer.planned(len(plan.actions))
     return Snapshot(
         inventory,
@@ -146,11 +156,15 @@ def read_and_plan(
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
+        is_whole=stacks is None and not run_options.projects,
+        last_read=due[-1] if due else past.last_read,
     )
 
 
-def _read_concertim(services: Services, devices: Actual | None, past: View, observer: Observer) -> tuple[Actual, bool]:
-    actual, in_full = services.concertim.read(devices, past.needs_reread)
+def _read_concertim(
+    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer
+) -> tuple[Actual, bool]:
+    actual, in_full = services.concertim.read(devices, past.needs_reread, due)
     observer.reading(Progress("Concertim", len(actual.devices), is_over=True))
     return actual, in_full
 
@@ -173,10 +187,12 @@ class _Planner:
         self._scope = Scope(_project_ids(inventory, run_options.projects), stacks)
         self._absence_checks: dict[Key, AbsenceCheck] = {}
 
-    def plan(self, actual: Actual) -> Plan:
-        """All that makes `actual` agree with the cloud."""
+    def plan(self, actual: Actual, past: View) -> tuple[Actual, Plan]:
+        """All that makes `actual` agree with the cloud; and `actual` with what is recognised by what `past` knew."""
         inventory, rules, scope = self.inventory, self._rules, self._scope
+        actual = recognised(actual, inventory, past.actual)
         desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
+        actual = recognised_by_looks(actual, desired)
         missing = [
             key
             for key in unconfirmed_deletions(desired, actual, inventory, rules, scope)
@@ -186,7 +202,8 @@ class _Planner:
             self._absence_checks |= self._services.cloud.confirm(missing)
             self.inventory = inventory = with_soft_deleted(inventory, self._absence_checks.values())
             desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
-        return make_plan(desired, actual, inventory, self._absence_checks, rules, scope)
+        before = with_former(past)
+        return actual, make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before, past.dropped)
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
@@ -259,6 +276,7 @@ def run_pass(
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
         snapshot = read_and_plan(services, run_options, view=view, observer=observer)
+    notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
     for _ in range(MAX_ATTEMPTS - 1):
@@ -270,7 +288,7 @@ def run_pass(
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
     services.store.save(view)
-    return report(snapshot.plan, applied, time.monotonic() - began), snapshot
+    return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
 
 
 class _Saver:
@@ -297,13 +315,19 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     """What is known of both sides after `outcomes`."""
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
+    actual = after(snapshot.actual, outcomes)
+    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in TOLD_ONCE}
     return View(
-        actual=after(snapshot.actual, outcomes),
+        actual=actual,
         projects=inventory.projects,
         origins=snapshot.origins,
         stacks=membership.stacks,
         unowned=membership.unowned,
         needs_reread=tuple(needs_reread(outcomes)),
+        dropped=dropped(past, outcomes, actual),
+        last_read=snapshot.last_read,
+        told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
+        former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,
         concertim_full_read_at=snapshot.actual.began if snapshot.devices_in_full else past.concertim_full_read_at,
@@ -352,20 +376,24 @@ def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
                 template
                 for journal_entry in store.entries_since(snapshot.seq)
                 for template in journal_entry.templates.values()
-                if journal_entry.by != store.process
-                and template is not None
-                and template.foreign_id == action.openstack_id
+                if journal_entry.by != store.process and template is not None and _serves(template, action)
             ]
             yield made[-1] if made and action.verb is Verb.CREATE else None
 
     return hold
 
 
+def _serves(template: Template, action: Action) -> bool:
+    """Whether the template is one that the action would make; one of another height can't become it."""
+    wanted = action.template
+    return wanted is not None and (template.foreign_id, template.height) == (wanted.foreign_id, wanted.height)
+
+
 def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
     """Tells the other process of a template that was made or changed."""
     if isinstance(outcome.record, Template):
         templates = {outcome.record.id: outcome.record}
-        store.record(JournalEntry(0, "", 0.0, snapshot.inventory.began, "", templates=templates))
+        store.record(JournalEntry(0, store.process, 0.0, snapshot.inventory.began, "", templates=templates))
 
 
 def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outcomes: Sequence[Outcome]) -> None:
@@ -382,6 +410,5 @@ def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outc
     if racks or devices:
         ids = (rack_plan.stack_id, *(device.object_id for device in devices.values() if device))
         notify = {item: snapshot.origins[item] for item in ids if item in snapshot.origins}
-        store.record(
-            JournalEntry(0, "", 0.0, snapshot.inventory.began, rack_plan.stack_id, racks, devices, origins=notify)
-        )
+        began = snapshot.inventory.began
+        store.record(JournalEntry(0, store.process, 0.0, began, rack_plan.stack_id, racks, devices, origins=notify))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from world import Pass, World
 
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode
 
 
 def test_a_team_that_lost_its_project_id_loses_no_rack_of_a_stack_that_is_there(world: World, one_pass: Pass) -> None:
@@ -38,23 +35,6 @@ def test_a_rack_of_a_team_without_a_project_goes_with_its_stack(world: World, on
     assert "its team stands for no project" in " ".join(notice.text for notice in kept.notices)
     one_pass(prune_unwatched=True, allow_deletes=True)
     assert "growing" not in {rack.name for rack in state.racks.values()}
-
-
-def test_a_rack_whose_metadata_was_wiped_shows_nothing_twice(world: World, one_pass: Pass) -> None:
-    one_pass()
-    state = world.concertim.state
-    wiped = next(rack for rack in state.racks.values() if rack.name == "growing")
-    template = state.add_template("by hand", 1)
-    foreign = state.add_device(wiped, "mine", template, wiped.u_height)
-    wiped.metadata = {}
-    one_pass()
-    report = one_pass()
-    shown = Counter(device.metadata.get("openstack_instance_id") for device in state.devices.values())
-    assert {item: count for item, count in shown.items() if count > 1} == {}
-    assert state.devices_of(wiped) == (foreign,)
-    assert NoticeKind.DUPLICATE in {notice.kind for notice in report.notices}
-    silent = one_pass()
-    assert (silent.outcomes, silent.exit_code) == ((), ExitCode.DONE)
 
 
 def test_a_login_that_lost_its_rights_is_told_what_to_do(world: World) -> None:

@@ -16,9 +16,15 @@ from cos_update.planning.report import Report
 from cos_update.store import View, ViewStore
 from cos_update.sync.reconciler import RunOptions, Services, run_pass
 
+NEVER = 10**9
+
 
 def one_pass(world: World, run_options: RunOptions | None = None, **settings: Any) -> Report:
-    """One pass with fresh clients, after which the wires hold its own requests only; `settings` as in `Settings`."""
+    """One pass with fresh clients, after which the wires hold its own requests only; `settings` as in `Settings`.
+
+    Devices have no turn to be read unless `full_read_every` says so.
+    """
+    settings = {"full_read_every": NEVER, **settings}
     auth = dict(yaml.safe_load((world.folder / "config.yaml").read_text())["openstack"])
     auth.pop("retries")
     concertim_settings = ConcertimSettings(world.concertim.url, "admin", "admin", retries=0)

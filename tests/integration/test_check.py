@@ -257,3 +257,32 @@ def test_nothing_is_left_behind(world: World, checked: Checked) -> None:
     before = (dict(world.concertim.state.racks), len(world.concertim.state.devices))
     checked()
     assert (dict(world.concertim.state.racks), len(world.concertim.state.devices)) == before
+
+
+def test_a_watched_project_without_a_team(world: World, checked: Checked) -> None:
+    team = next(team for team in world.concertim.state.teams.values() if team.name == "CM_team_b")
+    project_id, team.project_id = team.project_id, None
+    found = checked()["teams"]
+    assert any(says(f, "warn", f"CM_team_b ({project_id})", "project ids") for f in found)
+
+
+def test_teams_whose_project_ids_were_swapped(world: World, checked: Checked) -> None:
+    world.bulk()
+    one, other = world.concertim.state.teams.values()
+    one.project_id, other.project_id = other.project_id, one.project_id
+    found = checked()["teams"]
+    assert any(says(f, "ok", "each of 2 watched projects") for f in found)
+    assert any(says(f, "warn", "are in another one than their stack's project's", "swapped") for f in found)
+
+
+def test_an_app_that_would_refuse_every_rack(world: World, checked: Checked) -> None:
+    world.concertim.state.flavour = ApiFlavour.CREDITS
+    change(world, "concertim", api="teams")
+    assert says(only_failure(checked(expect=1)), "fail", "every new rack would be refused: cloud_created_at can't be")
+
+
+def test_a_newer_app(world: World, checked: Checked) -> None:
+    world.concertim.state.flavour = ApiFlavour.CREDITS
+    found = checked()
+    assert says(found["concertim"][0], "ok", "credits API")
+    assert says(found["licence"][0], "ok", "allows another rack")

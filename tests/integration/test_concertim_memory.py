@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from passes import one_pass, reads_of_concertim, view_of
+from passes import NEVER, one_pass, reads_of_concertim, view_of
 from world import World
 
 from cos_update.fakes import Fault, FaultKind, Sandbox
@@ -72,17 +72,48 @@ def test_a_rack_removed_with_its_devices_is_made_again_without_asking_for_each(w
     assert world.concertim.refusals == []
 
 
-def test_what_the_structure_does_not_show_is_mended_by_the_next_full_reading(world: World) -> None:
+@pytest.mark.parametrize("every", [2, 4, 24])
+def test_what_the_structure_does_not_show_is_seen_when_the_device_has_its_turn(world: World, every: int) -> None:
     one_pass(world)
-    device = device_of(world, "alpha-node0")
-    device.details = {**device.details, "private_ips": "by hand"}
-    passes = 0
-    while device.details["private_ips"] == "by hand":
-        passes += 1
-        one_pass(world, full_read_every=4)
-    assert passes == 4
+    tampered = {name: device_of(world, name) for name in ("alpha-node0", "beta-node1", "row0-node0")}
+    device_of(world, "alpha-node0").details["private_ips"] = "by hand"
+    device_of(world, "beta-node1").description = "by hand"
+    device_of(world, "row0-node0").metadata["net_interfaces"] = []
+    for _ in range(every):
+        one_pass(world, full_read_every=every)
+    assert tampered["alpha-node0"].details["private_ips"] != "by hand"
+    assert tampered["beta-node1"].description != "by hand"
+    assert tampered["row0-node0"].metadata["net_interfaces"]
+
+
+@pytest.mark.parametrize("every", [3, 24, 1000])
+def test_the_share_that_is_read_is_even_and_each_device_has_its_turn(world: World, every: int) -> None:
+    one_pass(world)
+    count = len(world.concertim.state.devices)
+    read: list[str] = []
+    for _ in range(min(every, 24)):
+        one_pass(world, full_read_every=every)
+        asked = [r.path for r in world.concertim.wire.requests if r.kind.endswith("/devices/{id}")]
+        assert len(asked) in (count // every, count // every + 1)
+        assert reads_of_concertim(world)["devices"] == 0
+        read += asked
+    assert len(read) == len(set(read))
+    if every <= 24:
+        assert len(read) == count
+
+
+def test_a_device_that_cannot_be_read_in_its_turn_is_left_for_the_next(world: World) -> None:
+    one_pass(world)
+    world.concertim.wire.faults.add(Fault(FaultKind.STATUS, path="/devices/", method="GET", code=500, body={}))
     one_pass(world, full_read_every=4)
-    assert reads_of_concertim(world) == {"irv/racks": 1}
+    assert reads_of_concertim(world)["devices"] == 0
+    assert world.writes() == []
+
+
+def test_every_device_is_read_in_full_in_each_pass_when_that_is_asked_for(world: World) -> None:
+    one_pass(world)
+    one_pass(world, full_read_every=1)
+    assert reads_of_concertim(world) == {"devices": 1}
 
 
 def test_what_others_wrote_since_survives_our_next_change(world: World) -> None:
@@ -206,6 +237,7 @@ def test_a_view_older_than_what_the_journal_holds_is_not_relied_on(world: World)
 
 
 def test_diff_relies_on_the_memory_and_leaves_it_as_it_is(world: World) -> None:
+    world.configure(full_read_every=NEVER)
     world.bulk()
     before = (world.data_dir / "view.pickle").read_bytes()
     world.concertim.wire.reset()

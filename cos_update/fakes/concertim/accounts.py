@@ -27,7 +27,7 @@ PERMISSIONS = {
 async def teams(call: Call) -> object:
     """GET /teams."""
     return [
-        team_shape(team)
+        team_shape(call.state, team)
         for team in call.state.listed(tuple(call.state.teams.values()))
         if call.state.may_read(call.user, team.id)
     ]
@@ -61,7 +61,7 @@ async def update_team(call: Call) -> object:
     for field, value in texts.items():
         setattr(team, field, value and value.strip())
     call.state.touched(team)
-    return team_shape(team)
+    return team_shape(call.state, team)
 
 
 async def delete_team(call: Call) -> object:

@@ -35,7 +35,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ConcertimApp:
-    """A strict stand-in for the Concertim Visualisation App (May 2024; USERS: October 2023).
+    """A strict stand-in for the Concertim Visualisation App (May 2024; USERS: October 2023; CREDITS: as announced).
 
     `state` and `tokens` may be read and changed at any time, also while it is served. `realistic_cost` makes
     calls take as long as the real app's. `race_window` is the time in seconds between the reads and the writes
@@ -114,7 +114,7 @@ class ConcertimApp:
             ("devices", device_updates.update),
             ("users", accounts.update_user),
         ]
-        if self.flavour is ApiFlavour.TEAMS:
+        if self.flavour is not ApiFlavour.USERS:
             found.append(("GET", "/teams", accounts.teams))
             found.append(("DELETE", f"/teams/{one}", accounts.delete_team))
             updates.append(("teams", accounts.update_team))

@@ -41,7 +41,7 @@ async def update(call: Call) -> object:
 
 
 async def _save_fields(call: Call, device: Device, root: Json, sent: Json) -> Errors:
-    given = scalars(root, FIELDS)
+    given = devices.permitted(call.state, scalars(root, FIELDS))
     fields = DeviceFields(
         device.id,
         given,
@@ -68,7 +68,7 @@ async def _save_fields(call: Call, device: Device, root: Json, sent: Json) -> Er
     if metadata:
         device.metadata = stored_metadata
         sent.update(metadata)
-    if call.state.flavour is ApiFlavour.TEAMS and given.get("type", device.type) != device.type:
+    if call.state.flavour is not ApiFlavour.USERS and given.get("type", device.type) != device.type:
         _wreck(device, given["type"], errors)
     return errors
 

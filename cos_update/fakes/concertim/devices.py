@@ -20,6 +20,7 @@ from cos_update.fakes.concertim.state import State
 from cos_update.fakes.concertim.values import (
     COLUMN_LIMIT,
     decimal,
+    moment,
     refuse_null_cost,
     refuse_unstorable,
     stored_object,
@@ -30,12 +31,17 @@ from cos_update.model.concertim import ApiFlavour
 
 FIELDS = ("name", "description", "status", "cost", "type")
 LOCATION_FIELDS = ("rack_id", "start_u", "facing")
+CREATED = "cloud_created_at"
 NAME_LIMIT = 150
 CHASSIS_OVERHEAD = 25
 """What a timestamp and hyphens add to the hidden chassis' name, which holds the template's and rack's names."""
 
 _NAMES = {
     ApiFlavour.TEAMS: (
+        re.compile(r"[A-Za-z0-9.-]*\n?"),
+        "can contain only alphanumeric characters, dots and hyphens.",
+    ),
+    ApiFlavour.CREDITS: (
         re.compile(r"[A-Za-z0-9.-]*\n?"),
         "can contain only alphanumeric characters, dots and hyphens.",
     ),
@@ -100,7 +106,7 @@ async def create(call: Call) -> object:
         raise missing("template_id")
     template = templates.find(state, call.params["template_id"])
     root = call.params.root("device")
-    given = scalars(root, FIELDS)
+    given = permitted(state, scalars(root, (*FIELDS, CREATED)))
     metadata = objects(root, ["metadata"]).get("metadata", {})
     place = new_place(state, scalars(objects(root, ["location"]).get("location", {}), LOCATION_FIELDS), template.height)
     fields = _new_fields(state, given)
@@ -113,6 +119,7 @@ async def create(call: Call) -> object:
     _refuse_long_chassis_name(template, place.rack)
     errors = check_fields(state, fields, place.rack.id)
     _check_kind(errors, fields.type, details_type, template)
+    check_created(state, errors, given)
     _check_licence(state, errors)
     _refuse(errors)
     refuse_unstorable(fields.description)
@@ -140,6 +147,18 @@ async def create(call: Call) -> object:
         )
     state.devices[device.id] = state.touched(device)
     return device_shape(state, device, sent={"metadata": metadata, **details})
+
+
+def permitted(state: State, given: Json) -> Json:
+    """The fields that this API knows: in the newer one no charges, but the creation time."""
+    strange = ("cost", "order_id") if state.flavour is ApiFlavour.CREDITS else (CREATED,)
+    return {name: value for name, value in given.items() if name not in strange}
+
+
+def check_created(state: State, errors: Errors, given: Json) -> None:
+    """The newer API wants to know when the object was made; a time that can't be read counts as none."""
+    if state.flavour is ApiFlavour.CREDITS and moment(given.get(CREATED)) is None:
+        errors.add(CREATED, "blank")
 
 
 def find(state: State, device_id: str) -> Device:

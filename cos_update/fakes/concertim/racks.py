@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from cos_update.fakes.concertim.call import Call
 from cos_update.fakes.concertim.checks import check_cost, check_number, is_blank, sentence
+from cos_update.fakes.concertim.devices import CREATED, check_created, permitted
 from cos_update.fakes.concertim.params import objects, scalars
 from cos_update.fakes.concertim.problems import Errors, Refusal, failure, forbidden, not_found, unknown_attribute
 from cos_update.fakes.concertim.records import Json, Rack
@@ -28,6 +29,7 @@ from cos_update.model.concertim import MAX_RACK_HEIGHT, ApiFlavour
 DEFAULT_HEIGHT = 42
 STATUSES = ("IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED")
 FIELDS = ("name", "u_height", "status", "cost", "creation_output", "order_id")
+CLUSTER_TYPE = "cluster_type_name"
 OBJECTS = ("metadata", "network_details")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]*\n?")
@@ -73,6 +75,9 @@ async def create(call: Call) -> object:
         raise forbidden()
     draft = _new_draft(call.state, owner_id, given)
     errors = _check(call.state, draft)
+    check_created(call.state, errors, given)
+    if call.state.flavour is ApiFlavour.CREDITS and is_blank(text(given.get(CLUSTER_TYPE))):
+        errors.add(CLUSTER_TYPE, "blank")
     limit = call.state.rack_limit
     if limit is not None and len(call.state.racks) >= limit:
         errors.add("base", f"The rack limit of {limit} has been exceeded")
@@ -123,7 +128,7 @@ def _permitted(call: Call) -> tuple[Json, dict[str, Json]]:
     root = call.params.root("rack", may_be_empty=True)
     if "description" in root:
         raise unknown_attribute("description", "HwRack")
-    given = scalars(root, FIELDS)
+    given = permitted(call.state, scalars(root, (*FIELDS, CREATED, CLUSTER_TYPE)))
     if not call.user.root:
         given.pop("order_id", None)
     return given, objects(root, OBJECTS)
@@ -185,7 +190,7 @@ def _check(state: State, draft: _Draft) -> Errors:
     refuse_unstorable(draft.name, draft.order_id, limit=None)
     others = [rack for rack in tuple(state.racks.values()) if rack.id != draft.id]
     if draft.owner_id is None:
-        errors.add("team" if state.flavour is ApiFlavour.TEAMS else "user", "required")
+        errors.add("user" if state.flavour is ApiFlavour.USERS else "team", "required")
     if is_blank(draft.name):
         errors.add("name", "blank")
     elif not _NAME.fullmatch(draft.name or ""):
@@ -200,6 +205,8 @@ def _check(state: State, draft: _Draft) -> Errors:
         errors.add("status", f"must be one of {sentence(STATUSES)}")
     if "cost" in draft.given:
         check_cost(errors, draft.given["cost"], draft.cost)
+    if state.flavour is ApiFlavour.CREDITS:
+        return errors
     if is_blank(draft.order_id):
         errors.add("order_id", "blank")
     elif any(rack.order_id == draft.order_id for rack in others):
@@ -214,7 +221,8 @@ async def _save(call: Call, rack: Rack, draft: _Draft, columns: dict[str, Json])
     cost = refuse_null_cost(draft.cost, "racks")
     stored_columns = {name: stored_object(value) for name, value in columns.items()}
     await call.between()
-    if any(other.order_id == draft.order_id for other in tuple(call.state.racks.values()) if other is not rack):
+    others = [] if call.state.flavour is ApiFlavour.CREDITS else tuple(call.state.racks.values())
+    if any(other.order_id == draft.order_id for other in others if other is not rack):
         raise failure(
             "ActiveRecord::RecordNotUnique",
             "PG::UniqueViolation: ERROR:  duplicate key value violates unique constraint "

@@ -7,11 +7,21 @@ from cos_update.fakes.concertim.state import State
 from cos_update.fakes.concertim.values import money, plain_decimal
 from cos_update.model.concertim import ApiFlavour
 
+CHARGES = ("order_id", "cost", "billing_acct_id", "billing_period_start", "billing_period_end")
+"""What the newer API shows no more."""
 
-def team_shape(team: Team) -> Json:
+
+def of_flavour(state: State, shape: Json) -> Json:
+    """A shape without what this API does not show."""
+    if state.flavour is not ApiFlavour.CREDITS:
+        return shape
+    return {name: value for name, value in shape.items() if name not in CHARGES}
+
+
+def team_shape(state: State, team: Team) -> Json:
     """A team, as in its index and as the owner of a rack."""
     start, end = team.billing_period_start, team.billing_period_end
-    return {
+    shape: Json = {
         "id": team.id,
         "name": team.name,
         "project_id": team.project_id,
@@ -21,6 +31,7 @@ def team_shape(team: Team) -> Json:
         "cost": plain_decimal(team.cost),
         "credits": plain_decimal(team.credits),
     }
+    return of_flavour(state, shape)
 
 
 def user_shape(state: State, user: User, *, index: bool) -> Json:
@@ -91,14 +102,14 @@ def rack_shape(state: State, rack: Rack, sent: Json | None = None) -> Json:
         "owner": owner_shape(state, rack.owner_id),
     }
     shape.update(sent or {})
-    return shape
+    return of_flavour(state, shape)
 
 
 def owner_shape(state: State, owner_id: str) -> Json:
     """The owner of a rack: a team, or a user in the older API."""
     if state.flavour is ApiFlavour.USERS:
         return user_shape(state, state.users[owner_id], index=False)
-    return team_shape(state.teams[owner_id])
+    return team_shape(state, state.teams[owner_id])
 
 
 def location_shape(device: Device) -> Json:
@@ -134,7 +145,7 @@ def device_shape(
         "cost": money(device.cost),
         "location": location or location_shape(device),
     }
-    if state.flavour is ApiFlavour.TEAMS:
+    if state.flavour is not ApiFlavour.USERS:
         shape["type"] = device.type
     if index:
         shape["template_id"] = device.template_id
@@ -142,7 +153,7 @@ def device_shape(
         shape["template"] = template_shape(state, state.templates[device.template_id])
     shape.update(device.details)
     shape.update(sent or {})
-    return shape
+    return of_flavour(state, shape)
 
 
 def _role_shape(role: TeamRole) -> Json:

@@ -251,7 +251,7 @@ def seeded(flavour: ApiFlavour, admin_password: str) -> State:
     state = State(flavour)
     state.add_user("admin", admin_password, root=True, name="System Administrator", email="admin@test.com")
     state.add_template("rack", 42, description="Rack", tag="rack", hidden=True)
-    if flavour is ApiFlavour.TEAMS:
+    if flavour is not ApiFlavour.USERS:
         state.add_template("network", 1, description="Network", tag="network")
         state.add_template("volume", 2, description="Volume", tag="volume")
     return state

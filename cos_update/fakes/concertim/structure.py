@@ -74,7 +74,7 @@ def _chassis_shape(state: State, device: Device) -> Json:
         "buildStatus": device.status,
         "cost": f"${money(device.cost)}",
     }
-    if state.flavour is ApiFlavour.TEAMS:
+    if state.flavour is not ApiFlavour.USERS:
         machine["type"] = device.type
     return {
         "id": f"chassis-{device.id}",

@@ -107,7 +107,7 @@ def _permitted(call: Call, names: tuple[str, ...]) -> Json:
 
 
 def _tag_field(state: State) -> tuple[str, ...]:
-    return ("tag",) if state.flavour is ApiFlavour.TEAMS else ()
+    return () if state.flavour is ApiFlavour.USERS else ("tag",)
 
 
 def _check(state: State, template: Template, given: Json, *, creating: bool) -> Errors:

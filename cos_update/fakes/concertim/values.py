@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from cos_update.fakes.concertim.problems import Refusal, failure
@@ -86,6 +86,14 @@ def day(value: object) -> date | None:
     """A date column: an unparsable date is null, without an error."""
     try:
         return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def moment(value: object) -> datetime | None:
+    """A column of date and time: what can't be read is null, without an error."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
 

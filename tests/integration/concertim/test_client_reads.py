@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from scripted import Reply, ScriptedServer
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.fakes import Fault, FaultKind
+from cos_update.fakes import Fault, FaultKind, Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Location, Owner, VolumeDetails
+from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Location, Owner, Rack, VolumeDetails
 from cos_update.model.errors import Gone, Refused, Unavailable
 
 Connect = Callable[..., ConcertimClient]
@@ -71,6 +71,27 @@ def test_the_api_is_asked_for_once_and_not_when_it_is_configured(app: ConcertimA
     assert [asking.flavour() for _ in range(3)] == [ApiFlavour.TEAMS] * 3
     assert connect(app.url, api=ApiFlavour.USERS).flavour() is ApiFlavour.USERS
     assert requests_of(app, "teams") == 1
+
+
+def test_the_teams_are_asked_for_once_in_each_reading(app: ConcertimApp, client: ConcertimClient) -> None:
+    fill(app)
+    for readings in (1, 2, 3):
+        assert sorted(client.read_all().owners) == ["other", "team"]
+        assert requests_of(app, "teams") == readings
+
+
+def test_teams_made_after_the_api_was_asked_for_are_seen(app: ConcertimApp, client: ConcertimClient) -> None:
+    assert client.flavour() is ApiFlavour.TEAMS
+    fill(app)
+    assert sorted(owner.id for owner in client.owners()) == ["other", "team"]
+
+
+def test_the_older_api_is_asked_for_its_teams_once_too(older: ConcertimApp, connect: Connect) -> None:
+    older.state.add_user("alice", project_id="p1", id="alice")
+    client = connect(older.url)
+    for readings in (1, 2):
+        assert "alice" in client.read_all().owners
+        assert requests_of(older, "teams") == readings
 
 
 def test_one_rack_and_one_device(app: ConcertimApp, client: ConcertimClient) -> None:
@@ -250,3 +271,34 @@ def test_the_current_user(app: ConcertimApp, connect: Connect) -> None:
     assert connect(app.url).current_user().root
     alice = connect(app.url, username="alice", password="secret").current_user()
     assert (alice.login, alice.root) == ("alice", False)
+
+
+@pytest.fixture
+def newer() -> Iterator[ConcertimApp]:
+    stand_in = ConcertimApp(ApiFlavour.CREDITS)
+    with Sandbox(stand_in):
+        yield stand_in
+
+
+def test_the_newer_api_is_told_by_teams_to_which_nothing_is_charged(newer: ConcertimApp, connect: Connect) -> None:
+    client = connect(newer.url)
+    assert client.read_all().flavour is ApiFlavour.TEAMS  # there is no team to tell it by
+    newer.state.add_team("t1", "p1")
+    assert client.read_all().flavour is ApiFlavour.CREDITS
+    assert requests_of(newer, "teams") == 2
+
+
+def test_the_newer_api_is_told_by_what_it_asks_for_too(newer: ConcertimApp, connect: Connect) -> None:
+    client = connect(newer.url)
+    assert client.flavour() is ApiFlavour.TEAMS
+    team = newer.state.add_team("t1", "p1")
+    rack = Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm")
+    assert client.create_rack(rack).name == "r1"
+    assert client.flavour() is ApiFlavour.CREDITS
+
+
+def test_an_app_whose_api_is_configured_is_not_asked_otherwise(newer: ConcertimApp, connect: Connect) -> None:
+    client = connect(newer.url, api=ApiFlavour.TEAMS)
+    team = newer.state.add_team("t1", "p1")
+    with pytest.raises(Refused, match="cloud_created_at can't be blank"):
+        client.create_rack(Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm"))

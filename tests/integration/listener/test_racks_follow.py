@@ -317,3 +317,30 @@ def test_a_project_that_becomes_watched_asks_for_a_resync(world: World, hands: H
     assert "watched" in hands.asked[0]
     hands.tell(Key(Kind.PROJECT, project.id, project.id))
     assert len(hands.asked) == 1
+
+
+def test_wiped_metadata_is_repaired_and_nothing_is_there_twice(world: World, hands: Hands) -> None:
+    state = world.concertim.state
+    server = node(world)
+    device = device_of(world, server)
+    rack = state.racks[device.rack_id]
+    before, stack = (set(state.racks), set(state.devices)), alpha(world)
+    device.metadata, rack.metadata = {}, {}
+    world.cloud.rename(server, "called-otherwise")
+    hands.tell(key(Kind.SERVER, server))
+    assert (set(state.racks), set(state.devices)) == before
+    assert device.metadata["openstack_instance_id"] == server.id
+    assert rack.metadata["openstack_stack_id"] == stack.id
+    in_step(world)
+
+
+def test_a_resize_keeps_what_is_not_ours(world: World, hands: Hands) -> None:
+    server = node(world)
+    device = device_of(world, server)
+    device.details = {**device.details, "login_user": "alice"}
+    device.metadata = {**device.metadata, "note": "keep"}
+    world.cloud.resize(server, next(f for f in world.cloud.flavors.values() if f.name == "m1.medium"))
+    hands.tell(key(Kind.SERVER, server))
+    now = device_of(world, server)
+    assert (now.id != device.id, now.details["login_user"], now.metadata["note"]) == (True, "alice", "keep")
+    in_step(world)

@@ -108,7 +108,7 @@ def test_details_go_as_typed_values_and_unknown_ones_as_null(type_: DeviceType, 
 def test_in_the_older_api_details_are_flat_and_there_are_only_instances() -> None:
     sent = bodies.new_device(device(DeviceType.INSTANCE, InstanceDetails("1.1.1.1")), USERS)["device"]
     assert isinstance(sent, dict)
-    assert (sent["public_ips"], sent["volume_details"]) == ("1.1.1.1", [])
+    assert (sent["public_ips"], sent["volume_details"]) == ("1.1.1.1", {})
     assert not {"type", "details"} & sent.keys()
     with pytest.raises(Refused, match="older API can't show a volume"):
         bodies.new_device(device(DeviceType.VOLUME, VolumeDetails()), USERS)
@@ -118,7 +118,7 @@ def test_a_changed_device_sends_only_the_changed_details() -> None:
     changes = {"status": "STOPPED", "details": {"public_ips": "2.2.2.2", "volume_details": None}}
     details = {"public_ips": "2.2.2.2", "volume_details": []}
     assert bodies.changed_device(changes, TEAMS) == {"device": {"status": "STOPPED", "details": details}}
-    assert bodies.changed_device(changes, USERS) == {"device": {"status": "STOPPED", **details}}
+    assert bodies.changed_device(changes, USERS) == {"device": {"status": "STOPPED", **details, "volume_details": {}}}
 
 
 @pytest.mark.parametrize("field", ["type", "rack_id", "location", "template_id", "id", "cost"])

@@ -72,6 +72,7 @@ def inventories(draw: st.DrawFn, most_servers: int = 12) -> Inventory:
             networks[item] = draw(_networks(item, project))
         stacks[stack_id] = draw(_stacks(stack_id, project, number))
         outputs = draw(st.lists(st.builds(Output, key=st.text(max_size=6), value=json_values), max_size=3))
+        outputs.append(Output("concertim_cluster_type", "slurm"))
         contents[stack_id] = StackContent(tuple(mine), tuple(disks), tuple(nets), tuple(outputs))
     return Inventory(0.0, PROJECTS, found, stacks, contents, servers, volumes, networks)
 

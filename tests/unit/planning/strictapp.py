@@ -25,7 +25,7 @@ class StrictApp:
     def __init__(self, owners: Mapping[str, str], flavour: ApiFlavour = ApiFlavour.TEAMS) -> None:
         self.flavour = flavour
         self.owners = {f"o-{name}": Owner(f"o-{name}", name, project) for name, project in owners.items()}
-        tagged = (NETWORK, VOLUME) if flavour is ApiFlavour.TEAMS else ()
+        tagged = () if flavour is ApiFlavour.USERS else (NETWORK, VOLUME)
         self.templates: dict[str, Template] = {template.id: template for template in tagged}
         self.racks: dict[str, Rack] = {}
         self.devices: dict[str, Device] = {}
@@ -92,7 +92,10 @@ class StrictApp:
             made = replace(rack, id=self._new_id("r"))
             self._check(made.owner_id in self.owners, "team must exist")
             orders = {r.order_id for r in self.racks.values()}
-            self._check(bool(made.order_id) and made.order_id not in orders, "order_id is taken")
+            if self.flavour is ApiFlavour.CREDITS:
+                self._check(bool(made.created and made.cluster_type), "cloud_created_at or cluster_type_name is blank")
+            else:
+                self._check(bool(made.order_id) and made.order_id not in orders, "order_id is taken")
             self._check_rack(made)
             self.racks[made.id] = made
             return made
@@ -129,6 +132,7 @@ class StrictApp:
             template = self.templates[made.template_id]
             tag = None if made.type is DeviceType.INSTANCE else made.type.value.lower()
             self._check(template.tag == tag, "template of another type")
+            self._check(self.flavour is not ApiFlavour.CREDITS or bool(made.created), "cloud_created_at is blank")
             self._check(template.height == made.location.height, "the height is the template's")
             self._check_device(made)
             self.devices[made.id] = made
@@ -137,7 +141,7 @@ class StrictApp:
     def _check_device(self, device: Device) -> None:
         rack = self.racks[device.rack_id]
         others = [d for d in self.devices.values() if d.rack_id == rack.id and d.id != device.id]
-        legal = "[A-Za-z0-9.-]{1,150}" if self.flavour is ApiFlavour.TEAMS else "[A-Za-z0-9-]{1,150}"
+        legal = "[A-Za-z0-9-]{1,150}" if self.flavour is ApiFlavour.USERS else "[A-Za-z0-9.-]{1,150}"
         self._check(bool(re.fullmatch(legal, device.name)), f"device name {device.name!r}")
         self._check(device.name not in {d.name for d in others}, f"device name {device.name!r} is taken")
         place = device.location

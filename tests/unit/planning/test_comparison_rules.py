@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from builders import cloud, concertim, device, network, rack, server, stack, unread, volume
 
-from cos_update.model.concertim import DeviceType, InstanceDetails, Owner, Template
+from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Owner, Template
 from cos_update.model.openstack import Address, Inventory, Listing, Network, Output, Volume
 from cos_update.planning.compare import device_difference, rack_difference, template_difference
 from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack, DesiredTemplate, desired_state
@@ -127,14 +127,14 @@ ALL = cloud(volume("v1", name="disk", size=7))
     ],
 )
 def test_attached_volumes(inventory: Inventory, attached: tuple[str, ...], shown: object) -> None:
-    assert of_server(server(volume_ids=attached), inventory).get("volume_details") == shown
+    assert of_server(server(volume_ids=attached), inventory, ApiFlavour.TEAMS).get("volume_details") == shown
 
 
 def test_addresses_are_public_when_floating() -> None:
     item = server(
         addresses=(Address("net", "1.2.3.4", floating=True), Address("b", "10.0.0.2"), Address("a", "10.0.0.9"))
     )
-    details = of_server(item, cloud())
+    details = of_server(item, cloud(), ApiFlavour.TEAMS)
     assert (details["public_ips"], details["private_ips"]) == ("net:1.2.3.4", "a:10.0.0.9, b:10.0.0.2")
     assert [(i["network"], i["type"]) for i in net_interfaces(item)] == [
         ("a", "fixed"),

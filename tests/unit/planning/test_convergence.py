@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from random import Random
 
 import pytest
 from clouds import OWNERS, PROJECTS, inventories, settled, truth
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from strictapp import StrictApp, unguarded
 
 from cos_update.model.concertim import Actual, ApiFlavour
-from cos_update.model.openstack import Flavor, Inventory
+from cos_update.model.openstack import Flavor, Inventory, Network, Server, Stack, StackContent
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.plan import Plan
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
@@ -77,3 +79,31 @@ def test_a_template_that_goes_gives_its_name_to_the_one_that_stays_in_the_same_p
         one_pass(app, cloud_of(Flavor("1", "rack", vcpus, 0, 0)))
         assert [t.name for t in app.actual().templates.values() if t.foreign_id == "1"] == ["rack-1"]
         assert one_pass(app, cloud_of(Flavor("1", "rack", vcpus, 0, 0))).actions == ()
+
+
+def crowd(choose: Random, before: Inventory | None = None) -> Inventory:
+    """One stack that fills its rack; of the servers that were there `before` some have another flavor now."""
+    found = {str(vcpus): Flavor(str(vcpus), f"f{vcpus}", vcpus, 512, 10) for vcpus in (1, 2, 4, 8)}
+    servers: dict[str, Server] = {}
+    for number in range(choose.randint(15, 38)):
+        item = f"srv{number:03}"
+        there = before.servers.get(item) if before else None
+        flavor = there.flavor_id if there and choose.random() < 0.6 else choose.choice(list(found))
+        servers[item] = Server(item, "p-a", item, "active", flavor_id=flavor)
+    nets = {item: Network(item, "p-a", item, "ACTIVE") for item in [f"net{n}" for n in range(choose.randint(0, 4))]}
+    stacks = {"s1": Stack("s1", "p-a", "s1", "CREATE_COMPLETE")}
+    contents = {"s1": StackContent(tuple(servers), (), tuple(nets))}
+    return Inventory(0.0, PROJECTS, found, stacks, contents, servers, {}, nets)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.randoms(use_true_random=False))
+@example(Random(235))
+def test_a_crowded_rack_has_its_place_for_everything_after_one_pass(choose: Random) -> None:
+    app = StrictApp(OWNERS)
+    before = crowd(choose)
+    one_pass(app, before)
+    after = crowd(choose, before)
+    one_pass(app, after)
+    assert app.refusals == []
+    assert one_pass(app, after).actions == ()

@@ -115,12 +115,12 @@ def test_names_are_unique_and_do_not_depend_on_order(
         ),
     ],
 )
-def test_no_name_is_there_twice_while_names_change(renames: str, run_options: str) -> None:
+def test_no_name_is_there_twice_while_names_change(renames: str, order: str) -> None:
     def read(text: str) -> list[Rename]:
         return [Rename(item[0], *item[2:].split(">")) for item in text.split()]
 
     first, then = in_order(read(renames))
-    assert [*first, *then] == read(run_options)
+    assert [*first, *then] == read(order)
     assert all("-moving-" in rename.new for rename in first)
 
 

@@ -68,7 +68,7 @@ RACKS = [
     row("a resized server that has no room keeps what it has",
         cloud(stack("s1", server(flavor_id="large")), flavors=BOTH),
         concertim(T_LARGE, rack("s1", "i1", foreign("x", location=Location(2, 72)), height=72)),
-        why="unplaced: needs 4U, 1U free in 72U"),
+        why="unplaced: needs 4U, 0U free in 72U"),
     row("a device of the wrong type is made anew",
         cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", type=DeviceType.VOLUME))),
         "remove volume i1", "create instance i1 U1", why="of the wrong type; made anew"),

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 from builders import LARGE, SMALL, TEMPLATES, cloud, concertim, device, foreign, plan, rack, server, stack, unread
-from cos_update.planning.outcome import Applied, Outcome, Result
 
 from cos_update.model.concertim import Location, Rack, Template
 from cos_update.model.openstack import Listing, Project
 from cos_update.planning.document import plan_document, report_document
+from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Plan, Target, Verb
 from cos_update.planning.report import Report, after, describe, first_words, forecast, merged, plan_exit_code, report
 from cos_update.planning.summary import Section, change_text, sections, value_text
@@ -304,6 +304,8 @@ def test_a_report_for_machines() -> None:
         "held_back": 0,
         "left_alone": 1,
         "in_step": 0,
+        "without_owner": 0,
+        "in_other_team": 0,
     }
 
 

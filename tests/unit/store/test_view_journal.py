@@ -78,6 +78,17 @@ def test_a_posting_is_known_to_the_other_at_once(bulk: ViewStore, listen: ViewSt
     assert bulk.entries_since(seq) == []
 
 
+def test_every_posting_is_by_the_process_that_made_it(bulk: ViewStore, listen: ViewStore) -> None:
+    for by in ("", "listen"):
+        bulk.record(journal_entry(by))
+    assert {found.by for found in listen.entries_since(0)} == {"bulk"}
+
+
+def test_a_posting_without_its_author_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="author"):
+        journal_module.Journal(tmp_path).append(journal_entry(by=""), lambda: 0)
+
+
 def test_loading_puts_postings_onto_the_view(bulk: ViewStore, listen: ViewStore) -> None:
     bulk.save(view())
     listen.record(journal_entry(devices={"11": device(status="STOPPED"), "12": device("12")}))

@@ -1,0 +1,47 @@
+"""The older API stores less than it accepts: what it can store is sent, and nothing over and over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from world import Pass, World
+
+from cos_update.fakes import Sandbox
+from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.concertim.records import Device
+from cos_update.fakes.demo import demo_cloud
+from cos_update.fakes.openstack import OpenStackApp
+from cos_update.model.concertim import ApiFlavour
+from cos_update.planning.report import ExitCode
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(OpenStackApp(demo_cloud()), ConcertimApp(ApiFlavour.USERS), tmp_path)
+    with Sandbox(world.openstack, world.concertim):
+        for project in world.cloud.projects_of(world.cloud.watcher.id):
+            world.concertim.state.add_user(project.name, project_id=project.id)
+        world.configure()
+        yield world
+
+
+def login_node(world: World) -> Device:
+    return next(d for d in world.concertim.state.devices.values() if d.name == "alpha-login")
+
+
+def test_attached_volumes_are_stored_and_not_sent_again(world: World, one_pass: Pass) -> None:
+    assert one_pass().exit_code is ExitCode.DONE
+    home = next(volume for volume in world.cloud.volumes.values() if volume.name == "alpha-home")
+    assert login_node(world).details["volume_details"] == {home.id: {"name": "alpha-home", "size": 100}}
+    assert one_pass().outcomes == ()
+
+
+def test_a_detached_volume_goes_from_the_details(world: World, one_pass: Pass) -> None:
+    one_pass()
+    home = next(volume for volume in world.cloud.volumes.values() if volume.name == "alpha-home")
+    world.cloud.detach(home, next(s for s in world.cloud.servers.values() if s.name == "alpha-login"))
+    assert one_pass().exit_code is ExitCode.DONE
+    assert login_node(world).details["volume_details"] == {}
+    assert one_pass().outcomes == ()
