@@ -110,7 +110,7 @@ def test_a_template_that_the_other_process_has_made_meanwhile_is_taken(
             other.record(JournalEntry(0, "listen", 0.0, 0.0, "", templates={record.id: record}))
         return snapshot
 
-    monkeypatch.setattr(reconciler, "look", then_the_other_makes_them)
+    monkeypatch.setattr(reconciler, "read_and_plan", then_the_other_makes_them)
     one_pass()
     assert set(_heights(world, flavor)) == {4}
     assert len([t for t in world.actual().templates.values() if (t.foreign_id, t.height) == (flavor.id, 4)]) == 1
