@@ -14,10 +14,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
-from cos_update.concertim.client import FEW, ConcertimClient
+from cos_update.concertim.client import ConcertimClient
+from cos_update.concertim.reader import FEW
 from cos_update.model.absence import AbsenceCheck
-from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Template
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory, Membership, Project
@@ -47,7 +49,7 @@ from cos_update.sync.cache_policy import (
     with_former,
     with_unread,
 )
-from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
+from cos_update.sync.executor import Guard, OnPosted, TemplateGuard, execute
 
 log = logging.getLogger("cos_update.pass")
 
@@ -346,7 +348,7 @@ def _guard(services: Services, snapshot: Snapshot) -> Guard:
     store = services.store
 
     @contextmanager
-    def hold(rack_plan: RackPlan) -> Iterator[Record | None]:
+    def hold(rack_plan: RackPlan) -> Iterator[OnPosted | None]:
         with ExitStack() as held:
             try:
                 held.enter_context(store.rack_lock(rack_plan.stack_id, RACK_WAIT))
@@ -385,8 +387,11 @@ def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
 
 def _serves(template: Template, action: Action) -> bool:
     """Whether the template is one that the action would make; one of another height can't become it."""
-    wanted = action.template
-    return wanted is not None and (template.foreign_id, template.height) == (wanted.foreign_id, wanted.height)
+    wanted = action.record
+    return isinstance(wanted, Template) and (template.foreign_id, template.height) == (
+        wanted.foreign_id,
+        wanted.height,
+    )
 
 
 def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
@@ -397,16 +402,15 @@ def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> 
 
 
 def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outcomes: Sequence[Outcome]) -> None:
-    racks: dict[str, Rack | None] = {}
-    devices: dict[str, Device | None] = {}
+    racks: dict[str, Any] = {}
+    devices: dict[str, Any] = {}
     for outcome in outcomes:
-        record = outcome.record
-        if isinstance(record, Rack):
-            racks[record.id] = record
-        elif isinstance(record, Device):
-            devices[record.id] = record
-        elif outcome.action.verb is Verb.REMOVE and outcome.result is Result.DONE:
-            (racks if outcome.action.rack else devices)[outcome.action.concertim_id] = None
+        action, record = outcome.action, outcome.record
+        kept = devices if action.device else racks
+        if record is not None:
+            kept[record.id] = record
+        elif action.verb is Verb.REMOVE and outcome.result is Result.DONE:
+            kept[action.concertim_id] = None
     if racks or devices:
         ids = (rack_plan.stack_id, *(device.object_id for device in devices.values() if device))
         notify = {item: snapshot.origins[item] for item in ids if item in snapshot.origins}
