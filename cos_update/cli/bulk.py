@@ -16,7 +16,7 @@ from cos_update.cli.output.encoding import clean, echo, json_text
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
     from cos_update.planning.report import Report
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.sync.services import RunOptions, Services, Snapshot
 
 
 @click.command(
@@ -60,7 +60,7 @@ def bulk(
         raise click.UsageError("--metrics-port does not go with --once.")
     from cos_update.cli.observers import MetricsOptions
     from cos_update.cli.setup import services
-    from cos_update.sync.reconciler import RunOptions
+    from cos_update.sync.services import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     run_options = RunOptions(projects, allow_deletes, prune_unwatched)

@@ -59,7 +59,8 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.planning.report import forecast
     from cos_update.planning.summary import sections
     from cos_update.store import ViewStore
-    from cos_update.sync.reconciler import RunOptions, Services, read_and_plan, run_pass
+    from cos_update.sync.reconciler import read_and_plan, run_pass
+    from cos_update.sync.services import RunOptions, Services
 
     auth = {
         "auth_url": openstack.auth_url,
