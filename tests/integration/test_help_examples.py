@@ -78,6 +78,8 @@ CASES = {
     "cos-update listen": Case(has_broker=True, daemon="consuming"),
     "cos-update listen --drain": Case(has_broker=True),
     "cos-update listen --queue concertim.info --resync": Case(has_broker=True, daemon="consuming"),
+    "cos-update completion bash > cos-update.bash": Case(),
+    "cos-update completion zsh": Case("#compdef cos-update"),
     "cos-update demo": Case("Concertim refused 0 requests"),
 }
 JQ = """#!{python}
