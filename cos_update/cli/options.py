@@ -49,6 +49,28 @@ project = click.option(
     shell_complete=project_names,
     help="Only this watched project (name or id); may be given several times.",
 )
+rack = click.option(
+    "--rack",
+    "racks",
+    metavar="R",
+    multiple=True,
+    help="Only this rack (name, id, or id of its stack); may be given several times.",
+)
+statuses = click.option(
+    "--status",
+    "statuses",
+    metavar="S",
+    multiple=True,
+    help="Only what has this status (FAILED, ACTIVE, ...); may be given several times.",
+)
+types = click.option(
+    "--type",
+    "types",
+    type=click.Choice(["instance", "volume", "network"]),
+    multiple=True,
+    help="Only devices of this type; may be given several times.",
+)
+no_pager = click.option("--no-pager", is_flag=True, help="Print on even when the terminal is too short.")
 allow_deletes = click.option(
     "--allow-deletes", is_flag=True, help="Remove what is gone even when it is more than max_deletes percent."
 )
