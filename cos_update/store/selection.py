@@ -103,4 +103,4 @@ def _folded(words: Iterable[str]) -> frozenset[str]:
 
 
 def _matches(device: Device, statuses: frozenset[str], types: frozenset[str]) -> bool:
-    return (not statuses or device.status.casefold() in statuses) and (not types or device.type.casefold() in types)
+    return (not statuses or device.status.casefold() in statuses) and (not types or device.kind.label in types)

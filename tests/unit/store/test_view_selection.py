@@ -10,7 +10,6 @@ from cos_update.model.concertim import (
     STACK_ID,
     Actual,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     Owner,
@@ -18,6 +17,7 @@ from cos_update.model.concertim import (
     Template,
 )
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.store import Selection, View, select
 
@@ -26,7 +26,7 @@ def _rack(key: str, owner: str, status: str) -> Rack:
     return Rack(key, f"rack-{key}", owner, 42, status, metadata={STACK_ID: f"stack-{key}"})
 
 
-def _device(key: str, rack: str, status: str, kind: DeviceType = DeviceType.INSTANCE) -> Device:
+def _device(key: str, rack: str, status: str, kind: ResourceKind = ResourceKind.SERVER) -> Device:
     return Device(key, f"dev-{key}", kind, rack, f"of-{key}", status, Location(1, 1), InstanceDetails())
 
 
@@ -34,8 +34,8 @@ RACKS = [_rack("a", "o1", "ACTIVE"), _rack("b", "o1", "FAILED"), _rack("c", "o2"
 DEVICES = [
     _device("1", "a", "ACTIVE"),
     _device("2", "a", "FAILED"),
-    _device("3", "b", "ACTIVE", DeviceType.VOLUME),
-    _device("4", "c", "FAILED", DeviceType.NETWORK),
+    _device("3", "b", "ACTIVE", ResourceKind.VOLUME),
+    _device("4", "c", "FAILED", ResourceKind.NETWORK),
 ]
 VIEW = View(
     Actual(
