@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from cos_update.concertim.reader import FEW
 from cos_update.model.concertim import Actual
-from cos_update.model.errors import ViewError
+from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.openstack import Inventory, Membership
 from cos_update.model.progress import Progress
 from cos_update.observability.observer import Observer
@@ -26,6 +25,7 @@ from cos_update.planning.outcome import Applied, Outcome
 from cos_update.planning.plan import TOLD_ONCE, Plan
 from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
+from cos_update.planning.selection import only_racks, unknown_racks
 from cos_update.store import View, ViewStore, paused_gc, with_journal_entries
 from cos_update.sync.apply import apply
 from cos_update.sync.cache_policy import (
@@ -45,6 +45,7 @@ from cos_update.sync.services import RunOptions, Services, Snapshot
 
 log = logging.getLogger("cos_update.pass")
 
+_RACKS = "`cos-update diff --dry-run` and `cos-update view dump --kind racks` list the racks."
 MAX_REREADS = 2
 """How often devices that are to be touched are read one by one; then all are."""
 MAX_ATTEMPTS = 4
@@ -79,7 +80,13 @@ def read_and_plan(
         inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
         actual, in_full = reading.result()
     planner = _plan_maker(services, run_options, inventory, stacks)
-    plan_for = partial(planner.plan, past=past.actual, former=with_former(past), dropped=past.dropped)
+
+    def plan_for(actual: Actual) -> tuple[Actual, Plan]:
+        actual, plan = planner.plan(actual, past=past.actual, former=with_former(past), dropped=past.dropped)
+        if unknown := unknown_racks(plan, run_options.racks):
+            raise CosUpdateError(f"There is no rack {unknown[0]!r}, and no stack that one could show.", _RACKS)
+        return actual, only_racks(plan, run_options.racks) if run_options.racks else plan
+
     actual, plan = plan_for(actual)
     rereads = 0
     while touched := _touched_from_memory(plan, past):
@@ -100,7 +107,7 @@ def read_and_plan(
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
-        is_whole=stacks is None and not run_options.projects,
+        is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
     )
 
@@ -164,12 +171,16 @@ def apply_and_save(
 
 
 def run_pass(
-    services: Services, run_options: RunOptions, stop: threading.Event, observer: Observer | None = None
+    services: Services,
+    run_options: RunOptions,
+    stop: threading.Event,
+    observer: Observer | None = None,
+    approve: Callable[[Plan], None] = lambda _: None,
 ) -> tuple[Report, Snapshot]:
-    """One whole pass: look, carry out, look again at racks that were stale, remember.
+    """One whole pass: read and plan, apply, look again at racks that were stale, remember.
 
-    `watcher` is told how far it is and of each outcome, else the log is. Raises CosUpdateError when nothing could be
-    read, or the view not be written.
+    The observer hears how far it is and of each outcome, else the log does. `approve` may refuse the plan by raising
+    CosUpdateError. Raises CosUpdateError also when nothing could be read, or the view not be written.
     """
     began = time.monotonic()
     services.store.prepare()
@@ -178,6 +189,7 @@ def run_pass(
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
         snapshot = read_and_plan(services, run_options, view=view, observer=observer)
+    approve(snapshot.plan)
     notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)

@@ -17,11 +17,15 @@ from cos_update.sync.cache_policy import NOTHING
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove."""
+    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
+
+    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read.
+    """
 
     projects: tuple[str, ...] = ()
     allow_deletes: bool = False
     prune_unwatched: bool = False
+    racks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Services:
     store: ViewStore
     settings: Settings
     concertim_settings: ConcertimSettings
+
+    @property
+    def openstack_address(self) -> str:
+        """The address of Keystone, or the name of the cloud in clouds.yaml that has it."""
+        cloud = self.settings.openstack
+        return (cloud.auth.get("auth_url") or cloud.cloud or "") if cloud else ""
 
 
 @dataclass(frozen=True, slots=True)
