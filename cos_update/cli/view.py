@@ -89,9 +89,9 @@ def dump(
         raise click.UsageError("--watch goes with --format racks or table.")
     if watch and not sys.stdout.isatty():
         raise click.UsageError("--watch needs a terminal.")
-    store = _store(context)
+    store = view_store(context)
     selection = Selection(projects, racks, statuses, types)
-    found = select(_peek(store), selection)
+    found = select(peek(store), selection)
     if form == "json":
         json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
         echo()
@@ -124,7 +124,7 @@ def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[st
             current = (store.stamp(), store.seq(), out.size)
             if current != drawn:
                 with out.capture() as captured:
-                    _show(out, select(_peek(store), selection), form, kinds)
+                    _show(out, select(peek(store), selection), form, kinds)
                 screen.update(Text.from_ansi(captured.get(), no_wrap=True))
                 drawn = current
             time.sleep(_WATCH_EVERY)
@@ -144,13 +144,15 @@ def _show(out: Console, found: View, form: str, kinds: Sequence[str]) -> None:
         out.print(clean(f"not read: {gap}", unicode=speaks_unicode()), soft_wrap=True)
 
 
-def _store(context: Context) -> ViewStore:
+def view_store(context: Context) -> ViewStore:
+    """The store of the data dir in effect, for reading."""
     settings = context.folders()
     context.start_logging(settings)
     return ViewStore(settings.data_dir, "view")
 
 
-def _peek(store: ViewStore) -> View:
+def peek(store: ViewStore) -> View:
+    """The view, as it stands on disk. Raises ViewError when there is none."""
     found = store.peek()
     if found is None and not store.path.parent.is_dir():
         raise ViewError(f"The data dir {store.path.parent} does not exist.", _OTHER_DIR)
