@@ -66,6 +66,7 @@ Examples:
 @options.statuses
 @options.types
 @click.option("--watch", is_flag=True, help="Draw it again whenever it changes, until Ctrl-C.")
+@options.wide
 @options.no_pager
 @pass_context
 def dump(
@@ -77,6 +78,7 @@ def dump(
     statuses: tuple[str, ...],
     types: tuple[str, ...],
     watch: bool,
+    wide: bool,
     no_pager: bool,
 ) -> Exit:
     """Print the view: what is known of OpenStack and Concertim since the last pass.
@@ -105,9 +107,9 @@ def dump(
         from cos_update.cli.output.console import console, console_for_tables
         from cos_update.cli.output.pager import paged
 
-        out = console() if form == "racks" else console_for_tables()
+        out = console() if form == "racks" else console_for_tables(wide=wide)
         with paged(out, wanted=not no_pager):
-            _show(out, found, form, kinds)
+            _show(out, found, form, kinds, wide=wide)
     return Exit.OK
 
 
@@ -130,14 +132,14 @@ def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[st
             time.sleep(_WATCH_EVERY)
 
 
-def _show(out: Console, found: View, form: str, kinds: Sequence[str]) -> None:
+def _show(out: Console, found: View, form: str, kinds: Sequence[str], *, wide: bool = False) -> None:
     """The racks or tables, then how old and how whole the picture is."""
     if form == "racks":
         _draw(out, found)
     else:
         from cos_update.cli.output import tables
 
-        tables.show(out, found, kinds or KINDS)
+        tables.show(out, found, kinds or KINDS, wide=wide)
     moment = datetime.fromtimestamp(found.saved_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     out.print(f"\nas of {moment}, saved by {found.saved_by}", soft_wrap=True)
     for gap in found.gaps:
