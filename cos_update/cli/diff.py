@@ -50,6 +50,7 @@ Examples:
 @options.types
 @options.allow_deletes
 @options.prune_unwatched
+@options.wide
 @options.no_pager
 @pass_context
 def diff(
@@ -66,6 +67,7 @@ def diff(
     types: tuple[str, ...],
     allow_deletes: bool,
     prune_unwatched: bool,
+    wide: bool,
     no_pager: bool,
 ) -> Exit:
     """Show what differs between OpenStack and Concertim, and offer to post it.
@@ -90,7 +92,7 @@ def diff(
             snapshot = read_and_plan(both, run_options, observer=observer)
         if stop.is_interrupted:
             raise click.Abort
-        show = _Show(form, summary, statuses, types, paged=dry_run and not no_pager)
+        show = _Show(form, summary, statuses, types, wide=wide, paged=dry_run and not no_pager)
         show(snapshot)
         if out is not None:
             _save(out, both, run_options, snapshot)
@@ -114,6 +116,7 @@ class _Show:
     summary: bool
     statuses: tuple[str, ...]
     types: tuple[str, ...]
+    wide: bool
     paged: bool
 
     def __call__(self, snapshot: Snapshot) -> None:
@@ -135,7 +138,7 @@ class _Show:
         out = console()
         with paged(out, wanted=self.paged):
             found = sections(plan, snapshot.projects)
-            show(out, in_short(found) if self.summary else found)
+            show(out, in_short(found) if self.summary else found, wide=self.wide)
             out.print(f"\n{forecast(plan)}", soft_wrap=True)
 
 
