@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cos_update.planning.plan import Plan
     from cos_update.planning.report import Report
     from cos_update.planning.saved_plan import SavedPlan
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.sync.services import RunOptions, Services, Snapshot
 
 _log = logging.getLogger("cos_update.pass")
 
@@ -89,7 +89,7 @@ def bulk(
         raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
     from cos_update.cli.observers import MetricsOptions
     from cos_update.cli.setup import services
-    from cos_update.sync.reconciler import RunOptions
+    from cos_update.sync.services import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     saved = _saved_plan(plan_file) if plan_file else None

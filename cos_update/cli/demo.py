@@ -82,7 +82,8 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.planning.selection import only_racks
     from cos_update.planning.summary import in_short, sections
     from cos_update.store import Selection, ViewStore, select
-    from cos_update.sync.reconciler import RunOptions, Services, read_and_plan, run_pass
+    from cos_update.sync.reconciler import read_and_plan, run_pass
+    from cos_update.sync.services import RunOptions, Services
 
     settings = ConcertimSettings(concertim.url, _ADMIN, _ADMIN)
     out = console()

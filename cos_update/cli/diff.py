@@ -17,7 +17,7 @@ from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.sync.services import RunOptions, Services, Snapshot
 
 
 @click.command(
@@ -83,7 +83,8 @@ def diff(
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
     from cos_update.planning.report import plan_exit_code
-    from cos_update.sync.reconciler import RunOptions, read_and_plan
+    from cos_update.sync.reconciler import read_and_plan
+    from cos_update.sync.services import RunOptions
 
     run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks)
     shown = context.verbosity == 0 and form == "text"

@@ -67,7 +67,8 @@ def _from_both_sides(context: Context) -> Picture:
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
     from cos_update.sync.explanation import Picture
-    from cos_update.sync.reconciler import RunOptions, read_and_plan
+    from cos_update.sync.reconciler import read_and_plan
+    from cos_update.sync.services import RunOptions
 
     with services(context, "explain") as both:
         with waiting(shown=context.verbosity == 0) as (observer, stop):

@@ -12,7 +12,7 @@ from cos_update.concertim.client import ConcertimClient
 from cos_update.observability.logs import begin_run
 from cos_update.openstack.inventory import CloudReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 

@@ -23,7 +23,7 @@ from cos_update.observability.run_log import RunLog
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 
 class Hands:
