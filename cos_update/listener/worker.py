@@ -27,7 +27,7 @@ from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.events import Event, Key, Kind
 from cos_update.model.openstack import Project
-from cos_update.observability.logs import RepeatSuppressor
+from cos_update.observability.repeats import RepeatSuppressor
 
 log = logging.getLogger("cos_update.listen")
 
