@@ -118,7 +118,7 @@ def bulk(
 def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
     from cos_update.cli.observers import watched
     from cos_update.cli.signals import stopping
-    from cos_update.observability.logs import begin_run
+    from cos_update.observability.log_lines import begin_run
     from cos_update.sync.daemon import BulkStatus, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:

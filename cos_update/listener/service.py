@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from cos_update.listener.attempt import WorkContext
 from cos_update.listener.cache import StateCache
 from cos_update.listener.connection import BrokerError
-from cos_update.listener.consumer import BrokerConsumer, Delivery
+from cos_update.listener.consumer import BrokerConsumer
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import Delivery
 from cos_update.listener.housekeeping import Housekeeper, in_shard
 from cos_update.listener.status import ListenerStatus
 from cos_update.listener.watchdog import Check, Stall, Watchdog
