@@ -10,8 +10,8 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
@@ -50,7 +50,7 @@ def bulk(
     metrics_port: int | None,
     metrics_address: str | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Bring Concertim in step with OpenStack, once or for ever."""
     if as_json and not once:
         raise click.UsageError("--json goes with --once.")
@@ -72,18 +72,18 @@ def bulk(
             return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> ExitCode:
     from cos_update.cli.observers import watched
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.stop import stopping
     from cos_update.observability.logs import begin_run
     from cos_update.sync.daemon import BulkStatus, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
         run_forever(both, run_options, stop, interval, begin_run, observer)
-    return Exit.OK
+    return ExitCode.DONE
 
 
-def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool) -> Exit:
+def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool) -> ExitCode:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.output.progress import waiting
     from cos_update.observability.run_log import RunLog, keep_off_stderr
@@ -105,7 +105,7 @@ def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool
         stop.say(f"Interrupted: {report}")
     else:
         _tell(report, snapshot)
-    return Exit(int(report.exit_code))
+    return report.exit_code
 
 
 def _tell(report: Report, snapshot: Snapshot) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cos_update.cli.exits import Exit
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.fakes.concertim import ConcertimApp
@@ -23,7 +23,7 @@ Examples:
   cos-update demo
 """
 )
-def demo() -> Exit:
+def demo() -> ExitCode:
     """See it work, without OpenStack and without Concertim.
 
     Serves a small cloud and an empty Concertim on loopback, shows what differs, brings them in step, draws the racks,
@@ -46,7 +46,7 @@ def demo() -> Exit:
         return _show(openstack, concertim, Path(folder))
 
 
-def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exit:
+def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> ExitCode:
     from rich.text import Text
 
     from cos_update.cli.output.console import console
@@ -90,4 +90,4 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
         again, _ = run_pass(both, RunOptions(), stop)
         out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
     both.cloud.close()
-    return Exit.OK if not any(again.done.values()) and not concertim.refusals else Exit.FAILED
+    return ExitCode.DONE if not any(again.done.values()) and not concertim.refusals else ExitCode.FAILED

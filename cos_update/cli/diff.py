@@ -9,8 +9,9 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.cli.question import agreed
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.sync.reconciler import RunOptions, Services, Snapshot
@@ -33,7 +34,7 @@ Examples:
 @click.option("--exit-code", is_flag=True, help="Exit 5 when there is a delta that was not posted.")
 @options.project
 @pass_context
-def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool, projects: tuple[str, ...]) -> Exit:
+def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool, projects: tuple[str, ...]) -> ExitCode:
     """Show what differs between OpenStack and Concertim, and offer to post it."""
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes do not go together.")
@@ -45,10 +46,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
     run_options = RunOptions(projects)
     shown = context.verbosity == 0 and form == "text"
     with services(context, "diff") as both:
-        with waiting(shown=shown) as (observer, stop):
+        with waiting(shown=shown, posts=False) as (observer, _):
             snapshot = read_and_plan(both, run_options, observer=observer)
-        if stop.is_interrupted:
-            raise click.Abort
         _show(snapshot, form)
         if snapshot.plan.actions and not dry_run and (yes or _agreed(form)):
             return _post(both, run_options, snapshot, form, shown=shown)
@@ -57,8 +56,8 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
             hint = " (--yes posts it)" if unasked else ""
             echo(f"nothing posted{hint}")
         if exit_code and (snapshot.plan.actions or snapshot.plan.held):
-            return Exit.DIFFERENT
-        return Exit(int(plan_exit_code(snapshot.plan)))
+            return ExitCode.DIFFERENT
+        return plan_exit_code(snapshot.plan)
 
 
 def _show(snapshot: Snapshot, form: str) -> None:
@@ -77,14 +76,14 @@ def _show(snapshot: Snapshot, form: str) -> None:
 
 
 def _agreed(form: str) -> bool:
-    return form == "text" and _may_ask() and click.confirm("Post this?")
+    return form == "text" and _may_ask() and agreed("Post this?")
 
 
 def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str, *, shown: bool) -> Exit:
+def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str, *, shown: bool) -> ExitCode:
     """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
     import time
 
@@ -111,4 +110,4 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     else:
         words = first_words(done)
         echo(clean(f"{done}" + (f": {words}" if words else "")))
-    return Exit(int(done.exit_code))
+    return done.exit_code

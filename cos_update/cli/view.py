@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, speaks_unicode
 from cos_update.model.errors import ViewError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.store import View, ViewStore, to_plain
 
 _OTHER_DIR = "--data-dir, COS_UPDATE_DATA_DIR, or data_dir in config.yaml name another folder."
@@ -54,7 +54,7 @@ Examples:
     "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only these; may be given several times."
 )
 @pass_context
-def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
+def dump(context: Context, form: str, kinds: Sequence[str]) -> ExitCode:
     """Print the view: what is known of OpenStack and Concertim since the last pass.
 
     Nothing is asked of either; `cos-update diff` does that.
@@ -79,7 +79,7 @@ def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
             tables.show(console_for_tables(), found, kinds or KINDS)
     if form in ("table", "racks"):
         _sign(found)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _sign(found: View) -> None:

@@ -6,9 +6,9 @@ import pytest
 from world import Pass, World
 
 from cos_update.fakes import Fault, FaultKind
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.outcome import Result
 from cos_update.planning.plan import Target, Verb
-from cos_update.planning.report import ExitCode
 
 BODY = {"errors": [{"status": "500", "title": "ActiveRecord::ConnectionNotEstablished", "description": "down"}]}
 DOWN = [Fault(FaultKind.STATUS, "/api/v1/", method, code=500, body=BODY) for method in ("POST", "PATCH", "DELETE")]

@@ -8,7 +8,7 @@ from world import World, shown, wanted
 
 from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.openstack.records import Project, Stack
-from cos_update.planning.report import ExitCode
+from cos_update.model.exit_codes import ExitCode
 from cos_update.sync.reconciler import RunOptions
 
 IN_PROGRESS = ["growing"]

@@ -1,8 +1,7 @@
-"""Standard output: how wide it is, what it can show, and what happens when nobody reads it any more."""
+"""Standard output for people: how wide it is, and what it can show."""
 
 from __future__ import annotations
 
-import errno
 import shutil
 import sys
 
@@ -10,12 +9,6 @@ from rich.console import Console
 
 _NO_LIMIT = 100_000
 """Columns of what is no terminal: what a script reads is never cut."""
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leaves it to the program how it ends."""
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
 def console() -> Console:
@@ -30,7 +23,7 @@ def console_for_tables() -> Console:
 
 def _console(width_of_pipes: int | None) -> Console:
     if not sys.stdout.isatty():
-        return _Console(width=width_of_pipes, highlight=False, markup=False, emoji=False)
+        return Console(width=width_of_pipes, highlight=False, markup=False, emoji=False)
     # Rich takes every terminal without a movable cursor (TERM=dumb) for one of 80 columns.
     width, height = shutil.get_terminal_size()
-    return _Console(width=width, height=height, highlight=False, markup=False, emoji=False)
+    return Console(width=width, height=height, highlight=False, markup=False, emoji=False)

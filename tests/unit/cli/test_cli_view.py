@@ -13,8 +13,8 @@ import yaml
 from programs import PROGRAM, environment, run, run_on_terminal
 from racks_drawn import actual, device
 
-from cos_update.cli.exits import Exit
 from cos_update.model.concertim import OBJECT_ID, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.openstack import Project
 from cos_update.store import Origin, View, ViewStore
 
@@ -168,5 +168,5 @@ def test_head_may_stop_reading(tmp_path: Path, form: str) -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(30) == Exit.PIPE_CLOSED
+    assert process.wait(30) == ExitCode.PIPE_CLOSED
     process.stderr.close()
