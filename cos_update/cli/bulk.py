@@ -15,9 +15,9 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
 from cos_update.model.errors import CosUpdateError, LockedError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
@@ -78,7 +78,7 @@ def bulk(
     metrics_port: int | None,
     metrics_address: str | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Bring Concertim in step with OpenStack, once or for ever."""
     only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
     only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
@@ -107,7 +107,7 @@ def bulk(
                 raise
             # Under cron every line is a mail, and the next run comes anyway.
             _log.info("nothing done: %s", error)
-            return Exit.BUSY
+            return ExitCode.BUSY
         else:
             if once:
                 shown = context.verbosity == 0 and not as_json
@@ -115,15 +115,15 @@ def bulk(
             return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> ExitCode:
     from cos_update.cli.observers import watched
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.stop import stopping
     from cos_update.observability.log_lines import begin_run
     from cos_update.sync.daemon import BulkStatus, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
         run_forever(both, run_options, stop, interval, begin_run, observer)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _saved_plan(path: Path) -> SavedPlan:
@@ -156,7 +156,7 @@ def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
     return approve
 
 
-def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> Exit:
+def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> ExitCode:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.output.progress import waiting
     from cos_update.observability.run_log import RunLog, keep_off_stderr
@@ -179,7 +179,7 @@ def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, a
         stop.say(f"Interrupted: {report}")
     else:
         _tell(report, snapshot)
-    return Exit(int(report.exit_code))
+    return report.exit_code
 
 
 def _tell(report: Report, snapshot: Snapshot) -> None:

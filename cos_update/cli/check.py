@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.preflight import Finding
@@ -40,7 +40,7 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @pass_context
-def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
+def check(context: Context, listen_for: float | None, as_json: bool) -> ExitCode:
     """Try every precondition, and say how to mend what is wrong.
 
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
@@ -51,7 +51,7 @@ def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
         echo(json_text(_document(all_of_them, has_failed=has_failed)))
-    return Exit.FAILED if has_failed else Exit.OK
+    return ExitCode.FAILED if has_failed else ExitCode.DONE
 
 
 def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:

@@ -11,8 +11,8 @@ from typing import Literal
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import echo
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import Settings
 
 _NEEDED_BY = {"openstack": "every command", "concertim": "every command", "rmq": "listen"}
@@ -43,13 +43,13 @@ Examples:
     help="Print a systemd unit that runs this daemon, with the configuration and folders that are in effect.",
 )
 @pass_context
-def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> Exit:
+def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> ExitCode:
     """Print a commented configuration with every key, or a systemd unit."""
     from cos_update import config as settings_file
     from cos_update.cli.systemd import unit
 
     echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 @config.command(
@@ -60,12 +60,12 @@ Examples:
 """
 )
 @pass_context
-def show(context: Context) -> Exit:
+def show(context: Context) -> ExitCode:
     """Print the settings in effect, defaults included, secrets hidden."""
     from cos_update import config as settings_file
 
     echo(settings_file.shown(context.settings()), nl=False)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 @config.command(
@@ -76,7 +76,7 @@ Examples:
 """
 )
 @pass_context
-def check(context: Context) -> Exit:
+def check(context: Context) -> ExitCode:
     """Check the configuration as far as that goes without a network.
 
     `cos-update check` goes further: it tries every service that the configuration names.
@@ -85,7 +85,7 @@ def check(context: Context) -> Exit:
     for remark in _remarks(settings):
         echo(f"warn  {remark}")
     echo(f"ok    {settings.source}")
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _remarks(settings: Settings) -> Iterator[str]:

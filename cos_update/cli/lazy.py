@@ -13,9 +13,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from cos_update.cli import options
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo
+from cos_update.cli.output.streams import OutputError
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,11 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}. Did you mean {' or '.join(near)}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in the help, without importing anything."""
+        """The list in the help, without importing anything, and what any of them may end with."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.short_help) for name, lazy in self.lazy.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), code.meaning) for code in ExitCode])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and options, without importing anything."""
@@ -88,13 +91,6 @@ class LazyGroup(click.Group):
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parses; `--help` and `--version` print as early as here."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except BrokenPipeError:
-            raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
-
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; what it raises becomes a message."""
         try:
@@ -104,9 +100,7 @@ class LazyGroup(click.Group):
             raise Failure(_known_redacted(str(error)), error.hint) from error
         except KeyboardInterrupt:
             raise click.Abort from None
-        except BrokenPipeError:
-            raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OutputError):
             raise
         except OSError as error:
             _trace(ctx)
