@@ -11,6 +11,7 @@ import click
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
 from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ Examples:
 @click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    callback=seconds(1),
     help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
 )
 @options.project
