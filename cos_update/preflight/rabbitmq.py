@@ -112,12 +112,19 @@ class _OneBroker:
         return refusal or ok("queue", f"queues named like {name} may be declared and read")
 
     def _is_there(self, exchange: str) -> bool:
+        """Whether it can be bound, as far as we may know.
+
+        RabbitMQ 4.3 refuses the question about an exchange on which a user has no permission, whether or not it is
+        there; the refusal to bind then says which permission is missing.
+        """
         channel = self._connection.channel()
         try:
             channel.exchange_declare(exchange, passive=True)
         except pika.exceptions.ChannelClosedByBroker as error:
             if is_missing(error):
                 return False
+            if is_refused(error):
+                return True
             raise
         channel.close()
         return True
