@@ -26,10 +26,14 @@ COMMANDS = {
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
+    "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
     "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
     "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
+    "completion": LazyCommand(
+        "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."
+    ),
     "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
 }
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import click
 
 
-def seconds(least: float = 0) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
-    """An option's callback: a number of seconds, `least` or more, or above 0."""
+def seconds(least: float | None = None) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
+    """An option's callback: a number of seconds, `least` or more; None: above 0."""
 
     def read(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
         if value is None:
@@ -18,11 +18,10 @@ def seconds(least: float = 0) -> Callable[[click.Context, click.Parameter, str |
             found = float(value)
         except ValueError:
             found = math.nan
-        if not math.isfinite(found) or found <= 0 or found < least:
-            raise click.BadParameter(
-                f"{value!r} is not a number of seconds {f'of {least:g} or more' if least else 'above 0'}."
-            )
-        return found
+        if math.isfinite(found) and (found > 0 if least is None else found >= least):
+            return found
+        wanted = "above 0" if least is None else f"of {least:g} or more"
+        raise click.BadParameter(f"{value!r} is not a number of seconds {wanted}.")
 
     return read
 

@@ -51,12 +51,10 @@ class NameRule:
         return self.illegal.sub("-", plain).strip("-")[: self.limit] or self.piece(object_id)
 
     def best(self, wish: Wish) -> str:
-        """The clean name, or the one that an object bears already if the update handlers before us made it by theirs."""
+        """The clean name, or the one that an object bears if the update handlers before us made that of its name."""
         name = wish.current
-        if self.illegal and 0 < len(name) <= self.limit and not self.illegal.search(name):
-            if name == earlier_name(wish.name):
-                return name
-        return self.clean(wish.name, wish.object_id)
+        is_legal = self.illegal is not None and 0 < len(name) <= self.limit and not self.illegal.search(name)
+        return name if is_legal and name == earlier_name(wish.name) else self.clean(wish.name, wish.object_id)
 
     def piece(self, object_id: str, length: int = PIECE) -> str:
         """The first `length` legal characters of an id (ids of flavors may be any text)."""

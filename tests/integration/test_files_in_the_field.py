@@ -47,9 +47,9 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         world.add_teams()
         for address in OPENSTACK:
             text = text.replace(address, world.openstack.auth_url)
-        ids = {"123456789012": world.cloud.watcher.id, "123456789abcdf": world.cloud.admin_project.id,
-               "0123456789\n": f"{world.cloud.admin_project.id}\n", "https://proxy:7443": world.concertim.url}  # fmt: skip
-        for written, real in ids.items():
+        project_id = world.cloud.admin_project.id
+        ids = {"123456789012": world.cloud.watcher.id, "123456789abcdf": project_id, "0123456789\n": f"{project_id}\n"}
+        for written, real in {**ids, "https://proxy:7443": world.concertim.url}.items():
             text = text.replace(written, real)
         for name in ("data", "log"):
             (tmp_path / name).mkdir()
