@@ -15,6 +15,7 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
 from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.model.exit_codes import ExitCode
@@ -42,12 +43,13 @@ Examples:
 @click.option(
     "--wait",
     metavar="S",
-    type=click.FloatRange(min=0),
+    callback=seconds(0),
     help="Seconds to wait for another bulk that is at work (with --once); then exit 75.  [default: 0]",
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    callback=seconds(1),
     help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
 )
 @options.project
@@ -58,7 +60,7 @@ Examples:
     "--plan",
     "plan_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
 )
 @options.metrics_port

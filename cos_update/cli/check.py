@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
 from cos_update.model.exit_codes import ExitCode
 
@@ -35,7 +36,7 @@ Examples:
 @click.option(
     "--listen-for",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    callback=seconds(),
     help="Wait so long for notifications, and say which services sent some.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
@@ -64,7 +65,7 @@ def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
     except ConfigError as error:
         yield from unconfigured(error)
         return
-    yield from run(loaded.settings, loaded.warnings, listen_for)
+    yield from run(loaded, listen_for)
 
 
 def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, object]:

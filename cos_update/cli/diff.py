@@ -37,7 +37,7 @@ Examples:
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Save the plan, for `bulk --once --plan FILE` to post exactly that; nothing is posted now.",
 )
 @click.option(

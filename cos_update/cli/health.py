@@ -8,6 +8,7 @@ import time
 import click
 
 from cos_update.cli.context import Context, pass_context
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo
 from cos_update.model.exit_codes import ExitCode
 
@@ -33,7 +34,7 @@ Examples:
 @click.option(
     "--max-age",
     metavar="S",
-    type=click.FloatRange(min=1),
+    callback=seconds(1),
     help="Seconds that something may be due without anything moving.  [default: as the daemon itself says]",
 )
 @pass_context

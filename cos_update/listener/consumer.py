@@ -247,7 +247,7 @@ class BrokerConsumer:
             try:
                 return connect(self._settings, address), address
             except Exception as error:
-                reasons.append((address, explain(error, self._settings)))
+                reasons.append((address, explain(error, self._settings, address)))
         reason_text = "; ".join(
             f"{address}: {reason}" for address, reason in sorted(reasons, key=lambda pair: str(pair[0]))
         )

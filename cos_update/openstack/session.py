@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
+from cos_update.openstack import failures
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
 SERVICE_TYPE: Mapping[str, str] = {
@@ -58,6 +59,10 @@ class ProjectSession:
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
+    @property
+    def _auth_url(self) -> str:
+        return str(self._settings.auth.get("auth_url", self._settings.cloud))
+
     def access(self) -> Any:
         """keystoneauth's access info of the current token. Raises CloudLoginError."""
         session = self._connection.session
@@ -67,7 +72,7 @@ class ProjectSession:
                     return session.auth.get_access(session)
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
-                    _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
+                    _raise_login_error(error, self._auth_url)
                 wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
@@ -187,7 +192,7 @@ class ProjectSession:
         except exceptions.ConnectTimeout:
             return None, f"no answer within {self._settings.timeout:g} s"
         except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
-            return None, f"no connection ({type(error).__name__})"
+            return None, f"no connection ({failures.reason(error, self._auth_url)[0] or type(error).__name__})"
         except exceptions.ClientException as error:
             raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
         return answer, ""
@@ -206,7 +211,8 @@ class ProjectSession:
             self.is_spoiled = True
             if getattr(error, "http_status", None) == 401:
                 raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
-            raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
+            text, hint = failures.reason(error, self._auth_url)
+            raise CloudError(f"its endpoint can't be used ({text or type(error).__name__})", hint) from None
         return proxy
 
 
@@ -346,9 +352,10 @@ def _raise_login_error(error: BaseException, where: str) -> NoReturn:
             "Check username, password, domain and project in the section openstack of the configuration.",
             status=401,
         ) from None
+    text, hint = failures.reason(error, where)
     raise CloudLoginError(
-        f"Keystone at {where} can't be used ({kind}).",
-        "Check openstack.auth_url, and whether Keystone runs.",
+        f"Keystone at {where} can't be used ({kind}{f': {text}' if text else ''}).",
+        hint or "Check openstack.auth_url, and whether Keystone runs.",
         status=getattr(error, "http_status", None),
     ) from None
 

@@ -187,6 +187,41 @@ def test_an_error_of_the_system_names_the_file() -> None:
     assert (result.exit_code, result.stderr) == (1, "Error: /some/file: Permission denied.\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(24, "Too many open files"),
+            "The operating system refuses: Too many open files.\nThis process may open",
+        ),
+        (
+            OSError(28, "No space left on device", "/data/x"),
+            "/data/x: No space left on device.\nMake room on that disk.",
+        ),
+        (OSError("timed out"), "The operating system refuses: timed out.\n"),
+    ],
+)
+def test_an_error_of_the_system_says_what_to_do(error: OSError, said: str) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {said}")
+
+
+def test_a_password_that_is_a_word_of_ours_hides_no_key_in_an_error() -> None:
+    @click.command()
+    def fail() -> None:
+        hidden.add("concertim", "openstack", "cos-update-7")
+        raise ViewError("Check concertim.verify and openstack.auth_url: concertim and cos-update-7 were refused.")
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    hidden.clear()
+    assert result.stderr == "Error: Check concertim.verify and openstack.auth_url: *** and *** were refused.\n"
+
+
 MAIN = """
 import sys, click
 from cos_update.cli import main
