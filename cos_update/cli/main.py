@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if os.getpid() == 1:
         # The kernel gives a container's first process no default action for this signal.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.OK))
+    # The entry point of the images holds it back until here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     code = _run(arguments)
     # The interpreter would look once more through all that a pass has read, which ends with the process anyway.
     gc.freeze()

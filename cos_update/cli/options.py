@@ -12,21 +12,21 @@ config = click.option(
     "--config",
     "config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     envvar="COS_UPDATE_CONFIG",
     help="The configuration.  [default: /etc/concertim-openstack-service/config.yaml]",
 )
 data_dir = click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     envvar="COS_UPDATE_DATA_DIR",
     help="Where the view is kept, in place of what the configuration says.",
 )
 log_dir = click.option(
     "--log-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     envvar="COS_UPDATE_LOG_DIR",
     help="Where the log files go, in place of what the configuration says.",
 )

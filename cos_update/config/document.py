@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from cos_update.config import opened
 from cos_update.model.errors import ConfigError
 
 LARGEST = 1024 * 1024
@@ -102,8 +103,7 @@ def read(path: Path, foreign: Collection[str] = ()) -> Item:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        content = opened.content(path, LARGEST + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file.",

@@ -19,6 +19,8 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "quarantine.jsonl"
+FILES = (FILE_NAME, f"{FILE_NAME}.1")
+"""All of it, in the data dir."""
 LARGEST_BODY = 64 * 1024
 """Bytes of a body that are kept."""
 _LARGEST_REASON = 1000

@@ -23,6 +23,8 @@ from typing import Self
 from cos_update.model.errors import ViewError
 
 SCHEMA = 1
+FILES = ("health-*.json", ".health-*.json.tmp")
+"""Patterns of all heartbeats, in the data dir."""
 WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
 SILENCE = 60.0
