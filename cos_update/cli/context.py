@@ -65,7 +65,7 @@ class Context:
         from cos_update import config
 
         if self.data_dir is not None and self.config is None and not config.is_readable(self._path):
-            return self._overridden(Settings())
+            return self.overridden(Settings())
         return self.settings()
 
     def require_rights(self) -> None:
@@ -74,7 +74,7 @@ class Context:
         from cos_update.cli import rights
 
         readable = config.is_readable(self._path)
-        settings = self.loaded().settings if readable else self._overridden(Settings())
+        settings = self.loaded().settings if readable else self.overridden(Settings())
         rights.require(self._path, settings.data_dir, settings.log_dir)
 
     def loaded(self) -> Loaded:
@@ -82,7 +82,7 @@ class Context:
         from cos_update import config
 
         loaded = config.load(self._path, os.environ)
-        return replace(loaded, settings=self._overridden(loaded.settings))
+        return replace(loaded, settings=self.overridden(loaded.settings))
 
     @property
     def _path(self) -> Path:
@@ -90,7 +90,8 @@ class Context:
 
         return config.config_path(self.config, os.environ)
 
-    def _overridden(self, settings: Settings) -> Settings:
+    def overridden(self, settings: Settings) -> Settings:
+        """The settings with what the command line says of them."""
         return replace(
             settings,
             data_dir=self.data_dir.absolute() if self.data_dir else settings.data_dir,
