@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def content(path: Path, most: int) -> bytes:
         with path.open("rb") as file:
             return file.read(most)
     except PermissionError:
-        handle = _handle()
+        handle = _handle(path)
         if handle is None:
             raise
         return os.pread(handle, most, 0)
@@ -23,9 +24,15 @@ def content(path: Path, most: int) -> bytes:
 
 def is_readable(path: Path) -> bool:
     """Whether `content` may read the file, as far as permissions go."""
-    return os.access(path, os.R_OK, effective_ids=True) or _handle() is not None
+    return os.access(path, os.R_OK, effective_ids=True) or _handle(path) is not None
 
 
-def _handle() -> int | None:
+def _handle(path: Path) -> int | None:
+    """The descriptor that was left to us, unless another file has taken the place of what was opened."""
     number = os.environ.get(OPENED, "")
-    return int(number) if number.isdecimal() else None
+    if not number.isdecimal():
+        return None
+    with contextlib.suppress(PermissionError):  # of a folder into which we may not even look
+        if not os.path.samestat(os.fstat(int(number)), path.stat()):
+            return None
+    return int(number)
