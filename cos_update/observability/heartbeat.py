@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cos_update import files
 from cos_update.model.errors import ViewError
 
 SCHEMA = 1
@@ -206,7 +207,8 @@ class HeartbeatWriter:
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         try:
-            temporary.write_bytes(content)
+            with open(files.new_file(temporary, 0o644), "wb") as file:
+                file.write(content)
             temporary.replace(self._path)
         except OSError:
             with contextlib.suppress(OSError):

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from cos_update import files
 from cos_update.model.settings import Settings
 
 FILES = {"bulk": "updates_bulk.log", "listen": "updates_mq.log"}
@@ -300,8 +301,7 @@ class LogFile(logging.Handler):
         if self._handle is not None and not self._is_current(self._handle):
             self._drop()
         if self._handle is None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-            self._handle = os.open(self.path, flags, 0o640)
+            self._handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK)
         before = os.fstat(self._handle).st_size
         written = os.write(self._handle, line)
         if written < len(line):
