@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 _ROOT = 0
@@ -35,6 +37,22 @@ def new_file(path: Path, mode: int = 0o640) -> int:
     return open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
 
+def append_to(path: Path, mode: int = 0o640) -> int:
+    """A file open for appending, made if need be; where root's bars the way in a folder of ours, it makes room. Raises
+    OSError.
+
+    Such a file is there when a log was written by a predecessor of root's, or when root has rotated it: what is in it
+    stays, as `<name>.until-<time>`.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+    try:
+        return open_file(path, flags, mode)
+    except PermissionError:
+        if not _make_room(path):
+            raise
+    return open_file(path, flags, mode)
+
+
 def make_folder(path: Path, mode: int) -> None:
     """Makes the folder unless it is there, and gives it away likewise. Raises OSError."""
     path.mkdir(mode=mode, exist_ok=True)
@@ -44,6 +62,19 @@ def make_folder(path: Path, mode: int) -> None:
             _give(handle, owner)
         finally:
             os.close(handle)
+
+
+def _make_room(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_uid == _ROOT:
+            if found.st_size:
+                now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+                path.rename(path.with_name(f"{path.name}.until-{now}"))
+            else:
+                path.unlink()
+            return True
+    return False
 
 
 def _other_owner(folder: Path) -> os.stat_result | None:

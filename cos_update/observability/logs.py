@@ -301,7 +301,7 @@ class LogFile(logging.Handler):
         if self._handle is not None and not self._is_current(self._handle):
             self._drop()
         if self._handle is None:
-            self._handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK)
+            self._handle = files.append_to(self.path)
         before = os.fstat(self._handle).st_size
         written = os.write(self._handle, line)
         if written < len(line):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,3 +94,53 @@ def test_what_was_there_is_replaced_and_not_written_through(folder: Path, tmp_pa
     os.close(files.new_file(folder / "a"))
     assert secret.read_text() == "secret"
     assert owner(folder / "a")[0] == UID
+
+
+AS_OWNER = """
+import os, sys
+from pathlib import Path
+from cos_update import files
+os.setgroups([])
+os.setresgid(10002, 10002, 10002)
+os.setresuid(10001, 10001, 10001)
+os.write(files.append_to(Path(sys.argv[1])), b"new")
+"""
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder of that user, who can get at it."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, UID, GID)
+        yield Path(name)
+
+
+def append(path: Path) -> subprocess.CompletedProcess[str]:
+    """The owner of the folder appends."""
+    return subprocess.run([sys.executable, "-c", AS_OWNER, str(path)], capture_output=True, text=True)
+
+
+def test_an_empty_log_that_root_has_put_there_is_replaced(open_folder: Path) -> None:
+    log = open_folder / "a.log"
+    log.touch(0o640)
+    assert append(log).returncode == 0
+    assert [path.name for path in open_folder.iterdir()] == ["a.log"]
+    assert (owner(log)[0], log.read_text()) == (UID, "new")
+
+
+def test_a_log_that_root_has_written_is_kept_aside(open_folder: Path) -> None:
+    log = open_folder / "a.log"
+    log.write_text("old")
+    assert append(log).returncode == 0
+    [aside] = open_folder.glob("a.log.until-*")
+    assert (aside.read_text(), owner(aside)[0]) == ("old", 0)
+    assert (log.read_text(), owner(log)[0]) == ("new", UID)
+
+
+def test_a_log_of_a_third_user_stays_where_it_is(open_folder: Path) -> None:
+    log = open_folder / "a.log"
+    log.touch(0o600)
+    os.chown(log, 4321, 4321)
+    done = append(log)
+    assert "PermissionError" in done.stderr
+    assert owner(log)[0] == 4321
