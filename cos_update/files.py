@@ -44,6 +44,7 @@ def append_to(path: Path, mode: int = 0o640) -> int:
     Such a file is there when a log was written by a predecessor of root's, or when root has rotated it: what is in it
     stays, as `<name>.until-<time>`.
     """
+    # A pipe of that name that nobody reads must not make us wait.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
     try:
         return open_file(path, flags, mode)

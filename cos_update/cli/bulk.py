@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +17,16 @@ from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
 from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
-from cos_update.model.errors import CosUpdateError
+from cos_update.model.errors import CosUpdateError, LockedError
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
     from cos_update.planning.plan import Plan
     from cos_update.planning.report import Report
     from cos_update.planning.saved_plan import SavedPlan
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.sync.services import RunOptions, Services, Snapshot
+
+_log = logging.getLogger("cos_update.pass")
 
 
 @click.command(
@@ -35,6 +39,12 @@ Examples:
 """
 )
 @click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
+@click.option(
+    "--wait",
+    metavar="S",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for another bulk that is at work (with --once); then exit 75.  [default: 0]",
+)
 @click.option(
     "--interval",
     type=click.FloatRange(min=1),
@@ -58,6 +68,7 @@ Examples:
 def bulk(
     context: Context,
     once: bool,
+    wait: float | None,
     interval: float | None,
     projects: tuple[str, ...],
     racks: tuple[str, ...],
@@ -69,21 +80,16 @@ def bulk(
     as_json: bool,
 ) -> Exit:
     """Bring Concertim in step with OpenStack, once or for ever."""
-    if as_json and not once:
-        raise click.UsageError("--json goes with --once.")
-    if interval is not None and once:
-        raise click.UsageError("--interval does not go with --once.")
-    if metrics_port is not None and once:
-        raise click.UsageError("--metrics-port does not go with --once.")
-    if racks and not once:
-        raise click.UsageError("--rack goes with --once.")
-    if plan_file is not None and not once:
-        raise click.UsageError("--plan goes with --once.")
+    only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
+    only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
+    for option, given in (only_daemon if once else only_once).items():
+        if given:
+            raise click.UsageError(f"{option} {'does not go' if once else 'goes'} with --once.")
     if plan_file is not None and (projects or racks or allow_deletes or prune_unwatched):
         raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
     from cos_update.cli.observers import MetricsOptions
     from cos_update.cli.setup import services
-    from cos_update.sync.reconciler import RunOptions
+    from cos_update.sync.services import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     saved = _saved_plan(plan_file) if plan_file else None
@@ -92,9 +98,17 @@ def bulk(
         if saved
         else RunOptions(projects, allow_deletes, prune_unwatched, racks)
     )
-    with services(context, "bulk", daemon=not once) as both:
+    with services(context, "bulk", daemon=not once) as both, ExitStack() as held:
         both.store.prepare()
-        with both.store.sole("bulk"):
+        try:
+            held.enter_context(both.store.sole("bulk", wait or 0.0))
+        except LockedError as error:
+            if not once or sys.stdout.isatty():
+                raise
+            # Under cron every line is a mail, and the next run comes anyway.
+            _log.info("nothing done: %s", error)
+            return Exit.BUSY
+        else:
             if once:
                 shown = context.verbosity == 0 and not as_json
                 return _once(both, run_options, saved, as_json=as_json, shown=shown)
@@ -104,7 +118,7 @@ def bulk(
 def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
     from cos_update.cli.observers import watched
     from cos_update.cli.signals import stopping
-    from cos_update.observability.logs import begin_run
+    from cos_update.observability.log_lines import begin_run
     from cos_update.sync.daemon import BulkStatus, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:

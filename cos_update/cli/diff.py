@@ -17,7 +17,7 @@ from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
 
 if TYPE_CHECKING:
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.sync.services import RunOptions, Services, Snapshot
 
 
 @click.command(
@@ -50,6 +50,7 @@ Examples:
 @options.types
 @options.allow_deletes
 @options.prune_unwatched
+@options.wide
 @options.no_pager
 @pass_context
 def diff(
@@ -66,6 +67,7 @@ def diff(
     types: tuple[str, ...],
     allow_deletes: bool,
     prune_unwatched: bool,
+    wide: bool,
     no_pager: bool,
 ) -> Exit:
     """Show what differs between OpenStack and Concertim, and offer to post it.
@@ -81,7 +83,8 @@ def diff(
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
     from cos_update.planning.report import plan_exit_code
-    from cos_update.sync.reconciler import RunOptions, read_and_plan
+    from cos_update.sync.reconciler import read_and_plan
+    from cos_update.sync.services import RunOptions
 
     run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks)
     shown = context.verbosity == 0 and form == "text"
@@ -90,7 +93,7 @@ def diff(
             snapshot = read_and_plan(both, run_options, observer=observer)
         if stop.is_interrupted:
             raise click.Abort
-        show = _Show(form, summary, statuses, types, paged=dry_run and not no_pager)
+        show = _Show(form, summary, statuses, types, wide=wide, paged=dry_run and not no_pager)
         show(snapshot)
         if out is not None:
             _save(out, both, run_options, snapshot)
@@ -114,6 +117,7 @@ class _Show:
     summary: bool
     statuses: tuple[str, ...]
     types: tuple[str, ...]
+    wide: bool
     paged: bool
 
     def __call__(self, snapshot: Snapshot) -> None:
@@ -135,7 +139,7 @@ class _Show:
         out = console()
         with paged(out, wanted=self.paged):
             found = sections(plan, snapshot.projects)
-            show(out, in_short(found) if self.summary else found)
+            show(out, in_short(found) if self.summary else found, wide=self.wide)
             out.print(f"\n{forecast(plan)}", soft_wrap=True)
 
 

@@ -20,6 +20,8 @@ class Exit(IntEnum):
     """Removals were held back."""
     DIFFERENT = 5
     """`diff --exit-code`: there is a delta."""
+    BUSY = 75
+    """`bulk --once`: another bulk is at work on this data dir (EX_TEMPFAIL of sysexits.h)."""
     INTERRUPTED = 130
     """Ctrl-C, as shells count it."""
     PIPE_CLOSED = 141

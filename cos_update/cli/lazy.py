@@ -125,12 +125,12 @@ def _trace(ctx: click.Context) -> bool:
 
 
 def _known_redacted(text: str) -> str:
-    from cos_update.observability.logs import hidden
+    from cos_update.observability.redaction import hidden
 
     return hidden.known(text)
 
 
 def _redacted(text: str) -> str:
-    from cos_update.observability.logs import hidden
+    from cos_update.observability.redaction import hidden
 
     return hidden(text)

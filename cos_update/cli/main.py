@@ -26,6 +26,7 @@ COMMANDS = {
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
+    "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
     "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),

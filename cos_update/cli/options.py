@@ -70,6 +70,7 @@ types = click.option(
     multiple=True,
     help="Only devices of this type; may be given several times.",
 )
+wide = click.option("--wide", is_flag=True, help="Cut no name and leave out no column, however narrow the terminal.")
 no_pager = click.option("--no-pager", is_flag=True, help="Print on even when the terminal is too short.")
 allow_deletes = click.option(
     "--allow-deletes", is_flag=True, help="Remove what is gone even when it is more than max_deletes percent."

@@ -9,10 +9,10 @@ from typing import Literal
 from cos_update import config
 from cos_update.cli.context import Context
 from cos_update.concertim.client import ConcertimClient
-from cos_update.observability.logs import begin_run
+from cos_update.observability.log_lines import begin_run
 from cos_update.openstack.inventory import CloudReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 
 @contextmanager

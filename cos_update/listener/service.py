@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from cos_update.listener.attempt import WorkContext
 from cos_update.listener.cache import StateCache
 from cos_update.listener.connection import BrokerError
-from cos_update.listener.consumer import BrokerConsumer, Delivery
+from cos_update.listener.consumer import BrokerConsumer
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import Delivery
 from cos_update.listener.housekeeping import Housekeeper, in_shard
 from cos_update.listener.status import ListenerStatus
 from cos_update.listener.watchdog import Check, Stall, Watchdog
@@ -25,7 +26,7 @@ from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 

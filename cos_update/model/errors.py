@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cos_update.model.concertim import Record
+
 
 class CosUpdateError(Exception):
     """Base of all errors that end as a message, never as a traceback.
@@ -48,7 +50,7 @@ class Refused(ConcertimError):
     A 5xx says nothing about what was done: `found` is then the object as it was found afterwards, when it was.
     """
 
-    def __init__(self, message: str, hint: str = "", status: int | None = None, found: object = None) -> None:
+    def __init__(self, message: str, hint: str = "", status: int | None = None, found: Record | None = None) -> None:
         super().__init__(message, hint, status)
         self.found = found
 

@@ -198,10 +198,8 @@ class ObjectReader:
         if kind is ResourceKind.NETWORK:
             path, params = "/networks", {"project_id": project_id} if elsewhere else {}
         else:
-            path, params = (
-                f"/{kind.listing}/detail",
-                {"all_tenants": "1", "project_id": project_id} if elsewhere else {},
-            )
+            path = f"/{kind.listing}/detail"
+            params = {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
         if kind is ResourceKind.SERVER:
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
         pages = linked(session, SERVICE_TYPE[kind.service], path, kind.listing, version)
@@ -213,9 +211,8 @@ class ObjectReader:
         try:
             session = self._session(key.project_id)
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is ResourceKind.SERVER else None
-            body = session.get(
-                SERVICE_TYPE[key.kind.service], f"/{key.kind.listing}/{key.id}", key=name, microversion=version
-            )
+            path = f"/{key.kind.listing}/{key.id}"
+            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version)
         except NotFound:
             return None
         except CloudError as error:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
-from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Record, Template
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan, Verb
 
@@ -27,21 +28,17 @@ class ExitCode(IntEnum):
 
 def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
     """`actual` with the effects of what was done."""
-    templates, racks, devices = dict(actual.templates), dict(actual.racks), dict(actual.devices)
+    records: dict[type[Record], dict[str, Any]] = {
+        Template: dict(actual.templates),
+        Rack: dict(actual.racks),
+        Device: dict(actual.devices),
+    }
     for outcome in outcomes:
-        record = outcome.record
-        if isinstance(record, Template):
-            templates[record.id] = record
-        elif isinstance(record, Rack):
-            racks[record.id] = record
-        elif isinstance(record, Device):
-            devices[record.id] = record
+        if outcome.record is not None:
+            records[type(outcome.record)][outcome.record.id] = outcome.record
         elif _is_gone(outcome):
-            gone = outcome.action.concertim_id
-            templates.pop(gone, None)
-            racks.pop(gone, None)
-            devices.pop(gone, None)
-    return replace(actual, templates=templates, racks=racks, devices=devices)
+            records[type(outcome.action.record)].pop(outcome.action.concertim_id, None)
+    return replace(actual, templates=records[Template], racks=records[Rack], devices=records[Device])
 
 
 def _is_gone(outcome: Outcome) -> bool:

@@ -122,13 +122,15 @@ class Locks:
             yield
 
     @contextlib.contextmanager
-    def sole(self, name: str) -> Iterator[None]:
+    def sole(self, name: str, timeout: float = 0.0) -> Iterator[None]:
         """Makes this process the only `name` of the data dir, for as long as the context lasts.
 
-        Raises LockedError that says who is in the way and since when, ViewError when the data dir cannot be written.
+        Waits `timeout` seconds at most for the one that is. Raises LockedError that says who is in the way and since
+        when, ViewError when the data dir cannot be written.
         """
         lock = FileLock(self._data_dir / f"{name}.lock", name)
-        with lock.hold(0.0, "Stop that one first, or give this one a data dir of its own (--data-dir)."):
+        # Not on another data dir: two of them on one Concertim would know nothing of each other's postings.
+        with lock.hold(timeout, "Only one may run for each Concertim. Wait until that one has ended, or stop it."):
             yield
 
 

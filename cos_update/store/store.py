@@ -172,9 +172,9 @@ class ViewStore:
         """The posting lock of one rack, waited for `timeout` seconds at most; see `Locks.rack`."""
         return self._locks.rack(stack_id, timeout)
 
-    def sole(self, name: str) -> contextlib.AbstractContextManager[None]:
+    def sole(self, name: str, timeout: float = 0.0) -> contextlib.AbstractContextManager[None]:
         """Makes this process the only `name` of the data dir while the context lasts; see `Locks.sole`."""
-        return self._locks.sole(name)
+        return self._locks.sole(name, timeout)
 
     def resync(self) -> Resync | None:
         """The pending request for a pass out of turn. Costs one look at the file's time while nothing changes."""

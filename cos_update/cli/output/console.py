@@ -23,8 +23,10 @@ def console() -> Console:
     return _console(None)
 
 
-def console_for_tables() -> Console:
-    """The same, but endlessly wide when it is no terminal."""
+def console_for_tables(*, wide: bool = False) -> Console:
+    """The same, but endlessly wide when it is no terminal, or when it is to be `wide`."""
+    if wide:
+        return _Console(width=_NO_LIMIT, highlight=False, markup=False, emoji=False)
     return _console(_NO_LIMIT)
 
 

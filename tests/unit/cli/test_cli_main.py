@@ -19,7 +19,7 @@ from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
 from cos_update.cli.main import COMMANDS, cli
 from cos_update.model.errors import ViewError
-from cos_update.observability.logs import hidden
+from cos_update.observability.redaction import hidden
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:

@@ -124,7 +124,7 @@ def test_a_deployment_never_has_two_at_once_and_asks_after_its_own(daemon: str) 
     for probe in ("startupProbe", "livenessProbe"):
         assert container[probe]["exec"]["command"] == ["cos-update", "health", daemon]
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["terminationGracePeriodSeconds"] > 30
+    assert pod["terminationGracePeriodSeconds"] > 8
     [secret] = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
     assert secret["defaultMode"] == 0o440
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}

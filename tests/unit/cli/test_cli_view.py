@@ -209,3 +209,9 @@ def test_watching_needs_a_terminal_and_something_to_draw(data_dir: Path) -> None
     for more in ([], ["--format", "json"]):
         done = run("--data-dir", str(data_dir), "view", "dump", "--watch", *more)
         assert (done.returncode, "--watch" in done.stderr) == (Exit.USAGE, True)
+
+
+def test_names_are_cut_to_the_terminal_unless_the_whole_is_asked_for(data_dir: Path) -> None:
+    arguments = ("--data-dir", str(data_dir), "view", "dump", "--kind", "devices", "--no-pager")
+    assert "x" * 60 not in run_on_terminal(arguments, columns=70)
+    assert "x" * 60 in run_on_terminal((*arguments, "--wide"), columns=70)
