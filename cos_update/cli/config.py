@@ -34,6 +34,8 @@ def config() -> None:
 Examples:
   cos-update config sample > config.yaml
   cos-update config sample --systemd bulk > cos-update-bulk.service
+  cos-update config sample --compose > compose.yaml
+  cos-update config sample --kubernetes > cos-update.yaml
 """
 )
 @click.option(
@@ -42,14 +44,33 @@ Examples:
     type=click.Choice(["bulk", "listen"]),
     help="Print a systemd unit that runs this daemon, with the configuration and folders that are in effect.",
 )
+@click.option(
+    "--compose",
+    is_flag=True,
+    help="Print a Compose file with both daemons, and the configuration and folders that are in effect mounted.",
+)
+@click.option("--kubernetes", is_flag=True, help="Print a manifest with both daemons, to be completed.")
 @pass_context
-def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> ExitCode:
-    """Print a commented configuration with every key, or a systemd unit."""
+def sample(context: Context, daemon: Literal["bulk", "listen"] | None, compose: bool, kubernetes: bool) -> ExitCode:
+    """Print a commented configuration with every key, or what runs the daemons: for systemd, Compose or Kubernetes."""
+    if (daemon is not None) + compose + kubernetes > 1:
+        raise click.UsageError("--systemd, --compose and --kubernetes do not go together.")
+    echo(_sample(context, daemon, compose=compose, kubernetes=kubernetes), nl=False)
+    return ExitCode.DONE
+
+
+def _sample(context: Context, daemon: Literal["bulk", "listen"] | None, *, compose: bool, kubernetes: bool) -> str:
     from cos_update import config as settings_file
+    from cos_update.cli.compose import compose_file
+    from cos_update.cli.installation import Installation
+    from cos_update.cli.kubernetes import manifest
     from cos_update.cli.systemd import unit
 
-    echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
-    return ExitCode.DONE
+    if daemon is not None:
+        return unit(daemon, context, Installation.of(context))
+    if compose:
+        return compose_file(Installation.of(context))
+    return manifest(Installation.of(context)) if kubernetes else settings_file.sample()
 
 
 @config.command(

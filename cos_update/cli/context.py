@@ -67,19 +67,34 @@ class Context:
         """As `settings`, for commands that need no more than the folders: these do without a configuration file."""
         from cos_update import config
 
-        path = config.config_path(self.config, os.environ)
-        if self.data_dir is not None and self.config is None and not path.exists():
-            return self._overridden(Settings())
+        if self.data_dir is not None and self.config is None and not config.is_readable(self._path):
+            return self.overridden(Settings())
         return self.settings()
+
+    def require_rights(self) -> None:
+        """Raises CosUpdateError when the configuration may not be read or the data dir not be written."""
+        from cos_update import config
+        from cos_update.cli import rights
+
+        readable = config.is_readable(self._path)
+        settings = self.loaded().settings if readable else self.overridden(Settings())
+        rights.require(self._path, settings.data_dir, settings.log_dir)
 
     def loaded(self) -> Loaded:
         """The settings as above, and what is odd about the file. Raises ConfigError."""
         from cos_update import config
 
-        loaded = config.load(config.config_path(self.config, os.environ), os.environ)
-        return replace(loaded, settings=self._overridden(loaded.settings))
+        loaded = config.load(self._path, os.environ)
+        return replace(loaded, settings=self.overridden(loaded.settings))
 
-    def _overridden(self, settings: Settings) -> Settings:
+    @property
+    def _path(self) -> Path:
+        from cos_update import config
+
+        return config.config_path(self.config, os.environ)
+
+    def overridden(self, settings: Settings) -> Settings:
+        """The settings with what the command line says of them."""
         return replace(
             settings,
             data_dir=self.data_dir.absolute() if self.data_dir else settings.data_dir,

@@ -17,7 +17,8 @@ from cos_update.sync.services import Services
 
 @contextmanager
 def services(context: Context, process: str, *, daemon: bool = False) -> Iterator[Services]:
-    """Both clients and the view's store, closed at the end. Raises ConfigError."""
+    """Both clients and the view's store, closed at the end. Raises ConfigError, CosUpdateError for want of rights."""
+    context.require_rights()
     log_file: Literal["bulk", "listen"] | None = (
         "bulk" if process == "bulk" else "listen" if process == "listen" else None
     )

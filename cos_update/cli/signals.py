@@ -18,6 +18,8 @@ def begin() -> None:
     if os.getpid() == 1:
         # The kernel gives a container's first process no default action for this signal.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.DONE))
+    # The entry point of the images holds it back until here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _hung_up(_number: int, _frame: FrameType | None) -> None:

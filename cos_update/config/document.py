@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from cos_update.config import opened
 from cos_update.model.errors import ConfigError
 
 LARGEST = 1024 * 1024
@@ -143,8 +144,7 @@ def read(path: Path, known: Collection[str], secret_keys: Collection[str] = ()) 
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        content = opened.content(path, LARGEST + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file.",

@@ -20,10 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cos_update import files
 from cos_update.model.errors import ViewError
 from cos_update.observability.process_identity import ProcessIdentity, is_gone, own_identity
 
 SCHEMA = 1
+FILES = ("health-*.json", ".health-*.json.tmp")
+"""Patterns of all heartbeats, in the data dir."""
 WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
 SILENCE = 60.0
@@ -220,7 +223,8 @@ class HeartbeatWriter:
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         try:
-            temporary.write_bytes(content)
+            with open(files.new_file(temporary, 0o644), "wb") as file:
+                file.write(content)
             temporary.replace(self._path)
         except OSError:
             with contextlib.suppress(OSError):

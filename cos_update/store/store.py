@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cos_update import files
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
@@ -354,8 +355,9 @@ def _nothing() -> dict[str, Any]:
 
 
 def _new_file(path: Path) -> BinaryIO:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    os.fchmod(handle, 0o640)  # whatever the umask says: other services' group reads it
+    """A file that other services can read: those of its group whatever the umask says, others unless it forbids it."""
+    handle = files.new_file(path, 0o644)
+    os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
     return open(handle, "wb")
 
 

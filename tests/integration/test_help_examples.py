@@ -48,6 +48,8 @@ class Case:
 CASES = {
     "cos-update config sample > config.yaml": Case(),
     "cos-update config sample --systemd bulk > cos-update-bulk.service": Case(),
+    "cos-update config sample --compose > compose.yaml": Case(),
+    "cos-update config sample --kubernetes > cos-update.yaml": Case(),
     "cos-update --config config.yaml config check": Case("ok    config.yaml"),
     "cos-update config check": Case("ok    "),
     "cos-update config show": Case("default_rack_height: 42"),
