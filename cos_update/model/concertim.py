@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cos_update.model.kinds import ResourceKind
+
 STACK_ID = "openstack_stack_id"
 """Metadata key that makes a rack ours: the id of its Heat stack."""
 OBJECT_ID = "openstack_instance_id"
@@ -28,14 +30,6 @@ class ApiFlavour(StrEnum):
     cluster's type. Else as the current one."""
     USERS = "users"
     """The older one: racks belong to users; every device is an instance."""
-
-
-class DeviceType(StrEnum):
-    """The types of device, as the API spells them."""
-
-    INSTANCE = "Instance"
-    VOLUME = "Volume"
-    NETWORK = "Network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +144,7 @@ class Device:
 
     id: str
     name: str
-    type: DeviceType
+    kind: ResourceKind
     rack_id: str
     template_id: str
     status: str

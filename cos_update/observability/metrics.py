@@ -63,7 +63,7 @@ class Metrics(Observer):
     def outcome(self, outcome: Outcome) -> None:
         """Counts an action."""
         action = outcome.action
-        self._actions.labels(action.target.value, action.verb.value, outcome.result.value).inc()
+        self._actions.labels(action.kind.label, action.verb.value, outcome.result.value).inc()
 
     def follow(self, figures: Callable[[], Mapping[str, float]]) -> None:
         """Shows at each scrape what `figures` gives then, by the names of `FIGURES`; must be quick."""

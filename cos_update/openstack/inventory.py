@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from cos_update.model.absence import AbsenceCheck
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
-from cos_update.model.openstack import SERVICE_OF, Inventory, Listing, Membership, Project
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
@@ -73,7 +74,7 @@ class CloudReader:
             wanted = _chosen(watched, projects)
             reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
             for name in undecided:
-                reading.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
+                reading.miss(ResourceKind.PROJECT, f"these credentials can't tell whether {name} is watched")
             past = memory or Membership()
             inventory = _read(reading, past, Inventory(began, watched))
             for unconfirmed_deletions in (shrunken, likely, possible):
@@ -110,12 +111,12 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
     """All listings at once, and the contents of stacks that are new or have changed."""
     with ThreadPoolExecutor(5, thread_name_prefix="service") as services:
         flavors = services.submit(reading.flavors)
-        servers = services.submit(_with_progress, reading, Listing.SERVERS, reading.servers)
+        servers = services.submit(_with_progress, reading, ResourceKind.SERVER, reading.servers)
         stacks = services.submit(
-            _with_progress, reading, Listing.STACKS, lambda: reading.stacks(past), lambda both: len(both[0])
+            _with_progress, reading, ResourceKind.STACK, lambda: reading.stacks(past), lambda both: len(both[0])
         )
-        volumes = services.submit(_with_progress, reading, Listing.VOLUMES, reading.volumes)
-        networks = services.submit(_with_progress, reading, Listing.NETWORKS, reading.networks)
+        volumes = services.submit(_with_progress, reading, ResourceKind.VOLUME, reading.volumes)
+        networks = services.submit(_with_progress, reading, ResourceKind.NETWORK, reading.networks)
         found_stacks, contents = stacks.result()
         known = flavors.result()
         return replace(
@@ -130,11 +131,11 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
         )
 
 
-def _with_progress(reading: Reading, listing: Listing, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
+def _with_progress(reading: Reading, kind: ResourceKind, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
     """What `read` gives, once whoever watches has been told."""
     found = read()
-    service = SERVICE_OF[listing]
-    has_gaps = any(SERVICE_OF[gap.listing] == service and not gap.absent for gap in reading.gaps)
+    service = kind.service
+    has_gaps = any(gap.kind.service == service and not gap.absent for gap in reading.gaps)
     reading.on_progress(Progress(service, size(found), is_over=True, has_gaps=has_gaps))
     return found
 

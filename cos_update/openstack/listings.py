@@ -15,11 +15,11 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from cos_update.model.errors import CloudError
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import (
     Flavor,
     Gap,
     Inventory,
-    Listing,
     Membership,
     Network,
     Project,
@@ -38,6 +38,7 @@ from cos_update.openstack.session import (
     MISSHAPEN,
     NETWORK,
     ORCHESTRATION,
+    SERVICE_TYPE,
     VOLUME,
     NotFound,
     ProjectSession,
@@ -65,8 +66,7 @@ class _Evidence:
 class _Question(Generic[T]):
     """How one listing is asked in a session, and whether a cloud-wide answer is honest."""
 
-    service: str
-    listing: Listing
+    kind: ResourceKind
     ask: Callable[[ProjectSession, bool], list[T]]
     is_honest: Callable[[Sequence[T], str], bool]
     own: Callable[[T, str], T] = lambda item, _: item
@@ -101,10 +101,10 @@ class Reading:
         with self._lock:
             return tuple(self._gaps)
 
-    def miss(self, listing: Listing, reason: str, project_id: str | None = None, **more: Any) -> None:
-        """Notes that a listing is not whole."""
+    def miss(self, kind: ResourceKind, reason: str, project_id: str | None = None, **more: Any) -> None:
+        """Notes that the listing of a kind is not whole."""
         with self._lock:
-            self._gaps.append(Gap(listing, reason, project_id, **more))
+            self._gaps.append(Gap(kind, reason, project_id, **more))
 
     def flavors(self) -> dict[str, Flavor]:
         """Flavors, public and private as far as they may be seen."""
@@ -117,7 +117,7 @@ class Reading:
         def is_honest(_: Sequence[Flavor], __: str) -> bool:
             return "admin" in self.sessions.base.access().role_names
 
-        return {flavor.id: flavor for flavor in self._read(_Question(COMPUTE, Listing.FLAVORS, ask, is_honest))}
+        return {flavor.id: flavor for flavor in self._read(_Question(ResourceKind.FLAVOR, ask, is_honest))}
 
     def servers(self) -> dict[str, Server]:
         """Servers of the wanted projects."""
@@ -127,7 +127,7 @@ class Reading:
             pages = linked(session, COMPUTE, "/servers/detail", "servers", version)
             return pages.read({"all_tenants": "1"} if cloud_wide else {}, nova.server_from)
 
-        servers = self._read(_Question(COMPUTE, Listing.SERVERS, ask, lambda *_: True))
+        servers = self._read(_Question(ResourceKind.SERVER, ask, lambda *_: True))
         return {server.id: server for server in servers if server.project_id in self.projects}
 
     def with_flavors(self, servers: dict[str, Server], flavors: Mapping[str, Flavor]) -> dict[str, Server]:
@@ -167,7 +167,7 @@ class Reading:
         def own(volume: Volume, project_id: str) -> Volume:
             return volume if volume.project_id else replace(volume, project_id=project_id)
 
-        volumes = self._read(_Question(VOLUME, Listing.VOLUMES, ask, is_honest, own))
+        volumes = self._read(_Question(ResourceKind.VOLUME, ask, is_honest, own))
         return {volume.id: volume for volume in volumes if volume.project_id in self.projects}
 
     def networks(self) -> dict[str, Network]:
@@ -181,7 +181,7 @@ class Reading:
         def ask(session: ProjectSession, _: bool) -> list[Network]:
             return linked(session, NETWORK, "/networks", "networks").read({}, take)
 
-        found = self._read(_Question(NETWORK, Listing.NETWORKS, ask, lambda *_: provider.found))
+        found = self._read(_Question(ResourceKind.NETWORK, ask, lambda *_: provider.found))
         networks = {network.id: network for network in found if network.project_id in self.projects}
         cidrs = self._cidrs()
         if cidrs is None:
@@ -195,8 +195,8 @@ class Reading:
         def ask(session: ProjectSession, _: bool) -> list[storage.Subnet]:
             return linked(session, NETWORK, "/subnets", "subnets").read({}, storage.subnet_from)
 
-        subnets = self._read(_Question(NETWORK, Listing.SUBNETS, ask, lambda *_: wide))
-        if any(gap.listing is Listing.SUBNETS for gap in self.gaps):
+        subnets = self._read(_Question(ResourceKind.SUBNET, ask, lambda *_: wide))
+        if any(gap.kind is ResourceKind.SUBNET for gap in self.gaps):
             return None
         return storage.cidrs_of(subnets)
 
@@ -217,7 +217,7 @@ class Reading:
             # Whoever may use another project's path is an admin to Heat, and an admin's listing is everybody's.
             return any(item != own for item in self.projects) or all(stack.project_id == own for stack in stacks)
 
-        stacks = self._read(_Question(ORCHESTRATION, Listing.STACKS, ask, is_honest))
+        stacks = self._read(_Question(ResourceKind.STACK, ask, is_honest))
         found = {stack.id: stack for stack in stacks if stack.project_id in self.projects}
         known = unchanged(found, memory)
         rest = [stack for stack in found.values() if stack.id not in known]
@@ -237,10 +237,10 @@ class Reading:
             contents.pop(stack.id, None)
             if isinstance(answer, NotFound):
                 reason = f"stack {stack.name} is gone since it was listed"
-                self.miss(Listing.STACKS, reason, stack.project_id, stack_id=stack.id)
+                self.miss(ResourceKind.STACK, reason, stack.project_id, stack_id=stack.id)
                 del found[stack.id]
             else:
-                self.miss(Listing.RESOURCES, str(answer), stack.project_id, stack_id=stack.id)
+                self.miss(ResourceKind.RESOURCE, str(answer), stack.project_id, stack_id=stack.id)
         return replace(inventory, stacks=found, contents=contents, gaps=self.gaps)
 
     def _content(self, stack: Stack) -> StackContent | CloudError:
@@ -254,20 +254,20 @@ class Reading:
             return CloudError("an answer of another shape")
 
     def _read(self, question: _Question[T]) -> list[T]:
-        name = _SERVICE_NAMES[question.service]
+        service = question.kind.service
         base = self.sessions.base
         if not self.projects:
             return []
-        if not self._catalog_session().offers(question.service):
-            self.read_scopes[name] = ABSENT
-            self.miss(question.listing, "not in the catalog", absent=True)
+        if not self._catalog_session().offers(SERVICE_TYPE[service]):
+            self.read_scopes[service] = ABSENT
+            self.miss(question.kind, "not in the catalog", absent=True)
             return []
         if self.scope is not ReadScope.PROJECT and base.project_id:
             answer = self._read_cloud(question, base)
             if answer is not None:
-                self.read_scopes[name] = CLOUD_WIDE
+                self.read_scopes[service] = CLOUD_WIDE
                 return answer
-        self.read_scopes[name] = PER_PROJECT
+        self.read_scopes[service] = PER_PROJECT
         return list(self._read_projects(question))
 
     def _catalog_session(self) -> ProjectSession:
@@ -284,12 +284,12 @@ class Reading:
         except CloudError as error:
             if error.status in (400, 401, 403, 404) and not only:
                 return None
-            self.miss(question.listing, str(error))
+            self.miss(question.kind, str(error))
             return []
         if question.is_honest(items, base.project_id):
             return items
         if only:
-            self.miss(question.listing, "these credentials may see only a part of it (openstack.scope: cloud)")
+            self.miss(question.kind, "these credentials may see only a part of it (openstack.scope: cloud)")
             return items
         return None
 
@@ -303,7 +303,7 @@ class Reading:
         seen: set[object] = set()
         for project_id, answer in zip(self.projects, self.pool.map(ask, self.projects), strict=True):
             if isinstance(answer, CloudError):
-                self.miss(question.listing, str(answer), project_id)
+                self.miss(question.kind, str(answer), project_id)
                 continue
             for item in answer:
                 if (key := question.key(item)) not in seen:
@@ -318,6 +318,3 @@ def _may_ask_for_services(session: ProjectSession) -> bool:
     except CloudError:
         return False
     return True
-
-
-_SERVICE_NAMES = {COMPUTE: "Nova", ORCHESTRATION: "Heat", VOLUME: "Cinder", NETWORK: "Neutron"}

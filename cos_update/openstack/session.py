@@ -20,6 +20,14 @@ from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
+SERVICE_TYPE: Mapping[str, str] = {
+    "Keystone": IDENTITY,
+    "Nova": COMPUTE,
+    "Heat": ORCHESTRATION,
+    "Cinder": VOLUME,
+    "Neutron": NETWORK,
+}
+"""The type of each service, as openstacksdk spells it."""
 _AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
 """413 is how the older rate limits of Nova and Cinder say 429."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)

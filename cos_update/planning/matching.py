@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cos_update.model.concertim import Actual, Device, Rack, Template
-from cos_update.planning.desired import TAG_OF, Desired, DesiredDevice
+from cos_update.planning.desired import Desired, DesiredDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Matches:
 
     def template_of(self, device: DesiredDevice) -> Template | None:
         """The template that a device is to have, None when there is none yet."""
-        if device.type in TAG_OF:
+        if device.kind.template_tag:
             return self.tagged.get(device.template)
         return self.templates.get(device.template)
 
@@ -102,7 +102,7 @@ def _devices(
         template = templates.get(place[1].template)
         return (
             rack is None or device.rack_id != rack.id,
-            device.type != place[1].type,
+            device.kind is not place[1].kind,
             template is not None and device.template_id != template.id,
             device.id,
         )

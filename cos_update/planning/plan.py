@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.kinds import ResourceKind
+
+RACK, TEMPLATE, SERVICE = ResourceKind.STACK.label, ResourceKind.FLAVOR.label, "service"
+"""Subjects of notices; that of a device is the label of its kind."""
 
 
 class Verb(StrEnum):
@@ -18,19 +22,6 @@ class Verb(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     REMOVE = "remove"
-
-
-class Target(StrEnum):
-    """What an action or a notice is about."""
-
-    TEMPLATE = "template"
-    RACK = "rack"
-    INSTANCE = "instance"
-    VOLUME = "volume"
-    NETWORK = "network"
-    STACK = "stack"
-    PROJECT = "project"
-    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +44,7 @@ class Action:
     """
 
     verb: Verb
-    target: Target
+    kind: ResourceKind
     name: str
     openstack_id: str
     template: Template | None = None
@@ -115,10 +106,13 @@ _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPL
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that is reported, about one object; `text` is for people and complete in itself."""
+    """One thing that is reported, about one object; `text` is for people and complete in itself.
+
+    `subject` says in a word what the object is: the label of its kind where it is shown, else its kind.
+    """
 
     kind: NoticeKind
-    target: Target
+    subject: str
     name: str
     openstack_id: str
     text: str
@@ -126,7 +120,7 @@ class Notice:
     @property
     def key(self) -> str:
         """What tells this notice from all others, from pass to pass; another text makes another one."""
-        return f"{self.kind} {self.target} {self.name} {self.openstack_id} {self.text}"
+        return f"{self.kind} {self.subject} {self.name} {self.openstack_id} {self.text}"
 
     @property
     def leaves_work(self) -> bool:

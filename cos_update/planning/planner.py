@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from cos_update.model.absence import AbsenceCheck
 from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner, Rack
 from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory
-from cos_update.planning.deletions import TARGET_OF, Deletions, Scope, review_deletions, too_many
+from cos_update.planning.deletions import Deletions, Scope, review_deletions, too_many
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, match
 from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
-from cos_update.planning.plan import Action, Change, Plan, RackPlan, Target, Verb
+from cos_update.planning.plan import Action, Change, Plan, RackPlan, Verb
 from cos_update.planning.rack_plan import PlanContext, plan_rack, plan_rack_removal
 from cos_update.planning.stored import Memory, with_notices
 from cos_update.planning.template_plan import plan_templates
@@ -267,7 +268,7 @@ def _held(deletions: Deletions, actual: Actual) -> tuple[Action, ...]:
         *(
             Action(
                 Verb.REMOVE,
-                TARGET_OF[d.type],
+                d.kind,
                 d.name,
                 d.object_id,
                 device=d,
@@ -276,9 +277,12 @@ def _held(deletions: Deletions, actual: Actual) -> tuple[Action, ...]:
             )
             for d in devices
         ),
-        *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=deletions.racks[r.id]) for r in racks),
         *(
-            Action(Verb.REMOVE, Target.TEMPLATE, t.name, t.foreign_id, template=t, why=deletions.templates[t.id])
+            Action(Verb.REMOVE, ResourceKind.STACK, r.name, r.stack_id, rack=r, why=deletions.racks[r.id])
+            for r in racks
+        ),
+        *(
+            Action(Verb.REMOVE, ResourceKind.FLAVOR, t.name, t.foreign_id, template=t, why=deletions.templates[t.id])
             for t in templates
         ),
     )

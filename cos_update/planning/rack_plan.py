@@ -10,7 +10,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -18,20 +17,20 @@ from cos_update.model.concertim import (
     Rack,
     VolumeDetails,
 )
+from cos_update.model.kinds import DEVICES, ResourceKind
 from cos_update.planning.compare import device_difference, rack_difference
-from cos_update.planning.deletions import TARGET_OF, Deletions
+from cos_update.planning.deletions import Deletions
 from cos_update.planning.desired import CLUSTER_TYPE, Desired, DesiredDevice, DesiredRack
 from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
-from cos_update.planning.plan import Action, Change, Notice, NoticeKind, RackPlan, Target, Verb
+from cos_update.planning.plan import RACK, Action, Change, Notice, NoticeKind, RackPlan, Verb
 from cos_update.planning.stored import Memory, without_dropped
 
-_ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
-_NOTHING_KNOWN: Mapping[DeviceType, Details] = {
-    DeviceType.INSTANCE: InstanceDetails(),
-    DeviceType.VOLUME: VolumeDetails(),
-    DeviceType.NETWORK: NetworkDetails(),
+_NOTHING_KNOWN: Mapping[ResourceKind, Details] = {
+    ResourceKind.SERVER: InstanceDetails(),
+    ResourceKind.VOLUME: VolumeDetails(),
+    ResourceKind.NETWORK: NetworkDetails(),
 }
 
 
@@ -96,14 +95,14 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     shell = rack or _new_rack(context, wanted, name, placement.height, order_id)
     actions: list[Action] = []
     if rack is None:
-        actions.append(Action(Verb.CREATE, Target.RACK, name, wanted.stack_id, rack=shell))
+        actions.append(Action(Verb.CREATE, ResourceKind.STACK, name, wanted.stack_id, rack=shell))
     elif difference := without_dropped(
         rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
     ):
         actions.append(
             Action(
                 Verb.UPDATE,
-                Target.RACK,
+                ResourceKind.STACK,
                 rack.name,
                 wanted.stack_id,
                 rack=rack,
@@ -116,7 +115,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     actions += _creations(context, found, names, placement, (shell, wanted.created))
     if rack is not None and wanted.owner.id != rack.owner_id:
         text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
-        found.notices.append(Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, wanted.stack_id, text))
+        found.notices.append(Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, wanted.stack_id, text))
     return RackPlan(
         stack_id=wanted.stack_id,
         project_id=wanted.project_id,
@@ -134,7 +133,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
 def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
     """The lane of a rack that this Concertim would refuse."""
     text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
-    notice = Notice(NoticeKind.NOT_SHOWN, Target.STACK, wanted.name or name, wanted.stack_id, text)
+    notice = Notice(NoticeKind.NOT_SHOWN, ResourceKind.STACK, wanted.name or name, wanted.stack_id, text)
     owner, status = wanted.owner, wanted.status or ""
     return RackPlan(wanted.stack_id, wanted.project_id, owner.id, owner.name, name, status, notices=(notice,))
 
@@ -150,10 +149,10 @@ def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str |
             actions.append(_removal(device, reason))
     reason = context.deletions.racks.get(rack.id) or (None if foreign else why)
     if reason:
-        actions.append(Action(Verb.REMOVE, Target.RACK, rack.name, rack.stack_id, rack=rack, why=reason))
+        actions.append(Action(Verb.REMOVE, ResourceKind.STACK, rack.name, rack.stack_id, rack=rack, why=reason))
     notices = list(_rack_notices(context, rack))
     if why:
-        notices.append(Notice(NoticeKind.DUPLICATE, Target.RACK, rack.name, rack.stack_id, why))
+        notices.append(Notice(NoticeKind.DUPLICATE, RACK, rack.name, rack.stack_id, why))
     return RackPlan(
         stack_id=rack.stack_id,
         project_id=owner.project_id,
@@ -197,15 +196,15 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
 
 
 def _drop_duplicate(found: _Sorted, device: Device, stays: Device) -> None:
-    why = f"device {stays.name} stands for the same {TARGET_OF[device.type]}"
+    why = f"device {stays.name} stands for the same {device.kind.label}"
     found.removals.append(_removal(device, why))
-    found.notices.append(Notice(NoticeKind.DUPLICATE, TARGET_OF[device.type], device.name, device.object_id, why))
+    found.notices.append(Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
 
 def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish: DesiredDevice) -> None:
     template = context.matches.template_of(wish)
-    remade = template is None and wish.type is DeviceType.INSTANCE and wish.template in context.desired.templates
-    if device.type != wish.type:
+    remade = template is None and wish.kind is ResourceKind.SERVER and wish.template in context.desired.templates
+    if device.kind is not wish.kind:
         why = "of the wrong type; made anew"
     elif remade or (template is not None and device.template_id != template.id):
         why = "of another flavor now; made anew in its place"
@@ -218,7 +217,7 @@ def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish:
 def _removal(device: Device, why: str) -> Action:
     return Action(
         Verb.REMOVE,
-        TARGET_OF[device.type],
+        device.kind,
         device.name,
         device.object_id,
         device=device,
@@ -229,7 +228,7 @@ def _removal(device: Device, why: str) -> Action:
 def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
     if template := context.matches.template_of(wish):
         return template.height
-    desired = context.desired.templates.get(wish.template) if wish.type is DeviceType.INSTANCE else None
+    desired = context.desired.templates.get(wish.template) if wish.kind is ResourceKind.SERVER else None
     return desired.height if desired else None
 
 
@@ -299,21 +298,21 @@ def _items(
             *((wish, device.location.start_u) for device, wish, _ in replaced),
             *((wish, places.get(wish.object_id)) for wish in new),
         ],
-        key=lambda pair: (_ORDER[pair[0].type], natural(pair[0].name), pair[0].object_id),
+        key=lambda pair: (DEVICES.index(pair[0].kind), natural(pair[0].name), pair[0].object_id),
     )
     return [
-        Item(wish.object_id, height, wish.type is DeviceType.NETWORK, start)
+        Item(wish.object_id, height, wish.kind is ResourceKind.NETWORK, start)
         for wish, start in ordered
         if (height := _height(context, wish)) is not None
     ]
 
 
 def _no_template(wish: DesiredDevice) -> Notice:
-    if wish.type is DeviceType.INSTANCE:
+    if wish.kind is ResourceKind.SERVER:
         text = f"its flavor {wish.template or '(none)'} is not known: not shown yet"
     else:
         text = f"Concertim has no template with the tag {wish.template!r}: not shown"
-    return Notice(NoticeKind.NOT_SHOWN, TARGET_OF[wish.type], wish.name, wish.object_id, text)
+    return Notice(NoticeKind.NOT_SHOWN, wish.kind.label, wish.name, wish.object_id, text)
 
 
 def _new_rack(context: PlanContext, wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
@@ -341,7 +340,7 @@ def _updates(context: PlanContext, found: _Sorted, names: Mapping[str, str]) -> 
         if difference := without_dropped(difference, context.dropped.get(device.id, {})):
             updates[device.id] = Action(
                 Verb.UPDATE,
-                TARGET_OF[device.type],
+                device.kind,
                 device.name,
                 device.object_id,
                 device=device,
@@ -383,11 +382,11 @@ def _creation(
     template = context.matches.template_of(wish)
     former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)
     known: dict[str, Any] = dict(wish.details)
-    details = former.details if former and former.type is wish.type else _NOTHING_KNOWN[wish.type]
+    details = former.details if former and former.kind is wish.kind else _NOTHING_KNOWN[wish.kind]
     device = Device(
         id="",
         name=name,
-        type=wish.type,
+        kind=wish.kind,
         rack_id=rack.id,
         template_id=template.id if template else "",
         status=wish.status,
@@ -400,7 +399,7 @@ def _creation(
     )
     return Action(
         Verb.CREATE,
-        TARGET_OF[wish.type],
+        wish.kind,
         name,
         wish.object_id,
         device=device,
@@ -411,11 +410,11 @@ def _creation(
 
 def _unplaced(context: PlanContext, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
     text = f"needs {_height(context, wish)}U, {placement.free}U free in {placement.height}U: not placed"
-    return Notice(NoticeKind.UNPLACED, TARGET_OF[wish.type], name, wish.object_id, text)
+    return Notice(NoticeKind.UNPLACED, wish.kind.label, name, wish.object_id, text)
 
 
 def _label(context: PlanContext, wish: DesiredDevice) -> str:
-    if wish.type is DeviceType.VOLUME:
+    if wish.kind is ResourceKind.VOLUME:
         return f"{wish.details.get('size', '?')} GiB"
     flavor = context.desired.templates.get(wish.template)
-    return flavor.name if flavor and wish.type is DeviceType.INSTANCE else ""
+    return flavor.name if flavor and wish.kind is ResourceKind.SERVER else ""

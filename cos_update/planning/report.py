@@ -168,13 +168,13 @@ def first_words(report_: Report) -> str:
         return f"{describe(outcome.action)} ({outcome.reason})"
     heavy = [n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK]
     for notice in (*heavy, *report_.news):
-        return f"{notice.target} {notice.name}: {notice.text}"
+        return f"{notice.subject} {notice.name}: {notice.text}"
     return ""
 
 
 def describe(action: Action) -> str:
     """An action's object in words: kind, name and, of a device, the rack that it is in."""
-    return f"{action.target} {located(action)}"
+    return f"{action.kind.label} {located(action)}"
 
 
 def located(action: Action) -> str:

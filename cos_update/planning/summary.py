@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from cos_update.model.concertim import Device, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.planning.outcome import Outcome, Result
-from cos_update.planning.plan import Action, Change, Notice, Plan, RackPlan, Target, Verb
+from cos_update.planning.plan import Action, Change, Notice, Plan, RackPlan, Verb
 
 MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
 LEFT_ALONE = "!"
@@ -68,13 +69,13 @@ def _rack_section(rack_plan: RackPlan, lines: tuple[Line, ...]) -> Section:
     return Section(f"rack {rack_plan.rack_name}", aside, lines)
 
 
-def _identity(action: Action) -> tuple[Verb, Target, str, str]:
-    return (action.verb, action.target, action.openstack_id, "" if action.verb is Verb.CREATE else action.concertim_id)
+def _identity(action: Action) -> tuple[Verb, ResourceKind, str, str]:
+    return (action.verb, action.kind, action.openstack_id, "" if action.verb is Verb.CREATE else action.concertim_id)
 
 
 def _lines(
     actions: Iterable[Action],
-    outcome_of: Mapping[tuple[Verb, Target, str, str], Outcome],
+    outcome_of: Mapping[tuple[Verb, ResourceKind, str, str], Outcome],
 ) -> list[Line]:
     lines = []
     for action in actions:
@@ -94,20 +95,20 @@ def _outcome_text(outcome: Outcome) -> str:
 def _line(action: Action) -> Line:
     mark = MARKS[action.verb]
     if action.verb is Verb.REMOVE:
-        return Line(mark, action.target, action.name, rows=(action.why,))
+        return Line(mark, action.kind.label, action.name, rows=(action.why,))
     if action.verb is Verb.UPDATE:
-        return Line(mark, action.target, action.name, rows=tuple(change_text(c) for c in action.changes))
+        return Line(mark, action.kind.label, action.name, rows=tuple(change_text(c) for c in action.changes))
     if action.device is not None:
-        return Line(mark, action.target, action.name, _device_cells(action.device, action.label))
+        return Line(mark, action.kind.label, action.name, _device_cells(action.device, action.label))
     if action.template is not None:
-        return Line(mark, action.target, action.name, _template_cells(action.template))
+        return Line(mark, action.kind.label, action.name, _template_cells(action.template))
     height = f"{action.rack.height}U" if action.rack else ""
-    return Line(mark, action.target, action.name, (height, action.rack.status if action.rack else ""))
+    return Line(mark, action.kind.label, action.name, (height, action.rack.status if action.rack else ""))
 
 
 def _held(action: Action) -> Line:
     where = f"in {action.rack_name}: " if action.rack_name else ""
-    return Line(LEFT_ALONE, action.target, action.name, rows=(f"{where}{action.why}",))
+    return Line(LEFT_ALONE, action.kind.label, action.name, rows=(f"{where}{action.why}",))
 
 
 def _device_cells(device: Device, label: str) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ def _memory(mebibytes: int | None) -> str:
 
 
 def _notice_line(notice: Notice) -> Line:
-    return Line(LEFT_ALONE, notice.target, notice.name, rows=(notice.text,))
+    return Line(LEFT_ALONE, notice.subject, notice.name, rows=(notice.text,))
 
 
 def change_text(change: Change) -> str:

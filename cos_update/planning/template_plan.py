@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cos_update.model.concertim import Actual, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.compare import template_difference
 from cos_update.planning.desired import Desired, DesiredTemplate
 from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.names import TEMPLATE_NAME, Rename, Wish, assign, in_order
-from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Target, Verb
+from cos_update.planning.plan import TEMPLATE, Action, Change, Notice, NoticeKind, Verb
 from cos_update.planning.stored import Memory, without_dropped
 
 HIDDEN_NAMES = frozenset({"rack"})
@@ -77,7 +78,7 @@ def _renamed(templates: Collection[Template], names: Mapping[str, str]) -> list[
 def _update(template: Template, payload: Mapping[str, object], changes: tuple[Change, ...]) -> Action:
     return Action(
         Verb.UPDATE,
-        Target.TEMPLATE,
+        ResourceKind.FLAVOR,
         template.name,
         template.foreign_id,
         template=template,
@@ -103,7 +104,7 @@ def _creations(desired: Desired, matches: Matches, names: Mapping[str, str]) -> 
     return [
         Action(
             Verb.CREATE,
-            Target.TEMPLATE,
+            ResourceKind.FLAVOR,
             names[flavor_id],
             flavor_id,
             template=_record(wanted, names[flavor_id]),
@@ -146,9 +147,9 @@ def _removals(
             continue
         if template.id in used:
             text = f"{why}, but devices still use it: kept until the last one is gone"
-            notices.append(Notice(NoticeKind.IN_USE, Target.TEMPLATE, template.name, template.foreign_id, text))
+            notices.append(Notice(NoticeKind.IN_USE, TEMPLATE, template.name, template.foreign_id, text))
         else:
             actions.append(
-                Action(Verb.REMOVE, Target.TEMPLATE, template.name, template.foreign_id, template=template, why=why)
+                Action(Verb.REMOVE, ResourceKind.FLAVOR, template.name, template.foreign_id, template=template, why=why)
             )
     return tuple(actions), tuple(notices)

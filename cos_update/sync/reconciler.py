@@ -333,7 +333,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         concertim_full_read_at=snapshot.actual.began if snapshot.devices_in_full else past.concertim_full_read_at,
         passes_since_full=0 if snapshot.devices_in_full else past.passes_since_full + 1,
         passes_since_membership=0 if snapshot.stacks_in_full else past.passes_since_membership + 1,
-        gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
+        gaps=tuple(f"{gap.kind.listing}: {gap.reason}" for gap in inventory.gaps),
         journal_seq=snapshot.seq,
     )
 

@@ -146,7 +146,7 @@ def _devices(view: View) -> Contents:
             device.name,
             _units(device.location),
             device.status,
-            device.type.value.lower(),
+            device.kind.label,
             *_origin(view, device),
             device.id,
         )

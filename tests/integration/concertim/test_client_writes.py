@@ -16,7 +16,6 @@ from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -25,6 +24,7 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Gone, Refused, Unavailable
+from cos_update.model.kinds import ResourceKind
 
 Connect = Callable[..., ConcertimClient]
 TEMPLATE = Template("", "m1", 2, "f1", 2, 2048, 20, "flavor")
@@ -32,7 +32,7 @@ RACK = Rack("", "r_1", "team", 20, "ACTIVE", {STACK_ID: "s1"}, {"net": {"a": 1}}
 DEVICE = Device(
     "",
     "n-1",
-    DeviceType.INSTANCE,
+    ResourceKind.SERVER,
     "rack",
     "template",
     "ACTIVE",
@@ -95,23 +95,23 @@ def test_what_was_created_is_what_is_read(app: ConcertimApp, client: ConcertimCl
 
 
 @pytest.mark.parametrize(
-    ("type_", "tag", "details", "status"),
+    ("kind", "tag", "details", "status"),
     [
-        (DeviceType.VOLUME, "volume", VolumeDetails("nova", True, None, False, 10, "lvm"), "AVAILABLE"),
-        (DeviceType.NETWORK, "network", NetworkDetails(True, "x.", None, 1450, True, False, ""), "STOPPED"),
+        (ResourceKind.VOLUME, "volume", VolumeDetails("nova", True, None, False, 10, "lvm"), "AVAILABLE"),
+        (ResourceKind.NETWORK, "network", NetworkDetails(True, "x.", None, 1450, True, False, ""), "STOPPED"),
     ],
 )
 def test_volumes_and_networks_are_created_with_their_details(
     app: ConcertimApp,
     client: ConcertimClient,
-    type_: DeviceType,
+    kind: ResourceKind,
     tag: str,
     details: VolumeDetails | NetworkDetails,
     status: str,
 ) -> None:
     template = app.state.tagged(tag)
     place = Location(5, 4 + template.height)
-    wanted = replace(DEVICE, type=type_, template_id=template.id, location=place, details=details, status=status)
+    wanted = replace(DEVICE, kind=kind, template_id=template.id, location=place, details=details, status=status)
     device = client.create_device(wanted)
     assert device == replace(wanted, id=device.id) == client.device(device.id)
 

@@ -16,7 +16,8 @@ from cos_update.listener.cache import StateCache
 from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
-from cos_update.model.events import Event, Key, Kind
+from cos_update.model.events import Event, Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.observability.run_log import RunLog
 from cos_update.openstack.inventory import CloudReader
@@ -81,7 +82,7 @@ class Hands:
         assert sorted(self.acked) == list(range(1, self._told + 1))
 
 
-def key(kind: Kind, thing: object) -> Key:
+def key(kind: ResourceKind, thing: object) -> Key:
     """The key of a thing of the cloud's state."""
     project = getattr(thing, "project_id", None) or getattr(thing, "user_project_id", "")
     return Key(kind, str(thing.id), str(project))  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from racks_drawn import actual, device
 
 from cos_update.cli.exits import Exit
 from cos_update.model.concertim import OBJECT_ID, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.store import Origin, View, ViewStore
 
@@ -31,7 +32,7 @@ def data_dir(tmp_path: Path) -> Path:
     view = View(
         actual=found,
         projects={"p": Project("p", "team_a")},
-        origins={SERVER: Origin("server", "n\u00f6de 0", "error", "p", "s")},
+        origins={SERVER: Origin(ResourceKind.SERVER, "n\u00f6de 0", "error", "p", "s")},
         gaps=("Cinder could not be read (503)",),
     )
     ViewStore(tmp_path, "bulk").save(view)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cos_update.model.concertim import Actual, ApiFlavour, Device, DeviceType, Owner, Rack, Template
+from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
 from cos_update.model.errors import Gone, Refused
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.plan import RackPlan
 from cos_update.sync.executor import Record
 
@@ -130,7 +131,7 @@ class StrictApp:
             made = replace(device, id=self._new_id("d"))
             self._check(made.rack_id in self.racks and made.template_id in self.templates, "500")
             template = self.templates[made.template_id]
-            tag = None if made.type is DeviceType.INSTANCE else made.type.value.lower()
+            tag = None if made.kind is ResourceKind.SERVER else made.kind.template_tag
             self._check(template.tag == tag, "template of another type")
             self._check(self.flavour is not ApiFlavour.CREDITS or bool(made.created), "cloud_created_at is blank")
             self._check(template.height == made.location.height, "the height is the template's")
@@ -149,7 +150,7 @@ class StrictApp:
         # Stricter than the app, which looks at the first unit only: two devices must never overlap.
         free = all(d.location.end_u < place.start_u or d.location.start_u > place.end_u for d in others)
         self._check(free, f"{device.name} is over another device")
-        self._check(device.status in _STATUSES[device.type], f"{device.type} status {device.status}")
+        self._check(device.status in _STATUSES[device.kind], f"{device.kind} status {device.status}")
         self._check(len(device.description) <= 255, "description")
 
     def update_device(self, device: Device, changes: Mapping[str, object]) -> Device:
@@ -174,10 +175,10 @@ class StrictApp:
         return self.devices.get(device_id)
 
 
-_STATUSES: Mapping[DeviceType, frozenset[str]] = {
-    DeviceType.INSTANCE: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED", "SUSPENDED"}),
-    DeviceType.VOLUME: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "AVAILABLE"}),
-    DeviceType.NETWORK: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED"}),
+_STATUSES: Mapping[ResourceKind, frozenset[str]] = {
+    ResourceKind.SERVER: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED", "SUSPENDED"}),
+    ResourceKind.VOLUME: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "AVAILABLE"}),
+    ResourceKind.NETWORK: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED"}),
 }
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from builders import cloud, concertim, device, network, rack, server, stack, unread, volume
 
-from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Owner, Template
-from cos_update.model.openstack import Address, Inventory, Listing, Network, Output, Volume
+from cos_update.model.concertim import ApiFlavour, InstanceDetails, Owner, Template
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Address, Inventory, Network, Output, Volume
 from cos_update.planning.compare import device_difference, rack_difference, template_difference
 from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack, DesiredTemplate, desired_state
 from cos_update.planning.details import net_interfaces, of_network, of_server, of_volume
@@ -65,7 +66,7 @@ def test_a_text_is_cut_to_its_column() -> None:
     assert clean_text("x" * 300, 255) == "x" * 255
 
 
-WANTED = DesiredDevice("i1", DeviceType.INSTANCE, "i1", "ACTIVE", "", "small", {"a": 1}, {"public_ips": "net:1.2.3.4"})
+WANTED = DesiredDevice("i1", ResourceKind.SERVER, "i1", "ACTIVE", "", "small", {"a": 1}, {"public_ips": "net:1.2.3.4"})
 SHOWN: dict[str, Any] = {"metadata": {"a": 1, "theirs": 2}, "details": InstanceDetails("net:1.2.3.4", login_user="me")}
 
 
@@ -123,7 +124,7 @@ ALL = cloud(volume("v1", name="disk", size=7))
         pytest.param(ALL, (), [], id="none attached"),
         pytest.param(ALL, ("v1",), [{"id": "v1", "name": "disk", "size": 7}], id="each with its name and size"),
         pytest.param(ALL, ("v1", "v2"), [{"id": "v1", "name": "disk", "size": 7}], id="one that is gone is left out"),
-        pytest.param(cloud(unread(Listing.VOLUMES)), ("v1",), None, id="volumes not read: nothing is said of them"),
+        pytest.param(cloud(unread(ResourceKind.VOLUME)), ("v1",), None, id="volumes not read: nothing is said of them"),
     ],
 )
 def test_attached_volumes(inventory: Inventory, attached: tuple[str, ...], shown: object) -> None:
@@ -175,8 +176,8 @@ NETS = (network("n1", name="lan", cidrs=("10.0.1.0/24",)), network("n2", name="l
         pytest.param(
             (), {"lan": ["10.0.0.0/24", "10.0.1.0/24"], "n3": []}, id="networks by name, their subnets sorted"
         ),
-        pytest.param((unread(Listing.NETWORKS),), None, id="networks not read: nothing is said"),
-        pytest.param((unread(Listing.SUBNETS),), None, id="subnets not read: nothing is said"),
+        pytest.param((unread(ResourceKind.NETWORK),), None, id="networks not read: nothing is said"),
+        pytest.param((unread(ResourceKind.SUBNET),), None, id="subnets not read: nothing is said"),
     ],
 )
 def test_networks_of_a_rack(gap: tuple[Any, ...], shown: object) -> None:

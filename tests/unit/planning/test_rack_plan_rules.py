@@ -23,8 +23,9 @@ from builders import (
     words,
 )
 
-from cos_update.model.concertim import Actual, ApiFlavour, DeviceType, Location, Template
-from cos_update.model.openstack import Flavor, Inventory, Listing
+from cos_update.model.concertim import Actual, ApiFlavour, Location, Template
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Flavor, Inventory
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Plan, Verb
@@ -70,7 +71,7 @@ RACKS = [
         concertim(T_LARGE, rack("s1", "i1", foreign("x", location=Location(2, 72)), height=72)),
         why="unplaced: needs 4U, 0U free in 72U"),
     row("a device of the wrong type is made anew",
-        cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", type=DeviceType.VOLUME))),
+        cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", kind=ResourceKind.VOLUME))),
         "remove volume i1", "create instance i1 U1", why="of the wrong type; made anew"),
     row("where a person moved a device to it stays",
         cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", location=Location(30, 30))))),
@@ -93,7 +94,7 @@ RACKS = [
     row("a rack's name that its team has is set apart",
         cloud(stack("s1", name="x")), concertim(rack("", id="r-x", name="x")), "create rack x-s1 42U"),
     row("a stack that was not read keeps its rack, its servers are still followed",
-        cloud(unread(Listing.STACKS), server("i1", vm_state="stopped")), concertim(rack("s1", "i1")),
+        cloud(unread(ResourceKind.STACK), server("i1", vm_state="stopped")), concertim(rack("s1", "i1")),
         "update instance i1: status", why="unread: Heat could not be read (HTTP 503): stacks of project project a"),
     row("stacks of a project without a team are reported",
         cloud(stack("s1", "i1")), concertim(owners=()),
@@ -108,7 +109,7 @@ RACKS = [
         cloud(server("i1", vm_state="odd"), server("i2", vm_state="odd")), EMPTY,
         why="unknown-state: the state 'odd' of instance i1 is not known here"),
     row("a service that the cloud does not have is no trouble",
-        cloud(unread(Listing.VOLUMES, None, absent=True)), EMPTY,
+        cloud(unread(ResourceKind.VOLUME, None, absent=True)), EMPTY,
         why="absent: the cloud has no Cinder: volumes are left alone"),
 ]  # fmt: skip
 
