@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Generic, NamedTuple, TypeVar
 
-from cos_update.model.openstack import SERVICE_OF, Listing, Network, Server, Volume
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Network, Server, Volume
 
 T = TypeVar("T")
 
@@ -34,11 +36,15 @@ FEW = 50
 """So many objects are never too many."""
 
 
-class Newest(NamedTuple):
-    """The latest change that a listing has told of: its time as the service writes it, and the object's id.
+WITNESSES = 5
+"""How many of the latest changes of a listing are remembered."""
 
-    It is asked for again each time, as a witness: an answer without it does not heed the filter, or comes from a
-    database of another day.
+
+class Newest(NamedTuple):
+    """A late change that a listing has told of: its time as the service writes it, and the object's id.
+
+    The latest one is asked for again each time, as a witness: an answer without it does not heed the filter, or comes
+    from a database of another day, or the object is gone. Then another one must testify.
     """
 
     time: str
@@ -50,8 +56,10 @@ class CloudMemory:
     """The objects of the watched projects as they were last read, and what a reading by changes builds on.
 
     `clocks` tells by service what its clock said when the reading began. `source` names the cloud and how it is read,
-    `read_scopes` by service in which way it was. `unfiltered` are listings that can't be asked for changes. `passes`
-    counts the readings by changes since the last full one; `doubt` says why the next one must be full.
+    `read_scopes` by service in which way it was. `unfiltered` are services that can't be asked for changes. `listed`
+    is by kind how many objects a full listing names, those of projects that are not watched too. `ports` is by server a
+    checksum of its ports and floating IPs, where Neutron has to list them in full. `passes` counts the readings by
+    changes since the last full one; `doubt` says why the next one must be full.
     """
 
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -61,8 +69,10 @@ class CloudMemory:
     source: str = ""
     read_scopes: Mapping[str, str] = field(default_factory=dict)
     clocks: Mapping[str, float] = field(default_factory=dict)
-    newest: Mapping[Listing, Newest] = field(default_factory=dict)
-    unfiltered: frozenset[Listing] = frozenset()
+    newest: Mapping[ResourceKind, tuple[Newest, ...]] = field(default_factory=dict)
+    unfiltered: frozenset[str] = frozenset()
+    listed: Mapping[ResourceKind, int] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
     passes: int = 0
     doubt: str = ""
 
@@ -76,7 +86,7 @@ class Changes(Generic[T]):
 
     found: Mapping[str, T] = field(default_factory=dict)
     deleted: frozenset[str] = frozenset()
-    newest: Newest | None = None
+    newest: tuple[Newest, ...] = ()
     is_whole: bool = False
 
     @property
@@ -105,24 +115,24 @@ def why_full(memory: CloudMemory | None, projects: Collection[str], source: str,
     return ""
 
 
-def since(memory: CloudMemory, listing: Listing) -> float | None:
+def since(memory: CloudMemory, kind: ResourceKind) -> float | None:
     """From when on changes are to be asked for; None when they can't be, and the listing is to be read in full."""
-    clock = memory.clocks.get(SERVICE_OF[listing])
-    if clock is None or listing in memory.unfiltered:
+    clock = memory.clocks.get(kind.service)
+    if clock is None or kind.service in memory.unfiltered:
         return None
-    witness = witness_of(memory, listing)
+    witness = witness_of(memory, kind)
     times = [unix_time(witness.time)] if witness else []
     return min(clock - OVERLAP, *(time for time in times if time is not None)) if times else clock - OVERLAP
 
 
-def witness_of(memory: CloudMemory, listing: Listing) -> Newest | None:
+def witness_of(memory: CloudMemory, kind: ResourceKind) -> Newest | None:
     """The change that the next answer must tell of again; None when there is none that is worth its price."""
-    newest = memory.newest.get(listing)
+    newest = next(iter(memory.newest.get(kind, ())), None)
     time = unix_time(newest.time) if newest else None
     if newest is None or time is None:
         return None
-    clock = memory.clocks.get(SERVICE_OF[listing], time)
-    return None if listing is Listing.SERVERS and time < clock - WITNESS_AGE else newest
+    clock = memory.clocks.get(kind.service, time)
+    return None if kind is ResourceKind.SERVER and time < clock - WITNESS_AGE else newest
 
 
 def doubt_of_clocks(memory: CloudMemory, clocks: Mapping[str, float]) -> str:
@@ -138,12 +148,12 @@ def doubt_of_clocks(memory: CloudMemory, clocks: Mapping[str, float]) -> str:
     return ""
 
 
-def doubt_of_answer(memory: CloudMemory, listing: Listing, changes: Changes[T]) -> str:
+def doubt_of_answer(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]) -> str:
     """Why an answer can't be believed; "" when it can."""
-    witness = witness_of(memory, listing)
+    witness = witness_of(memory, kind)
     if changes.is_whole or witness is None or witness.id in changes.found or witness.id in changes.deleted:
         return ""
-    return f"{SERVICE_OF[listing]} does not tell of a change any more that it has told of before"
+    return f"{kind.service} does not tell of a change any more that it has told of before"
 
 
 def is_dear(known: int, changes: Changes[T]) -> bool:
@@ -158,9 +168,28 @@ def merged(known: Mapping[str, T], changes: Changes[T]) -> dict[str, T]:
     return {item: thing for item, thing in {**known, **changes.found}.items() if item not in changes.deleted}
 
 
-def latest(times: Iterable[Newest | None]) -> Newest | None:
-    """The last of these changes; a service writes its times so that they sort as texts."""
-    return max((newest for newest in times if newest and newest.time), default=None)
+def newest_after(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]) -> tuple[Newest, ...]:
+    """The witnesses for the readings after this one, the latest first.
+
+    What the answer says of an object counts, even if it is older than what was known: a change may be committed after
+    a later one. A witness that should have been in the answer, and was not, is none any more.
+    """
+    if changes.is_whole:
+        return changes.newest
+    told = {newest.id for newest in changes.newest}
+    former = witness_of(memory, kind)
+    before = (n for n in memory.newest.get(kind, ()) if n != former and n.id not in told)
+    return latest([*changes.newest, *before])
+
+
+def latest(newest: Iterable[Newest]) -> tuple[Newest, ...]:
+    """The few latest of these changes, the latest first; a service writes its times so that they sort as texts."""
+    return tuple(nlargest(WITNESSES, (each for each in newest if each.time)))
+
+
+def time_text(unix: float) -> str:
+    """A Unix time as the services write theirs, in whole seconds and without a zone."""
+    return f"{datetime.fromtimestamp(int(unix), UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def unix_time(text: str) -> float | None:

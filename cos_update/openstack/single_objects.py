@@ -198,7 +198,10 @@ class ObjectReader:
         if kind is ResourceKind.NETWORK:
             path, params = "/networks", {"project_id": project_id} if elsewhere else {}
         else:
-            path, params = f"/{kind.listing}/detail", {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
+            path, params = (
+                f"/{kind.listing}/detail",
+                {"all_tenants": "1", "project_id": project_id} if elsewhere else {},
+            )
         if kind is ResourceKind.SERVER:
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
         pages = linked(session, SERVICE_TYPE[kind.service], path, kind.listing, version)
@@ -210,7 +213,9 @@ class ObjectReader:
         try:
             session = self._session(key.project_id)
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is ResourceKind.SERVER else None
-            body = session.get(SERVICE_TYPE[key.kind.service], f"/{key.kind.listing}/{key.id}", key=name, microversion=version)
+            body = session.get(
+                SERVICE_TYPE[key.kind.service], f"/{key.kind.listing}/{key.id}", key=name, microversion=version
+            )
         except NotFound:
             return None
         except CloudError as error:

@@ -23,11 +23,12 @@ from cos_update.model.cloud_memory import (
     is_dear,
     latest,
     merged,
+    newest_after,
     since,
     unix_time,
     why_full,
 )
-from cos_update.model.openstack import Listing
+from cos_update.model.kinds import ResourceKind
 
 NOON = 1_700_000_000.0
 
@@ -42,8 +43,8 @@ MEMORY = CloudMemory(
     source="cloud",
     clocks={"Nova": NOON, "Cinder": NOON},
     newest={
-        Listing.SERVERS: Newest(written(NOON - 600), "s1"),
-        Listing.VOLUMES: Newest(written(NOON - 10), "v1"),
+        ResourceKind.SERVER: (Newest(written(NOON - 600), "s1"),),
+        ResourceKind.VOLUME: (Newest(written(NOON - 10), "v1"),),
     },
 )
 
@@ -67,28 +68,28 @@ def test_why_the_cloud_is_read_in_full(memory, projects, source, every, why):  #
 
 
 @pytest.mark.parametrize(
-    ("memory", "listing", "wanted"),
+    ("memory", "kind", "wanted"),
     [
-        (MEMORY, Listing.SERVERS, NOON - 600),
-        (MEMORY, Listing.VOLUMES, NOON - OVERLAP),
-        (MEMORY, Listing.NETWORKS, None),
-        (replace(MEMORY, unfiltered=frozenset({Listing.VOLUMES})), Listing.VOLUMES, None),
-        (replace(MEMORY, newest={}), Listing.SERVERS, NOON - OVERLAP),
+        (MEMORY, ResourceKind.SERVER, NOON - 600),
+        (MEMORY, ResourceKind.VOLUME, NOON - OVERLAP),
+        (MEMORY, ResourceKind.NETWORK, None),
+        (replace(MEMORY, unfiltered=frozenset({"Cinder"})), ResourceKind.VOLUME, None),
+        (replace(MEMORY, newest={}), ResourceKind.SERVER, NOON - OVERLAP),
         (
-            replace(MEMORY, newest={Listing.SERVERS: Newest(written(NOON - WITNESS_AGE - 1), "s1")}),
-            Listing.SERVERS,
+            replace(MEMORY, newest={ResourceKind.SERVER: (Newest(written(NOON - WITNESS_AGE - 1), "s1"),)}),
+            ResourceKind.SERVER,
             NOON - OVERLAP,
         ),
         (
-            replace(MEMORY, newest={Listing.VOLUMES: Newest(written(NOON - WITNESS_AGE - 1), "v1")}),
-            Listing.VOLUMES,
+            replace(MEMORY, newest={ResourceKind.VOLUME: (Newest(written(NOON - WITNESS_AGE - 1), "v1"),)}),
+            ResourceKind.VOLUME,
             NOON - WITNESS_AGE - 1,
         ),
-        (replace(MEMORY, newest={Listing.SERVERS: Newest("noon", "s1")}), Listing.SERVERS, NOON - OVERLAP),
+        (replace(MEMORY, newest={ResourceKind.SERVER: (Newest("noon", "s1"),)}), ResourceKind.SERVER, NOON - OVERLAP),
     ],
 )
-def test_changes_are_asked_for_from_the_newest_one_on_and_always_with_an_overlap(memory, listing, wanted):  # type: ignore[no-untyped-def]
-    assert since(memory, listing) == wanted
+def test_changes_are_asked_for_from_the_newest_one_on_and_always_with_an_overlap(memory, kind, wanted):  # type: ignore[no-untyped-def]
+    assert since(memory, kind) == wanted
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_clocks_that_do_not_go_with_what_they_said_before(clocks, doubt):  # typ
     ],
 )
 def test_an_answer_without_the_change_that_was_told_before_is_not_believed(changes, is_believed):  # type: ignore[no-untyped-def]
-    assert (doubt_of_answer(MEMORY, Listing.SERVERS, changes) == "") is is_believed
+    assert (doubt_of_answer(MEMORY, ResourceKind.SERVER, changes) == "") is is_believed
 
 
 def test_more_than_a_fifth_is_as_dear_as_a_full_listing_but_a_few_never_are() -> None:
@@ -195,7 +196,7 @@ def test_whatever_happens_and_however_late_it_is_committed_what_is_told_is_seen(
                     del visible[item]
             elif item not in gone:
                 visible[item] = (time, value)
-        asked = since(memory, Listing.SERVERS)
+        asked = since(memory, ResourceKind.SERVER)
         assert asked is not None
         changed = {item: value for item, (time, value) in visible.items() if int(time) >= int(asked)}
         deleted = frozenset(item for item, time in gone.items() if int(time) >= int(asked))
@@ -203,10 +204,10 @@ def test_whatever_happens_and_however_late_it_is_committed_what_is_told_is_seen(
         newest += [Newest(written(gone[item]), item) for item in deleted]
         changes = Changes(changed, deleted, latest(newest))
         if visible or gone:
-            assert doubt_of_answer(memory, Listing.SERVERS, changes) == ""
+            assert doubt_of_answer(memory, ResourceKind.SERVER, changes) == ""
         known = merged(known, changes)
         assert known == {item: value for item, (_, value) in visible.items()}
         clock = now + data.draw(SKEW)
         assert doubt_of_clocks(memory, {"Nova": clock}) == ""
-        told = changes.newest or memory.newest.get(Listing.SERVERS)
-        memory = replace(memory, clocks={"Nova": clock}, newest={Listing.SERVERS: told} if told else {})
+        told = newest_after(memory, ResourceKind.SERVER, changes)
+        memory = replace(memory, clocks={"Nova": clock}, newest={ResourceKind.SERVER: told})
