@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +15,13 @@ from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
 from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.model.errors import CosUpdateError
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
+    from cos_update.planning.plan import Plan
     from cos_update.planning.report import Report
+    from cos_update.planning.saved_plan import SavedPlan
     from cos_update.sync.reconciler import RunOptions, Services, Snapshot
 
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 Examples:
   cos-update bulk --once
   cos-update bulk --once --project CM_team_a --json
+  cos-update bulk --once --plan changes.plan
   cos-update bulk --interval 300
 """
 )
@@ -34,8 +41,16 @@ Examples:
     help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
 )
 @options.project
+@options.rack
 @options.allow_deletes
 @options.prune_unwatched
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
+)
 @options.metrics_port
 @options.metrics_address
 @click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
@@ -45,8 +60,10 @@ def bulk(
     once: bool,
     interval: float | None,
     projects: tuple[str, ...],
+    racks: tuple[str, ...],
     allow_deletes: bool,
     prune_unwatched: bool,
+    plan_file: Path | None,
     metrics_port: int | None,
     metrics_address: str | None,
     as_json: bool,
@@ -58,17 +75,29 @@ def bulk(
         raise click.UsageError("--interval does not go with --once.")
     if metrics_port is not None and once:
         raise click.UsageError("--metrics-port does not go with --once.")
+    if racks and not once:
+        raise click.UsageError("--rack goes with --once.")
+    if plan_file is not None and not once:
+        raise click.UsageError("--plan goes with --once.")
+    if plan_file is not None and (projects or racks or allow_deletes or prune_unwatched):
+        raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
     from cos_update.cli.observers import MetricsOptions
     from cos_update.cli.setup import services
     from cos_update.sync.reconciler import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    run_options = RunOptions(projects, allow_deletes, prune_unwatched)
+    saved = _saved_plan(plan_file) if plan_file else None
+    run_options = (
+        RunOptions(saved.projects, saved.allow_deletes, saved.prune_unwatched, saved.racks)
+        if saved
+        else RunOptions(projects, allow_deletes, prune_unwatched, racks)
+    )
     with services(context, "bulk", daemon=not once) as both:
         both.store.prepare()
         with both.store.sole("bulk"):
             if once:
-                return _once(both, run_options, as_json=as_json, shown=context.verbosity == 0 and not as_json)
+                shown = context.verbosity == 0 and not as_json
+                return _once(both, run_options, saved, as_json=as_json, shown=shown)
             return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
@@ -83,7 +112,37 @@ def _forever(both: Services, run_options: RunOptions, interval: float, metrics: 
     return Exit.OK
 
 
-def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool) -> Exit:
+def _saved_plan(path: Path) -> SavedPlan:
+    from cos_update.planning.saved_plan import saved_plan_from
+
+    try:
+        return saved_plan_from(json.loads(path.read_text()))
+    except ValueError:
+        raise CosUpdateError(f"{path} is no JSON.", "`cos-update diff --out FILE` saves a plan.") from None
+
+
+def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
+    """Refuses a plan that is not the saved one."""
+    from cos_update.planning.saved_plan import digest
+
+    for name, then, now in (
+        ("OpenStack", saved.openstack, both.openstack_address),
+        ("Concertim", saved.concertim, both.concertim_settings.url),
+    ):
+        if then != now:
+            raise CosUpdateError(f"The plan was made for {name} at {then}, and this configuration names {now}.")
+
+    def approve(plan: Plan) -> None:
+        if digest(plan) != saved.digest:
+            raise CosUpdateError(
+                "What was planned is no longer what is to be done; nothing posted.",
+                "`cos-update diff --out FILE` shows and saves what is to be done now.",
+            )
+
+    return approve
+
+
+def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.output.progress import waiting
     from cos_update.observability.run_log import RunLog, keep_off_stderr
@@ -97,7 +156,8 @@ def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
     with waiting(log, shown=shown) as (observer, stop):
-        report, snapshot = run_pass(both, run_options, stop, observer)
+        approve = _approval(both, saved) if saved else lambda _: None
+        report, snapshot = run_pass(both, run_options, stop, observer, approve)
     log.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))

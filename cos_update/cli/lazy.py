@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 import traceback
@@ -11,6 +12,7 @@ from typing import IO, Any
 import click
 from click.shell_completion import CompletionItem
 
+from cos_update.cli import options
 from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo
 from cos_update.model.errors import CosUpdateError
@@ -58,7 +60,19 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command of that name."""
         lazy = self.lazy.get(cmd_name)
-        return lazy.load() if lazy else None
+        return options.accepted_anywhere(lazy.load()) if lazy else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that is asked for, or names those that were probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.lazy)
+            if args[0].startswith("-") or not near:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {' or '.join(near)}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in the help, without importing anything."""

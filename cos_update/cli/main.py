@@ -30,6 +30,9 @@ COMMANDS = {
     "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
     "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
+    "completion": LazyCommand(
+        "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."
+    ),
     "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
 }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from cos_update.model.concertim import Device, Template
@@ -61,6 +62,19 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
     if plan.held:
         teams.append(Section("held back", lines=tuple(_held(action) for action in plan.held)))
     return tuple(teams)
+
+
+def in_short(found: Sequence[Section]) -> tuple[Section, ...]:
+    """The same sections with a count of each mark in place of their lines."""
+    return tuple(
+        replace(section, aside=_counts(section) or section.aside, lines=(), sections=in_short(section.sections))
+        for section in found
+    )
+
+
+def _counts(section: Section) -> str:
+    counted = Counter(line.mark for line in section.lines)
+    return "  ".join(f"{mark}{counted[mark]}" for mark in (*MARKS.values(), LEFT_ALONE) if counted[mark])
 
 
 def _rack_section(rack_plan: RackPlan, lines: tuple[Line, ...]) -> Section:

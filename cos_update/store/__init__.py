@@ -5,6 +5,7 @@ from __future__ import annotations
 from cos_update.store.journal import Journal, JournalEntry, with_journal_entries
 from cos_update.store.locks import FileLock, Locks
 from cos_update.store.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
+from cos_update.store.selection import Selection, select
 from cos_update.store.store import BadView, ViewStore, paused_gc
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "Locks",
     "Origin",
     "Resync",
+    "Selection",
     "View",
     "ViewStore",
     "from_plain",
     "paused_gc",
+    "select",
     "to_plain",
     "with_journal_entries",
 ]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from cos_update.concertim.client import FEW, ConcertimClient
 from cos_update.model.absence import AbsenceCheck
 from cos_update.model.concertim import Actual, Device, Rack, Template
-from cos_update.model.errors import LockedError, ViewError
+from cos_update.model.errors import CosUpdateError, LockedError, ViewError
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import Progress
@@ -34,6 +34,7 @@ from cos_update.planning.plan import TOLD_ONCE, Action, Plan, RackPlan, Verb
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.planning.recognition import recognised, recognised_by_looks
 from cos_update.planning.report import Report, after, merged, report
+from cos_update.planning.selection import only_racks, unknown_racks
 from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, with_journal_entries
 from cos_update.sync.cache_policy import (
     NOTHING,
@@ -51,6 +52,7 @@ from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
 
 log = logging.getLogger("cos_update.pass")
 
+_RACKS = "`cos-update diff --dry-run` and `cos-update view dump --kind racks` list the racks."
 _TEMPLATES = "templates"
 """What stands for all templates among the racks' locks."""
 RACK_WAIT = 60.0
@@ -65,11 +67,15 @@ SAVE_EVERY = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove."""
+    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
+
+    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read.
+    """
 
     projects: tuple[str, ...] = ()
     allow_deletes: bool = False
     prune_unwatched: bool = False
+    racks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,12 @@ class Services:
     store: ViewStore
     settings: Settings
     concertim_settings: ConcertimSettings
+
+    @property
+    def openstack_address(self) -> str:
+        """The address of Keystone, or the name of the cloud in clouds.yaml that has it."""
+        cloud = self.settings.openstack
+        return (cloud.auth.get("auth_url") or cloud.cloud or "") if cloud else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +168,7 @@ def read_and_plan(
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
-        is_whole=stacks is None and not run_options.projects,
+        is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
     )
 
@@ -185,6 +197,7 @@ class _Planner:
             default_rack_height=services.concertim_settings.default_rack_height,
         )
         self._scope = Scope(_project_ids(inventory, run_options.projects), stacks)
+        self._racks = run_options.racks
         self._absence_checks: dict[Key, AbsenceCheck] = {}
 
     def plan(self, actual: Actual, past: View) -> tuple[Actual, Plan]:
@@ -203,7 +216,10 @@ class _Planner:
             self.inventory = inventory = with_soft_deleted(inventory, self._absence_checks.values())
             desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
         before = with_former(past)
-        return actual, make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before, past.dropped)
+        plan = make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before, past.dropped)
+        if unknown := unknown_racks(plan, self._racks):
+            raise CosUpdateError(f"There is no rack {unknown[0]!r}, and no stack that one could show.", _RACKS)
+        return actual, only_racks(plan, self._racks) if self._racks else plan
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
@@ -262,12 +278,16 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
 
 
 def run_pass(
-    services: Services, run_options: RunOptions, stop: threading.Event, observer: Observer | None = None
+    services: Services,
+    run_options: RunOptions,
+    stop: threading.Event,
+    observer: Observer | None = None,
+    approve: Callable[[Plan], None] = lambda _: None,
 ) -> tuple[Report, Snapshot]:
-    """One whole pass: look, carry out, look again at racks that were stale, remember.
+    """One whole pass: read and plan, apply, look again at racks that were stale, remember.
 
-    `watcher` is told how far it is and of each outcome, else the log is. Raises CosUpdateError when nothing could be
-    read, or the view not be written.
+    The observer hears how far it is and of each outcome, else the log does. `approve` may refuse the plan by raising
+    CosUpdateError. Raises CosUpdateError also when nothing could be read, or the view not be written.
     """
     began = time.monotonic()
     services.store.prepare()
@@ -276,6 +296,7 @@ def run_pass(
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
         snapshot = read_and_plan(services, run_options, view=view, observer=observer)
+    approve(snapshot.plan)
     notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)

@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
 
 from world import World
@@ -60,16 +60,24 @@ class Terminal:
             self.seen = self._raw.decode(errors="replace")
 
 
-@contextmanager
 def on_terminal(
     world: World, *arguments: str, columns: int = 80, environ: Mapping[str, str] | None = None
+) -> AbstractContextManager[Terminal]:
+    """The real program with a world's configuration on a terminal of that width."""
+    config = str(world.folder / "config.yaml")
+    return program_on_terminal("--config", config, *arguments, columns=columns, environ=environ)
+
+
+@contextmanager
+def program_on_terminal(
+    *arguments: str, columns: int = 80, environ: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
     """The real program on a terminal of that width, with Ctrl-C as a terminal has it."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "LC_ALL")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cos_update", "--config", str(world.folder / "config.yaml"), *arguments],
+        [sys.executable, "-m", "cos_update", *arguments],
         env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})},
         stdin=theirs,
         stdout=theirs,
