@@ -130,6 +130,8 @@ class Volume:
     volume_type: str = ""
     description: str = ""
     created: str = ""
+    server_ids: tuple[str, ...] = ()
+    """The servers that Cinder takes it to be attached to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
+from cos_update.openstack.clocks import ServiceClocks
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
 SERVICE_TYPE: Mapping[str, str] = {
@@ -56,6 +57,7 @@ class ProjectSession:
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
+        self.clocks = ServiceClocks()
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
@@ -137,7 +139,7 @@ class ProjectSession:
         self,
         service: str,
         path: str,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | tuple[str, ...]] | None = None,
         *,
         key: str | None = None,
         microversion: str | None = None,
@@ -155,6 +157,7 @@ class ProjectSession:
                 status = response.status_code
                 body = _json(response)
                 if 200 <= status < 300:
+                    self.clocks.note(service, response.headers.get("Date"))
                     if isinstance(body, Mapping) and (key is None or key in body):
                         return body
                     reason = "an answer that is cut off or of another shape"
@@ -168,7 +171,7 @@ class ProjectSession:
         raise CloudError(f"{reason} after {tries} tries", status=status)
 
     def _ask(
-        self, service: str, path: str, params: Mapping[str, str] | None, microversion: str | None
+        self, service: str, path: str, params: Mapping[str, str | tuple[str, ...]] | None, microversion: str | None
     ) -> tuple[Any, str]:
         from keystoneauth1 import exceptions
 
@@ -226,6 +229,8 @@ class Sessions:
         self._of_project: dict[str, ProjectSession] = {}
         self._base: ProjectSession | None = None
         self.request_id = ""
+        self.clocks = ServiceClocks()
+        """What the services' clocks say, to all sessions."""
 
     @property
     def base(self) -> ProjectSession:
@@ -308,7 +313,9 @@ class Sessions:
                 "Check the section openstack of the configuration.",
             ) from None
         connection.session.timeout = settings.timeout
-        return ProjectSession(connection, settings, self._sleep)
+        session = ProjectSession(connection, settings, self._sleep)
+        session.clocks = self.clocks
+        return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
         settings = self._settings
