@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,10 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
-from cos_update.model.errors import CosUpdateError
+from cos_update.model.errors import CosUpdateError, LockedError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from cos_update.planning.report import Report
     from cos_update.planning.saved_plan import SavedPlan
     from cos_update.sync.services import RunOptions, Services, Snapshot
+
+_log = logging.getLogger("cos_update.pass")
 
 
 @click.command(
@@ -36,8 +41,15 @@ Examples:
 )
 @click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
 @click.option(
+    "--wait",
+    metavar="S",
+    callback=seconds(0),
+    help="Seconds to wait for another bulk that is at work (with --once); then exit 75.  [default: 0]",
+)
+@click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    callback=seconds(1),
     help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
 )
 @options.project
@@ -48,7 +60,7 @@ Examples:
     "--plan",
     "plan_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
 )
 @options.metrics_port
@@ -58,6 +70,7 @@ Examples:
 def bulk(
     context: Context,
     once: bool,
+    wait: float | None,
     interval: float | None,
     projects: tuple[str, ...],
     racks: tuple[str, ...],
@@ -67,18 +80,13 @@ def bulk(
     metrics_port: int | None,
     metrics_address: str | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Bring Concertim in step with OpenStack, once or for ever."""
-    if as_json and not once:
-        raise click.UsageError("--json goes with --once.")
-    if interval is not None and once:
-        raise click.UsageError("--interval does not go with --once.")
-    if metrics_port is not None and once:
-        raise click.UsageError("--metrics-port does not go with --once.")
-    if racks and not once:
-        raise click.UsageError("--rack goes with --once.")
-    if plan_file is not None and not once:
-        raise click.UsageError("--plan goes with --once.")
+    only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
+    only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
+    for option, given in (only_daemon if once else only_once).items():
+        if given:
+            raise click.UsageError(f"{option} {'does not go' if once else 'goes'} with --once.")
     if plan_file is not None and (projects or racks or allow_deletes or prune_unwatched):
         raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
     from cos_update.cli.observers import MetricsOptions
@@ -92,24 +100,32 @@ def bulk(
         if saved
         else RunOptions(projects, allow_deletes, prune_unwatched, racks)
     )
-    with services(context, "bulk", daemon=not once) as both:
+    with services(context, "bulk", daemon=not once) as both, ExitStack() as held:
         both.store.prepare()
-        with both.store.sole("bulk"):
+        try:
+            held.enter_context(both.store.sole("bulk", wait or 0.0))
+        except LockedError as error:
+            if not once or sys.stdout.isatty():
+                raise
+            # Under cron every line is a mail, and the next run comes anyway.
+            _log.info("nothing done: %s", error)
+            return ExitCode.BUSY
+        else:
             if once:
                 shown = context.verbosity == 0 and not as_json
                 return _once(both, run_options, saved, as_json=as_json, shown=shown)
             return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> ExitCode:
     from cos_update.cli.observers import watched
-    from cos_update.cli.signals import stopping
-    from cos_update.observability.logs import begin_run
+    from cos_update.cli.stop import stopping
+    from cos_update.observability.log_lines import begin_run
     from cos_update.sync.daemon import BulkStatus, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
         run_forever(both, run_options, stop, interval, begin_run, observer)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _saved_plan(path: Path) -> SavedPlan:
@@ -142,7 +158,7 @@ def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
     return approve
 
 
-def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> Exit:
+def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> ExitCode:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.output.progress import waiting
     from cos_update.observability.run_log import RunLog, keep_off_stderr
@@ -165,7 +181,7 @@ def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, a
         stop.say(f"Interrupted: {report}")
     else:
         _tell(report, snapshot)
-    return Exit(int(report.exit_code))
+    return report.exit_code
 
 
 def _tell(report: Report, snapshot: Snapshot) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cos_update.model.errors import ConfigError, CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.observability.observer import Observer
 from cos_update.planning.outcome import Outcome
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode, Report
+from cos_update.planning.report import Report
 
 MOST_TYPES = 300
 """Types of notification that are told apart: OpenStack has fewer, but they come from outside."""

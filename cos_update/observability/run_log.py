@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.kinds import ResourceKind
-from cos_update.observability.logs import LogFile, RepeatSuppressor
+from cos_update.observability.log_handlers import LogFile
 from cos_update.observability.observer import Observer
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Notice, NoticeKind
 from cos_update.planning.report import Report, describe, located

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 
 from cos_update.model.errors import CosUpdateError, ViewError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.observability.heartbeat import DaemonStatus, moment
-from cos_update.observability.logs import RepeatSuppressor, hidden
 from cos_update.observability.observer import Observer, StatusObserver
-from cos_update.planning.report import ExitCode, Report
+from cos_update.observability.redaction import hidden
+from cos_update.observability.repeats import RepeatSuppressor
+from cos_update.planning.report import Report
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
 
