@@ -65,6 +65,12 @@ Examples:
 )
 @options.metrics_port
 @options.metrics_address
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write metrics there for the textfile collector of node_exporter (with --once; needs the extra `metrics`).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
 @pass_context
 def bulk(
@@ -79,10 +85,12 @@ def bulk(
     plan_file: Path | None,
     metrics_port: int | None,
     metrics_address: str | None,
+    metrics_file: Path | None,
     as_json: bool,
 ) -> ExitCode:
     """Bring Concertim in step with OpenStack, once or for ever."""
     only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
+    only_once["--metrics-file"] = metrics_file
     only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
     for option, given in (only_daemon if once else only_once).items():
         if given:
@@ -113,7 +121,7 @@ def bulk(
         else:
             if once:
                 shown = context.verbosity == 0 and not as_json
-                return _once(both, run_options, saved, as_json=as_json, shown=shown)
+                return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
             return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
@@ -158,23 +166,35 @@ def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
     return approve
 
 
-def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> ExitCode:
+def _once(
+    both: Services,
+    run_options: RunOptions,
+    saved: SavedPlan | None,
+    metrics_file: Path | None,
+    *,
+    as_json: bool,
+    shown: bool,
+) -> ExitCode:
     """One pass; `shown` tells whether a person may be shown how far it is."""
+    from cos_update.cli.observers import observed_once
     from cos_update.cli.output.progress import waiting
-    from cos_update.observability.run_log import RunLog, keep_off_stderr
+    from cos_update.observability.run_log import keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
-    log = RunLog()
-    log.pass_begins()
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
-    with waiting(log, shown=shown) as (observer, stop):
-        approve = _approval(both, saved) if saved else lambda _: None
-        report, snapshot = run_pass(both, run_options, stop, observer, approve)
-    log.pass_ends(report)
+    approve = _approval(both, saved) if saved else lambda _: None
+    with observed_once(both, metrics_file) as observers, waiting(observers, shown=shown) as (observer, stop):
+        observers.pass_begins()
+        try:
+            report, snapshot = run_pass(both, run_options, stop, observer, approve)
+        except CosUpdateError as error:
+            observers.pass_failed(error)
+            raise
+        observers.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
     elif stop.is_interrupted:

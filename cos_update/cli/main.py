@@ -29,6 +29,10 @@ COMMANDS = {
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
     "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
+    "status": LazyCommand(
+        "cos_update.cli.status:status",
+        "Tell what runs here: the daemons or the last `bulk --once`, the last pass, the view.",
+    ),
     "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
     "completion": LazyCommand(
         "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."

@@ -87,6 +87,18 @@ class Metrics(Observer):
             server.server_close()
             thread.join()
 
+    def write(self, path: Path) -> None:
+        """Writes all of it into a file, at once and whole, as node_exporter's textfile collector reads it.
+
+        Raises ConfigError.
+        """
+        try:
+            self._library.write_to_textfile(str(path), self.registry)
+        except OSError as error:
+            raise ConfigError(
+                f"Metrics cannot be written to {path}: {error.strerror or error}.", "Choose another --metrics-file."
+            ) from error
+
     def _counter(self, name: str, text: str, *labels: str) -> Any:
         return self._library.Counter(f"cos_update_{name}", text, labels, registry=self.registry)
 
