@@ -15,9 +15,10 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
 from cos_update.model.errors import CosUpdateError, LockedError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
@@ -42,12 +43,13 @@ Examples:
 @click.option(
     "--wait",
     metavar="S",
-    type=click.FloatRange(min=0),
+    callback=seconds(0),
     help="Seconds to wait for another bulk that is at work (with --once); then exit 75.  [default: 0]",
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    callback=seconds(1),
     help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
 )
 @options.project
@@ -58,11 +60,17 @@ Examples:
     "--plan",
     "plan_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
 )
 @options.metrics_port
 @options.metrics_address
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write metrics there for the textfile collector of node_exporter (with --once; needs the extra `metrics`).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
 @pass_context
 def bulk(
@@ -77,10 +85,12 @@ def bulk(
     plan_file: Path | None,
     metrics_port: int | None,
     metrics_address: str | None,
+    metrics_file: Path | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Bring Concertim in step with OpenStack, once or for ever."""
     only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
+    only_once["--metrics-file"] = metrics_file
     only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
     for option, given in (only_daemon if once else only_once).items():
         if given:
@@ -107,23 +117,23 @@ def bulk(
                 raise
             # Under cron every line is a mail, and the next run comes anyway.
             _log.info("nothing done: %s", error)
-            return Exit.BUSY
+            return ExitCode.BUSY
         else:
             if once:
                 shown = context.verbosity == 0 and not as_json
-                return _once(both, run_options, saved, as_json=as_json, shown=shown)
+                return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
             return _forever(both, run_options, interval or both.settings.interval, metrics)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> ExitCode:
     from cos_update.cli.observers import watched
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.stop import stopping
     from cos_update.observability.log_lines import begin_run
     from cos_update.sync.daemon import BulkStatus, run_forever
 
     with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
         run_forever(both, run_options, stop, interval, begin_run, observer)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _saved_plan(path: Path) -> SavedPlan:
@@ -156,30 +166,42 @@ def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
     return approve
 
 
-def _once(both: Services, run_options: RunOptions, saved: SavedPlan | None, *, as_json: bool, shown: bool) -> Exit:
+def _once(
+    both: Services,
+    run_options: RunOptions,
+    saved: SavedPlan | None,
+    metrics_file: Path | None,
+    *,
+    as_json: bool,
+    shown: bool,
+) -> ExitCode:
     """One pass; `shown` tells whether a person may be shown how far it is."""
+    from cos_update.cli.observers import observed_once
     from cos_update.cli.output.progress import waiting
-    from cos_update.observability.run_log import RunLog, keep_off_stderr
+    from cos_update.observability.run_log import keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
-    log = RunLog()
-    log.pass_begins()
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
-    with waiting(log, shown=shown) as (observer, stop):
-        approve = _approval(both, saved) if saved else lambda _: None
-        report, snapshot = run_pass(both, run_options, stop, observer, approve)
-    log.pass_ends(report)
+    approve = _approval(both, saved) if saved else lambda _: None
+    with observed_once(both, metrics_file) as observers, waiting(observers, shown=shown) as (observer, stop):
+        observers.pass_begins()
+        try:
+            report, snapshot = run_pass(both, run_options, stop, observer, approve)
+        except CosUpdateError as error:
+            observers.pass_failed(error)
+            raise
+        observers.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
     elif stop.is_interrupted:
         stop.say(f"Interrupted: {report}")
     else:
         _tell(report, snapshot)
-    return Exit(int(report.exit_code))
+    return report.exit_code
 
 
 def _tell(report: Report, snapshot: Snapshot) -> None:

@@ -28,25 +28,28 @@ class Context:
     verbosity: int = 0
     """-1 with -q, else how many -v were given."""
 
-    def settings(self) -> Settings:
+    def settings(self, *needed: str) -> Settings:
         """The settings, with what the command line says in place of what the file says.
 
-        What is odd about the file is said on stderr. Raises ConfigError.
+        What is odd about the file is said on stderr, and so is what is wrong with sections that are not `needed`.
+        Raises ConfigError for what is wrong with those that are.
         """
         loaded = self.loaded()
+        loaded.need(*needed)
         if self.verbosity >= 0:
-            for warning in loaded.warnings:
+            for warning in loaded.warnings_for(*needed):
                 echo(f"Warning: {warning}", err=True)
         return loaded.settings
 
     def settings_with_logging(
-        self, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
+        self, *needed: str, process: Literal["bulk", "listen"] | None = None, daemon: bool = False
     ) -> Settings:
         """The same for commands that log: logging is started, and what is odd about the file is said there."""
         loaded = self.loaded()
+        loaded.need(*needed)
         self.start_logging(loaded.settings, process, daemon=daemon)
         log = logging.getLogger("cos_update.config")
-        for warning in loaded.warnings:
+        for warning in loaded.warnings_for(*needed):
             log.warning("%s", warning)
         return loaded.settings
 

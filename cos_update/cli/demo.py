@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import echo
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.fakes.concertim import ConcertimApp
@@ -39,7 +39,7 @@ Examples:
 """
 )
 @click.option("--keep", is_flag=True, help="Leave both running until Ctrl-C, to try commands on them elsewhere.")
-def demo(keep: bool) -> Exit:
+def demo(keep: bool) -> ExitCode:
     """See it work, without OpenStack and without Concertim.
 
     Serves a small cloud and an empty Concertim on loopback, shows what differs, brings them in step, draws racks, and
@@ -68,7 +68,7 @@ def demo(keep: bool) -> Exit:
         return code
 
 
-def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exit:
+def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> ExitCode:
     from rich.text import Text
 
     from cos_update.cli.output.console import console
@@ -111,14 +111,14 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
         again, _ = run_pass(both, RunOptions(), stop)
         out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
     both.cloud.close()
-    return Exit.OK if not any(again.done.values()) and not concertim.refusals else Exit.FAILED
+    return ExitCode.DONE if not any(again.done.values()) and not concertim.refusals else ExitCode.FAILED
 
 
 def _keep(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> None:
     """Prints what is needed to run commands on the fakes, and waits. Ends with KeyboardInterrupt or on SIGTERM."""
     import yaml
 
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.stop import stopping
 
     config = folder / "config.yaml"
     document = {

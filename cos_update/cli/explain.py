@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text, speaks_unicode
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.sync.explanation import Explanation, Picture
@@ -36,7 +36,7 @@ Examples:
 @click.option("--offline", is_flag=True, help="Ask neither side: answer from the view.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
 @pass_context
-def explain(context: Context, word: str, offline: bool, as_json: bool) -> Exit:
+def explain(context: Context, word: str, offline: bool, as_json: bool) -> ExitCode:
     """Tell why an object is shown as it is, or not at all.
 
     For a server, stack, volume, network, flavor or project of OpenStack, and a rack, device or template of Concertim,
@@ -60,7 +60,7 @@ def explain(context: Context, word: str, offline: bool, as_json: bool) -> Exit:
             f"Nothing of the name or id {word!r} is known in the watched projects or in Concertim.",
             f"{meant}In a project that is not watched nothing is looked at: give the watching user its role there.",
         )
-    return Exit.OK if found else Exit.FAILED
+    return ExitCode.DONE if found else ExitCode.FAILED
 
 
 def _from_both_sides(context: Context) -> Picture:
@@ -71,10 +71,8 @@ def _from_both_sides(context: Context) -> Picture:
     from cos_update.sync.services import RunOptions
 
     with services(context, "explain") as both:
-        with waiting(shown=context.verbosity == 0) as (observer, stop):
+        with waiting(shown=context.verbosity == 0, posts=False) as (observer, _):
             snapshot = read_and_plan(both, RunOptions(), observer=observer)
-        if stop.is_interrupted:
-            raise click.Abort
         return Picture(
             snapshot.actual,
             snapshot.origins,

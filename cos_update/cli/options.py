@@ -11,26 +11,30 @@ import click
 
 from cos_update.cli.completion import project_names
 from cos_update.cli.context import Context
+from cos_update.cli.numbers import port
+
+path = click.Path(path_type=Path, readable=False)
+"""Whoever reads a file says what is wrong with it, in the same words wherever its name comes from."""
 
 config = click.option(
     "--config",
     "config",
     metavar="FILE",
-    type=click.Path(path_type=Path, readable=False),
+    type=path,
     envvar="COS_UPDATE_CONFIG",
     help="The configuration.  [default: /etc/concertim-openstack-service/config.yaml]",
 )
 data_dir = click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path, readable=False),
+    type=path,
     envvar="COS_UPDATE_DATA_DIR",
     help="Where the view is kept, in place of what the configuration says.",
 )
 log_dir = click.option(
     "--log-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path, readable=False),
+    type=path,
     envvar="COS_UPDATE_LOG_DIR",
     help="Where the log files go, in place of what the configuration says.",
 )
@@ -81,7 +85,7 @@ prune_unwatched = click.option(
 metrics_port = click.option(
     "--metrics-port",
     metavar="PORT",
-    type=click.IntRange(1, 65535),
+    callback=port,
     help="Serve metrics for Prometheus there (needs the extra `metrics`).",
 )
 metrics_address = click.option(
@@ -106,7 +110,6 @@ def accepted_anywhere(command: click.Command) -> click.Command:
 
 
 def _program_options() -> list[click.Option]:
-    path = click.Path(path_type=Path)
     choice = click.Choice(["text", "json"])
     return [
         _late(["--config"], lambda context, given: replace(context, config=given), type=path),

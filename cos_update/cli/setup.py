@@ -22,7 +22,8 @@ def services(context: Context, process: str, *, daemon: bool = False) -> Iterato
     log_file: Literal["bulk", "listen"] | None = (
         "bulk" if process == "bulk" else "listen" if process == "listen" else None
     )
-    settings = context.settings_with_logging(log_file, daemon=daemon)
+    needed = ("openstack", "concertim", "rmq") if process == "listen" else ("openstack", "concertim")
+    settings = context.settings_with_logging(*needed, process=log_file, daemon=daemon)
     if process == "listen" and settings.rmq is not None and settings.rmq.shard_count > 1:
         process = f"{process}-{settings.rmq.shard_index}"
     cloud_settings = config.require(settings, "openstack")

@@ -13,9 +13,9 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, speaks_unicode
 from cos_update.model.errors import ViewError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.store import Selection, View, ViewStore, select, to_plain
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def dump(
     watch: bool,
     wide: bool,
     no_pager: bool,
-) -> Exit:
+) -> ExitCode:
     """Print the view: what is known of OpenStack and Concertim since the last pass.
 
     Nothing is asked of either; `cos-update diff` does that.
@@ -110,7 +110,7 @@ def dump(
         out = console() if form == "racks" else console_for_tables(wide=wide)
         with paged(out, wanted=not no_pager):
             _show(out, found, form, kinds, wide=wide)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cos_update.config.loading import DEFAULT_PATH, Loaded, config_path, holds_secrets, load, require
+from cos_update.config.loading import DEFAULT_PATH, Loaded, config_path, load, require
 from cos_update.config.opened import OPENED, is_readable
 from cos_update.config.sample import SAMPLE
 from cos_update.config.shown import secrets, shown
@@ -12,7 +12,6 @@ __all__ = [
     "OPENED",
     "Loaded",
     "config_path",
-    "holds_secrets",
     "is_readable",
     "load",
     "require",

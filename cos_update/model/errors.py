@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cos_update.model.concertim import Record
 
 
@@ -17,7 +19,23 @@ class CosUpdateError(Exception):
 
 
 class ConfigError(CosUpdateError):
-    """config.yaml is missing, unreadable or wrong; the message names file, line and key."""
+    """config.yaml is missing, unreadable or wrong; the message names file, line and key.
+
+    Its texts need no masking: where they quote a value, no secret of the file is quoted. `line` is 0 where no line is
+    to blame.
+    """
+
+    def __init__(self, message: str, hint: str = "", line: int = 0) -> None:
+        super().__init__(message, hint)
+        self.line = line
+
+
+class ConfigErrors(ConfigError):
+    """Several faults of one config.yaml, in the order of its lines."""
+
+    def __init__(self, faults: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(f"{fault} {fault.hint}".rstrip() for fault in faults))
+        self.faults = tuple(faults)
 
 
 class CloudError(CosUpdateError):

@@ -60,7 +60,6 @@ class Server:
     addresses: tuple[Address, ...] = ()
     key_name: str | None = None
     volume_ids: tuple[str, ...] = ()
-    user_id: str = ""
     description: str = ""
     created: str = ""
 
@@ -131,6 +130,8 @@ class Volume:
     volume_type: str = ""
     description: str = ""
     created: str = ""
+    server_ids: tuple[str, ...] = ()
+    """The servers that Cinder takes it to be attached to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ from cos_update.observability.process_identity import ProcessIdentity, is_gone, 
 SCHEMA = 1
 FILES = ("health-*.json", ".health-*.json.tmp")
 """Patterns of all heartbeats, in the data dir."""
+STALE_AFTER = "stale_after"
+"""The detail that tells a command which is run again and again from a daemon: seconds after which its end is stale."""
 WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
 SILENCE = 60.0
@@ -114,6 +116,11 @@ def evaluate(
     """
     process, status = heartbeat.process, heartbeat.status
     where = f"pid {heartbeat.pid} on {heartbeat.host}"
+    if heartbeat.ended is not None and (stale_after := status.details.get(STALE_AFTER)) is not None:
+        age = now - heartbeat.ended
+        result = f"{process} is run by cron or by hand: {status.text}"
+        limit = float(str(stale_after)) if max_age is None else max_age
+        return age <= limit, result if age <= limit else f"{result}; that was {age:.0f} s ago"
     if heartbeat.ended is not None:
         return False, f"{process} ended at {moment(heartbeat.ended)}"
     if heartbeat.identity is not None and is_gone(heartbeat.pid, heartbeat.identity):
@@ -182,7 +189,7 @@ class HeartbeatWriter:
     def beat(self, ended: float | None = None) -> None:
         """One beat, now; `ended` is when the process ended, if it did."""
         now = self._clock()
-        status = self._status() if ended is None else DaemonStatus("it ended")
+        status = self._status()
         document = {
             "schema": SCHEMA,
             "process": self._process,

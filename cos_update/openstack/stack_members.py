@@ -63,8 +63,8 @@ def with_soft_deleted(inventory: Inventory, absence_checks: Iterable[AbsenceChec
 
 def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
     """Remembered stacks that may hold a newcomer, by its name: Heat begins names with that of the stack."""
-    newcomers = _newcomers(inventory, memory)
-    if not newcomers:
+    unexplained = newcomers(inventory, memory)
+    if not unexplained:
         return []
     names: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for stack in inventory.stacks.values():
@@ -73,7 +73,7 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
     for known in names.values():
         known.sort()
     near = set()
-    for item in newcomers:
+    for item in unexplained:
         known = names[item.project_id]
         place = bisect_left(known, (item.name, ""))
         # The names with the longest beginning in common stand next to it.
@@ -85,7 +85,7 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
 
 def possible(inventory: Inventory, memory: Membership) -> list[Stack]:
     """All remembered stacks of the projects in which there is a newcomer."""
-    projects = {item.project_id for item in _newcomers(inventory, memory)}
+    projects = {item.project_id for item in newcomers(inventory, memory)}
     return [stack for stack in _remembered(inventory, memory) if stack.project_id in projects]
 
 
@@ -123,7 +123,7 @@ def _unowned(inventory: Inventory, past: Membership) -> dict[str, bool]:
     return {item: past.unowned[item] for item in needs_reread if item in past.unowned} | found
 
 
-def _newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
+def newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
     """Objects that no stack holds, and of which that was not known; nor of those that were being made till now."""
     return [
         item

@@ -170,7 +170,8 @@ def _rack_names(
         if rack.name is None:
             named[rack.stack_id] = current.name if current else rack.stack_id
             continue
-        wishes[current.owner_id if current else rack.owner.id].append(Wish(rack.stack_id, rack.name))
+        wish = Wish(rack.stack_id, rack.name, current=current.name if current else "")
+        wishes[current.owner_id if current else rack.owner.id].append(wish)
         if current:
             moving.add(current.id)
     taken: dict[str, set[str]] = defaultdict(set)

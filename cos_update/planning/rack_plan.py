@@ -80,7 +80,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     found = _sort(context, wanted, rack)
     rule = DEVICE_NAME[context.flavour]
     names = assign(
-        [Wish(device.object_id, device.name) for device in wanted.devices],
+        [_wish(context, device, rack) for device in wanted.devices],
         {device.name for device in found.others},
         rule,
     )
@@ -118,6 +118,12 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
         actions=_within(name, actions),
         notices=(*_rack_notices(context, rack), *found.notices),
     )
+
+
+def _wish(context: PlanContext, wanted: DesiredDevice, rack: Rack | None) -> Wish:
+    there = context.matches.devices.get(wanted.object_id)
+    is_here = there is not None and rack is not None and there.rack_id == rack.id
+    return Wish(wanted.object_id, wanted.name, current=there.name if there and is_here else "")
 
 
 def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
@@ -196,7 +202,7 @@ def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish:
     remade = template is None and wish.kind is ResourceKind.SERVER and wish.template in context.desired.templates
     if device.kind is not wish.kind:
         why = "of the wrong type; made anew"
-    elif remade or (template is not None and device.template_id != template.id):
+    elif remade or (template is not None and not context.matches.has_template_of(device, wish)):
         why = "of another flavor now; made anew in its place"
     else:
         found.kept.append((device, wish))

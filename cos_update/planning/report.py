@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 from cos_update.model.concertim import Actual, Device, Rack, Record, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan, Verb
 
@@ -16,14 +16,6 @@ _COUNTED = {
     NoticeKind.NO_OWNER: "watched projects without a team",
     NoticeKind.OTHER_OWNER: "racks in another team",
 }
-
-
-class ExitCode(IntEnum):
-    """What the process says to its caller of a pass that took place."""
-
-    DONE = 0
-    IN_PART = 3
-    HELD_BACK = 4
 
 
 def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
@@ -101,11 +93,7 @@ class Report:
 
     def __str__(self) -> str:
         done = self.done
-        parts = [
-            f"{done[verb]} {word}"
-            for verb, word in ((Verb.CREATE, "created"), (Verb.UPDATE, "changed"), (Verb.REMOVE, "removed"))
-            if done[verb]
-        ]
+        parts = [f"{done[verb]} {verb.past}" for verb in Verb if done[verb]]
         text = f"{sum(done.values())} posted"
         text += f" ({', '.join(parts)})" if parts else ""
         text += f", {len(self.refused)} refused"

@@ -43,7 +43,11 @@ def plan_templates(
     kept = {template.id for template in matches.templates.values() if template.foreign_id in desired.templates}
     rest = [t for t in actual.templates.values() if is_managed(t) and t.id not in kept]
     taken = {t.name for t in actual.templates.values() if not is_managed(t)} | HIDDEN_NAMES
-    wishes = [Wish(w.flavor_id, w.name, 0 if w.listed else 1) for w in desired.templates.values()]
+    bearing = {flavor_id: template.name for flavor_id, template in matches.templates.items()}
+    wishes = [
+        Wish(w.flavor_id, w.name, 0 if w.listed else 1, bearing.get(w.flavor_id, ""))
+        for w in desired.templates.values()
+    ]
     wishes += [Wish(t.id, t.name, 2) for t in rest]
     names = assign(wishes, taken, TEMPLATE_NAME)
     updates = [

@@ -9,9 +9,9 @@ from world import Pass, World, shown
 
 from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.openstack.records import Flavor
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.desired import template_height
 from cos_update.planning.outcome import Result
-from cos_update.planning.report import ExitCode
 from cos_update.store import JournalEntry, ViewStore
 from cos_update.sync import reconciler
 from cos_update.sync.services import Snapshot

@@ -83,6 +83,8 @@ CASES = {
     "cos-update check": Case("0 failed", has_broker=True),
     "cos-update check --listen-for 60": Case("0 failed", has_broker=True, instead=(("60", "1"),)),
     "cos-update check --json": Case('"ok": true', has_broker=True),
+    "cos-update status": Case("has ever run", code=1),
+    "cos-update status --json": Case('"ok": false', code=1),
     "cos-update health bulk": Case("has never run", code=1),
     "cos-update --data-dir /app/var/data health listen --max-age 300": Case(
         "listen is alive", has_listener=True, instead=(("/app/var/data", "{folder}/data"),)

@@ -12,12 +12,13 @@ from clouds import OWNERS, PROJECTS, truth
 from strictapp import NAMES, StrictApp, unguarded
 
 from cos_update.model.concertim import Device, Record, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.openstack import Address, Flavor, Inventory, Network, Output, Server, Stack, StackContent, Volume
 from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Result
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
-from cos_update.planning.report import ExitCode, Report, report
+from cos_update.planning.report import Report, report
 from cos_update.store import View
 from cos_update.sync.cache_policy import dropped
 from cos_update.sync.executor import execute
