@@ -83,7 +83,7 @@ def diff(
     from cos_update.planning.report import plan_exit_code
     from cos_update.sync.reconciler import RunOptions, read_and_plan
 
-    run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks)
+    run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks, "for a diff")
     shown = context.verbosity == 0 and form == "text"
     with services(context, "diff") as both:
         with waiting(shown=shown) as (observer, stop):

@@ -25,7 +25,7 @@ from cos_update.model.progress import Progress
 from cos_update.model.settings import ConcertimSettings, Settings
 from cos_update.observability.observer import Observer
 from cos_update.observability.run_log import RunLog
-from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
@@ -48,6 +48,7 @@ from cos_update.sync.cache_policy import (
     with_former,
     with_unread,
 )
+from cos_update.sync.cloud_reading import read_cloud, with_absences
 from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
 
 log = logging.getLogger("cos_update.pass")
@@ -69,13 +70,15 @@ SAVE_EVERY = 30.0
 class RunOptions:
     """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
 
-    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read.
+    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read. `full` says why the cloud
+    must be read in full; "": it may be read by changes.
     """
 
     projects: tuple[str, ...] = ()
     allow_deletes: bool = False
     prune_unwatched: bool = False
     racks: tuple[str, ...] = ()
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class Snapshot:
     """Whether the plan is about everything, not only about some projects or stacks."""
     last_read: str = ""
     """The id of the last device that was read because it was its turn."""
+    cloud: CloudReading | None = None
+    """How the cloud was read, and what that leaves to the next reading."""
 
     @property
     def projects(self) -> Mapping[str, Project]:
@@ -145,7 +150,16 @@ def read_and_plan(
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
         reading = pool.submit(_read_concertim, services, devices, past, due, observer)
-        inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
+        cloud = read_cloud(
+            services.cloud,
+            past,
+            membership,
+            observer.reading,
+            projects=run_options.projects,
+            every=services.settings.full_cloud_read_every,
+            full=run_options.full,
+        )
+        inventory = cloud.inventory
         actual, in_full = reading.result()
     planner = _Planner(services, run_options, inventory, stacks)
     actual, plan = planner.plan(actual, past)
@@ -170,6 +184,7 @@ def read_and_plan(
         stacks_in_full=membership is None and not run_options.projects,
         is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
+        cloud=with_absences(cloud, planner.absence_checks.values()),
     )
 
 
@@ -198,7 +213,7 @@ class _Planner:
         )
         self._scope = Scope(_project_ids(inventory, run_options.projects), stacks)
         self._racks = run_options.racks
-        self._absence_checks: dict[Key, AbsenceCheck] = {}
+        self.absence_checks: dict[Key, AbsenceCheck] = {}
 
     def plan(self, actual: Actual, past: View) -> tuple[Actual, Plan]:
         """All that makes `actual` agree with the cloud; and `actual` with what is recognised by what `past` knew."""
@@ -209,14 +224,14 @@ class _Planner:
         missing = [
             key
             for key in unconfirmed_deletions(desired, actual, inventory, rules, scope)
-            if key not in self._absence_checks
+            if key not in self.absence_checks
         ]
         if missing:
-            self._absence_checks |= self._services.cloud.confirm(missing)
-            self.inventory = inventory = with_soft_deleted(inventory, self._absence_checks.values())
+            self.absence_checks |= self._services.cloud.confirm(missing)
+            self.inventory = inventory = with_soft_deleted(inventory, self.absence_checks.values())
             desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
         before = with_former(past)
-        plan = make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before, past.dropped)
+        plan = make_plan(desired, actual, inventory, self.absence_checks, rules, scope, before, past.dropped)
         if unknown := unknown_racks(plan, self._racks):
             raise CosUpdateError(f"There is no rack {unknown[0]!r}, and no stack that one could show.", _RACKS)
         return actual, only_racks(plan, self._racks) if self._racks else plan
@@ -309,7 +324,8 @@ def run_pass(
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
     services.store.save(view)
-    return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
+    cloud = str(snapshot.cloud or "")
+    return report(snapshot.plan, applied, time.monotonic() - began, notify, cloud), snapshot
 
 
 class _Saver:
@@ -347,6 +363,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         needs_reread=tuple(needs_reread(outcomes)),
         dropped=dropped(past, outcomes, actual),
         last_read=snapshot.last_read,
+        cloud=snapshot.cloud.memory if snapshot.cloud else None,
         told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,

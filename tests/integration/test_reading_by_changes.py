@@ -125,6 +125,7 @@ HAPPENINGS = {
     "a network down": lambda r: r.cloud.set_network_status(r.net, "DOWN"),
     "a new network": lambda r: r.cloud.create_network(r.stack, "new"),
     "a new subnet": lambda r: r.cloud.add_subnet(r.net, "10.60.0.0/16"),
+    "a subnet less": lambda r: r.cloud.remove_subnet(r.net, r.net.subnets[0]),
     "a server plugged": lambda r: r.cloud.plug(r.server, r.cloud.shared),
     "a floating IP": lambda r: r.cloud.add_floating_ip(r.server),
     "a new stack": lambda r: r.cloud.add_server(r.cloud.create_stack(r.team, "second"), "s"),
