@@ -5,8 +5,9 @@ role `watcher` alike:
 
 Nova, `servers/detail?changes-since`
     tells of create, delete (as DELETED, until that is archived), rename, description, metadata, lock, stop, start,
-    reboot, pause, resize and its confirmation, shelve, unshelve, rescue, unrescue, reset-state, password; by its sources
-    of soft delete too. It does not tell of volumes or interfaces attached and detached, addresses, tags, security groups.
+    reboot, pause, resize and its confirmation, shelve, unshelve, rescue, unrescue, reset-state, password; by its
+    sources of soft delete too. It does not tell of volumes or interfaces attached and detached, addresses, tags,
+    security groups.
 Cinder, `volumes/detail?updated_at=gte:` (from 3.60 on; before, the filter may be passed over)
     tells of create, attach, detach, rename, bootable, extend, retype, reset-status. It does not tell of delete,
     metadata, the readonly flag, a type renamed.
