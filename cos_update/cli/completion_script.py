@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import echo
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 _SYSTEM = {
     "bash": "/usr/share/bash-completion/completions/cos-update",
@@ -39,7 +39,7 @@ Examples:
 @click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(list(_SYSTEM)))
 @click.option("--install", is_flag=True, help="Write it where the shell looks: root's for all users.")
 @click.pass_context
-def completion(ctx: click.Context, shell: str, install: bool) -> Exit:
+def completion(ctx: click.Context, shell: str, install: bool) -> ExitCode:
     """Print or install the completion for a shell."""
     from click.shell_completion import get_completion_class
 
@@ -48,14 +48,14 @@ def completion(ctx: click.Context, shell: str, install: bool) -> Exit:
     script = completer(ctx.find_root().command, {}, "cos-update", "_COS_UPDATE_COMPLETE").source().rstrip()
     if not install:
         echo(script)
-        return Exit.OK
+        return ExitCode.DONE
     path = _place(shell)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{script}\n")
     echo(f"{path}: written; a new {shell} knows it")
     if shell == "zsh" and os.geteuid() != 0:
         echo("~/.zshrc needs, before compinit: fpath+=(~/.zfunc)")
-    return Exit.OK
+    return ExitCode.DONE
 
 
 def _place(shell: str) -> Path:

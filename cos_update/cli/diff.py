@@ -13,11 +13,12 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.cli.question import agreed
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.sync.services import RunOptions, Services, Snapshot
 
 
 @click.command(
@@ -36,7 +37,7 @@ Examples:
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Save the plan, for `bulk --once --plan FILE` to post exactly that; nothing is posted now.",
 )
 @click.option(
@@ -50,6 +51,7 @@ Examples:
 @options.types
 @options.allow_deletes
 @options.prune_unwatched
+@options.wide
 @options.no_pager
 @pass_context
 def diff(
@@ -66,8 +68,9 @@ def diff(
     types: tuple[str, ...],
     allow_deletes: bool,
     prune_unwatched: bool,
+    wide: bool,
     no_pager: bool,
-) -> Exit:
+) -> ExitCode:
     """Show what differs between OpenStack and Concertim, and offer to post it.
 
     --status and --type narrow what is shown, and go with --dry-run; --project and --rack also what is posted.
@@ -81,16 +84,15 @@ def diff(
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
     from cos_update.planning.report import plan_exit_code
-    from cos_update.sync.reconciler import RunOptions, read_and_plan
+    from cos_update.sync.reconciler import read_and_plan
+    from cos_update.sync.services import RunOptions
 
     run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks, "for a diff")
     shown = context.verbosity == 0 and form == "text"
     with services(context, "diff") as both:
-        with waiting(shown=shown) as (observer, stop):
+        with waiting(shown=shown, posts=False) as (observer, _):
             snapshot = read_and_plan(both, run_options, observer=observer)
-        if stop.is_interrupted:
-            raise click.Abort
-        show = _Show(form, summary, statuses, types, paged=dry_run and not no_pager)
+        show = _Show(form, summary, statuses, types, wide=wide, paged=dry_run and not no_pager)
         show(snapshot)
         if out is not None:
             _save(out, both, run_options, snapshot)
@@ -102,8 +104,8 @@ def diff(
             saved = f"; `cos-update bulk --once --plan {out}` posts it" if out else ""
             echo(f"nothing posted{hint}{saved}")
         if exit_code and (snapshot.plan.actions or snapshot.plan.held):
-            return Exit.DIFFERENT
-        return Exit(int(plan_exit_code(snapshot.plan)))
+            return ExitCode.DIFFERENT
+        return plan_exit_code(snapshot.plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class _Show:
     summary: bool
     statuses: tuple[str, ...]
     types: tuple[str, ...]
+    wide: bool
     paged: bool
 
     def __call__(self, snapshot: Snapshot) -> None:
@@ -135,7 +138,7 @@ class _Show:
         out = console()
         with paged(out, wanted=self.paged):
             found = sections(plan, snapshot.projects)
-            show(out, in_short(found) if self.summary else found)
+            show(out, in_short(found) if self.summary else found, wide=self.wide)
             out.print(f"\n{forecast(plan)}", soft_wrap=True)
 
 
@@ -159,14 +162,14 @@ def _save(path: Path, both: Services, run_options: RunOptions, snapshot: Snapsho
 
 
 def _agreed(form: str) -> bool:
-    return form == "text" and _may_ask() and click.confirm("Post this?")
+    return form == "text" and _may_ask() and agreed("Post this?")
 
 
 def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str, *, shown: bool) -> Exit:
+def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str, *, shown: bool) -> ExitCode:
     """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
     import time
 
@@ -193,4 +196,4 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     else:
         words = first_words(done)
         echo(clean(f"{done}" + (f": {words}" if words else "")))
-    return Exit(int(done.exit_code))
+    return done.exit_code

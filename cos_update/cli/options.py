@@ -11,26 +11,30 @@ import click
 
 from cos_update.cli.completion import project_names
 from cos_update.cli.context import Context
+from cos_update.cli.numbers import port
+
+path = click.Path(path_type=Path, readable=False)
+"""Whoever reads a file says what is wrong with it, in the same words wherever its name comes from."""
 
 config = click.option(
     "--config",
     "config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=path,
     envvar="COS_UPDATE_CONFIG",
     help="The configuration.  [default: /etc/concertim-openstack-service/config.yaml]",
 )
 data_dir = click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=path,
     envvar="COS_UPDATE_DATA_DIR",
     help="Where the view is kept, in place of what the configuration says.",
 )
 log_dir = click.option(
     "--log-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=path,
     envvar="COS_UPDATE_LOG_DIR",
     help="Where the log files go, in place of what the configuration says.",
 )
@@ -70,6 +74,7 @@ types = click.option(
     multiple=True,
     help="Only devices of this type; may be given several times.",
 )
+wide = click.option("--wide", is_flag=True, help="Cut no name and leave out no column, however narrow the terminal.")
 no_pager = click.option("--no-pager", is_flag=True, help="Print on even when the terminal is too short.")
 allow_deletes = click.option(
     "--allow-deletes", is_flag=True, help="Remove what is gone even when it is more than max_deletes percent."
@@ -80,7 +85,7 @@ prune_unwatched = click.option(
 metrics_port = click.option(
     "--metrics-port",
     metavar="PORT",
-    type=click.IntRange(1, 65535),
+    callback=port,
     help="Serve metrics for Prometheus there (needs the extra `metrics`).",
 )
 metrics_address = click.option(
@@ -105,7 +110,6 @@ def accepted_anywhere(command: click.Command) -> click.Command:
 
 
 def _program_options() -> list[click.Option]:
-    path = click.Path(path_type=Path)
     choice = click.Choice(["text", "json"])
     return [
         _late(["--config"], lambda context, given: replace(context, config=given), type=path),

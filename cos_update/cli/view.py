@@ -13,9 +13,9 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, speaks_unicode
 from cos_update.model.errors import ViewError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.store import Selection, View, ViewStore, select, to_plain
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ Examples:
 @options.statuses
 @options.types
 @click.option("--watch", is_flag=True, help="Draw it again whenever it changes, until Ctrl-C.")
+@options.wide
 @options.no_pager
 @pass_context
 def dump(
@@ -77,8 +78,9 @@ def dump(
     statuses: tuple[str, ...],
     types: tuple[str, ...],
     watch: bool,
+    wide: bool,
     no_pager: bool,
-) -> Exit:
+) -> ExitCode:
     """Print the view: what is known of OpenStack and Concertim since the last pass.
 
     Nothing is asked of either; `cos-update diff` does that.
@@ -89,9 +91,9 @@ def dump(
         raise click.UsageError("--watch goes with --format racks or table.")
     if watch and not sys.stdout.isatty():
         raise click.UsageError("--watch needs a terminal.")
-    store = _store(context)
+    store = view_store(context)
     selection = Selection(projects, racks, statuses, types)
-    found = select(_peek(store), selection)
+    found = select(peek(store), selection)
     if form == "json":
         json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
         echo()
@@ -105,10 +107,10 @@ def dump(
         from cos_update.cli.output.console import console, console_for_tables
         from cos_update.cli.output.pager import paged
 
-        out = console() if form == "racks" else console_for_tables()
+        out = console() if form == "racks" else console_for_tables(wide=wide)
         with paged(out, wanted=not no_pager):
-            _show(out, found, form, kinds)
-    return Exit.OK
+            _show(out, found, form, kinds, wide=wide)
+    return ExitCode.DONE
 
 
 def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[str]) -> None:
@@ -124,33 +126,35 @@ def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[st
             current = (store.stamp(), store.seq(), out.size)
             if current != drawn:
                 with out.capture() as captured:
-                    _show(out, select(_peek(store), selection), form, kinds)
+                    _show(out, select(peek(store), selection), form, kinds)
                 screen.update(Text.from_ansi(captured.get(), no_wrap=True))
                 drawn = current
             time.sleep(_WATCH_EVERY)
 
 
-def _show(out: Console, found: View, form: str, kinds: Sequence[str]) -> None:
+def _show(out: Console, found: View, form: str, kinds: Sequence[str], *, wide: bool = False) -> None:
     """The racks or tables, then how old and how whole the picture is."""
     if form == "racks":
         _draw(out, found)
     else:
         from cos_update.cli.output import tables
 
-        tables.show(out, found, kinds or KINDS)
+        tables.show(out, found, kinds or KINDS, wide=wide)
     moment = datetime.fromtimestamp(found.saved_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     out.print(f"\nas of {moment}, saved by {found.saved_by}", soft_wrap=True)
     for gap in found.gaps:
         out.print(clean(f"not read: {gap}", unicode=speaks_unicode()), soft_wrap=True)
 
 
-def _store(context: Context) -> ViewStore:
+def view_store(context: Context) -> ViewStore:
+    """The store of the data dir in effect, for reading."""
     settings = context.folders()
     context.start_logging(settings)
     return ViewStore(settings.data_dir, "view")
 
 
-def _peek(store: ViewStore) -> View:
+def peek(store: ViewStore) -> View:
+    """The view, as it stands on disk. Raises ViewError when there is none."""
     found = store.peek()
     if found is None and not store.path.parent.is_dir():
         raise ViewError(f"The data dir {store.path.parent} does not exist.", _OTHER_DIR)

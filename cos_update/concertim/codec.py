@@ -29,7 +29,7 @@ from cos_update.model.errors import Unavailable
 from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 
 Json = Mapping[str, object]
-Record = TypeVar("Record")
+T = TypeVar("T")
 
 DEFAULT_RACK_HEIGHT = 42
 """What the app gives a rack of which no height is said (observed)."""
@@ -55,14 +55,14 @@ class User:
     root: bool
 
 
-def listed(answer: object, what: str, decode: Callable[[Json], Record]) -> tuple[Record, ...]:
+def listed(answer: object, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
     """The records of an index; `what` names them in the error."""
     if not isinstance(answer, list):
         raise UnexpectedAnswer(f"Concertim's answer is not a list of {what}")
     return tuple(shown(item, what, decode) for item in answer)
 
 
-def shown(answer: object, what: str, decode: Callable[[Json], Record]) -> Record:
+def shown(answer: object, what: str, decode: Callable[[Json], T]) -> T:
     """The single record of an answer, which must have an id."""
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswer(f"Concertim's answer is not about {what}")

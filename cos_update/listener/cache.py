@@ -14,7 +14,7 @@ from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import View
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 

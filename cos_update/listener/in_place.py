@@ -16,6 +16,7 @@ from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Gap, Inventory, Project
 from cos_update.openstack.single_objects import Asked, Found
+from cos_update.planning.deletions import Scope
 from cos_update.planning.plan import RackPlan, Verb
 from cos_update.planning.states import IN_PROGRESS, server_status, volume_status
 
@@ -52,7 +53,8 @@ def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults
         gaps=tuple(Gap(kind, NOT_ASKED, project.id) for kind in ResourceKind),
     )
     stacks = [stack.id for stack in able]
-    snapshot = context.plan(project, inventory, index, index.part(stacks, alone=True), stacks)
+    scope = Scope.of_stacks(project.id, stacks)
+    snapshot = context.plan(inventory, index, index.part(stacks, alone=True), scope)
     rack_plans = tuple(rack_plan for rack_plan in snapshot.plan.rack_plans if _is_in_place(rack_plan))
     left = {rack_plan.stack_id for rack_plan in snapshot.plan.rack_plans if not _is_in_place(rack_plan)}
     applied = context.apply(replace(snapshot, plan=replace(snapshot.plan, templates=(), rack_plans=rack_plans)))

@@ -13,11 +13,7 @@ from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Gap, Inventory, Project, Stack
 from cos_update.openstack.single_objects import Asked
 from cos_update.planning.deletions import Scope
-from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Result
-from cos_update.planning.planner import Rules, make_plan
-from cos_update.sync.cache_policy import origins
-from cos_update.sync.reconciler import Snapshot
 
 MOST_STACKS = 20
 """Stacks that are looked through for one unknown object; more of them are a whole pass's work."""
@@ -90,9 +86,7 @@ def flavor(context: WorkContext, flavor_id: str) -> WorkResult:
     inventory = Inventory(
         time.time(), flavors={found.id: found}, gaps=(Gap(ResourceKind.FLAVOR, "only one was asked for"),)
     )
-    actual = index.part((), alone=True)
-    scope = Scope(frozenset(), frozenset())
-    plan = make_plan(desired_state(inventory, actual), actual, inventory, {}, Rules(), scope)
-    applied = context.apply(Snapshot(inventory, actual, plan, index.seq, origins(inventory)))
+    nothing = Scope(frozenset(), frozenset())
+    applied = context.apply(context.plan(inventory, index, index.part((), alone=True), nothing))
     unanswered = [o.reason for o in applied.outcomes if o.result in (Result.FAILED, Result.SKIPPED)]
     return WorkResult(WorkOutcome.FAILED, unanswered[0]) if unanswered else WorkResult()

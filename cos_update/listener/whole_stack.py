@@ -15,10 +15,11 @@ from cos_update.model.openstack import Gap, Inventory, Project, Stack, StackCont
 from cos_update.openstack.session import NotFound
 from cos_update.openstack.single_objects import Asked, Found
 from cos_update.openstack.stack_members import remembered_stacks
+from cos_update.planning.deletions import Scope
 from cos_update.planning.plan import NoticeKind, RackPlan
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.store import JournalEntry
-from cos_update.sync.reconciler import RACK_WAIT
+from cos_update.sync.apply import RACK_WAIT
 
 
 @dataclass(slots=True)
@@ -45,7 +46,8 @@ def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults
     found = _members(context, index, project, trees, concerned)
     inventory = _inventory(began, project, trees, found)
     stacks = [stack.id for stack in concerned]
-    snapshot = context.plan(project, inventory, index, index.part(stacks, alone=False), stacks)
+    scope = Scope.of_stacks(project.id, stacks)
+    snapshot = context.plan(inventory, index, index.part(stacks, alone=False), scope)
     applied = context.apply(snapshot)
     index.remember(remembered_stacks(inventory))
     ends = results(applied, snapshot.plan.rack_plans)

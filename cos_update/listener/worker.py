@@ -17,17 +17,18 @@ from datetime import UTC, datetime
 from functools import partial
 
 from cos_update.listener import in_place, whole_stack
-from cos_update.listener.ack_tracker import AckTracker, DeliveryTag
+from cos_update.listener.ack_tracker import AckTracker
 from cos_update.listener.attempt import WorkContext, WorkOutcome, WorkResult, WorkResults
 from cos_update.listener.cache import StateCache
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import DeliveryTag
 from cos_update.listener.lookup import flavor, homes
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.events import Event, Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
-from cos_update.observability.logs import RepeatSuppressor
+from cos_update.observability.repeats import RepeatSuppressor
 
 log = logging.getLogger("cos_update.listen")
 

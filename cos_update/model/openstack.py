@@ -60,7 +60,6 @@ class Server:
     addresses: tuple[Address, ...] = ()
     key_name: str | None = None
     volume_ids: tuple[str, ...] = ()
-    user_id: str = ""
     description: str = ""
     created: str = ""
 

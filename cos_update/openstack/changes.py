@@ -55,7 +55,7 @@ from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
 from cos_update.model.kinds import DEVICES, ResourceKind
 from cos_update.model.openstack import Gap, Inventory, Membership, Network, Server, Volume
-from cos_update.openstack import nova, storage
+from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE, Reading, newest_of
 from cos_update.openstack.pages import Query, linked
 from cos_update.openstack.ports import PortChanges, changed_ports, compared_ports
@@ -250,7 +250,7 @@ class ChangesReading:
             "os-vol-host-attr:host",
             lambda since: {"updated_at": f"gte:{since}"},
             version,
-            storage.volume_from,
+            cinder.volume_from,
             self._reading.volumes,
         )
 
@@ -262,7 +262,7 @@ class ChangesReading:
             "provider:network_type",
             lambda since: {"changed_since": f"{since}Z"},
             lambda _: None,
-            lambda record: storage.network_from(record, None),
+            lambda record: neutron.network_from(record, None),
             self._reading.networks,
         )
 

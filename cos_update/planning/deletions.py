@@ -29,6 +29,11 @@ class Scope:
     projects: frozenset[str] | None = None
     stacks: frozenset[str] | None = None
 
+    @classmethod
+    def of_stacks(cls, project_id: str, stacks: Iterable[str]) -> Scope:
+        """The racks of these stacks of one project."""
+        return cls(frozenset({project_id}), frozenset(stacks))
+
     @property
     def is_everything(self) -> bool:
         """Whether the plan is about the whole cloud."""

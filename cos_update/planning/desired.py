@@ -21,7 +21,10 @@ CLUSTER_TYPE = "concertim_cluster_type"
 
 @dataclass(frozen=True, slots=True)
 class DesiredTemplate:
-    """The template of a flavor. `listed` is False for a flavor that only a server remembers."""
+    """The template of a flavor. `listed` is False for a flavor that only a server remembers.
+
+    `height` is that of a new one; one that is there may have any of `heights`.
+    """
 
     flavor_id: str
     name: str
@@ -30,6 +33,7 @@ class DesiredTemplate:
     ram: int | None
     disk: int | None
     description: str
+    heights: frozenset[int]
     listed: bool = True
 
 
@@ -109,6 +113,15 @@ def template_height(vcpus: int) -> int:
     return 4 if vcpus > 4 else 3 if vcpus > 2 else max(vcpus, 1)
 
 
+def heights_in_the_field(vcpus: int) -> frozenset[int]:
+    """The heights that a flavor's template may have been given, by us or by the update handlers that were before us.
+
+    Their first generation had our rule, the second had another. Concertim can't change the height of a template, so one
+    that is there stays: to make it anew is to make its devices anew, and with them their metrics' history.
+    """
+    return frozenset({template_height(vcpus), min(max(vcpus, 0) // 2 + 1, 4)})
+
+
 def _owners(actual: Actual) -> dict[str, Owner]:
     owners: dict[str, Owner] = {}
     for owner in sorted(actual.owners.values(), key=lambda o: o.id):
@@ -132,6 +145,7 @@ def _template(flavor: Flavor, flavor_id: str, *, listed: bool) -> DesiredTemplat
         flavor_id=flavor_id,
         name=flavor.name,
         height=template_height(flavor.vcpus),
+        heights=heights_in_the_field(flavor.vcpus),
         vcpus=values.positive(flavor.vcpus),
         ram=values.positive(flavor.ram),
         disk=values.positive(flavor.disk),
@@ -152,10 +166,10 @@ def _rack(
     metadata: dict[str, object] = {
         STACK_ID: stack.id,
         "openstack_stack_owner": values.clean_text(stack.owner),
+        # Not the owner's: other services find the rack's team by it, and so do the update handlers that were before us.
+        "openstack_stack_owner_id": stack.project_id,
         "stack_status_reason": values.clean_text(stack.status_reason),
     }
-    if owner_id := _stack_owner_id(content, inventory):
-        metadata["openstack_stack_owner_id"] = owner_id
     if outputs is not None:
         metadata["openstack_stack_output"] = values.stack_output(outputs)
     return DesiredRack(
@@ -274,13 +288,6 @@ def _network(stack_id: str, network: Network) -> DesiredDevice:
 
 def _ids(object_id: str, stack_id: str) -> dict[str, object]:
     return {OBJECT_ID: object_id, STACK_ID: stack_id}
-
-
-def _stack_owner_id(content: StackContent, inventory: Inventory) -> str:
-    """Heat tells the owner's name only; Nova tells who made the servers, which is the owner's trust."""
-    servers = [inventory.servers[item] for item in content.servers if item in inventory.servers]
-    users = {server.user_id for server in servers}
-    return users.pop() if len(users) == 1 and len(servers) == len(content.servers) else ""
 
 
 def _network_details(content: StackContent, inventory: Inventory, project_id: str) -> Mapping[str, object] | None:

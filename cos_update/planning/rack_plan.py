@@ -24,7 +24,7 @@ from cos_update.planning.desired import CLUSTER_TYPE, Desired, DesiredDevice, De
 from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
-from cos_update.planning.plan import RACK, Action, Change, Notice, NoticeKind, RackPlan, Verb
+from cos_update.planning.plan import RACK, Action, Notice, NoticeKind, RackPlan, Verb
 from cos_update.planning.stored import Memory, without_dropped
 
 _NOTHING_KNOWN: Mapping[ResourceKind, Details] = {
@@ -80,12 +80,12 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     found = _sort(context, wanted, rack)
     rule = DEVICE_NAME[context.flavour]
     names = assign(
-        [Wish(device.object_id, device.name) for device in wanted.devices],
+        [_wish(context, device, rack) for device in wanted.devices],
         {device.name for device in found.others},
         rule,
     )
     placement = _place(context, rack, found)
-    found.removals += [_removal(device, why) for device, _, why in found.replaced]
+    found.removals += [Action(Verb.REMOVE, device, why=why) for device, _, why in found.replaced]
     found.notices += [_no_template(wish) for wish in found.new if _height(context, wish) is None]
     found.notices += [
         _unplaced(context, wish, names[wish.object_id], placement)
@@ -95,21 +95,11 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     shell = rack or _new_rack(context, wanted, name, placement.height, order_id)
     actions: list[Action] = []
     if rack is None:
-        actions.append(Action(Verb.CREATE, ResourceKind.STACK, name, wanted.stack_id, rack=shell))
+        actions.append(Action(Verb.CREATE, shell))
     elif difference := without_dropped(
         rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
     ):
-        actions.append(
-            Action(
-                Verb.UPDATE,
-                ResourceKind.STACK,
-                rack.name,
-                wanted.stack_id,
-                rack=rack,
-                payload=difference.payload,
-                changes=difference.changes,
-            )
-        )
+        actions.append(Action(Verb.UPDATE, rack, difference.payload, difference.changes))
     actions += found.removals
     actions += _updates(context, found, names)
     actions += _creations(context, found, names, placement, (shell, wanted.created))
@@ -130,6 +120,12 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     )
 
 
+def _wish(context: PlanContext, wanted: DesiredDevice, rack: Rack | None) -> Wish:
+    there = context.matches.devices.get(wanted.object_id)
+    is_here = there is not None and rack is not None and there.rack_id == rack.id
+    return Wish(wanted.object_id, wanted.name, current=there.name if there and is_here else "")
+
+
 def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
     """The lane of a rack that this Concertim would refuse."""
     text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
@@ -146,10 +142,10 @@ def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str |
         reason = context.deletions.devices.get(device.id) or (why if device.object_id else None)
         foreign = foreign or not device.object_id
         if reason:
-            actions.append(_removal(device, reason))
+            actions.append(Action(Verb.REMOVE, device, why=reason))
     reason = context.deletions.racks.get(rack.id) or (None if foreign else why)
     if reason:
-        actions.append(Action(Verb.REMOVE, ResourceKind.STACK, rack.name, rack.stack_id, rack=rack, why=reason))
+        actions.append(Action(Verb.REMOVE, rack, why=reason))
     notices = list(_rack_notices(context, rack))
     if why:
         notices.append(Notice(NoticeKind.DUPLICATE, RACK, rack.name, rack.stack_id, why))
@@ -181,13 +177,13 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
     for device in context.matches.in_rack.get(rack.id, ()) if rack else ():
         home = context.homes.get(device.object_id)
         if why := context.deletions.devices.get(device.id):
-            found.removals.append(_removal(device, why))
+            found.removals.append(Action(Verb.REMOVE, device, why=why))
         elif home is None:
             found.others.append(device)
         elif (stays := context.matches.devices[device.object_id]).id != device.id:
             _drop_duplicate(found, device, stays)
         elif home != wanted.stack_id:
-            found.removals.append(_removal(device, "now in another stack"))
+            found.removals.append(Action(Verb.REMOVE, device, why="now in another stack"))
         else:
             present.add(device.object_id)
             _keep_or_replace(context, found, device, wishes[device.object_id])
@@ -197,7 +193,7 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
 
 def _drop_duplicate(found: _Sorted, device: Device, stays: Device) -> None:
     why = f"device {stays.name} stands for the same {device.kind.label}"
-    found.removals.append(_removal(device, why))
+    found.removals.append(Action(Verb.REMOVE, device, why=why))
     found.notices.append(Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
 
@@ -206,23 +202,12 @@ def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish:
     remade = template is None and wish.kind is ResourceKind.SERVER and wish.template in context.desired.templates
     if device.kind is not wish.kind:
         why = "of the wrong type; made anew"
-    elif remade or (template is not None and device.template_id != template.id):
+    elif remade or (template is not None and not context.matches.has_template_of(device, wish)):
         why = "of another flavor now; made anew in its place"
     else:
         found.kept.append((device, wish))
         return
     found.replaced.append((device, wish, why))
-
-
-def _removal(device: Device, why: str) -> Action:
-    return Action(
-        Verb.REMOVE,
-        device.kind,
-        device.name,
-        device.object_id,
-        device=device,
-        why=why,
-    )
 
 
 def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
@@ -338,26 +323,11 @@ def _updates(context: PlanContext, found: _Sorted, names: Mapping[str, str]) -> 
     for device, wish in found.kept:
         difference = device_difference(device, wish, names[wish.object_id])
         if difference := without_dropped(difference, context.dropped.get(device.id, {})):
-            updates[device.id] = Action(
-                Verb.UPDATE,
-                device.kind,
-                device.name,
-                device.object_id,
-                device=device,
-                payload=difference.payload,
-                changes=difference.changes,
-            )
-    renames = [Rename(i, a.name, str(a.payload["name"])) for i, a in updates.items() if "name" in a.payload]
+            updates[device.id] = Action(Verb.UPDATE, device, difference.payload, difference.changes)
+    renames = [Rename(i, a.name, a.new_name) for i, a in updates.items() if a.new_name is not None]
     first, then = in_order(renames)
-    parked = [
-        replace(
-            updates[rename.object_id],
-            payload={"name": rename.new},
-            changes=(Change("name", rename.old, rename.new),),
-        )
-        for rename in first
-    ]
-    plain = [action for action in updates.values() if "name" not in action.payload]
+    parked = [updates[rename.object_id].renaming_only(rename.new) for rename in first]
+    plain = [action for action in updates.values() if action.new_name is None]
     return [*parked, *(updates[rename.object_id] for rename in then), *plain]
 
 
@@ -397,15 +367,7 @@ def _creation(
         cost=former.cost if former else "",
         created=wish.created or created,
     )
-    return Action(
-        Verb.CREATE,
-        wish.kind,
-        name,
-        wish.object_id,
-        device=device,
-        flavor_id="" if template else wish.template,
-        label=_label(context, wish),
-    )
+    return Action(Verb.CREATE, device, flavor_id="" if template else wish.template, size=_size(context, wish))
 
 
 def _unplaced(context: PlanContext, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
@@ -413,7 +375,7 @@ def _unplaced(context: PlanContext, wish: DesiredDevice, name: str, placement: P
     return Notice(NoticeKind.UNPLACED, wish.kind.label, name, wish.object_id, text)
 
 
-def _label(context: PlanContext, wish: DesiredDevice) -> str:
+def _size(context: PlanContext, wish: DesiredDevice) -> str:
     if wish.kind is ResourceKind.VOLUME:
         return f"{wish.details.get('size', '?')} GiB"
     flavor = context.desired.templates.get(wish.template)

@@ -15,7 +15,7 @@ from cos_update.model.concertim import STACK_ID, Actual, Device, Rack
 from cos_update.model.openstack import Inventory, Stack
 from cos_update.planning.compare import device_difference
 from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
-from cos_update.planning.names import DEVICE_NAME, RACK_NAME, NameRule
+from cos_update.planning.names import DEVICE_NAME, RACK_NAME, NameRule, earlier_name
 
 _LOOKS = frozenset({"status", "description", "metadata"})
 """What may differ in a device that is recognised by its looks."""
@@ -154,6 +154,6 @@ def _is_alike(actual: Actual, device: Device, wish: DesiredDevice, rack: Desired
     return tells and device_difference(device, wish, device.name).payload.keys() <= _LOOKS
 
 
-def _names(rule: NameRule, name: str, object_id: str) -> tuple[str, str]:
+def _names(rule: NameRule, name: str, object_id: str) -> tuple[str, ...]:
     clean = rule.clean(name, object_id)
-    return clean, rule.apart(clean, object_id)
+    return clean, rule.apart(clean, object_id), earlier_name(name)

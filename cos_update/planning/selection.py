@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from cos_update.model.concertim import Device, Rack
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 
 
@@ -68,9 +69,12 @@ def _words(rack_plan: RackPlan) -> set[str]:
 
 def _words_of_held(action: Action) -> set[str]:
     """What the rack of a removal that is held back goes by; it may have no plan."""
-    if action.rack is not None:
-        return {action.rack.name, action.rack.id, action.rack.stack_id} - {""}
-    return {action.rack_name, action.device.rack_id} - {""} if action.device else set()
+    match action.record:
+        case Rack() as rack:
+            return {rack.name, rack.id, rack.stack_id} - {""}
+        case Device() as device:
+            return {action.rack_name, device.rack_id} - {""}
+    return set()
 
 
 def _with_predecessors(plan: Plan, keys: set[str]) -> set[str]:
@@ -85,6 +89,6 @@ def _with_predecessors(plan: Plan, keys: set[str]) -> set[str]:
             continue
         found.add(key)
         waiting.extend(plans[key].after)
-        names = {str(a.payload["name"]) for a in plans[key].actions if a.concertim_id == key and "name" in a.payload}
+        names = {a.new_name for a in plans[key].actions if a.concertim_id == key} - {None}
         waiting.extend(parked[key_of] for key_of in ((plans[key].owner_id, name) for name in names) if key_of in parked)
     return found

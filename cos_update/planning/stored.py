@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Record, Template
 from cos_update.planning.compare import Difference, is_same
 from cos_update.planning.plan import RACK, TEMPLATE, Action, Change, Notice, NoticeKind, Plan, Verb
 
@@ -21,9 +21,6 @@ _CREATED: Mapping[type, tuple[str, ...]] = {
 }
 """What a creation sends and its answer shows, by the kind of record."""
 METADATA = "metadata."
-
-Record = Template | Rack | Device
-
 
 Memory = Mapping[str, Mapping[str, tuple[object, object]]]
 """By Concertim id and field: what was sent, and what was then shown."""
@@ -105,9 +102,7 @@ def _subject(item: str, actual: Actual) -> str:
 
 
 def _created(action: Action) -> Iterable[Change]:
-    record = action.template or action.rack or action.device
-    if record is None:
-        return
+    record = action.record
     yield from (Change(name, None, getattr(record, name)) for name in _CREATED[type(record)])
     if isinstance(record, Template):
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from cos_update.model.concertim import Device, Template
+from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.planning.outcome import Outcome, Result
@@ -102,8 +102,8 @@ def _lines(
 
 
 def _outcome_text(outcome: Outcome) -> str:
-    verb = {Verb.CREATE: "not created", Verb.UPDATE: "not changed", Verb.REMOVE: "not removed"}[outcome.action.verb]
-    return f"{verb}, refused" if outcome.result is Result.REFUSED else verb
+    text = f"not {outcome.action.verb.past}"
+    return f"{text}, refused" if outcome.result is Result.REFUSED else text
 
 
 def _line(action: Action) -> Line:
@@ -112,12 +112,7 @@ def _line(action: Action) -> Line:
         return Line(mark, action.kind.label, action.name, rows=(action.why,))
     if action.verb is Verb.UPDATE:
         return Line(mark, action.kind.label, action.name, rows=tuple(change_text(c) for c in action.changes))
-    if action.device is not None:
-        return Line(mark, action.kind.label, action.name, _device_cells(action.device, action.label))
-    if action.template is not None:
-        return Line(mark, action.kind.label, action.name, _template_cells(action.template))
-    height = f"{action.rack.height}U" if action.rack else ""
-    return Line(mark, action.kind.label, action.name, (height, action.rack.status if action.rack else ""))
+    return Line(mark, action.kind.label, action.name, _cells(action))
 
 
 def _held(action: Action) -> Line:
@@ -125,15 +120,16 @@ def _held(action: Action) -> Line:
     return Line(LEFT_ALONE, action.kind.label, action.name, rows=(f"{where}{action.why}",))
 
 
-def _device_cells(device: Device, label: str) -> tuple[str, ...]:
-    place = device.location
-    units = f"U{place.start_u}" if place.height == 1 else f"U{place.start_u}-U{place.end_u}"
-    return (units, label, device.status)
-
-
-def _template_cells(template: Template) -> tuple[str, ...]:
-    disk = f"{template.disk} GB" if template.disk else "no disk"
-    return (f"{template.height}U", f"{template.vcpus or 0} vCPU", _memory(template.ram), disk)
+def _cells(action: Action) -> tuple[str, ...]:
+    match action.record:
+        case Device(location=place, status=status):
+            units = f"U{place.start_u}" if place.height == 1 else f"U{place.start_u}-U{place.end_u}"
+            return (units, action.size, status)
+        case Template() as template:
+            disk = f"{template.disk} GB" if template.disk else "no disk"
+            return (f"{template.height}U", f"{template.vcpus or 0} vCPU", _memory(template.ram), disk)
+        case Rack(height=height, status=status):
+            return (f"{height}U", status)
 
 
 def _memory(mebibytes: int | None) -> str:

@@ -34,7 +34,7 @@ def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
     """
     seen = seen or Seen()
     if settings.openstack is None:
-        yield skip("openstack", "not tried: its section is missing")
+        yield skip("openstack", "not tried: its section is missing or wrong")
         return
     reader = CloudReader(settings.openstack)
     try:

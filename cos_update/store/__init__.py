@@ -9,6 +9,7 @@ from cos_update.store.selection import Selection, select
 from cos_update.store.store import BadView, ViewStore, paused_gc
 
 __all__ = [
+    "FILES",
     "SCHEMA",
     "BadView",
     "FileLock",
@@ -27,3 +28,16 @@ __all__ = [
     "to_plain",
     "with_journal_entries",
 ]
+
+FILES = (
+    "view.pickle",
+    "view.pickle.bad-*",
+    ".view.*.tmp",
+    "view.journal",
+    "view.lock",
+    "bulk.lock",
+    "listen.lock",
+    "listen-*.lock",
+    "locks/rack-*.lock",
+)
+"""Patterns of all that it leaves in the data dir."""

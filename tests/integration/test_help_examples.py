@@ -48,6 +48,8 @@ class Case:
 CASES = {
     "cos-update config sample > config.yaml": Case(),
     "cos-update config sample --systemd bulk > cos-update-bulk.service": Case(),
+    "cos-update config sample --compose > compose.yaml": Case(),
+    "cos-update config sample --kubernetes > cos-update.yaml": Case(),
     "cos-update --config config.yaml config check": Case("ok    config.yaml"),
     "cos-update config check": Case("ok    "),
     "cos-update config show": Case("default_rack_height: 42"),
@@ -68,6 +70,9 @@ CASES = {
     ),
     "cos-update diff --dry-run --format json --exit-code": Case('"totals"', code=5),
     "cos-update diff --yes": Case("created), 0 refused"),
+    "cos-update explain alpha-node1": Case("+ create instance"),
+    "cos-update explain 552f233a --offline": Case("stack cluster-1", has_view=True),
+    "cos-update explain cluster-1 --json": Case('"kind": "stack"'),
     "cos-update view dump": Case("devices (", has_view=True),
     "cos-update view dump --format racks": Case("42U used", has_view=True),
     "cos-update view dump --project CM_team_a --status FAILED": Case("every-state", has_view=True),
@@ -78,6 +83,8 @@ CASES = {
     "cos-update check": Case("0 failed", has_broker=True),
     "cos-update check --listen-for 60": Case("0 failed", has_broker=True, instead=(("60", "1"),)),
     "cos-update check --json": Case('"ok": true', has_broker=True),
+    "cos-update status": Case("has ever run", code=1),
+    "cos-update status --json": Case('"ok": false', code=1),
     "cos-update health bulk": Case("has never run", code=1),
     "cos-update --data-dir /app/var/data health listen --max-age 300": Case(
         "listen is alive", has_listener=True, instead=(("/app/var/data", "{folder}/data"),)

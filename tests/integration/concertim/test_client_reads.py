@@ -263,7 +263,7 @@ def test_a_redirect_is_an_error_and_not_followed(connect: Connect) -> None:
 def test_what_was_sent_is_counted(app: ConcertimApp, client: ConcertimClient) -> None:
     app.wire.faults.add(Fault(FaultKind.STATUS, path="/racks$", code=503, times=1))
     client.racks()
-    client.delete_rack("nope")
+    client.delete(Rack("nope", "", "", 1, ""))
     assert (client.counts.reads, client.counts.writes, client.counts.logins) == (2, 1, 1)
 
 
@@ -294,7 +294,7 @@ def test_the_newer_api_is_told_by_what_it_asks_for_too(newer: ConcertimApp, conn
     assert client.flavour() is ApiFlavour.TEAMS
     team = newer.state.add_team("t1", "p1")
     rack = Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm")
-    assert client.create_rack(rack).name == "r1"
+    assert client.create(rack).name == "r1"
     assert client.flavour() is ApiFlavour.CREDITS
 
 
@@ -302,4 +302,4 @@ def test_an_app_whose_api_is_configured_is_not_asked_otherwise(newer: ConcertimA
     client = connect(newer.url, api=ApiFlavour.TEAMS)
     team = newer.state.add_team("t1", "p1")
     with pytest.raises(Refused, match="cloud_created_at can't be blank"):
-        client.create_rack(Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm"))
+        client.create(Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm"))

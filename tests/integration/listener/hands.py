@@ -10,10 +10,10 @@ from rabbit import wait_for
 from world import World
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.listener.ack_tracker import DeliveryTag
 from cos_update.listener.attempt import WorkContext
 from cos_update.listener.cache import StateCache
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import DeliveryTag
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.events import Event, Key
@@ -23,7 +23,7 @@ from cos_update.observability.run_log import RunLog
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 
 class Hands:

@@ -134,6 +134,18 @@ def test_a_server_that_a_nested_stack_got_on_its_own_appears(world: World, hands
     in_step(world)
 
 
+def test_a_soft_deleted_server_is_shown_so_though_the_listing_of_its_project_leaves_it_out(
+    world: World, hands: Hands
+) -> None:
+    stack = world.cloud.create_stack(team(world), "late")
+    servers = [world.cloud.add_server(stack, f"late-{n}") for n in range(12)]
+    hands.tell(key(ResourceKind.STACK, stack))
+    world.cloud.set_server_state(servers[0], "soft-delete")
+    hands.tell(key(ResourceKind.STACK, stack))
+    assert shown(world.actual())[servers[0].id] == (stack.id, "IN_PROGRESS")
+    in_step(world)
+
+
 def test_a_deleted_server_goes(world: World, hands: Hands) -> None:
     server = node(world)
     world.cloud.delete_server(server)

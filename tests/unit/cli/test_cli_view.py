@@ -14,8 +14,8 @@ from programs import PROGRAM, environment, run, run_on_terminal
 from racks_drawn import actual, device
 from terminals import CTRL_C, program_on_terminal
 
-from cos_update.cli.exits import Exit
 from cos_update.model.concertim import OBJECT_ID, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.store import Origin, View, ViewStore
@@ -170,7 +170,7 @@ def test_head_may_stop_reading(tmp_path: Path, form: str) -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(30) == Exit.PIPE_CLOSED
+    assert process.wait(30) == ExitCode.PIPE_CLOSED
     process.stderr.close()
 
 
@@ -202,10 +202,16 @@ def test_watching_draws_again_what_has_changed(data_dir: Path) -> None:
         store.save(replace(view, actual=replace(view.actual, devices=renamed)))
         terminal.wait_for("changed")
         terminal.press(CTRL_C)
-        assert terminal.end() == Exit.INTERRUPTED
+        assert terminal.end() == ExitCode.INTERRUPTED
 
 
 def test_watching_needs_a_terminal_and_something_to_draw(data_dir: Path) -> None:
     for more in ([], ["--format", "json"]):
         done = run("--data-dir", str(data_dir), "view", "dump", "--watch", *more)
-        assert (done.returncode, "--watch" in done.stderr) == (Exit.USAGE, True)
+        assert (done.returncode, "--watch" in done.stderr) == (ExitCode.USAGE, True)
+
+
+def test_names_are_cut_to_the_terminal_unless_the_whole_is_asked_for(data_dir: Path) -> None:
+    arguments = ("--data-dir", str(data_dir), "view", "dump", "--kind", "devices", "--no-pager")
+    assert "x" * 60 not in run_on_terminal(arguments, columns=70)
+    assert "x" * 60 in run_on_terminal((*arguments, "--wide"), columns=70)

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from cos_update.model.concertim import OBJECT_ID, Device, InstanceDetails, Location
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.kinds import ResourceKind
 from cos_update.observability.observer import Observer, ObserverGroup
@@ -16,10 +17,13 @@ from cos_update.planning.report import Report
 
 GAP = Notice(NoticeKind.UNREAD, SERVICE, "Cinder", "p1", "could not be read (503)")
 UNPLACED = Notice(NoticeKind.UNPLACED, ResourceKind.SERVER.label, "big", "s1", "needs 4U, 2U free")
+NODE = Device(
+    "", "node", ResourceKind.SERVER, "r", "t", "ACTIVE", Location(1, 1), InstanceDetails(), metadata={OBJECT_ID: "s2"}
+)
 
 
 def outcome(result: Result, reason: str = "") -> Outcome:
-    return Outcome(Action(Verb.CREATE, ResourceKind.SERVER, "node", "s2"), result, reason)
+    return Outcome(Action(Verb.CREATE, NODE), result, reason)
 
 
 def one_pass(log: RunLog, *notices: Notice, outcomes: tuple[Outcome, ...] = (), stopped: str = "") -> None:

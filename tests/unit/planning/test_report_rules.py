@@ -156,7 +156,7 @@ def test_a_change_in_words_without_what_may_be_secret(change: Change, text: str)
     ],
 )
 def test_a_new_template_on_a_line(template: Template, cells: tuple[str, ...]) -> None:
-    action = Action(Verb.CREATE, ResourceKind.FLAVOR, "x", "x", template=template)
+    action = Action(Verb.CREATE, template)
     (section,) = sections(Plan(templates=(action,)), {})
     assert section.lines[0].cells == cells
 
