@@ -58,28 +58,44 @@ def bulk(
         raise click.UsageError("--interval does not go with --once.")
     if metrics_port is not None and once:
         raise click.UsageError("--metrics-port does not go with --once.")
+    from cos_update.cli.daemon_signals import heeded
     from cos_update.cli.observers import MetricsOptions
     from cos_update.cli.setup import services
     from cos_update.sync.reconciler import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     run_options = RunOptions(projects, allow_deletes, prune_unwatched)
-    with services(context, "bulk", daemon=not once) as both:
+    if not once:
+        return _forever(context, run_options, interval, metrics)
+    with heeded(), services(context.settings_with_logging("bulk"), "bulk") as both:
         both.store.prepare()
         with both.store.sole("bulk"):
-            if once:
-                return _once(both, run_options, as_json=as_json, shown=context.verbosity == 0 and not as_json)
-            return _forever(both, run_options, interval or both.settings.interval, metrics)
+            return _once(both, run_options, as_json=as_json, shown=context.verbosity == 0 and not as_json)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> Exit:
+    from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import watched
+    from cos_update.cli.reload import Reload
+    from cos_update.cli.setup import services
     from cos_update.cli.signals import stopping
     from cos_update.observability.log_lines import begin_run
+    from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
 
-    with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
-        run_forever(both, run_options, stop, interval, begin_run, observer)
+    hold_back()
+    reload = Reload(context, "bulk", context.settings_with_logging("bulk", daemon=True))
+    store = ViewStore(reload.settings.data_dir, "bulk")
+    store.prepare()
+    with store.sole("bulk"), heeded(reload.hang_up), stopping() as stop:
+        while not stop.is_set():
+            every = interval or reload.settings.interval
+            with (
+                services(reload.settings, "bulk") as both,
+                watched("bulk", both.store, BulkStatus(both, every), metrics) as observer,
+            ):
+                run_forever(both, run_options, stop, every, begin_run, observer, reload.wanted)
+            reload.take()
     return Exit.OK
 
 

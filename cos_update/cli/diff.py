@@ -37,6 +37,7 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
     """Show what differs between OpenStack and Concertim, and offer to post it."""
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes do not go together.")
+    from cos_update.cli.daemon_signals import heeded
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
     from cos_update.planning.report import plan_exit_code
@@ -44,7 +45,7 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
 
     run_options = RunOptions(projects)
     shown = context.verbosity == 0 and form == "text"
-    with services(context, "diff") as both:
+    with heeded(), services(context.settings_with_logging(), "diff") as both:
         with waiting(shown=shown) as (observer, stop):
             snapshot = read_and_plan(both, run_options, observer=observer)
         if stop.is_interrupted:

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: what is in hand is finished, and a person who has no patience is let go."""
+"""SIGTERM, SIGHUP and Ctrl-C: what is in hand is finished, and a person who has no patience is let go."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 from cos_update.cli.exits import Exit
@@ -16,7 +17,7 @@ from cos_update.observability.observer import Observer
 
 
 class Stop(threading.Event, Observer):
-    """Is set by SIGTERM and by Ctrl-C, so that the work in hand can be finished.
+    """Is set by SIGTERM, by SIGHUP and by Ctrl-C, so that the work in hand can be finished.
 
     A second Ctrl-C ends the process at once. So does the first one as long as nothing is in hand (`in_hand`), which it
     hears as a watcher.
@@ -65,14 +66,21 @@ def say(words: str, *, below_caret: bool = True) -> None:
         os.write(2, f"{start}{words}\n".encode())
 
 
+def _handler(action: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+    return lambda *_: action()
+
+
 @contextmanager
 def stopping(*, in_hand: bool = True) -> Iterator[Stop]:
-    """What SIGTERM and Ctrl-C set; `in_hand` tells whether there is something to finish from the start."""
+    """What SIGTERM, SIGHUP and Ctrl-C set; `in_hand` tells whether there is something to finish from the start.
+
+    A SIGHUP that is ignored, as under nohup, stays so.
+    """
     stop = Stop(in_hand=in_hand)
-    former = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: stop.set()),
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: stop.interrupt()),
-    }
+    actions: dict[signal.Signals, Callable[[], None]] = {signal.SIGTERM: stop.set, signal.SIGINT: stop.interrupt}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        actions[signal.SIGHUP] = stop.set
+    former = {number: signal.signal(number, _handler(action)) for number, action in actions.items()}
     try:
         yield stop
     finally:

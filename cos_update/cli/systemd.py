@@ -26,6 +26,7 @@ After=network-online.target
 [Service]
 Type=exec
 ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
 User=cos-update
 Group=cos-update
 UMask=0027
