@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 
 import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.model.exit_codes import ExitCode
 
 
 @click.command(
@@ -34,7 +33,7 @@ def listen(
     resync: bool,
     metrics_port: int | None,
     metrics_address: str | None,
-) -> Exit:
+) -> ExitCode:
     """Post OpenStack's changes to Concertim as they occur.
 
     Reads the notifications of Nova, Heat, Cinder, Neutron and Keystone from RabbitMQ (section rmq of the
@@ -46,15 +45,15 @@ def listen(
     from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import MetricsOptions, watched
     from cos_update.cli.reload import Reload, either
-    from cos_update.cli.setup import process_name, services
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.setup import process_name, services, settings_for
+    from cos_update.cli.stop import stopping
     from cos_update.listener.service import Listener, Task
     from cos_update.store import ViewStore
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     if not drain:
         hold_back()
-    reload = Reload(context, "listen", context.settings_with_logging("listen", daemon=not drain))
+    reload = Reload(context, "listen", settings_for(context, "listen", daemon=not drain))
     process = process_name(reload.settings, "listen")
     store = ViewStore(reload.settings.data_dir, process)
     store.prepare()
@@ -73,9 +72,8 @@ def listen(
                 if not is_over and (drain or stop.is_set()):
                     # A request that hangs must not keep the process: what it was about is still with the broker.
                     logging.shutdown()
-                    sys.stdout.flush()
-                    os._exit(Exit.OK)
+                    os._exit(ExitCode.DONE)
             if drain:
                 break
             reload.take()
-    return Exit.OK if whole or not drain else Exit.PARTIAL
+    return ExitCode.DONE if whole or not drain else ExitCode.IN_PART

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Literal
 
-from cos_update import config
 from cos_update.cli.context import Context
+from cos_update.cli.setup import needed_by
 from cos_update.model.errors import ConfigError
 from cos_update.model.settings import Settings
 
@@ -30,8 +30,6 @@ class Reload:
     """
 
     def __init__(self, context: Context, process: Literal["bulk", "listen"], settings: Settings) -> None:
-        """Raises ConfigError when the settings lack a section that the process needs."""
-        _complete(settings, process)
         self.settings = settings
         self.wanted = threading.Event()
         self._next = settings
@@ -42,13 +40,13 @@ class Reload:
         """Reads the configuration. A wrong one is said, and the daemon goes on with what it has."""
         try:
             loaded = self._context.loaded()
-            _complete(loaded.settings, self._process)
+            loaded.need(*needed_by(self._process))
         except ConfigError as error:
             self._log_as(self._next)
             _log.error("the configuration stays as it was, for it cannot be read: %s %s", error, error.hint)
             return
         self._log_as(loaded.settings)
-        for warning in loaded.warnings:
+        for warning in loaded.warnings_for(*needed_by(self._process)):
             _log.warning("%s", warning)
         fixed = self._fixed(loaded.settings)
         changed = [name for name in _changed(self._next, fixed) if name not in _OF_NO_CONCERN[self._process]]
@@ -95,13 +93,6 @@ def either(stop: threading.Event, reload: threading.Event) -> Iterator[threading
         yield ending
     finally:
         ending.set()
-
-
-def _complete(settings: Settings, process: Literal["bulk", "listen"]) -> None:
-    config.require(settings, "openstack")
-    config.require(settings, "concertim")
-    if process == "listen":
-        config.require(settings, "rmq")
 
 
 def _changed(before: Settings, now: Settings) -> list[str]:

@@ -29,8 +29,8 @@ SAMPLE = """\
 # full_read_every: 24
 # Passes after which the content of every stack is asked of Heat again.
 # membership_refresh: 96
-# Seconds that a stopping process may take to finish what is in hand.
-# shutdown_timeout: 30
+# Seconds that a stopping process may take to finish what is in hand. Docker kills after 10 unless it is told otherwise.
+# shutdown_timeout: 8
 
 openstack:
   # Any of keystoneauth's keys for passwords or application credentials. Besides those below: user_id, project_id,

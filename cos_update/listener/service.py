@@ -22,17 +22,17 @@ from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
-from cos_update.sync.reconciler import Services
+from cos_update.retry import Backoff
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 
-STALLED = 70
-"""The exit code when the watchdog ends the process (EX_SOFTWARE)."""
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+LEARNING = Backoff(1.0, 30.0)
 """Seconds between two tries to learn what there is, when one of both sides is away at the start."""
 CONNECT_WAIT = 60.0
 """Seconds that a drain waits for the broker."""
@@ -135,7 +135,7 @@ class Listener:
 
     def _learn(self, stop: threading.Event) -> bool:
         """Learns what there is, trying again until it is told to stop; a drain fails at once."""
-        delay = FIRST_WAIT
+        failures = 0
         while not stop.is_set():
             try:
                 self._cache.load()
@@ -143,8 +143,8 @@ class Listener:
                 if self._task.drain:
                     raise
                 log.error("cannot begin yet: %s %s", error, error.hint)
-                stop.wait(delay)
-                delay = min(LONGEST_WAIT, delay * 2)
+                failures += 1
+                stop.wait(LEARNING.after(failures))
             else:
                 return True
         return False
@@ -198,4 +198,4 @@ class Listener:
 def _end(stall: Stall) -> None:
     """Ends the process without waiting for any of its threads."""
     logging.shutdown()
-    os._exit(STALLED)
+    os._exit(ExitCode.STALLED)

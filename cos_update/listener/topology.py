@@ -188,7 +188,10 @@ class OwnQueue:
             channel.exchange_declare(self._witness, "fanout", durable=False, auto_delete=True)
             channel.queue_bind(self.queue, self._witness)
 
-        stood = _succeeds(connection, lambda channel: channel.exchange_declare(self._witness, passive=True))
+        def look(channel: BlockingChannel) -> None:
+            channel.exchange_declare(self._witness, passive=True)
+
+        stood = _succeeds(connection, look, on_refusal=lambda _: None)
         _succeeds(connection, declare, on_refusal=lambda _: None)
         return stood
 

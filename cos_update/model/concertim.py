@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from cos_update.model.kinds import ResourceKind
 
 STACK_ID = "openstack_stack_id"
 """Metadata key that makes a rack ours: the id of its Heat stack."""
@@ -30,14 +33,6 @@ class ApiFlavour(StrEnum):
     """The older one: racks belong to users; every device is an instance."""
 
 
-class DeviceType(StrEnum):
-    """The types of device, as the API spells them."""
-
-    INSTANCE = "Instance"
-    VOLUME = "Volume"
-    NETWORK = "Network"
-
-
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The team (older API: user) that stands for a project; `project_id` is "" when it stands for none."""
@@ -51,6 +46,8 @@ class Owner:
 class Template:
     """A device template. Those with a `tag` are Concertim's own; ours carry the flavor's id in `foreign_id`."""
 
+    kind: ClassVar[ResourceKind] = ResourceKind.FLAVOR
+
     id: str
     name: str
     height: int
@@ -61,10 +58,17 @@ class Template:
     description: str = ""
     tag: str | None = None
 
+    @property
+    def openstack_id(self) -> str:
+        """The id of the flavor that it is for, or ""."""
+        return self.foreign_id
+
 
 @dataclass(frozen=True, slots=True)
 class Rack:
     """A rack. It is ours when its metadata names a stack."""
+
+    kind: ClassVar[ResourceKind] = ResourceKind.STACK
 
     id: str
     name: str
@@ -89,6 +93,11 @@ class Rack:
     def stack_id(self) -> str:
         """The id of the stack that this rack shows, or "" when we do not manage it."""
         return self.known_as or _text(self.metadata.get(STACK_ID))
+
+    @property
+    def openstack_id(self) -> str:
+        """As `stack_id`."""
+        return self.stack_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +159,7 @@ class Device:
 
     id: str
     name: str
-    type: DeviceType
+    kind: ResourceKind
     rack_id: str
     template_id: str
     status: str
@@ -170,6 +179,15 @@ class Device:
     def __post_init__(self) -> None:
         # It is looked at a dozen times in each pass, so it is not looked up each time.
         object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
+
+    @property
+    def openstack_id(self) -> str:
+        """As `object_id`."""
+        return self.object_id
+
+
+Record: TypeAlias = Template | Rack | Device
+"""What is created, changed and removed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cos_update import files
 from cos_update.model.errors import ViewError
 from cos_update.observability.process_identity import ProcessIdentity, is_gone, own_identity
 
 SCHEMA = 1
+FILES = ("health-*.json", ".health-*.json.tmp")
+"""Patterns of all heartbeats, in the data dir."""
+STALE_AFTER = "stale_after"
+"""The detail that tells a command which is run again and again from a daemon: seconds after which its end is stale."""
 WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
 SILENCE = 60.0
@@ -111,6 +116,11 @@ def evaluate(
     """
     process, status = heartbeat.process, heartbeat.status
     where = f"pid {heartbeat.pid} on {heartbeat.host}"
+    if heartbeat.ended is not None and (stale_after := status.details.get(STALE_AFTER)) is not None:
+        age = now - heartbeat.ended
+        result = f"{process} is run by cron or by hand: {status.text}"
+        limit = float(str(stale_after)) if max_age is None else max_age
+        return age <= limit, result if age <= limit else f"{result}; that was {age:.0f} s ago"
     if heartbeat.ended is not None:
         return False, f"{process} ended at {moment(heartbeat.ended)}"
     if heartbeat.identity is not None and is_gone(heartbeat.pid, heartbeat.identity):
@@ -179,7 +189,7 @@ class HeartbeatWriter:
     def beat(self, ended: float | None = None) -> None:
         """One beat, now; `ended` is when the process ended, if it did."""
         now = self._clock()
-        status = self._status() if ended is None else DaemonStatus("it ended")
+        status = self._status()
         document = {
             "schema": SCHEMA,
             "process": self._process,
@@ -220,7 +230,8 @@ class HeartbeatWriter:
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         try:
-            temporary.write_bytes(content)
+            with open(files.new_file(temporary, 0o644), "wb") as file:
+                file.write(content)
             temporary.replace(self._path)
         except OSError:
             with contextlib.suppress(OSError):

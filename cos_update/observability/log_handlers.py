@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from cos_update import files
+
 _log = logging.getLogger(__name__)
 
 
@@ -66,11 +68,10 @@ class LogFile(logging.handlers.WatchedFileHandler):
             super().close()
 
     def _open(self) -> io.TextIOWrapper:
-        def private(path: str, flags: int) -> int:
-            # A pipe of that name that nobody reads must not make us wait.
-            return os.open(path, flags | os.O_NONBLOCK, 0o640)
+        def shared(path: str, _flags: int) -> int:
+            return files.append_to(Path(path))
 
-        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=private)
+        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=shared)
 
     def _write(self, line: bytes) -> None:
         self.reopenIfNeeded()

@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cos_update.model.masked import Masked
 from cos_update.observability.redaction import hidden
 
 _LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
@@ -80,11 +81,15 @@ def _message(record: logging.LogRecord) -> str:
     """The message, secrets taken out; of our own lines from what they tell of, as a password may be a word of ours."""
     try:
         if record.name.startswith("cos_update.") and isinstance(record.args, tuple):
-            told = (arg if isinstance(arg, int | float) else hidden.known(str(arg)) for arg in record.args)
-            return hidden.shapes(str(record.msg) % tuple(told))
+            message = str(record.msg) % tuple(map(_told, record.args))
+            return message if any(isinstance(arg, Masked) for arg in record.args) else hidden.shapes(message)
         return hidden(record.getMessage())
     except Exception:  # a wrong format must not lose the line, nor show its arguments unredacted
         return hidden(f"{record.msg!s} {record.args!r}")
+
+
+def _told(arg: object) -> object:
+    return arg if isinstance(arg, int | float | Masked) else hidden.known(str(arg))
 
 
 def _escaped(char: str) -> str:

@@ -55,7 +55,10 @@ class Redactor:
                 base64.b64encode(raw).decode(),
             }
         longest_first = sorted(self._known, key=len, reverse=True)
-        self._expression = re.compile("|".join(map(_standing, longest_first))) if longest_first else None
+        words = [secret for secret in longest_first if any(secret in word for word in _OWN_WORDS)]
+        others = [_standing(secret) for secret in longest_first if secret not in words]
+        alternatives = [*others, f"(?P<own>{_OWN})", *map(_standing, words)]
+        self._expression = re.compile("|".join(alternatives)) if self._known else None
 
     def clear(self) -> None:
         """Forgets what it was told."""
@@ -63,8 +66,11 @@ class Redactor:
         self._expression = None
 
     def known(self, text: str) -> str:
-        """The text with `***` in place of what it was told of only: for texts that name keys like `password:`."""
-        return text if self._expression is None else self._expression.sub(HIDDEN, text)
+        """The text with `***` in place of what it was told of only: for texts that name keys like `password:`.
+
+        The names of our own keys and folders stay, also where a secret is one of their words.
+        """
+        return text if self._expression is None else self._expression.sub(lambda found: found["own"] or HIDDEN, text)
 
     def __call__(self, text: str) -> str:
         """The text with `***` in place of every secret."""
@@ -78,6 +84,11 @@ class Redactor:
 
 
 _SHORT = 6
+_SECTIONS = ("openstack", "concertim", "rmq", "killbill")
+_NAMES = ("concertim-openstack-service", "cos-update", "updates_bulk.log", "updates_mq.log")
+_OWN_WORDS = (*_SECTIONS, *_NAMES)
+_OWN = rf"\b(?:{'|'.join(_SECTIONS)})(?=\.[a-z_]+\b(?!\.\w))|\b(?:{'|'.join(map(re.escape, _NAMES))})\b"
+"""The section before a key (`concertim.verify`), and names that are the program's own."""
 
 
 def _standing(secret: str) -> str:

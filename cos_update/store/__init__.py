@@ -5,9 +5,11 @@ from __future__ import annotations
 from cos_update.store.journal import Journal, JournalEntry, with_journal_entries
 from cos_update.store.locks import FileLock, Locks
 from cos_update.store.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
+from cos_update.store.selection import Selection, select
 from cos_update.store.store import BadView, ViewStore, paused_gc
 
 __all__ = [
+    "FILES",
     "SCHEMA",
     "BadView",
     "FileLock",
@@ -16,10 +18,25 @@ __all__ = [
     "Locks",
     "Origin",
     "Resync",
+    "Selection",
     "View",
     "ViewStore",
     "from_plain",
     "paused_gc",
+    "select",
     "to_plain",
     "with_journal_entries",
 ]
+
+FILES = (
+    "view.pickle",
+    "view.pickle.bad-*",
+    ".view.*.tmp",
+    "view.journal",
+    "view.lock",
+    "bulk.lock",
+    "listen.lock",
+    "listen-*.lock",
+    "locks/rack-*.lock",
+)
+"""Patterns of all that it leaves in the data dir."""

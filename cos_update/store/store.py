@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cos_update import files
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
@@ -171,9 +172,9 @@ class ViewStore:
         """The posting lock of one rack, waited for `timeout` seconds at most; see `Locks.rack`."""
         return self._locks.rack(stack_id, timeout)
 
-    def sole(self, name: str) -> contextlib.AbstractContextManager[None]:
+    def sole(self, name: str, timeout: float = 0.0) -> contextlib.AbstractContextManager[None]:
         """Makes this process the only `name` of the data dir while the context lasts; see `Locks.sole`."""
-        return self._locks.sole(name)
+        return self._locks.sole(name, timeout)
 
     def resync(self) -> Resync | None:
         """The pending request for a pass out of turn. Costs one look at the file's time while nothing changes."""
@@ -354,8 +355,9 @@ def _nothing() -> dict[str, Any]:
 
 
 def _new_file(path: Path) -> BinaryIO:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    os.fchmod(handle, 0o640)  # whatever the umask says: other services' group reads it
+    """A file that other services can read: those of its group whatever the umask says, others unless it forbids it."""
+    handle = files.new_file(path, 0o644)
+    os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
     return open(handle, "wb")
 
 
