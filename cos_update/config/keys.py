@@ -145,6 +145,8 @@ FOREIGN = frozenset(
     }
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
+BILLING = frozenset({"billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill"})
+"""Those of them that only an installation with a billing platform has."""
 
 SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
     "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),
