@@ -225,7 +225,7 @@ class ChangesReading:
         return {item for item in found if item in servers and item not in self._listings.fresh}
 
     def _may_be_gone(self, item: Server | Volume | Network, inventory: Inventory) -> bool:
-        """Whether an object that no stack holds was not read in this reading, and no stack could have held it unread."""
+        """Whether an object that no stack holds was not read yet, and no stack holds it that could not be read."""
         heat = (ResourceKind.STACK, ResourceKind.RESOURCE)
         return item.id not in self._listings.fresh and all(
             inventory.is_complete(each, item.project_id) for each in heat
