@@ -23,7 +23,7 @@ from cos_update.model.errors import CloudError
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Network, Server, Volume
 from cos_update.openstack import cinder, neutron, nova
-from cos_update.openstack.listings import ABSENT, CLOUD_WIDE, Reading, newest_of
+from cos_update.openstack.listings import CLOUD_WIDE, Reading, newest_of
 from cos_update.openstack.pages import Query, linked
 from cos_update.openstack.session import COMPUTE, SERVICE_TYPE, VOLUME, NotFound, ProjectSession
 
@@ -154,8 +154,8 @@ class ChangedListings:
         """What has changed of one kind, else all of it. Raises DoubtError."""
         kind = how.kind
         start = since(self._memory, kind)
-        is_absent = self._memory.read_scopes.get(kind.service) == ABSENT
-        if start is None or is_absent or (kind is not ResourceKind.SERVER and witness_of(self._memory, kind) is None):
+        has_witness = kind is ResourceKind.SERVER or witness_of(self._memory, kind) is not None
+        if start is None or not has_witness or not self._reading.offers(kind):
             return self._whole(how)
         text = time_text(start)
         try:
