@@ -47,6 +47,7 @@ def services(settings: Settings, process: str) -> Iterator[Services]:
     concertim_settings = config.require(settings, "concertim")
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
+    store = ViewStore(settings.data_dir, process, keeps=daemon and process == "bulk")
     with ConcertimClient(concertim_settings) as concertim:
-        yield Services(cloud, concertim, ViewStore(settings.data_dir, process), settings, concertim_settings)
+        yield Services(cloud, concertim, store, settings, concertim_settings)
     cloud.close()

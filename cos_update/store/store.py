@@ -52,9 +52,15 @@ _Stamp = tuple[int, int, int]
 
 
 class ViewStore:
-    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it."""
+    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it.
 
-    def __init__(self, data_dir: Path, process: str, clock: Callable[[], float] = time.time) -> None:
+    `keeps` is for who loads it again and again: what was loaded or saved last stays in memory, and is not read from
+    disk as long as nobody else has written.
+    """
+
+    def __init__(
+        self, data_dir: Path, process: str, clock: Callable[[], float] = time.time, *, keeps: bool = False
+    ) -> None:
         self.path = data_dir / FILE_NAME
         self.process = process
         self._journal = Journal(data_dir, clock)
@@ -63,6 +69,8 @@ class ViewStore:
         self._clock = clock
         self._mutex = threading.Lock()
         self._request: tuple[_Stamp | None, Resync | None] = (None, None)
+        self._keeps = keeps
+        self._kept: tuple[_Stamp | None, View | None] = (None, None)
 
     def prepare(self) -> None:
         """Makes sure that the data dir can be written, by writing; removes what a killed process left half written.
@@ -93,10 +101,16 @@ class ViewStore:
             before = self._stamp()
             if before is None:
                 return None
-            with paused_gc():
-                view = _checked(self.path, self._read_plain())
+            with self._mutex:
+                stamp, kept = self._kept
+            if kept is not None and stamp == before:
+                view = kept
+            else:
+                with paused_gc():
+                    view = _checked(self.path, self._read_plain())
             with self._mutex:
                 self._request = (before, view.resync)
+                self._kept = (before, view) if self._keeps else (None, None)
             journal_entries = self._journal.since(view.journal_seq)
             torn = self._journal.dropped > view.journal_seq
             if self._stamp() == before:
@@ -215,8 +229,11 @@ class ViewStore:
     def _save(self, view: View) -> None:
         merged = with_journal_entries(view, self._journal.since(view.journal_seq))
         pending = self.resync()
-        plain = to_plain(replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature()))
-        self._write(plain, pending)
+        saved = replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature())
+        self._write(to_plain(saved), pending)
+        if self._keeps:
+            with self._mutex:
+                self._kept = (self._request[0], saved)
         self._journal.remember(merged.journal_seq)
         self._journal.drop(merged.journal_seq)
 
