@@ -63,6 +63,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
 )
+@click.option("--full", is_flag=True, help="Read all of OpenStack, not only what has changed since the last pass.")
 @options.metrics_port
 @options.metrics_address
 @click.option(
@@ -83,6 +84,7 @@ def bulk(
     allow_deletes: bool,
     prune_unwatched: bool,
     plan_file: Path | None,
+    full: bool,
     metrics_port: int | None,
     metrics_address: str | None,
     metrics_file: Path | None,
@@ -105,9 +107,9 @@ def bulk(
     metrics = MetricsOptions(metrics_port, metrics_address)
     saved = _saved_plan(plan_file) if plan_file else None
     run_options = (
-        RunOptions(saved.projects, saved.allow_deletes, saved.prune_unwatched, saved.racks)
+        RunOptions(saved.projects, saved.allow_deletes, saved.prune_unwatched, saved.racks, "for a saved plan")
         if saved
-        else RunOptions(projects, allow_deletes, prune_unwatched, racks)
+        else RunOptions(projects, allow_deletes, prune_unwatched, racks, "--full" if full else "")
     )
     if not once:
         return _forever(context, run_options, interval, metrics)

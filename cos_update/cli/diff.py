@@ -88,7 +88,7 @@ def diff(
     from cos_update.sync.reconciler import read_and_plan
     from cos_update.sync.services import RunOptions
 
-    run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks)
+    run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks, "for a diff")
     shown = context.verbosity == 0 and form == "text"
     with heeded(), services(settings_for(context, "diff"), "diff") as both:
         with waiting(shown=shown, posts=False) as (observer, _):

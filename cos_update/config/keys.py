@@ -40,6 +40,7 @@ TOP: tuple[Key, ...] = (
     Key("interval", "interval", readers.seconds),
     Key("max_deletes", "max_deletes", readers.percent),
     Key("full_read_every", "full_read_every", readers.whole(1)),
+    Key("full_cloud_read_every", "full_cloud_read_every", readers.whole(1)),
     Key("membership_refresh", "membership_refresh", readers.whole(1)),
     Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
 )

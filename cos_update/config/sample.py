@@ -27,6 +27,8 @@ SAMPLE = """\
 # max_deletes: 30
 # Passes after which every device of Concertim is read in full again.
 # full_read_every: 24
+# Passes after which all of OpenStack is read again, and not only what has changed since the last pass.
+# full_cloud_read_every: 12
 # Passes after which the content of every stack is asked of Heat again.
 # membership_refresh: 96
 # Seconds that a stopping process may take to finish what is in hand. Docker kills after 10 unless it is told otherwise.

@@ -39,8 +39,11 @@ class CloudReading:
     """
 
     inventory: Inventory
-    memory: CloudMemory
+    memory: CloudMemory | None
     why_full: str = ""
+
+    def __str__(self) -> str:
+        return f"cloud read in full ({self.why_full})" if self.why_full else "cloud read by changes"
 
 
 class CloudReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cos_update.store.journal import Journal, JournalEntry, with_journal_entries
 from cos_update.store.locks import FileLock, Locks
-from cos_update.store.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
+from cos_update.store.schema import SCHEMA, Origin, Resync, View, cloud_memory, from_plain, to_plain
 from cos_update.store.selection import Selection, select
 from cos_update.store.store import BadView, ViewStore, paused_gc
 
@@ -21,6 +21,7 @@ __all__ = [
     "Selection",
     "View",
     "ViewStore",
+    "cloud_memory",
     "from_plain",
     "paused_gc",
     "select",

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.exit_codes import ExitCode
@@ -68,6 +69,8 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
     observer.pass_begins()
     try:
         request = services.store.resync()
+        if request is not None:
+            run_options = replace(run_options, full="a resync was asked for")
         report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
             services.store.clear_resync(request)

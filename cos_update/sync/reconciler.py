@@ -40,6 +40,7 @@ from cos_update.sync.cache_policy import (
     with_former,
     with_unread,
 )
+from cos_update.sync.cloud_reading import read_cloud, with_absences
 from cos_update.sync.plan_maker import PlanMaker
 from cos_update.sync.services import RunOptions, Services, Snapshot
 
@@ -77,7 +78,16 @@ def read_and_plan(
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
         reading = pool.submit(_read_concertim, services, devices, past, due, observer)
-        inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
+        cloud = read_cloud(
+            services.cloud,
+            past,
+            membership,
+            observer.reading,
+            projects=run_options.projects,
+            every=services.settings.full_cloud_read_every,
+            full=run_options.full,
+        )
+        inventory = cloud.inventory
         actual, in_full = reading.result()
     planner = _plan_maker(services, run_options, inventory, stacks)
 
@@ -109,6 +119,7 @@ def read_and_plan(
         stacks_in_full=membership is None and not run_options.projects,
         is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
+        cloud=with_absences(cloud, planner.absence_checks.values()),
     )
 
 
@@ -202,7 +213,8 @@ def run_pass(
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
     services.store.save(view)
-    return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
+    cloud = str(snapshot.cloud or "")
+    return report(snapshot.plan, applied, time.monotonic() - began, notify, cloud), snapshot
 
 
 class _Saver:
@@ -240,6 +252,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         needs_reread=tuple(needs_reread(outcomes)),
         dropped=dropped(past, outcomes, actual),
         last_read=snapshot.last_read,
+        cloud=snapshot.cloud.memory if snapshot.cloud else None,
         told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,

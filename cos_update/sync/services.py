@@ -9,7 +9,7 @@ from cos_update.concertim.client import ConcertimClient
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
 from cos_update.model.settings import ConcertimSettings, Settings
-from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.planning.plan import Plan
 from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
@@ -19,13 +19,15 @@ from cos_update.sync.cache_policy import NOTHING
 class RunOptions:
     """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
 
-    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read.
+    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read. `full` says why the cloud
+    must be read in full; "": it may be read by changes.
     """
 
     projects: tuple[str, ...] = ()
     allow_deletes: bool = False
     prune_unwatched: bool = False
     racks: tuple[str, ...] = ()
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Snapshot:
     """Whether the plan is about everything, not only about some projects or stacks."""
     last_read: str = ""
     """The id of the last device that was read because it was its turn."""
+    cloud: CloudReading | None = None
+    """How the cloud was read, and what that leaves to the next reading."""
 
     @property
     def projects(self) -> Mapping[str, Project]:

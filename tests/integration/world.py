@@ -27,6 +27,21 @@ Pass = Callable[..., Report]
 """Runs one pass in the test's own process; keywords are those of an order."""
 
 
+def run_program(config: Path, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """Runs the real program with this configuration, and checks its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cos_update", "--config", str(config), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+    )
+    if expect is not None:
+        assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
 @dataclass
 class World:
     """What a test acts on: the cloud's state, the Concertim app, and a folder with config.yaml and the data dir."""
@@ -78,17 +93,7 @@ class World:
 
     def run(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs the real program, and checks its exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cos_update", "--config", str(self.folder / "config.yaml"), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "COLUMNS": "100"},
-            stdin=subprocess.DEVNULL,
-        )
-        if expect is not None:
-            assert done.returncode == expect, done.stdout + done.stderr
-        return done
+        return run_program(self.folder / "config.yaml", *arguments, expect=expect)
 
     def bulk(self, *arguments: str, expect: int | None = 0) -> dict[str, Any]:
         """One pass by the real program; what it says it did."""
