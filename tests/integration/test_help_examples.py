@@ -146,7 +146,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[World
     if wanted.has_broker or wanted.has_listener:
         broker = request.getfixturevalue("broker")
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure(**({"rmq": rmq(broker)} if broker else {}))
         if wanted.has_view:
             one_pass(world)
