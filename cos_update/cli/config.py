@@ -92,8 +92,21 @@ def _remarks(settings: Settings) -> Iterator[str]:
     for section, users in _NEEDED_BY.items():
         if getattr(settings, section) is None:
             yield f"the section {section} is missing, and {users} needs it"
+    yield from _authorities(settings)
     if settings.source is not None and _is_open(settings.source):
         yield f"readable by everybody: chmod 640 {settings.source}, it holds passwords"
+
+
+def _authorities(settings: Settings) -> Iterator[str]:
+    """The CA files that can't be used as they are."""
+    from cos_update import tls
+
+    for name in _NEEDED_BY:
+        section = getattr(settings, name)
+        if section is None or not isinstance(section.verify, str):
+            continue
+        if complaint := tls.unfit(section.verify, strict=section.verify_strict):
+            yield f"{name}.verify: {complaint}"
 
 
 def _is_open(path: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 from cos_update.config import readers
 from cos_update.config.document import Item, read
-from cos_update.config.keys import FOREIGN, KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, VERIFY, Key, Secret
+from cos_update.config.keys import FOREIGN, KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, VERIFICATION, VERIFY, Key, Secret
 from cos_update.model.errors import ConfigError
 from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings
 
@@ -51,9 +51,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
             section = entries[name]
             values[name] = _section(section, name, environ)
             warnings += _unknown(section, _known(name))
-            shard = section.entries().get("shard")
-            if name == "rmq" and shard is not None:
-                warnings += _unknown(shard, {key.name for key in SHARD})
+            for inner, keys in (("verify", VERIFICATION), ("shard", SHARD)):
+                if inner in section.entries() and inner in _known(name):
+                    warnings += _unknown(section.entries()[inner], {key.name for key in keys})
     return Loaded(Settings(source=path, **values), tuple(warnings))
 
 
@@ -156,12 +156,15 @@ def _values(entries: Mapping[str, Item], keys: Iterable[Key]) -> dict[str, Any]:
 
 
 def _verify(entries: Mapping[str, Item], values: dict[str, Any]) -> None:
-    """`verify` as such, or in openstacksdk's words: `cacert` with a path, `insecure: true`."""
+    """`verify` as such or with keys of its own, or in openstacksdk's words: `cacert` with a path, `insecure: true`."""
     given = [name for name in VERIFY if name in entries]
     if len(given) > 1:
         raise entries[given[1]].error(f"given together with {given[0]}, and both say how to verify TLS.", "Keep one.")
     if "verify" in entries:
         item = entries["verify"]
+        if isinstance(item.value, dict):
+            values |= _values(item.entries(), VERIFICATION)
+            return
         values["verify"] = item.value if isinstance(item.value, bool) else readers.near_path(item)
     elif "cacert" in entries:
         values["verify"] = readers.near_path(entries["cacert"])

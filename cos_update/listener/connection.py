@@ -12,6 +12,7 @@ import pika
 import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
+from cos_update import tls
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import BrokerSettings
 
@@ -87,10 +88,11 @@ def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
         )
     if isinstance(error, pika.exceptions.ChannelClosedByBroker):
         return _explain_refusal(error, settings)
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if distrust := tls.distrust(error, settings, "rmq.verify"):
         return BrokerError(
-            f"The broker's certificate is not trusted: {error.verify_message}",
-            "Set rmq.verify to the CA file that signed it, and rmq.rmq_address to a name that it is made out for.",
+            f"The broker's certificate is not trusted: {distrust.reason}",
+            distrust.hint
+            or "Set rmq.verify to the CA file that signed it, and rmq.rmq_address to a name that it is made out for.",
         )
     if isinstance(error, ssl.SSLError):
         return BrokerError(
@@ -163,6 +165,7 @@ def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
         raise BrokerError(
             f"The CA file {authorities} cannot be used: {error.strerror or error}", "Check rmq.verify."
         ) from None
+    tls.apply(context, strict=settings.verify_strict)
     if settings.verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

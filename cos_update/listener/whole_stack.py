@@ -11,7 +11,7 @@ from cos_update.listener.index import KINDS, StateIndex
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack, StackContent
-from cos_update.openstack.session import NotFound
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.single_objects import Asked, Found
 from cos_update.openstack.stack_members import remembered_stacks
 from cos_update.planning.plan import NoticeKind, RackPlan

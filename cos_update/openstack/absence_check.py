@@ -15,13 +15,13 @@ from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
 from cos_update.openstack import nova
 from cos_update.openstack.heat import stack_url
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
     NETWORK,
     ORCHESTRATION,
     VOLUME,
-    NotFound,
     ProjectSession,
     Sessions,
 )

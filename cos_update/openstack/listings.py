@@ -33,13 +33,13 @@ from cos_update.model.settings import ReadScope
 from cos_update.openstack import nova, storage
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
 from cos_update.openstack.pages import linked, marked
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
     NETWORK,
     ORCHESTRATION,
     VOLUME,
-    NotFound,
     ProjectSession,
     Sessions,
 )

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
+from cos_update.openstack.refusals import raise_if_untrusted, raise_login_error, raise_refusal
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
 _AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
@@ -29,10 +30,6 @@ BACKOFF = 0.5
 LONGEST_WAIT = 30.0
 _SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
 """keystoneauth's keys that say what a login is for, besides project_id."""
-
-
-class NotFound(CloudError):
-    """The service itself says that there is no such object (404 with its own kind of body)."""
 
 
 class ProjectSession:
@@ -59,7 +56,7 @@ class ProjectSession:
                     return session.auth.get_access(session)
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
-                    _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
+                    raise_login_error(error, self._settings)
                 wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
@@ -146,7 +143,7 @@ class ProjectSession:
                         return body
                     reason = "an answer that is cut off or of another shape"
                 elif status not in _AGAIN:
-                    _raise_refusal(status, body)
+                    raise_refusal(status, body)
                 else:
                     reason = str(status)
                     wait = max(wait, _retry_after(response))
@@ -179,6 +176,7 @@ class ProjectSession:
         except exceptions.ConnectTimeout:
             return None, f"no answer within {self._settings.timeout:g} s"
         except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
+            raise_if_untrusted(error, self._settings)
             return None, f"no connection ({type(error).__name__})"
         except exceptions.ClientException as error:
             raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
@@ -196,6 +194,7 @@ class ProjectSession:
             raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
             self.is_spoiled = True
+            raise_if_untrusted(error, self._settings)
             if getattr(error, "http_status", None) == 401:
                 raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
             raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
@@ -280,6 +279,8 @@ class Sessions:
         import openstack
         from openstack.config import OpenStackConfig
 
+        from cos_update.openstack.adapter import mount
+
         settings = self._settings
         # It warns of every failed discovery, which our own errors say better.
         for name in ("keystoneauth.identity", "keystoneauth.discover"):
@@ -294,6 +295,7 @@ class Sessions:
                 "Check the section openstack of the configuration.",
             ) from None
         connection.session.timeout = settings.timeout
+        mount(connection.session, strict=settings.verify_strict)
         return ProjectSession(connection, settings, self._sleep)
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
@@ -328,45 +330,6 @@ def _is_passing(error: BaseException) -> bool:
     return getattr(error, "http_status", None) in _AGAIN or type(error).__name__ in {
         "ConnectFailure", "ConnectTimeout", "ConnectionError", "RetriableConnectionFailure", "UnknownConnectionError",
     }  # fmt: skip
-
-
-def _raise_login_error(error: BaseException, where: str) -> NoReturn:
-    kind = type(error).__name__
-    if kind == "Unauthorized":
-        raise CloudLoginError(
-            f"Keystone at {where} refused the login (401).",
-            "Check username, password, domain and project in the section openstack of the configuration.",
-            status=401,
-        ) from None
-    raise CloudLoginError(
-        f"Keystone at {where} can't be used ({kind}).",
-        "Check openstack.auth_url, and whether Keystone runs.",
-        status=getattr(error, "http_status", None),
-    ) from None
-
-
-def _raise_refusal(status: int, body: object) -> NoReturn:
-    reason = _error_message(body)
-    if status == 404 and _is_the_services_own(body):
-        raise NotFound(f"404: {reason}", status=404)
-    raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
-
-
-def _is_the_services_own(body: object) -> bool:
-    """Whether a 404 is Nova's or Cinder's, Neutron's, or Heat's, and not that of a proxy in between."""
-    if not isinstance(body, Mapping):
-        return False
-    return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
-
-
-def _error_message(body: object) -> str:
-    """The message in any of the services' error bodies, "" when it is none of theirs."""
-    if not isinstance(body, Mapping):
-        return ""
-    if "explanation" in body:
-        return str(body["explanation"])[:200]
-    inner = next((value for value in body.values() if isinstance(value, Mapping)), {})
-    return str(inner.get("message") or inner.get("title") or "")[:200]
 
 
 def _json(response: Any) -> object:
