@@ -21,6 +21,8 @@ LARGEST = 1024 * 1024
 MOST_ITEMS = 10_000
 """Values that our sections may unfold into, aliases counted each time."""
 _LONGEST_SHOWN = 40
+_KINDS = {"timestamp": "a date", "int": "a number", "float": "a number", "bool": "true or false"}
+"""YAML's tags in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +208,17 @@ class _Tree:
     def _scalar(self, node: yaml.Node, key: str) -> object:
         try:
             value: object = self._loader.construct_object(node)
-        except (ValueError, yaml.constructor.ConstructorError) as error:
-            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
-            raise Item(self._path, _line(node), key, None).error(f"not a value that YAML knows: {reason}.") from error
+        except yaml.constructor.ConstructorError as error:
+            raise self._no_value(node, key, f"not a value that YAML knows: {error.problem}.") from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # In the words of whichever Python it is, or in none: PyYAML takes what looks like its kind for one of it.
+            kind = _KINDS.get(node.tag.rpartition(":")[2], "a value that YAML knows")
+            raise self._no_value(node, key, f"meant as {kind}, and is none.") from error
         return None if isinstance(value, float) and math.isnan(value) else value
+
+    def _no_value(self, node: yaml.Node, key: str, message: str) -> ConfigError:
+        hint = "Put it in quotes if it is meant to be a text."
+        return Item(self._path, _line(node), key, None).error(message, hint)
 
     def _count(self, node: yaml.Node) -> None:
         self._left -= 1

@@ -69,9 +69,13 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
          "line 4: openstack.username: given together with a token, which needs no user."),
         ("openstack:\n  cloud: c\n  verify: true\n  insecure: true\n",
          "line 4: openstack.insecure: given together with verify, and both say how to verify TLS."),
+        (RMQ + "  verify: {strict: maybe}\n", "line 5: rmq.verify.strict: expected true or false, found 'maybe'."),
         ("interval: 5\nlog_level: INFO\ninterval: 6\n", "line 3: interval: given twice, first in line 1."),
         (RMQ + "  rmq_address: i\n", "line 5: rmq.rmq_address: given twice, first in line 4."),
-        ("interval: 2026-99-99\n", "line 1: interval: not a value that YAML knows: month must be in 1..12."),
+        ("interval: 2026-99-99\n", "line 1: interval: meant as a date, and is none."),
+        ("interval: !!timestamp soon\n", "line 1: interval: meant as a date, and is none."),
+        ("interval: !!bool maybe\n", "line 1: interval: meant as true or false, and is none."),
+        ("interval: !!int ''\n", "line 1: interval: meant as a number, and is none."),
     ],
 )  # fmt: skip
 def test_wrong_values(config: Config, text: str, complaint: str) -> None:
