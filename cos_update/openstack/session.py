@@ -279,7 +279,7 @@ class Sessions:
         import openstack
         from openstack.config import OpenStackConfig
 
-        from cos_update.openstack.adapter import mount
+        from cos_update.openstack.keystoneauth import taught
 
         settings = self._settings
         # It warns of every failed discovery, which our own errors say better.
@@ -295,7 +295,7 @@ class Sessions:
                 "Check the section openstack of the configuration.",
             ) from None
         connection.session.timeout = settings.timeout
-        mount(connection.session, strict=settings.verify_strict)
+        taught(connection.session, strict=settings.verify_strict)
         return ProjectSession(connection, settings, self._sleep)
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
