@@ -132,11 +132,11 @@ def test_config_check_looks_into_the_file(
     ca = authority.certificate(KEY_USAGE)
     world = secure(authority.certificate())
     change(world, "rmq", rmq_address="127.0.0.1", rmq_username="x", rmq_password="x")
-    assert "warn " not in world.run("config", "check").stdout
+    assert f"warn  {section}.verify" not in world.run("config", "check").stdout
     change(world, section, verify=ca)
     said = f"warn  {section}.verify: the CA certificate CN=authority in {ca} has no key usage extension, and is refused"
     assert said in world.run("config", "check").stdout
     change(world, section, verify={"ca": ca, "strict": False})
-    assert "warn " not in world.run("config", "check").stdout
+    assert f"warn  {section}.verify" not in world.run("config", "check").stdout
     change(world, section, verify="/no/such/ca.pem")
     assert f"warn  {section}.verify: /no/such/ca.pem cannot be read" in world.run("config", "check").stdout
