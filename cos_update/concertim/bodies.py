@@ -10,17 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 
-from cos_update.model.concertim import ApiFlavour, Device, DeviceType, Rack, Template
+from cos_update.model.concertim import DETAILS_TYPE, ApiFlavour, Device, DeviceType, Rack, Template
 from cos_update.model.errors import Refused
 
 Body = dict[str, object]
-
-DETAILS_TYPE: Mapping[DeviceType, str] = {
-    DeviceType.INSTANCE: "Device::ComputeDetails",
-    DeviceType.VOLUME: "Device::VolumeDetails",
-    DeviceType.NETWORK: "Device::NetworkDetails",
-}
-"""The app's names for the details of each type of device."""
 
 _SIZES = ("vcpus", "ram", "disk")
 _TEMPLATE_FIELDS = {name: name for name in ("name", "description", "foreign_id", *_SIZES)}

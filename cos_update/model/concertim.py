@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cos_update.model.accounts import Accounts
+
 STACK_ID = "openstack_stack_id"
 """Metadata key that makes a rack ours: the id of its Heat stack."""
 OBJECT_ID = "openstack_instance_id"
@@ -36,6 +38,14 @@ class DeviceType(StrEnum):
     INSTANCE = "Instance"
     VOLUME = "Volume"
     NETWORK = "Network"
+
+
+DETAILS_TYPE: Mapping[DeviceType, str] = {
+    DeviceType.INSTANCE: "Device::ComputeDetails",
+    DeviceType.VOLUME: "Device::VolumeDetails",
+    DeviceType.NETWORK: "Device::NetworkDetails",
+}
+"""The app's names for the details of each type of device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,10 @@ class Actual:
     devices: Mapping[str, Device] = field(default_factory=dict)
     is_narrowed: bool = False
     """Whether our user is no root user of the app, who sees only what belongs to teams of its own."""
+    accounts: Accounts | None = None
+    """What is charged to the owners, and the users; None when nobody needs to know."""
+    costs: Mapping[str, str] = field(default_factory=dict)
+    """By device id, what it has cost by now, of devices that are otherwise as they were remembered."""
 
 
 def _text(value: object) -> str:

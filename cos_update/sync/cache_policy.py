@@ -13,6 +13,7 @@ from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
 from cos_update.planning.stored import Memory, remembered
+from cos_update.planning.values import timestamp
 from cos_update.store import Origin, View
 
 _LISTINGS = {
@@ -89,8 +90,8 @@ def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
     return {before.devices[item].object_id: before.devices[item] for item in gone}
 
 
-def origins(inventory: Inventory) -> dict[str, Origin]:
-    """What OpenStack itself says of all that was read, by OpenStack id."""
+def origins(inventory: Inventory, *, dated: bool = False) -> dict[str, Origin]:
+    """What OpenStack itself says of all that was read, by OpenStack id; when it was made only if `dated`."""
     homes = {
         item: stack_id
         for stack_id, content in inventory.contents.items()
@@ -104,7 +105,10 @@ def origins(inventory: Inventory) -> dict[str, Origin]:
         ("network", inventory.networks),
     ):
         for item in items.values():
-            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""))
+            created = timestamp(item.created) if dated else ""
+            found[item.id] = Origin(
+                kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""), created
+            )
     return found
 
 
