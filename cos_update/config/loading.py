@@ -12,7 +12,7 @@ from cos_update.config import readers
 from cos_update.config.document import Item, read
 from cos_update.config.keys import FOREIGN, KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, VERIFY, Key, Secret
 from cos_update.model.errors import ConfigError
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings
+from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings, ViewFor
 
 DEFAULT_PATH = Path("/etc/concertim-openstack-service/config.yaml")
 TLS_PORT = 5671
@@ -46,6 +46,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     for folder, variable in (("data_dir", "COS_UPDATE_DATA_DIR"), ("log_dir", "COS_UPDATE_LOG_DIR")):
         if environ.get(variable):
             values[folder] = Path(environ[variable]).absolute()
+    if word := environ.get("COS_UPDATE_VIEW_FOR"):
+        values["view_for"] = _view_for(word)
     for name in SECTIONS:
         if name in entries:
             section = entries[name]
@@ -221,6 +223,13 @@ def _unknown(section: Item, known: Collection[str]) -> list[str]:
             guess = f"; is {close[0]} meant?" if close else ""
             warnings.append(f"{item.file}, line {item.line}: unknown key {item.key} is ignored{guess or '.'}")
     return warnings
+
+
+def _view_for(word: str) -> ViewFor | None:
+    known = ["auto", *ViewFor]
+    if word.strip().lower() not in known:
+        raise ConfigError(f"COS_UPDATE_VIEW_FOR is {word!r:.40}, where one of {', '.join(known)} is expected.")
+    return None if word.strip().lower() == "auto" else ViewFor(word.strip().lower())
 
 
 def _missing(section: Item, name: str, alternative: str = "") -> ConfigError:

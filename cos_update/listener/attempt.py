@@ -21,6 +21,7 @@ from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Result
 from cos_update.planning.plan import RackPlan
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
+from cos_update.store import Origin
 from cos_update.sync.cache_policy import origins
 from cos_update.sync.reconciler import Services, Snapshot, apply
 
@@ -83,7 +84,11 @@ class WorkContext:
         missing = unconfirmed_deletions(desired, actual, inventory, rules, scope)
         absence_checks = self.objects.confirm(missing) if missing else {}
         plan = make_plan(desired, actual, inventory, absence_checks, rules, scope, dropped=index.dropped)
-        return Snapshot(inventory, actual, plan, index.seq, origins(inventory))
+        return Snapshot(inventory, actual, plan, index.seq, self.origins(inventory))
+
+    def origins(self, inventory: Inventory) -> Mapping[str, Origin]:
+        """What OpenStack says of what was read, as the memory keeps it."""
+        return origins(inventory, dated=self.services.store.layout.is_shared())
 
     def apply(self, snapshot: Snapshot) -> Applied:
         """Carries out the plan of `sight`."""

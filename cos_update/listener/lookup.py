@@ -15,7 +15,6 @@ from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Result
 from cos_update.planning.planner import Rules, make_plan
-from cos_update.sync.cache_policy import origins
 from cos_update.sync.reconciler import Snapshot
 
 MOST_STACKS = 20
@@ -90,6 +89,6 @@ def flavor(context: WorkContext, flavor_id: str) -> WorkResult:
     actual = index.part((), alone=True)
     scope = Scope(frozenset(), frozenset())
     plan = make_plan(desired_state(inventory, actual), actual, inventory, {}, Rules(), scope)
-    applied = context.apply(Snapshot(inventory, actual, plan, index.seq, origins(inventory)))
+    applied = context.apply(Snapshot(inventory, actual, plan, index.seq, context.origins(inventory)))
     unanswered = [o.reason for o in applied.outcomes if o.result in (Result.FAILED, Result.SKIPPED)]
     return WorkResult(WorkOutcome.FAILED, unanswered[0]) if unanswered else WorkResult()

@@ -68,6 +68,27 @@ def dropped(past: View, outcomes: Iterable[Outcome], now: Actual) -> Memory:
     return remembered(known, ((o.action, o.record, o.dropped) for o in written), now)
 
 
+def with_costs(actual: Actual, past: Actual) -> Actual:
+    """`actual` with what its devices have cost by now, where they are as `past` remembers them.
+
+    After planning only: whether a record is the remembered one tells whether the device was read.
+    """
+    changed = {
+        item: replace(device, cost=cost)
+        for item, cost in actual.costs.items()
+        if (device := actual.devices.get(item)) is not None and device is past.devices.get(item) and device.cost != cost
+    }
+    return replace(actual, devices={**actual.devices, **changed}, costs={}) if actual.costs else actual
+
+
+def with_known_people(actual: Actual, past: Actual) -> Actual:
+    """`actual` with the accounts, or the people in them, that `past` knew, where they were not read this time."""
+    accounts, before = actual.accounts, past.accounts
+    if before is None or (accounts is not None and accounts.people is not None):
+        return actual
+    return replace(actual, accounts=replace(accounts, people=before.people) if accounts else before)
+
+
 def with_former(past: View) -> Actual:
     """Concertim as it was, and with it the devices that were gone before already."""
     return replace(

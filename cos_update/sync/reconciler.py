@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from cos_update.concertim.client import FEW, ConcertimClient
 from cos_update.model.absence import AbsenceCheck
@@ -22,7 +22,7 @@ from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import Progress
-from cos_update.model.settings import ConcertimSettings, Settings
+from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
 from cos_update.observability.observer import Observer
 from cos_update.observability.run_log import RunLog
 from cos_update.openstack.inventory import CloudReader
@@ -44,10 +44,13 @@ from cos_update.sync.cache_policy import (
     origins,
     remembered_devices,
     remembered_stacks,
+    with_costs,
     with_former,
+    with_known_people,
     with_unread,
 )
 from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
+from cos_update.sync.publisher import Publisher
 
 log = logging.getLogger("cos_update.pass")
 
@@ -81,6 +84,7 @@ class Services:
     store: ViewStore
     settings: Settings
     concertim_settings: ConcertimSettings
+    publisher: Publisher = field(default_factory=Publisher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,8 @@ class Snapshot:
     """Whether the plan is about everything, not only about some projects or stacks."""
     last_read: str = ""
     """The id of the last device that was read because it was its turn."""
+    view_for: ViewFor = ViewFor.NONE
+    """Who else is to load the view, and whose accounts therefore were read."""
 
     @property
     def projects(self) -> Mapping[str, Project]:
@@ -117,24 +123,30 @@ def read_and_plan(
     stacks: frozenset[str] | None = None,
     view: View | None = None,
     observer: Observer | None = None,
+    view_for: ViewFor | None = None,
 ) -> Snapshot:
     """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
 
     `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
-    again where both sides show no change. `watcher` is told how far it is.
+    again where both sides show no change. `watcher` is told how far it is. `view_for` tells who else is to load the
+    view; None: who does by now.
     """
     observer = observer or Observer()
     past = view or _saved(services.store)
     # What is posted after this is not in what is remembered.
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
+    view_for = past.view_for if view_for is None else view_for
+    accounts = view_for is not ViewFor.NONE and stacks is None
     devices = remembered_devices(services.settings, past)
     due = due_devices(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
-        reading = pool.submit(_read_concertim, services, devices, past, due, observer)
+        reading = pool.submit(_read_concertim, services, devices, past, due, observer, accounts=accounts)
         inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
         actual, in_full = reading.result()
+    if view_for is not ViewFor.NONE:
+        actual = with_known_people(actual, past.actual)
     planner = _Planner(services, run_options, inventory, stacks)
     actual, plan = planner.plan(actual, past)
     rereads = 0
@@ -144,7 +156,7 @@ def read_and_plan(
         many = rereads > MAX_REREADS or len(touched) * FEW > len(actual.devices)
         reread = None if many else services.concertim.reread(actual, touched)
         in_full = reread is None
-        actual = reread or services.concertim.read_all()
+        actual = reread or replace(services.concertim.read_all(), accounts=actual.accounts)
         actual, plan = planner.plan(actual, past)
     observer.planned(len(plan.actions))
     return Snapshot(
@@ -152,19 +164,20 @@ def read_and_plan(
         actual,
         plan,
         seq,
-        with_unread(origins(planner.inventory), inventory, past.origins),
+        with_unread(origins(planner.inventory, dated=view_for is not ViewFor.NONE), inventory, past.origins),
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
         is_whole=stacks is None and not run_options.projects,
         last_read=due[-1] if due else past.last_read,
+        view_for=view_for,
     )
 
 
 def _read_concertim(
-    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer
+    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer, *, accounts: bool
 ) -> tuple[Actual, bool]:
-    actual, in_full = services.concertim.read(devices, past.needs_reread, due)
+    actual, in_full = services.concertim.read(devices, past.needs_reread, due, accounts=accounts)
     observer.reading(Progress("Concertim", len(actual.devices), is_over=True))
     return actual, in_full
 
@@ -272,10 +285,11 @@ def run_pass(
     began = time.monotonic()
     services.store.prepare()
     services.cloud.begin()
+    view_for = services.store.arrange(services.settings.view_for)
     with paused_gc():
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
-        snapshot = read_and_plan(services, run_options, view=view, observer=observer)
+        snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
     notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
@@ -287,8 +301,13 @@ def run_pass(
         again = apply_and_save(services, latest, stop, observer)
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
-    services.store.save(view)
+    save(services, view)
     return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
+
+
+def save(services: Services, view: View) -> None:
+    """Saves the view at the end of a pass, for ourselves and for whoever else loads it. Raises ViewError."""
+    services.publisher.publish(services.store, services.store.save(view))
 
 
 class _Saver:
@@ -315,7 +334,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     """What is known of both sides after `outcomes`."""
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
-    actual = after(snapshot.actual, outcomes)
+    actual = with_costs(after(snapshot.actual, outcomes), past.actual)
     reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in TOLD_ONCE}
     return View(
         actual=actual,
@@ -335,6 +354,8 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         passes_since_membership=0 if snapshot.stacks_in_full else past.passes_since_membership + 1,
         gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
         journal_seq=snapshot.seq,
+        view_for=snapshot.view_for,
+        view_for_since=past.view_for_since if past.view_for is snapshot.view_for else snapshot.actual.began,
     )
 
 

@@ -1,0 +1,61 @@
+"""Publishing what is known to the services beside us: view.pickle, where it is theirs to load.
+
+Apart from the store, which does not know their terms, and from the translation, which knows neither files nor logs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import BinaryIO
+
+from cos_update import neighbours
+from cos_update.model.concertim import Owner
+from cos_update.model.errors import LockedError, ViewError
+from cos_update.store import View, ViewStore, publish
+
+log = logging.getLogger("cos_update.view")
+
+_NOBODY: Mapping[str, Owner] = {}
+MOST_SAID = 20
+"""Of what is left out so many are named in the log at once."""
+
+
+class Publisher:
+    """Writes the view for others, and says what had to be left out of it: once, until that changes. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: frozenset[str] = frozenset()
+
+    def publish(self, store: ViewStore, known: View | None = None, owners: Mapping[str, Owner] = _NOBODY) -> int | None:
+        """Writes what is known by now; the number of the last posting in it, None when nothing was written.
+
+        `known` is what this process has just saved, if it has; `owners` are known to it besides, by id. What fails is
+        logged: what was posted is posted, and the next time comes.
+        """
+
+        def write(view: View, file: BinaryIO) -> Mapping[str, str]:
+            all_owners = {**owners, **view.actual.owners}
+            return neighbours.write(replace(view, actual=replace(view.actual, owners=all_owners)), file)
+
+        try:
+            published = publish(store, write, known)
+        except (ViewError, LockedError) as error:
+            log.error("the view for other services is not up to date: %s %s", error, error.hint)
+            return None
+        if published is None:
+            return None
+        self._say(published.left_out)
+        return published.seq
+
+    def _say(self, left_out: Mapping[str, str]) -> None:
+        with self._lock:
+            new = sorted(left_out.keys() - self._said)
+            self._said = frozenset(left_out)
+        for item in new[:MOST_SAID]:
+            log.info("left out of the view for other services, which could not follow it: %s", left_out[item])
+        if len(new) > MOST_SAID:
+            log.info("left out of the view for other services: %d more", len(new) - MOST_SAID)
