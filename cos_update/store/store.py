@@ -253,8 +253,6 @@ class ViewStore:
 
     def _found(self, there: ViewFor | None) -> ViewFor:
         if there in OTHERS:
-            if not self.layout.is_shared():
-                _log.info("view.pickle names classes of %s, so it goes on being written for its services", there)
             return there
         return self._shared_form() if self.layout.is_shared() else ViewFor.NONE
 
@@ -269,7 +267,7 @@ class ViewStore:
         if there is ViewFor.NONE and self.layout.is_view_newer():
             view.replace(state)
             fsync_dir(self._data_dir)
-            _log.info("view.pickle is for %s from now on; our own memory has become %s", form, state.name)
+            _log.info("view.pickle is to be %s's; our own memory has become %s", form, state.name)
         elif not self.layout.is_shared():
             self._write(_nothing(), None, state)
         if there is None and stamp_of(view) is not None:

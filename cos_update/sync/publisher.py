@@ -14,6 +14,7 @@ from typing import BinaryIO
 from cos_update import neighbours
 from cos_update.model.concertim import Owner
 from cos_update.model.errors import LockedError, ViewError
+from cos_update.model.settings import ViewFor
 from cos_update.store import View, ViewStore, publish
 
 log = logging.getLogger("cos_update.view")
@@ -29,6 +30,7 @@ class Publisher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._said: frozenset[str] = frozenset()
+        self._announced: ViewFor | None = None
 
     def publish(self, store: ViewStore, known: View | None = None, owners: Mapping[str, Owner] = _NOBODY) -> int | None:
         """Writes what is known by now; the number of the last posting in it, None when nothing was written.
@@ -50,6 +52,17 @@ class Publisher:
             return None
         self._say(published.left_out)
         return published.seq
+
+    def announce(self, form: ViewFor, before: ViewFor, *, is_asked_for: bool) -> None:
+        """Says for whom view.pickle is from now on, and why; once."""
+        if form is before or form is self._announced:
+            return
+        self._announced = form
+        reason = "as view_for says" if is_asked_for else "since the one that is there names their classes"
+        if form is ViewFor.NONE:
+            log.info("view.pickle is nobody's but ours from now on, as view_for says")
+        else:
+            log.info("view.pickle is written for the services of %s, %s", form, reason)
 
     def _say(self, left_out: Mapping[str, str]) -> None:
         with self._lock:

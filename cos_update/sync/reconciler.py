@@ -289,6 +289,8 @@ def run_pass(
     with paused_gc():
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
+        before = view.view_for if view else ViewFor.NONE
+        services.publisher.announce(view_for, before, is_asked_for=services.settings.view_for is not None)
         snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
     notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
