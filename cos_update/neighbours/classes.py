@@ -35,7 +35,8 @@ class Classes:
 def instance(cls: type, attributes: dict[str, Any]) -> Any:
     """An object of a stand-in with these attributes."""
     made: Any = object.__new__(cls)
-    made.__dict__ = attributes
+    for name, value in attributes.items():
+        setattr(made, name, value)
     return made
 
 

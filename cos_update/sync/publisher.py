@@ -15,6 +15,7 @@ from cos_update import neighbours
 from cos_update.model.concertim import Owner
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.settings import ViewFor
+from cos_update.observability.logs import RepeatSuppressor
 from cos_update.store import View, ViewStore, publish
 
 log = logging.getLogger("cos_update.view")
@@ -31,6 +32,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._said: frozenset[str] = frozenset()
         self._announced: ViewFor | None = None
+        self._repeats = RepeatSuppressor(log)
 
     def publish(self, store: ViewStore, known: View | None = None, owners: Mapping[str, Owner] = _NOBODY) -> int | None:
         """Writes what is known by now; the number of the last posting in it, None when nothing was written.
@@ -46,8 +48,10 @@ class Publisher:
         try:
             published = publish(store, write, known)
         except (ViewError, LockedError) as error:
-            log.error("the view for other services is not up to date: %s %s", error, error.hint)
+            text = "the view for other services is not up to date: %s %s"
+            self._repeats.failed("publish", text, error, error.hint, level=logging.ERROR)
             return None
+        self._repeats.over("publish", "a view for other services that is not up to date")
         if published is None:
             return None
         self._say(published.left_out)
