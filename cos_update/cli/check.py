@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.preflight import Finding
@@ -35,12 +36,12 @@ Examples:
 @click.option(
     "--listen-for",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    callback=seconds(),
     help="Wait so long for notifications, and say which services sent some.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @pass_context
-def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
+def check(context: Context, listen_for: float | None, as_json: bool) -> ExitCode:
     """Try every precondition, and say how to mend what is wrong.
 
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
@@ -51,7 +52,7 @@ def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
         echo(json_text(_document(all_of_them, has_failed=has_failed)))
-    return Exit.FAILED if has_failed else Exit.OK
+    return ExitCode.FAILED if has_failed else ExitCode.DONE
 
 
 def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
@@ -64,7 +65,7 @@ def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
     except ConfigError as error:
         yield from unconfigured(error)
         return
-    yield from run(loaded.settings, loaded.warnings, listen_for)
+    yield from run(loaded, listen_for)
 
 
 def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, object]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 
 import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.model.exit_codes import ExitCode
 
 
 @click.command(
@@ -34,7 +33,7 @@ def listen(
     resync: bool,
     metrics_port: int | None,
     metrics_address: str | None,
-) -> Exit:
+) -> ExitCode:
     """Post OpenStack's changes to Concertim as they occur.
 
     Reads the notifications of Nova, Heat, Cinder, Neutron and Keystone from RabbitMQ (section rmq of the
@@ -45,7 +44,7 @@ def listen(
     from cos_update import config
     from cos_update.cli.observers import MetricsOptions, watched
     from cos_update.cli.setup import services
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.stop import stopping
     from cos_update.listener.service import Listener, Task
 
     metrics = MetricsOptions(metrics_port, metrics_address)
@@ -59,6 +58,5 @@ def listen(
             if not listener.is_over:
                 # A request that hangs must not keep the process: what it was about is still with the broker.
                 logging.shutdown()
-                sys.stdout.flush()
-                os._exit(Exit.OK)
-    return Exit.OK if whole or not drain else Exit.PARTIAL
+                os._exit(ExitCode.DONE)
+    return ExitCode.DONE if whole or not drain else ExitCode.IN_PART

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: what is in hand is finished, and a person who has no patience is let go."""
+"""Signals while nothing is in hand that would have to be finished: the program ends at once."""
 
 from __future__ import annotations
 
@@ -6,56 +6,25 @@ import contextlib
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from types import FrameType
 
-from cos_update.cli.exits import Exit
-from cos_update.observability.observer import Observer
+from cos_update.model.exit_codes import ExitCode
 
 
-class Stop(threading.Event, Observer):
-    """Is set by SIGTERM and by Ctrl-C, so that the work in hand can be finished.
+def begin() -> None:
+    """Sees to the signals that Python leaves to the kernel, as far as the kernel does not do what is right."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _hung_up)
+    if os.getpid() == 1:
+        # The kernel gives a container's first process no default action for this signal.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.DONE))
+    # The entry point of the images holds it back until here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
-    A second Ctrl-C ends the process at once. So does the first one as long as nothing is in hand (`in_hand`), which it
-    hears as a watcher.
-    """
 
-    def __init__(self, *, in_hand: bool) -> None:
-        super().__init__()
-        self.in_hand = in_hand
-        self.is_interrupted = False
-        """Whether Ctrl-C was pressed."""
-        self.on_interrupt: Callable[[], None] = lambda: None
-        self.before_leaving: Callable[[], None] = lambda: None
-        self.hides_caret = False
-        """Whether what the terminal shows of Ctrl-C itself is wiped away."""
-
-    def planned(self, actions: int) -> None:
-        """From here on there is something to finish: the view, if nothing else."""
-        self.in_hand = True
-
-    def interrupt(self) -> None:
-        """What Ctrl-C does."""
-        if self.is_interrupted:
-            self._leave("Interrupted again: what was in hand is not finished.")
-        if not self.in_hand:
-            self._leave("Interrupted: nothing was posted.")
-        self.is_interrupted = True
-        self.set()
-        self.on_interrupt()
-
-    def say(self, words: str) -> None:
-        """One line on standard error."""
-        say(words, below_caret=not self.hides_caret)
-
-    def _leave(self, words: str) -> NoReturn:
-        """Ends the process without waiting for the requests in flight, which may take as long as they may."""
-        with contextlib.suppress(Exception):
-            self.before_leaving()
-        say(words, below_caret=not self.hides_caret)
-        os._exit(Exit.INTERRUPTED)
+def _hung_up(_number: int, _frame: FrameType | None) -> None:
+    """Folders that are for the time of a command only go with it."""
+    raise SystemExit(ExitCode.HUNG_UP)
 
 
 def say(words: str, *, below_caret: bool = True) -> None:
@@ -63,18 +32,3 @@ def say(words: str, *, below_caret: bool = True) -> None:
     start = "\n" if below_caret and sys.stderr.isatty() else ""
     with contextlib.suppress(OSError):
         os.write(2, f"{start}{words}\n".encode())
-
-
-@contextmanager
-def stopping(*, in_hand: bool = True) -> Iterator[Stop]:
-    """What SIGTERM and Ctrl-C set; `in_hand` tells whether there is something to finish from the start."""
-    stop = Stop(in_hand=in_hand)
-    former = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: stop.set()),
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: stop.interrupt()),
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 
-from cos_update.model.concertim import DETAILS_TYPE, ApiFlavour, Device, DeviceType, Rack, Template
+from cos_update.model.concertim import DETAILS_TYPE, ApiFlavour, Device, Rack, Template
 from cos_update.model.errors import Refused
+from cos_update.model.kinds import ResourceKind
 
 Body = dict[str, object]
 
@@ -61,11 +62,11 @@ def new_device(device: Device, flavour: ApiFlavour) -> Body:
     given = {item.name: getattr(device.details, item.name) for item in fields(device.details)}
     details = _details(given, flavour)
     if flavour is not ApiFlavour.USERS:
-        sent |= {"type": device.type, "details": {"type": DETAILS_TYPE[device.type], **details}}
-    elif device.type is DeviceType.INSTANCE:
+        sent |= {"type": device.kind.device_type, "details": {"type": DETAILS_TYPE[device.kind], **details}}
+    elif device.kind is ResourceKind.SERVER:
         sent |= details
     else:
-        raise Refused(f"this Concertim's older API can't show a {device.type.lower()}")
+        raise Refused(f"this Concertim's older API can't show a {device.kind.label}")
     return {"template_id": device.template_id, "device": sent}
 
 

@@ -18,7 +18,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -28,10 +27,10 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Unavailable
+from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 
-_TYPES: Mapping[str, DeviceType] = {kind.value: kind for kind in DeviceType}
 Json = Mapping[str, object]
-Record = TypeVar("Record")
+T = TypeVar("T")
 
 DEFAULT_RACK_HEIGHT = 42
 """What the app gives a rack of which no height is said (observed)."""
@@ -57,14 +56,14 @@ class User:
     root: bool
 
 
-def listed(answer: object, what: str, decode: Callable[[Json], Record]) -> tuple[Record, ...]:
+def listed(answer: object, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
     """The records of an index; `what` names them in the error."""
     if not isinstance(answer, list):
         raise UnexpectedAnswer(f"Concertim's answer is not a list of {what}")
     return tuple(shown(item, what, decode) for item in answer)
 
 
-def shown(answer: object, what: str, decode: Callable[[Json], Record]) -> Record:
+def shown(answer: object, what: str, decode: Callable[[Json], T]) -> T:
     """The single record of an answer, which must have an id."""
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswer(f"Concertim's answer is not about {what}")
@@ -158,7 +157,7 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
     found = Device(
         id=intern(_text(body.get("id"))),
         name=intern(_text(body.get("name"))),
-        type=DeviceType.INSTANCE,
+        kind=ResourceKind.SERVER,
         rack_id=intern(_text(place.get("rack_id"))),
         template_id=intern(template_id),
         status=intern(_text(body.get("status"))),
@@ -169,18 +168,18 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
         cost=intern(_text(body.get("cost"))),
         created=_text(body.get("cloud_created_at")),
     )
-    type_ = device_type(body.get("type"), flavour)
-    if type_ is None:
+    kind = device_kind(body.get("type"), flavour)
+    if kind is None:
         # It takes its units and its name, but whatever it is, it is none that we made.
         return replace(found, metadata={key: value for key, value in found.metadata.items() if key != OBJECT_ID})
-    return replace(found, type=type_, details=_DETAILS[type_](body))
+    return replace(found, kind=kind, details=_DETAILS[kind](body))
 
 
-def device_type(value: object, flavour: ApiFlavour) -> DeviceType | None:
-    """The type of a device; None when it is not known. In the older API every device is an instance."""
+def device_kind(value: object, flavour: ApiFlavour) -> ResourceKind | None:
+    """What a type of device stands for; None when it is not known. In the older API each is an instance."""
     if flavour is ApiFlavour.USERS:
-        return DeviceType.INSTANCE
-    return _TYPES.get(value) if isinstance(value, str) else None
+        return ResourceKind.SERVER
+    return BY_DEVICE_TYPE.get(value) if isinstance(value, str) else None
 
 
 def _location(place: Json, height: int) -> Location:
@@ -222,10 +221,10 @@ def _network_details(body: Json) -> Details:
     )
 
 
-_DETAILS: Mapping[DeviceType, Callable[[Json], Details]] = {
-    DeviceType.INSTANCE: _instance_details,
-    DeviceType.VOLUME: _volume_details,
-    DeviceType.NETWORK: _network_details,
+_DETAILS: Mapping[ResourceKind, Callable[[Json], Details]] = {
+    ResourceKind.SERVER: _instance_details,
+    ResourceKind.VOLUME: _volume_details,
+    ResourceKind.NETWORK: _network_details,
 }
 
 

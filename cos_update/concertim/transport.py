@@ -18,13 +18,14 @@ import urllib3
 from cos_update.concertim.connections import Connections
 from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
+from cos_update.model.tls import not_trusted
 
 CONNECT_TIMEOUT = 10.0
 PROXY_LOGIN = 407
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
 PROXY_HINT = "Check the proxy in the environment (http_proxy, https_proxy), or name Concertim's host in no_proxy."
-VERIFY_HINT = "Check concertim.verify: true, or the path of the CA file that signed the app's certificate."
+VERIFY_HINT = "Check concertim.verify: it must be the path of a file of CA certificates that can be read."
 
 ObjectHook = Callable[[dict[str, Any]], object]
 """What takes the place of a JSON object, the inner ones first."""
@@ -129,7 +130,7 @@ class Transport:
             match link:
                 case ssl.SSLCertVerificationError():
                     text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
-                    return Unavailable(text, VERIFY_HINT)
+                    return Unavailable(text, not_trusted("concertim", self.address, link.verify_message))
                 case urllib3.exceptions.ProxyError():
                     text = text or str(link.original_error)
                     text = f"Concertim at {self.address} could not be reached {request} through the proxy: {text}"

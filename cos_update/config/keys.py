@@ -29,6 +29,7 @@ class Secret:
     variable: str
     field: str = ""
     """The field of the settings that it sets; "" for one of keystoneauth's keys."""
+    read: Reader = readers.secret
 
 
 TOP: tuple[Key, ...] = (
@@ -59,8 +60,8 @@ OPENSTACK: tuple[Key, ...] = (
 
 KEYSTONE: Mapping[str, Reader] = {
     "auth_url": readers.url,
-    "username": readers.identifier,
-    "user_id": readers.identifier,
+    "username": readers.login,
+    "user_id": readers.login,
     "user_domain_name": readers.identifier,
     "user_domain_id": readers.identifier,
     "project_name": readers.identifier,
@@ -80,7 +81,7 @@ KEYSTONE: Mapping[str, Reader] = {
 
 CONCERTIM: tuple[Key, ...] = (
     Key("concertim_url", "url", readers.url, required=True),
-    Key("concertim_username", "username", readers.identifier, required=True),
+    Key("concertim_username", "username", readers.login, required=True),
     Key("default_rack_height", "default_rack_height", readers.whole(1, MAX_RACK_HEIGHT)),
     Key("api", "api", readers.flavour),
     Key("concurrency", "concurrency", readers.whole(1, 64)),
@@ -91,7 +92,7 @@ CONCERTIM: tuple[Key, ...] = (
 
 RMQ: tuple[Key, ...] = (
     Key("rmq_address", "hosts", readers.hosts, required=True),
-    Key("rmq_username", "username", readers.identifier, required=True),
+    Key("rmq_username", "username", readers.login, required=True),
     Key("rmq_port", "port", readers.whole(1, 65535)),
     Key("rmq_path", "virtual_host", readers.virtual_host),
     Key("tls", "tls", readers.boolean),
@@ -123,16 +124,38 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
         Secret("token", "COS_UPDATE_OPENSTACK_TOKEN"),
     ),
     "concertim": (Secret("concertim_password", "COS_UPDATE_CONCERTIM_PASSWORD", "password"),),
-    "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password"),),
+    "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password", readers.empty_or_secret),),
 }
 
 VERIFY = ("verify", "cacert", "insecure")
 """How the TLS verification of each section can be said; all of them set `verify`."""
 
+ALIASES: Mapping[str, str] = {
+    "admin_user_id": "user_id",
+    "admin_user_password": "password",
+    "admin_project_id": "project_id",
+}
+"""Other names of keys of the section openstack, in use for the update handlers that were before."""
+
 FOREIGN = frozenset(
     {
-        "api_server", "billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill", "metrics",
-        "payment", "payments",
+        "api_server", "billing", "billing_app", "billing_platform", "ceilometer", "cloud_type", "cloudkitty",
+        "credit_threshold", "gnocchi", "hostbill", "killbill", "message_queue", "metrics", "payment", "payments",
+        "sleep_timer",
     }
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
+
+SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
+    "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),
+    "password": frozenset({"change-me"}),
+    "application_credential_secret": frozenset({"change-me"}),
+    "concertim_url": frozenset({"https://concertim.example.com"}),
+    "concertim_password": frozenset({"change-me"}),
+    "rmq_address": frozenset({"rabbitmq.example.com"}),
+    "rmq_password": frozenset({"change-me"}),
+}
+"""What the sample says where only its reader knows what belongs there."""
+
+FOREIGN_KEYS: Mapping[str, frozenset[str]] = {"openstack": frozenset({"billing_enabled"})}
+"""Theirs in our sections."""

@@ -32,8 +32,8 @@ SAMPLE = """\
 # Whose services load view.pickle with classes of their own: con_opstk (releases 0.1 to 1.1 of the update handlers),
 # conser (1.2 and later), none, or auto for those whose classes the one in data_dir names (also COS_UPDATE_VIEW_FOR).
 # view_for: auto
-# Seconds that a stopping process may take to finish what is in hand.
-# shutdown_timeout: 30
+# Seconds that a stopping process may take to finish what is in hand. Docker kills after 10 unless it is told otherwise.
+# shutdown_timeout: 8
 
 openstack:
   # Any of keystoneauth's keys for passwords or application credentials. Besides those below: user_id, project_id,

@@ -14,6 +14,7 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import BrokerSettings
+from cos_update.model.tls import not_trusted
 
 _CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection of one host, and again for the AMQP handshake."""
@@ -66,8 +67,11 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
     )
 
 
-def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
-    """What an exception of pika, `socket` or `ssl` means, and what to do about it; never holds a secret."""
+def explain(error: BaseException, settings: BrokerSettings, address: Address | None = None) -> BrokerError:
+    """What an exception of pika, `socket` or `ssl` means, and what to do about it; never holds a secret.
+
+    `address` is the broker that was asked, if it is known which.
+    """
     if isinstance(error, BrokerError):
         return error
     if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
@@ -90,7 +94,7 @@ def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return BrokerError(
             f"The broker's certificate is not trusted: {error.verify_message}",
-            "Set rmq.verify to the CA file that signed it, and rmq.rmq_address to a name that it is made out for.",
+            not_trusted("rmq", str(address or addresses(settings)[0]), error.verify_message),
         )
     if isinstance(error, ssl.SSLError):
         return BrokerError(

@@ -13,7 +13,8 @@ from cos_update.listener.cache import StateCache
 from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.observability.observer import Observer
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import RunOptions, Services, run_pass
+from cos_update.sync.reconciler import run_pass
+from cos_update.sync.services import RunOptions, Services
 
 log = logging.getLogger("cos_update.listen")
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from cos_update.listener.attempt import WorkContext
 from cos_update.listener.cache import StateCache
 from cos_update.listener.connection import BrokerError
-from cos_update.listener.consumer import BrokerConsumer, Delivery
+from cos_update.listener.consumer import BrokerConsumer
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import Delivery
 from cos_update.listener.housekeeping import Housekeeper, in_shard
 from cos_update.listener.status import ListenerStatus
 from cos_update.listener.view_writer import ViewWriter
@@ -22,16 +23,15 @@ from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 
-STALLED = 70
-"""The exit code when the watchdog ends the process (EX_SOFTWARE)."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds between two tries to learn what there is, when one of both sides is away at the start."""
 CONNECT_WAIT = 60.0
@@ -202,4 +202,4 @@ class Listener:
 def _end(stall: Stall) -> None:
     """Ends the process without waiting for any of its threads."""
     logging.shutdown()
-    os._exit(STALLED)
+    os._exit(ExitCode.STALLED)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from cos_update.model.concertim import Owner
 from cos_update.model.errors import CosUpdateError
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 

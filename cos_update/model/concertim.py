@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar, TypeAlias
 
 from cos_update.model.accounts import Accounts
+from cos_update.model.kinds import ResourceKind
 
 STACK_ID = "openstack_stack_id"
 """Metadata key that makes a rack ours: the id of its Heat stack."""
@@ -32,20 +34,12 @@ class ApiFlavour(StrEnum):
     """The older one: racks belong to users; every device is an instance."""
 
 
-class DeviceType(StrEnum):
-    """The types of device, as the API spells them."""
-
-    INSTANCE = "Instance"
-    VOLUME = "Volume"
-    NETWORK = "Network"
-
-
-DETAILS_TYPE: Mapping[DeviceType, str] = {
-    DeviceType.INSTANCE: "Device::ComputeDetails",
-    DeviceType.VOLUME: "Device::VolumeDetails",
-    DeviceType.NETWORK: "Device::NetworkDetails",
+DETAILS_TYPE: Mapping[ResourceKind, str] = {
+    ResourceKind.SERVER: "Device::ComputeDetails",
+    ResourceKind.VOLUME: "Device::VolumeDetails",
+    ResourceKind.NETWORK: "Device::NetworkDetails",
 }
-"""The app's names for the details of each type of device."""
+"""The app's names for the details of each kind of device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,8 @@ class Owner:
 class Template:
     """A device template. Those with a `tag` are Concertim's own; ours carry the flavor's id in `foreign_id`."""
 
+    kind: ClassVar[ResourceKind] = ResourceKind.FLAVOR
+
     id: str
     name: str
     height: int
@@ -71,10 +67,17 @@ class Template:
     description: str = ""
     tag: str | None = None
 
+    @property
+    def openstack_id(self) -> str:
+        """The id of the flavor that it is for, or ""."""
+        return self.foreign_id
+
 
 @dataclass(frozen=True, slots=True)
 class Rack:
     """A rack. It is ours when its metadata names a stack."""
+
+    kind: ClassVar[ResourceKind] = ResourceKind.STACK
 
     id: str
     name: str
@@ -99,6 +102,11 @@ class Rack:
     def stack_id(self) -> str:
         """The id of the stack that this rack shows, or "" when we do not manage it."""
         return self.known_as or _text(self.metadata.get(STACK_ID))
+
+    @property
+    def openstack_id(self) -> str:
+        """As `stack_id`."""
+        return self.stack_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +168,7 @@ class Device:
 
     id: str
     name: str
-    type: DeviceType
+    kind: ResourceKind
     rack_id: str
     template_id: str
     status: str
@@ -180,6 +188,15 @@ class Device:
     def __post_init__(self) -> None:
         # It is looked at a dozen times in each pass, so it is not looked up each time.
         object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
+
+    @property
+    def openstack_id(self) -> str:
+        """As `object_id`."""
+        return self.object_id
+
+
+Record: TypeAlias = Template | Rack | Device
+"""What is created, changed and removed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,8 +138,8 @@ class Settings:
     """Passes within which every device of Concertim is read in full again, an even share in each."""
     membership_refresh: int = 96
     """Passes after which the content of every stack is asked of Heat again."""
-    shutdown_timeout: float = 30.0
-    """How long a stopping process may take to finish what is in hand."""
+    shutdown_timeout: float = 8.0
+    """How long a stopping process may take to finish what is in hand; Docker by itself kills after 10 s."""
     view_for: ViewFor | None = None
     """Whose view.pickle is written; None: that of whoever wrote the one that is there."""
     source: Path | None = None

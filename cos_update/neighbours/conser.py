@@ -179,7 +179,7 @@ def _device(view: View, device: Device, rack_id: _Ids, template: Any) -> Any:
         {
             "id": _device_id(device),
             "name": (device.name, id_or_none(origin.name)),
-            "type": device.type.value,
+            "type": device.kind.device_type,
             "description": device.description,
             "rack_id_tuple": rack_id,
             "template": template,
@@ -198,7 +198,7 @@ def _device(view: View, device: Device, rack_id: _Ids, template: Any) -> Any:
 
 
 def _details(device: Device) -> dict[str, object]:
-    found: dict[str, object] = {"type": DETAILS_TYPE[device.type]}
+    found: dict[str, object] = {"type": DETAILS_TYPE[device.kind]}
     match device.details:
         case InstanceDetails() as instance_details:
             found["public_ips"] = instance_details.public_ips

@@ -9,11 +9,12 @@ from math import isfinite
 
 from cos_update.model.accounts import Account, Accounts
 from cos_update.model.concertim import Device, InstanceDetails, Owner, Rack, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.store import Origin, View
 
 NO_ACCOUNT = Account()
 NO_ACCOUNTS = Accounts({}, {})
-_UNKNOWN = Origin(kind="", name="", state="", project_id="")
+_UNKNOWN = Origin(ResourceKind.STACK, name="", state="", project_id="")
 
 
 @dataclass(frozen=True, slots=True)

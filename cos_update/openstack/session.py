@@ -18,8 +18,18 @@ from typing import Any, NoReturn
 from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
+from cos_update.openstack import failures
+from cos_update.openstack.clocks import ServiceClocks
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
+SERVICE_TYPE: Mapping[str, str] = {
+    "Keystone": IDENTITY,
+    "Nova": COMPUTE,
+    "Heat": ORCHESTRATION,
+    "Cinder": VOLUME,
+    "Neutron": NETWORK,
+}
+"""The type of each service, as openstacksdk spells it."""
 _AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
 """413 is how the older rate limits of Nova and Cinder say 429."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
@@ -47,8 +57,13 @@ class ProjectSession:
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
+        self.clocks = ServiceClocks()
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
+
+    @property
+    def _auth_url(self) -> str:
+        return str(self._settings.auth.get("auth_url", self._settings.cloud))
 
     def access(self) -> Any:
         """keystoneauth's access info of the current token. Raises CloudLoginError."""
@@ -59,7 +74,7 @@ class ProjectSession:
                     return session.auth.get_access(session)
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
-                    _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
+                    _raise_login_error(error, self._auth_url)
                 wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
@@ -124,7 +139,7 @@ class ProjectSession:
         self,
         service: str,
         path: str,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | tuple[str, ...]] | None = None,
         *,
         key: str | None = None,
         microversion: str | None = None,
@@ -142,6 +157,7 @@ class ProjectSession:
                 status = response.status_code
                 body = _json(response)
                 if 200 <= status < 300:
+                    self.clocks.note(service, response.headers.get("Date"))
                     if isinstance(body, Mapping) and (key is None or key in body):
                         return body
                     reason = "an answer that is cut off or of another shape"
@@ -155,7 +171,7 @@ class ProjectSession:
         raise CloudError(f"{reason} after {tries} tries", status=status)
 
     def _ask(
-        self, service: str, path: str, params: Mapping[str, str] | None, microversion: str | None
+        self, service: str, path: str, params: Mapping[str, str | tuple[str, ...]] | None, microversion: str | None
     ) -> tuple[Any, str]:
         from keystoneauth1 import exceptions
 
@@ -179,7 +195,7 @@ class ProjectSession:
         except exceptions.ConnectTimeout:
             return None, f"no answer within {self._settings.timeout:g} s"
         except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
-            return None, f"no connection ({type(error).__name__})"
+            return None, f"no connection ({failures.reason(error, self._auth_url)[0] or type(error).__name__})"
         except exceptions.ClientException as error:
             raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
         return answer, ""
@@ -198,7 +214,8 @@ class ProjectSession:
             self.is_spoiled = True
             if getattr(error, "http_status", None) == 401:
                 raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
-            raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
+            text, hint = failures.reason(error, self._auth_url)
+            raise CloudError(f"its endpoint can't be used ({text or type(error).__name__})", hint) from None
         return proxy
 
 
@@ -212,6 +229,8 @@ class Sessions:
         self._of_project: dict[str, ProjectSession] = {}
         self._base: ProjectSession | None = None
         self.request_id = ""
+        self.clocks = ServiceClocks()
+        """What the services' clocks say, to all sessions."""
 
     @property
     def base(self) -> ProjectSession:
@@ -294,7 +313,9 @@ class Sessions:
                 "Check the section openstack of the configuration.",
             ) from None
         connection.session.timeout = settings.timeout
-        return ProjectSession(connection, settings, self._sleep)
+        session = ProjectSession(connection, settings, self._sleep)
+        session.clocks = self.clocks
+        return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
         settings = self._settings
@@ -338,9 +359,10 @@ def _raise_login_error(error: BaseException, where: str) -> NoReturn:
             "Check username, password, domain and project in the section openstack of the configuration.",
             status=401,
         ) from None
+    text, hint = failures.reason(error, where)
     raise CloudLoginError(
-        f"Keystone at {where} can't be used ({kind}).",
-        "Check openstack.auth_url, and whether Keystone runs.",
+        f"Keystone at {where} can't be used ({kind}{f': {text}' if text else ''}).",
+        hint or "Check openstack.auth_url, and whether Keystone runs.",
         status=getattr(error, "http_status", None),
     ) from None
 

@@ -24,6 +24,9 @@ def volume_from(record: Mapping[str, Any]) -> Volume:
         volume_type=intern(str(record.get("volume_type") or "")),
         description=str(record.get("description") or ""),
         created=str(record.get("created_at") or ""),
+        server_ids=tuple(
+            intern(str(held["server_id"])) for held in record.get("attachments") or [] if held["server_id"]
+        ),
     )
 
 

@@ -10,28 +10,14 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from cos_update.model.absence import AbsenceCheck, Presence
-from cos_update.model.concertim import Actual, Device, DeviceType, Rack
-from cos_update.model.events import Key, Kind
-from cos_update.model.openstack import SERVICE_OF, Inventory, Listing
+from cos_update.model.concertim import Actual, Device, Rack
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Inventory
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, is_managed
-from cos_update.planning.plan import Notice, NoticeKind, Target
+from cos_update.planning.plan import RACK, SERVICE, Notice, NoticeKind
 
-LISTING_OF: Mapping[DeviceType, Listing] = {
-    DeviceType.INSTANCE: Listing.SERVERS,
-    DeviceType.VOLUME: Listing.VOLUMES,
-    DeviceType.NETWORK: Listing.NETWORKS,
-}
-TARGET_OF: Mapping[DeviceType, Target] = {
-    DeviceType.INSTANCE: Target.INSTANCE,
-    DeviceType.VOLUME: Target.VOLUME,
-    DeviceType.NETWORK: Target.NETWORK,
-}
-_KIND_OF: Mapping[DeviceType, Kind] = {
-    DeviceType.INSTANCE: Kind.SERVER,
-    DeviceType.VOLUME: Kind.VOLUME,
-    DeviceType.NETWORK: Kind.NETWORK,
-}
 FEW = 10
 """So many removals are never held back for being too many."""
 
@@ -42,6 +28,11 @@ class Scope:
 
     projects: frozenset[str] | None = None
     stacks: frozenset[str] | None = None
+
+    @classmethod
+    def of_stacks(cls, project_id: str, stacks: Iterable[str]) -> Scope:
+        """The racks of these stacks of one project."""
+        return cls(frozenset({project_id}), frozenset(stacks))
 
     @property
     def is_everything(self) -> bool:
@@ -138,38 +129,38 @@ def _review_lost_rack(
     # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
     if rack.stack_id in review.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
-        review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, rack.stack_id, text))
+        review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, rack.stack_id, text))
         return
     if project_id not in review.inventory.projects:
         _review_unwatched_rack(review, rack, project_id, matches, prune_unwatched=prune_unwatched)
         return
     ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
-    for listing in (Listing.STACKS, *(LISTING_OF[device.type] for device in ours)):
-        if not review.inventory.is_complete(listing, project_id):
-            text = f"its stack is not listed any more, but {SERVICE_OF[listing]} could not be read: kept"
-            review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, Target.RACK, rack.name, rack.stack_id, text))
+    for kind in (ResourceKind.STACK, *(device.kind for device in ours)):
+        if not review.inventory.is_complete(kind, project_id):
+            text = f"its stack is not listed any more, but {kind.service} could not be read: kept"
+            review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, RACK, rack.name, rack.stack_id, text))
             return
-    absence_check = review.ask(Key(Kind.STACK, rack.stack_id, project_id))
+    absence_check = review.ask(Key(ResourceKind.STACK, rack.stack_id, project_id))
     if absence_check.presence is Presence.GONE:
         _empty(review, rack, matches, "its stack is gone from Heat (404)")
     else:
-        _keep(review, rack.id, Target.RACK, rack.name, rack.stack_id, "Heat", absence_check)
+        _keep(review, rack.id, RACK, rack.name, rack.stack_id, "Heat", absence_check)
 
 
 def _review_unwatched_rack(
     review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
 ) -> None:
     inventory = review.inventory
-    if not inventory.is_complete(Listing.PROJECTS):
+    if not inventory.is_complete(ResourceKind.PROJECT):
         return
     why = "its project is not watched any more" if project_id else "its team stands for no project"
     # Without a project's id only the stacks themselves tell that it is not one of those that are watched.
-    is_known = bool(project_id) or inventory.is_complete(Listing.STACKS)
+    is_known = bool(project_id) or inventory.is_complete(ResourceKind.STACK)
     if prune_unwatched and inventory.projects and is_known:
         _empty(review, rack, matches, why)
         return
     text = f"{why}: kept (bulk --prune-unwatched removes it)"
-    review.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
+    review.say(rack.id, Notice(NoticeKind.ORPHANED, RACK, rack.name, rack.stack_id, text))
 
 
 def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> None:
@@ -178,7 +169,7 @@ def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> No
     foreign = [device.name for device in held if not device.object_id]
     if foreign:
         text = f"{why}, but it holds devices that are not ours ({', '.join(sorted(foreign)[:3])}): rack kept"
-        review.say(rack.id, Notice(NoticeKind.SHARED_RACK, Target.RACK, rack.name, rack.stack_id, text))
+        review.say(rack.id, Notice(NoticeKind.SHARED_RACK, RACK, rack.name, rack.stack_id, text))
     else:
         review.racks[rack.id] = why
 
@@ -189,10 +180,9 @@ def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, hom
         home = matches.racks.get(homes.get(device.object_id, ""))
         stays = matches.devices.get(device.object_id)
         if home and stays and stays.id != device.id and stays.rack_id == home.id:
-            target = TARGET_OF[device.type]
-            why = f"device {stays.name} in rack {home.name} stands for the same {target}"
+            why = f"device {stays.name} in rack {home.name} stands for the same {device.kind.label}"
             review.devices[device.id] = why
-            review.say(rack.id, Notice(NoticeKind.DUPLICATE, target, device.name, device.object_id, why))
+            review.say(rack.id, Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
 
 def _review_devices(review: DeletionReview, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:
@@ -202,38 +192,29 @@ def _review_devices(review: DeletionReview, rack: Rack, wanted: DesiredRack, mat
 
 
 def _review_device(review: DeletionReview, device: Device, wanted: DesiredRack, rack: Rack) -> None:
-    listing = LISTING_OF[device.type]
     inventory = review.inventory
     if not (
-        inventory.is_complete(listing, wanted.project_id)
-        and inventory.is_complete(Listing.STACKS, wanted.project_id, wanted.stack_id)
-        and inventory.is_complete(Listing.RESOURCES, wanted.project_id, wanted.stack_id)
+        inventory.is_complete(device.kind, wanted.project_id)
+        and inventory.is_complete(ResourceKind.STACK, wanted.project_id, wanted.stack_id)
+        and inventory.is_complete(ResourceKind.RESOURCE, wanted.project_id, wanted.stack_id)
     ):
         return
-    if _is_listed(device, inventory):
+    if device.object_id in inventory.of(device.kind):
         if wanted.settled:
             review.devices[device.id] = "no longer in its stack"
         return
-    absence_check = review.ask(Key(_KIND_OF[device.type], device.object_id, wanted.project_id))
-    service = SERVICE_OF[listing]
+    absence_check = review.ask(Key(device.kind, device.object_id, wanted.project_id))
+    service = device.kind.service
     if absence_check.presence is Presence.GONE:
         review.devices[device.id] = f"gone from {service} (404)"
     else:
-        _keep(review, rack.id, TARGET_OF[device.type], device.name, device.object_id, service, absence_check)
-
-
-def _is_listed(device: Device, inventory: Inventory) -> bool:
-    if device.type is DeviceType.INSTANCE:
-        return device.object_id in inventory.servers
-    if device.type is DeviceType.VOLUME:
-        return device.object_id in inventory.volumes
-    return device.object_id in inventory.networks
+        _keep(review, rack.id, device.kind.label, device.name, device.object_id, service, absence_check)
 
 
 def _keep(
     review: DeletionReview,
     rack_id: str,
-    target: Target,
+    subject: str,
     name: str,
     openstack_id: str,
     service: str,
@@ -243,15 +224,15 @@ def _keep(
         text = f"missing from {service}'s listing, but {service} still has it when asked by id: kept"
     else:
         text = f"missing from {service}'s listing, but not proven gone ({absence_check.reason}): kept"
-    review.say(rack_id, Notice(NoticeKind.UNCONFIRMED, target, name, openstack_id, text))
+    review.say(rack_id, Notice(NoticeKind.UNCONFIRMED, subject, name, openstack_id, text))
 
 
 def _review_templates(review: DeletionReview, desired: Desired, actual: Actual) -> None:
-    if not review.inventory.is_complete(Listing.FLAVORS):
+    if not review.inventory.is_complete(ResourceKind.FLAVOR):
         return
     for template in sorted(actual.templates.values(), key=lambda t: t.id):
         if is_managed(template) and template.foreign_id not in desired.templates:
-            absence_check = review.ask(Key(Kind.FLAVOR, template.foreign_id))
+            absence_check = review.ask(Key(ResourceKind.FLAVOR, template.foreign_id))
             if absence_check.presence is Presence.GONE:
                 review.templates[template.id] = "its flavor is gone from Nova (404)"
 
@@ -272,7 +253,7 @@ def too_many(
         f"max_deletes: {max_deletes:g}): all removals held back. If they are really gone, run "
         "cos-update bulk --once --allow-deletes, or raise max_deletes in the configuration"
     )
-    return Notice(NoticeKind.HELD_BACK, Target.SERVICE, "removals", "", text)
+    return Notice(NoticeKind.HELD_BACK, SERVICE, "removals", "", text)
 
 
 def _managed(actual: Actual, scope: Scope) -> Iterable[str]:

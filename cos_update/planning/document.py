@@ -84,7 +84,7 @@ def _action(action: Action) -> dict[str, object]:
     place = action.device.location if action.device else None
     return {
         "action": action.verb,
-        "kind": action.target,
+        "kind": action.kind.label,
         "name": action.name,
         "rack": action.rack_name or None,
         "openstack_id": action.openstack_id,
@@ -105,7 +105,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
 def _notice(notice: Notice) -> dict[str, object]:
     return {
         "notice": notice.kind,
-        "kind": notice.target,
+        "kind": notice.subject,
         "name": notice.name,
         "openstack_id": notice.openstack_id or None,
         "text": notice.text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.concertim import Record
 from cos_update.planning.plan import Action, Change
 
 
@@ -30,7 +30,7 @@ class Outcome:
     action: Action
     result: Result
     reason: str = ""
-    record: Template | Rack | Device | None = None
+    record: Record | None = None
     dropped: tuple[Change, ...] = ()
     """What Concertim has accepted and not stored: from what it shows to what was sent."""
 

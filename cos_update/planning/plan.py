@@ -6,10 +6,14 @@ A plan is shown by `diff`, reported by `bulk`, and carried out by `apply`; it sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.concertim import Device, Record
+from cos_update.model.kinds import ResourceKind
+
+RACK, TEMPLATE, SERVICE = ResourceKind.STACK.label, ResourceKind.FLAVOR.label, "service"
+"""Subjects of notices; that of a device is the label of its kind."""
 
 
 class Verb(StrEnum):
@@ -18,19 +22,6 @@ class Verb(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     REMOVE = "remove"
-
-
-class Target(StrEnum):
-    """What an action or a notice is about."""
-
-    TEMPLATE = "template"
-    RACK = "rack"
-    INSTANCE = "instance"
-    VOLUME = "volume"
-    NETWORK = "network"
-    STACK = "stack"
-    PROJECT = "project"
-    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +35,58 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call to Concertim.
+    """One call to Concertim about one record: on create the new one (its id is ""), else the record as it is.
 
-    Exactly one of `template`, `rack` and `device` is set: on create the new record (its id is ""), on update and
-    removal the record as it is. `payload` holds the fields to send on update, in the model's names. `why` ends the
-    sentence "removed: ..." or says why something is replaced. `flavor_id` names the template of a new device when
-    that template is itself made by this plan.
+    `payload` holds the fields to send on update, in the model's names. `why` ends the sentence "removed: ..." or says
+    why something is replaced. `flavor_id` names the template of a new device when that template is itself made by this
+    plan.
     """
 
     verb: Verb
-    target: Target
-    name: str
-    openstack_id: str
-    template: Template | None = None
-    rack: Rack | None = None
-    device: Device | None = None
+    record: Record
     payload: Mapping[str, object] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     why: str = ""
     flavor_id: str = ""
-    label: str = ""
+    size: str = ""
     """What a new device is, in a word or two: its flavor, or its size."""
     rack_name: str = ""
     """The rack of a device, as it will be called: names of devices are unique only there."""
 
     @property
+    def kind(self) -> ResourceKind:
+        """What its object stands for."""
+        return self.record.kind
+
+    @property
+    def name(self) -> str:
+        """What its object is called, until now."""
+        return self.record.name
+
+    @property
+    def openstack_id(self) -> str:
+        """The id of what its object stands for."""
+        return self.record.openstack_id
+
+    @property
     def concertim_id(self) -> str:
         """The object's id in Concertim, "" for one that is to be made."""
-        record = self.template or self.rack or self.device
-        return record.id if record else ""
+        return self.record.id
+
+    @property
+    def new_name(self) -> str | None:
+        """What an update calls its object from now on; None when the name stays."""
+        name = self.payload.get("name") if self.verb is Verb.UPDATE else None
+        return None if name is None else str(name)
+
+    def renaming_only(self, name: str) -> Action:
+        """An update of the same object to nothing but this name."""
+        return replace(self, payload={"name": name}, changes=(Change("name", self.name, name),))
+
+    @property
+    def device(self) -> Device | None:
+        """Its object, if that is a device."""
+        return self.record if isinstance(self.record, Device) else None
 
 
 class NoticeKind(StrEnum):
@@ -115,10 +129,13 @@ _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPL
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that is reported, about one object; `text` is for people and complete in itself."""
+    """One thing that is reported, about one object; `text` is for people and complete in itself.
+
+    `subject` says in a word what the object is: the label of its kind where it is shown, else its kind.
+    """
 
     kind: NoticeKind
-    target: Target
+    subject: str
     name: str
     openstack_id: str
     text: str
@@ -126,7 +143,7 @@ class Notice:
     @property
     def key(self) -> str:
         """What tells this notice from all others, from pass to pass; another text makes another one."""
-        return f"{self.kind} {self.target} {self.name} {self.openstack_id} {self.text}"
+        return f"{self.kind} {self.subject} {self.name} {self.openstack_id} {self.text}"
 
     @property
     def leaves_work(self) -> bool:

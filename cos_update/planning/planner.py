@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cos_update.model.absence import AbsenceCheck
-from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner, Rack
+from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner
 from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory
-from cos_update.planning.deletions import TARGET_OF, Deletions, Scope, review_deletions, too_many
+from cos_update.planning.deletions import Deletions, Scope, review_deletions, too_many
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, match
 from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
-from cos_update.planning.plan import Action, Change, Plan, RackPlan, Target, Verb
+from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.planning.rack_plan import PlanContext, plan_rack, plan_rack_removal
 from cos_update.planning.stored import Memory, with_notices
 from cos_update.planning.template_plan import plan_templates
@@ -159,7 +160,7 @@ def _rack_names(
     ends = {
         rack_plan.rack_id
         for rack_plan in removal_plans
-        if any(a.rack and a.verb is Verb.REMOVE for a in rack_plan.actions)
+        if any(a.kind is ResourceKind.STACK and a.verb is Verb.REMOVE for a in rack_plan.actions)
     }
     named: dict[str, str] = {}
     moving: set[str] = set()
@@ -169,7 +170,8 @@ def _rack_names(
         if rack.name is None:
             named[rack.stack_id] = current.name if current else rack.stack_id
             continue
-        wishes[current.owner_id if current else rack.owner.id].append(Wish(rack.stack_id, rack.name))
+        wish = Wish(rack.stack_id, rack.name, current=current.name if current else "")
+        wishes[current.owner_id if current else rack.owner.id].append(wish)
         if current:
             moving.add(current.id)
     taken: dict[str, set[str]] = defaultdict(set)
@@ -207,31 +209,19 @@ def _numbers(count: int) -> list[str]:
     return [f"-{number}" for number in range(2, count + 3)]
 
 
-def _renaming(rack_plan: RackPlan) -> tuple[Action, Rack, str] | None:
-    for action in rack_plan.actions:
-        if action.rack and action.verb is Verb.UPDATE and "name" in action.payload:
-            return action, action.rack, str(action.payload["name"])
-    return None
-
-
 def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
     """Renames that must come before all lanes, because names go round in a circle within an owner."""
-    found = [renaming for rack_plan in rack_plans if (renaming := _renaming(rack_plan))]
-    by_owner: dict[str, list[tuple[Action, Rack, str]]] = defaultdict(list)
-    for renaming in found:
-        by_owner[renaming[1].owner_id].append(renaming)
+    by_owner: dict[str, list[tuple[Rename, Action]]] = defaultdict(list)
+    for rack_plan in rack_plans:
+        for action in rack_plan.actions:
+            if action.kind is ResourceKind.STACK and action.new_name is not None:
+                rename = Rename(action.concertim_id, action.name, action.new_name)
+                by_owner[rack_plan.owner_id].append((rename, action))
     parked = []
     for renamings in by_owner.values():
-        actions = {rack.id: action for action, rack, _ in renamings}
-        first, _ = in_order([Rename(rack.id, rack.name, new) for _, rack, new in renamings])
-        parked += [
-            replace(
-                actions[rename.object_id],
-                payload={"name": rename.new},
-                changes=(Change("name", rename.old, rename.new),),
-            )
-            for rename in first
-        ]
+        actions = {rename.object_id: action for rename, action in renamings}
+        first, _ = in_order([rename for rename, _ in renamings])
+        parked += [actions[rename.object_id].renaming_only(rename.new) for rename in first]
     return tuple(parked)
 
 
@@ -241,17 +231,17 @@ def _after(rack_plans: Sequence[RackPlan], parked: set[str]) -> tuple[RackPlan, 
     takes: dict[str, tuple[str, str]] = {}
     for rack_plan in rack_plans:
         for action in rack_plan.actions:
-            if action.rack is None:
+            if action.kind is not ResourceKind.STACK:
                 continue
-            rack = action.rack
+            owner_id = rack_plan.owner_id
             if action.verb is Verb.CREATE:
-                takes[rack_plan.key] = (rack.owner_id, rack.name)
+                takes[rack_plan.key] = (owner_id, action.name)
             elif action.verb is Verb.REMOVE:
-                freed[rack.owner_id, rack.name] = rack_plan.key
-            elif "name" in action.payload:
-                takes[rack_plan.key] = (rack.owner_id, str(action.payload["name"]))
-                if rack.id not in parked:
-                    freed[rack.owner_id, rack.name] = rack_plan.key
+                freed[owner_id, action.name] = rack_plan.key
+            elif action.new_name is not None:
+                takes[rack_plan.key] = (owner_id, action.new_name)
+                if action.concertim_id not in parked:
+                    freed[owner_id, action.name] = rack_plan.key
     waits = {key: freed[name] for key, name in takes.items() if name in freed and freed[name] != key}
     return tuple(
         replace(rack_plan, after=frozenset({waits[rack_plan.key]})) if rack_plan.key in waits else rack_plan
@@ -264,23 +254,9 @@ def _held(deletions: Deletions, actual: Actual) -> tuple[Action, ...]:
     racks = (actual.racks[item] for item in deletions.racks)
     templates = (actual.templates[item] for item in deletions.templates)
     return (
-        *(
-            Action(
-                Verb.REMOVE,
-                TARGET_OF[d.type],
-                d.name,
-                d.object_id,
-                device=d,
-                why=deletions.devices[d.id],
-                rack_name=actual.racks[d.rack_id].name,
-            )
-            for d in devices
-        ),
-        *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=deletions.racks[r.id]) for r in racks),
-        *(
-            Action(Verb.REMOVE, Target.TEMPLATE, t.name, t.foreign_id, template=t, why=deletions.templates[t.id])
-            for t in templates
-        ),
+        *(Action(Verb.REMOVE, d, why=deletions.devices[d.id], rack_name=actual.racks[d.rack_id].name) for d in devices),
+        *(Action(Verb.REMOVE, r, why=deletions.racks[r.id]) for r in racks),
+        *(Action(Verb.REMOVE, t, why=deletions.templates[t.id]) for t in templates),
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from typing import Any
 
-from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Record, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan, Verb
 
@@ -17,31 +18,19 @@ _COUNTED = {
 }
 
 
-class ExitCode(IntEnum):
-    """What the process says to its caller of a pass that took place."""
-
-    DONE = 0
-    IN_PART = 3
-    HELD_BACK = 4
-
-
 def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
     """`actual` with the effects of what was done."""
-    templates, racks, devices = dict(actual.templates), dict(actual.racks), dict(actual.devices)
+    records: dict[type[Record], dict[str, Any]] = {
+        Template: dict(actual.templates),
+        Rack: dict(actual.racks),
+        Device: dict(actual.devices),
+    }
     for outcome in outcomes:
-        record = outcome.record
-        if isinstance(record, Template):
-            templates[record.id] = record
-        elif isinstance(record, Rack):
-            racks[record.id] = record
-        elif isinstance(record, Device):
-            devices[record.id] = record
+        if outcome.record is not None:
+            records[type(outcome.record)][outcome.record.id] = outcome.record
         elif _is_gone(outcome):
-            gone = outcome.action.concertim_id
-            templates.pop(gone, None)
-            racks.pop(gone, None)
-            devices.pop(gone, None)
-    return replace(actual, templates=templates, racks=racks, devices=devices)
+            records[type(outcome.action.record)].pop(outcome.action.concertim_id, None)
+    return replace(actual, templates=records[Template], racks=records[Rack], devices=records[Device])
 
 
 def _is_gone(outcome: Outcome) -> bool:
@@ -168,13 +157,13 @@ def first_words(report_: Report) -> str:
         return f"{describe(outcome.action)} ({outcome.reason})"
     heavy = [n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK]
     for notice in (*heavy, *report_.news):
-        return f"{notice.target} {notice.name}: {notice.text}"
+        return f"{notice.subject} {notice.name}: {notice.text}"
     return ""
 
 
 def describe(action: Action) -> str:
     """An action's object in words: kind, name and, of a device, the rack that it is in."""
-    return f"{action.target} {located(action)}"
+    return f"{action.kind.label} {located(action)}"
 
 
 def located(action: Action) -> str:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cos_update.config import holds_secrets
+from cos_update.config import Loaded
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.settings import Settings
 from cos_update.preflight.finding import Finding, fail, failed, ok, warn
@@ -16,18 +16,17 @@ from cos_update.preflight.shared_view import shared_view
 from cos_update.store import SCHEMA, BadView, ViewStore
 
 
-def configuration(settings: Settings, warnings: tuple[str, ...]) -> Iterator[Finding]:
-    """The file was read; what is odd about it."""
-    yield ok("config", str(settings.source))
-    for warning in warnings:
+def configuration(loaded: Loaded) -> Iterator[Finding]:
+    """The file was read; what is odd about it, and all that is wrong with it."""
+    source = loaded.settings.source
+    yield ok("config", str(source))
+    for warning in loaded.warnings:
         yield warn("config", warning)
-    source = settings.source
-    if source is not None and source.stat().st_mode & stat.S_IROTH and holds_secrets(source):
+    if source is not None and source.stat().st_mode & stat.S_IROTH and loaded.holds_secrets:
         yield warn("config", "readable by everybody, and it holds passwords", f"chmod 640 {source}")
-    for name, section in (("openstack", settings.openstack), ("concertim", settings.concertim)):
-        if section is None:
-            yield fail("config", f"the section {name} is missing", "cos-update config sample shows what belongs there")
-    for name in _unverified(settings):
+    for error in loaded.wrong():
+        yield failed("config", error)
+    for name in _unverified(loaded.settings):
         fix = f"set {name}.verify to true, or to the path of the CA's certificates"
         yield warn("config", f"{name}: TLS certificates are not verified", fix)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 
 from cos_update.model.errors import CloudError, CosUpdateError
-from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Membership
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Gap, Inventory, Membership
 from cos_update.model.settings import CloudSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE
@@ -33,7 +34,7 @@ def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
     """
     seen = seen or Seen()
     if settings.openstack is None:
-        yield skip("openstack", "not tried: its section is missing")
+        yield skip("openstack", "not tried: its section is missing or wrong")
         return
     reader = CloudReader(settings.openstack)
     try:
@@ -111,7 +112,7 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     yield ok("projects", f"{len(names)} watched: {', '.join(names[:_SHOWN])}{more}")
     for gap in inventory.gaps:
-        if gap.listing is Listing.PROJECTS:
+        if gap.kind is ResourceKind.PROJECT:
             yield warn("projects", gap.reason)
     for service in _COUNTED:
         yield _service(service, reader, inventory)
@@ -131,7 +132,7 @@ def _service(service: str, reader: CloudReader, inventory: Inventory) -> Finding
     way = reader.read_scopes.get(service)
     if way == ABSENT:
         return _absent(service)
-    gaps = [gap for gap in inventory.gaps if SERVICE_OF[gap.listing] == service]
+    gaps = [gap for gap in inventory.gaps if gap.kind.service == service]
     if gaps:
         return _incomplete(service, gaps, inventory)
     count = f"{len(getattr(inventory, _COUNTED[service]))} {_COUNTED[service]}"
@@ -156,7 +157,7 @@ def _incomplete(service: str, gaps: Sequence[Gap], inventory: Inventory) -> Find
     gap = (whole or gaps)[0]
     project = inventory.projects.get(gap.project_id or "")
     more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
-    text = f"{gap.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
+    text = f"{gap.kind.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
     fix = f"see whether {service} answers, and what its policy allows these credentials"
     # A single stack may be on its way out, or broken; the others are shown all the same.
     return fail(service.lower(), text, fix) if whole else warn(service.lower(), text, fix)

@@ -36,7 +36,7 @@ def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Find
     `listen_for` is in seconds. Neither our own queue nor anybody else's is touched.
     """
     if settings.rmq is None:
-        yield warn("rabbitmq", "the section rmq is missing: listen can't run, bulk can")
+        yield warn("rabbitmq", "the section rmq is missing or wrong: listen can't run, bulk can")
         return
     usable: Address | None = None
     for address in addresses(settings.rmq):
@@ -64,7 +64,7 @@ def _host(settings: BrokerSettings, address: Address) -> Finding:
     try:
         connect(settings, address).close()
     except Exception as error:  # pika, socket and ssl have no common base; `explain` knows them
-        reason = explain(error, settings)
+        reason = explain(error, settings, address)
         fix = reason.hint or "see whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
         return fail("rabbitmq", f"{address}: {reason}", fix)
     return ok("rabbitmq", f"{address} as {settings.username}, virtual host {settings.virtual_host}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 
+from cos_update.config import Loaded
 from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.preflight.concertim import concertim
@@ -23,15 +24,16 @@ RETRIES = 1
 Check = Callable[[], Iterable[Finding]]
 
 
-def run(settings: Settings, warnings: tuple[str, ...], listen_for: float | None = None) -> Iterator[Finding]:
-    """Every finding, whatever else fails or hangs; `warnings` are those of the configuration.
+def run(loaded: Loaded, listen_for: float | None = None) -> Iterator[Finding]:
+    """Every finding, whatever else fails or hangs: of the configuration, and of all that it says enough of.
 
     `listen_for` is how many seconds to wait for notifications; None: not at all.
     """
+    settings = loaded.settings
     hasty = impatient(settings)
     seen = Seen()
     checks: tuple[tuple[str, Check], ...] = (
-        ("config", lambda: configuration(settings, warnings)),
+        ("config", lambda: configuration(loaded)),
         ("folders", lambda: folders(settings)),
         ("openstack", lambda: cloud(hasty, seen)),
         ("rabbitmq", lambda: broker(hasty, listen_for)),

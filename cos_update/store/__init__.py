@@ -7,9 +7,11 @@ from cos_update.store.locks import FileLock, Locks
 from cos_update.store.pickles import paused_gc
 from cos_update.store.publication import Published, publish
 from cos_update.store.schema import SCHEMA, Origin, Resync, View, from_plain, to_plain
+from cos_update.store.selection import Selection, select
 from cos_update.store.store import BadView, ViewStore
 
 __all__ = [
+    "FILES",
     "SCHEMA",
     "BadView",
     "FileLock",
@@ -19,11 +21,31 @@ __all__ = [
     "Origin",
     "Published",
     "Resync",
+    "Selection",
     "View",
     "ViewStore",
     "from_plain",
     "paused_gc",
     "publish",
+    "select",
     "to_plain",
     "with_journal_entries",
 ]
+
+FILES = (
+    "view.pickle",
+    "view.pickle.bad-*",
+    ".view.*.tmp",
+    "state.pickle",
+    "state.pickle.bad-*",
+    ".state.*.tmp",
+    ".published.*.tmp",
+    "publication.lock",
+    "view.journal",
+    "view.lock",
+    "bulk.lock",
+    "listen.lock",
+    "listen-*.lock",
+    "locks/rack-*.lock",
+)
+"""Patterns of all that it leaves in the data dir."""

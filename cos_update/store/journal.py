@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from cos_update import files
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ViewError
 from cos_update.model.openstack import RememberedStack
@@ -239,7 +240,7 @@ class Journal:
             self._postings.append(journal_entry)
 
     def _write(self, line: bytes) -> None:
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         try:
             os.ftruncate(handle, self._offset)  # a torn line would spoil the next one
             try:
@@ -255,7 +256,7 @@ class Journal:
     def _rewrite(self, base: int, lines: bytes) -> None:
         temporary = self.path.with_name(f".{FILE_NAME}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with open(files.new_file(temporary), "wb") as file:
                 os.fchmod(file.fileno(), 0o640)
                 file.write(_line({"base": base, "id": uuid.uuid4().hex}))
                 file.write(lines)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cos_update import files
 from cos_update.model.errors import LockedError, ViewError
 
 SLOTS = 64
@@ -76,7 +77,7 @@ class FileLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            return files.open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
             raise unwritable(self.path, error) from error
 
@@ -104,7 +105,7 @@ class Locks:
         slot = zlib.crc32(stack_id.encode(errors="replace")) % SLOTS
         path = self._data_dir / _RACKS / f"rack-{slot:02d}.lock"
         with contextlib.suppress(OSError):  # what is wrong with the data dir is said when the lock is opened
-            path.parent.mkdir(mode=0o750, exist_ok=True)
+            files.make_folder(path.parent, 0o750)
         with FileLock(path, self._process).hold(
             timeout, f"It is posting stack {stack_id} or one that shares its lock."
         ):
@@ -132,13 +133,15 @@ class Locks:
             yield
 
     @contextlib.contextmanager
-    def sole(self, name: str) -> Iterator[None]:
+    def sole(self, name: str, timeout: float = 0.0) -> Iterator[None]:
         """Makes this process the only `name` of the data dir, for as long as the context lasts.
 
-        Raises LockedError that says who is in the way and since when, ViewError when the data dir cannot be written.
+        Waits `timeout` seconds at most for the one that is. Raises LockedError that says who is in the way and since
+        when, ViewError when the data dir cannot be written.
         """
         lock = FileLock(self._data_dir / f"{name}.lock", name)
-        with lock.hold(0.0, "Stop that one first, or give this one a data dir of its own (--data-dir)."):
+        # Not on another data dir: two of them on one Concertim would know nothing of each other's postings.
+        with lock.hold(timeout, "Only one may run for each Concertim. Wait until that one has ended, or stop it."):
             yield
 
 

@@ -19,7 +19,7 @@ from cos_update.store.layout import OTHERS
 from cos_update.store.locks import Locks, unwritable
 from cos_update.store.pickles import paused_gc
 from cos_update.store.schema import View
-from cos_update.store.store import ViewStore, fsync_dir, new_file
+from cos_update.store.store import SHARED, ViewStore, fsync_dir, new_file
 
 Write = Callable[[View, BinaryIO], Mapping[str, str]]
 """Writes a view in the terms of its `view_for`, and says what was left out of it, by Concertim id."""
@@ -49,7 +49,7 @@ def publish(store: ViewStore, write: Write, known: View | None = None) -> Publis
         try:
             for stale in store.data_dir.glob(".published.*.tmp"):
                 stale.unlink(missing_ok=True)
-            with new_file(temporary) as file:
+            with new_file(temporary, SHARED) as file:
                 left_out = write(view, file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -18,7 +18,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -27,6 +26,7 @@ from cos_update.model.concertim import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
 from cos_update.model.settings import ViewFor
 from cos_update.store.extras import accounts_from, extras_plain, view_for_from
@@ -46,7 +46,7 @@ class Origin:
     view.pickle is written for services that want it.
     """
 
-    kind: str
+    kind: ResourceKind
     name: str
     state: str
     project_id: str
@@ -128,9 +128,9 @@ _TEMPLATE = RecordSchema(Template)
 _RACK = RecordSchema(Rack)
 _DEVICE = RecordSchema(_PlainDevice)
 _DETAILS: Mapping[str, RecordSchema[Any]] = {
-    DeviceType.INSTANCE.value: RecordSchema(InstanceDetails),
-    DeviceType.VOLUME.value: RecordSchema(VolumeDetails),
-    DeviceType.NETWORK.value: RecordSchema(NetworkDetails),
+    ResourceKind.SERVER.device_type: RecordSchema(InstanceDetails),
+    ResourceKind.VOLUME.device_type: RecordSchema(VolumeDetails),
+    ResourceKind.NETWORK.device_type: RecordSchema(NetworkDetails),
 }
 _PROJECT = RecordSchema(Project)
 _ORIGIN = RecordSchema(Origin)
@@ -139,9 +139,9 @@ _CONTENT = RecordSchema(StackContent, nested=("servers", "volumes", "networks"))
 _MEMORY = RecordSchema(RememberedStack, nested=("content", "absent"))
 _RESYNC = RecordSchema(Resync)
 
-_TYPES = {kind.value: kind for kind in DeviceType}
+_KINDS = {kind.value: kind for kind in ResourceKind}
 _FLAVOURS = {flavour.value: flavour for flavour in ApiFlavour}
-_UNKNOWN = Origin(kind="", name="", state="", project_id="")
+_UNKNOWN = Origin(ResourceKind.RESOURCE, name="", state="", project_id="")
 
 
 def to_plain(view: View) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def device_plain(device: Device, origin: Origin | None = None) -> dict[str, Any]
         "project_id": known.project_id,
         "stack_id": known.stack_id,
         "status": device.status,
-        "type": device.type.value,
+        "type": device.kind.device_type,
         "rack_id": device.rack_id,
         "template_id": device.template_id,
         "start_u": location.start_u,
@@ -298,9 +298,19 @@ def device_from(plain: object) -> Device:
     if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
         intern(object_id)  # what is read of the cloud next shares it
     found: Details = shape.record(details)
-    type_ = _TYPES[kind]
     return Device(
-        key, intern(name), type_, rack, template, status, location, found, description, metadata, intern(cost), known_as
+        key,
+        intern(name),
+        BY_DEVICE_TYPE[kind],
+        rack,
+        template,
+        status,
+        location,
+        found,
+        description,
+        metadata,
+        intern(cost),
+        known_as,
     )
 
 
@@ -321,15 +331,15 @@ def _details_plain(details: Details) -> dict[str, Any]:
                 "volume_details": details.volume_details,
             }
         case VolumeDetails():
-            return _DETAILS["Volume"].plain(details)
+            return _DETAILS[ResourceKind.VOLUME.device_type].plain(details)
         case NetworkDetails():
-            return _DETAILS["Network"].plain(details)
+            return _DETAILS[ResourceKind.NETWORK.device_type].plain(details)
 
 
 def origin_plain(origin: Origin) -> dict[str, Any]:
     """An origin as a dict."""
     plain = {
-        "kind": str(origin.kind),  # a member of an enum is no plain text
+        "kind": origin.kind.value,
         "name": origin.name,
         "state": origin.state,
         "project_id": origin.project_id,
@@ -342,7 +352,8 @@ def origin_plain(origin: Origin) -> dict[str, Any]:
 
 def origin_from(plain: object) -> Origin:
     """An origin from a dict. Raises WrongShape."""
-    return _ORIGIN.record(plain)
+    kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
+    return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
 
 def memory_plain(memory: RememberedStack) -> dict[str, Any]:

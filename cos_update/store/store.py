@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import socket
+import stat
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cos_update import files
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.settings import ViewFor
@@ -31,6 +33,8 @@ from cos_update.store.pickles import paused_gc, read_plain, write_plain
 from cos_update.store.records import SchemaError
 from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
 
+SHARED, OUR_OWN = 0o644, 0o640
+"""The modes of what other services read, and of what nobody else needs: there are people's names in it."""
 _BAD_KEPT = 5
 _PROBE_SIZE = 4096
 _TRIES = 5
@@ -77,7 +81,7 @@ class ViewStore:
         with self._locks.view():
             try:
                 self._remove_stale()
-                with new_file(probe) as file:
+                with new_file(probe, SHARED) as file:
                     file.write(bytes(_PROBE_SIZE))
                     file.flush()
                     os.fsync(file.fileno())
@@ -202,9 +206,9 @@ class ViewStore:
         """The posting lock of one rack, waited for `timeout` seconds at most; see `Locks.rack`."""
         return self._locks.rack(stack_id, timeout)
 
-    def sole(self, name: str) -> contextlib.AbstractContextManager[None]:
+    def sole(self, name: str, timeout: float = 0.0) -> contextlib.AbstractContextManager[None]:
         """Makes this process the only `name` of the data dir while the context lasts; see `Locks.sole`."""
-        return self._locks.sole(name)
+        return self._locks.sole(name, timeout)
 
     def resync(self) -> Resync | None:
         """The pending request for a pass out of turn. Costs one look at the file's time while nothing changes."""
@@ -328,7 +332,7 @@ class ViewStore:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             self._remove_stale()
-            with new_file(temporary) as file:
+            with new_file(temporary, SHARED if path == self.layout.view else OUR_OWN) as file:
                 write_plain(plain, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -358,10 +362,10 @@ def _nothing() -> dict[str, Any]:
     return to_plain(View(Actual(began=0.0)))
 
 
-def new_file(path: Path) -> BinaryIO:
-    """A file that was not there, which our group may read. Raises OSError."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    os.fchmod(handle, 0o640)  # whatever the umask says: other services' group reads it
+def new_file(path: Path, mode: int) -> BinaryIO:
+    """A new file for `mode` as far as the umask lets it, and for its group whatever the umask says. Raises OSError."""
+    handle = files.new_file(path, mode)
+    os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
     return open(handle, "wb")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from cos_update.model.concertim import Actual, Device
-from cos_update.model.openstack import Inventory, Listing, Membership
+from cos_update.model.kinds import DEVICES, ResourceKind
+from cos_update.model.openstack import Inventory, Membership
 from cos_update.model.settings import Settings
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
@@ -15,14 +16,6 @@ from cos_update.planning.states import origin_state
 from cos_update.planning.stored import Memory, remembered
 from cos_update.planning.values import timestamp
 from cos_update.store import Origin, View
-
-_LISTINGS = {
-    "stack": Listing.STACKS,
-    "server": Listing.SERVERS,
-    "volume": Listing.VOLUMES,
-    "network": Listing.NETWORKS,
-}
-"""What tells of each kind of origin."""
 
 NOTHING = View(Actual(began=0.0))
 """The view of who knows nothing yet."""
@@ -113,23 +106,12 @@ def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
 
 def origins(inventory: Inventory, *, dated: bool = False) -> dict[str, Origin]:
     """What OpenStack itself says of all that was read, by OpenStack id; when it was made only if `dated`."""
-    homes = {
-        item: stack_id
-        for stack_id, content in inventory.contents.items()
-        for item in (*content.servers, *content.volumes, *content.networks)
-    }
+    homes = {item: stack_id for stack_id, content in inventory.contents.items() for item in content.ids}
     found = {}
-    for kind, items in (
-        ("stack", inventory.stacks),
-        ("server", inventory.servers),
-        ("volume", inventory.volumes),
-        ("network", inventory.networks),
-    ):
-        for item in items.values():
-            created = timestamp(item.created) if dated else ""
-            found[item.id] = Origin(
-                kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""), created
-            )
+    for kind in (ResourceKind.STACK, *DEVICES):
+        for item in inventory.of(kind).values():
+            home, created = homes.get(item.id, ""), timestamp(item.created) if dated else ""
+            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, home, created)
     return found
 
 
@@ -143,7 +125,7 @@ def with_unread(found: Mapping[str, Origin], inventory: Inventory, past: Mapping
         if item not in found
         and (
             (inventory.chosen is not None and origin.project_id not in inventory.chosen)
-            or (origin.kind in _LISTINGS and not inventory.is_complete(_LISTINGS[origin.kind], origin.project_id))
+            or not inventory.is_complete(origin.kind, origin.project_id)
         )
     }
     return {**kept, **found}

@@ -8,16 +8,21 @@ import time
 from collections.abc import Callable
 
 from cos_update.model.errors import CosUpdateError, ViewError
-from cos_update.observability.heartbeat import DaemonStatus, moment
-from cos_update.observability.logs import RepeatSuppressor, hidden
+from cos_update.model.exit_codes import ExitCode
+from cos_update.observability.heartbeat import STALE_AFTER, DaemonStatus, moment
 from cos_update.observability.observer import Observer, StatusObserver
-from cos_update.planning.report import ExitCode, Report
-from cos_update.sync.reconciler import RunOptions, Services, run_pass
+from cos_update.observability.redaction import hidden
+from cos_update.observability.repeats import RepeatSuppressor
+from cos_update.planning.report import Report
+from cos_update.sync.reconciler import run_pass
+from cos_update.sync.services import RunOptions, Services
 
 log = logging.getLogger("cos_update.bulk")
 
 RESYNC_LOOK = 15.0
 """Seconds between two looks for a resync request."""
+STALE = 3600.0
+"""Seconds after which the last pass of cron is too long ago: few let it run less often than hourly."""
 _FAILED = 1
 """The exit code that `bulk --once` would have had."""
 STILL = 600.0
@@ -83,10 +88,11 @@ _WORDS = {ExitCode.DONE: "done", ExitCode.IN_PART: "done in part", ExitCode.HELD
 class BulkStatus(StatusObserver):
     """What the heartbeat of the daemon says: whether a pass is under way, and what became of the last one.
 
-    Every request to either side is a sign of life; between passes nothing is due.
+    Every request to either side is a sign of life; between passes nothing is due. Without an `interval` there is one
+    pass, which cron or a person runs again.
     """
 
-    def __init__(self, services: Services, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, services: Services, interval: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._services = services
         self._interval = interval
         self._clock = clock
@@ -135,6 +141,7 @@ class BulkStatus(StatusObserver):
                 "exit_code": self._exit_code,
                 "result": self._last,
                 "next_pass": self._due,
+                **({STALE_AFTER: STALE} if self._interval is None else {}),
             },
         )
 
@@ -143,6 +150,8 @@ class BulkStatus(StatusObserver):
         self._last, self._exit_code = result, exit_code
 
     def _text(self) -> str:
+        if self._interval is None and self._ended:
+            return f"the last pass ended at {moment(self._ended)}, {self._last}"
         now = "a pass is under way"
         if self._due is not None:
             now = f"next pass at {moment(self._due)}"

@@ -14,8 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.concertim import Device, Record, Template
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.planning.recognition import device_with_identity
@@ -29,21 +30,15 @@ SILENCE = 3
 class Concertim(Protocol):
     """What is asked of Concertim's client; every call raises errors of `cos_update.model.errors`."""
 
-    def create_template(self, template: Template) -> Template: ...
-    def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template: ...
-    def delete_template(self, template_id: str) -> None: ...
-    def create_rack(self, rack: Rack) -> Rack: ...
-    def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack: ...
-    def delete_rack(self, rack_id: str) -> None: ...
-    def create_device(self, device: Device) -> Device: ...
-    def update_device(self, device: Device, changes: Mapping[str, object]) -> Device: ...
-    def delete_device(self, device_id: str) -> None: ...
+    def create(self, record: Record) -> Record: ...
+    def update(self, record: Record, changes: Mapping[str, object]) -> Record: ...
+    def delete(self, record: Record) -> None: ...
     def device(self, device_id: str) -> Device | None: ...
 
 
-Record = Callable[[Sequence[Outcome]], None]
-"""Told what was posted to a rack, before anybody else may post to it."""
-Guard = Callable[[RackPlan], AbstractContextManager[Record | None]]
+OnPosted = Callable[[Sequence[Outcome]], None]
+"""Is told what was posted to a rack, before anybody else may post to it."""
+Guard = Callable[[RackPlan], AbstractContextManager[OnPosted | None]]
 """Holds a rack while its lane runs; gives None when the rack is not any more what the plan was made from."""
 TemplateGuard = Callable[[Action], AbstractContextManager[Template | None]]
 """Holds the templates during an action on one; gives the template that somebody else has made for it meanwhile."""
@@ -79,9 +74,9 @@ class _Run:
                     self.stopped = outcome.reason
             elif outcome.result is not Result.SKIPPED:
                 self.silent = 0
-            made = outcome.action.verb is Verb.CREATE and outcome.result is Result.DONE
-            if made and isinstance(outcome.record, Template):
-                self.templates[outcome.action.openstack_id] = outcome.record.id
+            action, record = outcome.action, outcome.record
+            if action.kind is ResourceKind.FLAVOR and action.verb is Verb.CREATE and record is not None:
+                self.templates[action.openstack_id] = record.id
         self.on_outcome(outcome)
         return outcome
 
@@ -174,21 +169,23 @@ def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
     blocked: set[int] = set()
     needed = _without_template(run, rack_plan)
     for action in rack_plan.actions:
-        if action.rack is not None and action.verb is Verb.REMOVE and blocked:
-            yield run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
-            continue
-        if action.device is not None and action.verb is Verb.CREATE:
-            outcome = _create_device(run, action, rack_id, blocked)
-        elif action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
-            outcome = run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
-        else:
-            outcome = _attempt(run, action)
-        if outcome.result is Result.DONE and isinstance(outcome.record, Rack):
+        yield (outcome := _within_rack(run, action, rack_id, blocked, needed))
+        if action.kind is ResourceKind.STACK and outcome.result is Result.DONE and outcome.record is not None:
             rack_id = outcome.record.id
         if action.device is not None and action.verb is Verb.REMOVE and outcome.result is not Result.DONE:
-            place = action.device.location
-            blocked.update(range(place.start_u, place.end_u + 1))
-        yield outcome
+            blocked.update(_units(action.device))
+
+
+def _within_rack(run: _Run, action: Action, rack_id: str, blocked: set[int], needed: set[str]) -> Outcome:
+    """Does one action on a rack or a device in it; `blocked` are units that could not be freed (see `_without_template`
+    for `needed`)."""
+    if action.verb is Verb.CREATE and action.device is not None:
+        return _create_device(run, action, action.device, rack_id, blocked)
+    if action.verb is Verb.REMOVE and action.device is None and blocked:
+        return run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
+    if action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
+        return run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
+    return _attempt(run, action)
 
 
 def _without_template(run: _Run, rack_plan: RackPlan) -> set[str]:
@@ -203,19 +200,20 @@ def _without_template(run: _Run, rack_plan: RackPlan) -> set[str]:
     }
 
 
-def _create_device(run: _Run, action: Action, rack_id: str, blocked: set[int]) -> Outcome:
-    device = action.device
-    if device is None:
-        raise TypeError("an action on a device has none")
+def _create_device(run: _Run, action: Action, device: Device, rack_id: str, blocked: set[int]) -> Outcome:
     template_id = device.template_id or run.templates.get(action.flavor_id, "")
     if not rack_id:
         return run.book(Outcome(action, Result.SKIPPED, "its rack could not be created"))
     if not template_id:
         return run.book(Outcome(action, Result.SKIPPED, "its template could not be created"))
-    if blocked.intersection(range(device.location.start_u, device.location.end_u + 1)):
+    if blocked.intersection(_units(device)):
         return run.book(Outcome(action, Result.SKIPPED, "a device in its place could not be removed"))
     ready = replace(device, rack_id=rack_id, template_id=template_id)
-    return _attempt(run, replace(action, device=ready))
+    return _attempt(run, replace(action, record=ready))
+
+
+def _units(device: Device) -> range:
+    return range(device.location.start_u, device.location.end_u + 1)
 
 
 def _attempt(run: _Run, action: Action) -> Outcome:
@@ -230,7 +228,7 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:
-        if isinstance(error.found, Template | Rack | Device):
+        if error.found is not None:
             return run.book(_after_fault(action, error, error.found))
         # Who may not do it is told what to do: no other pass will fare better.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
@@ -239,7 +237,7 @@ def _attempt(run: _Run, action: Action) -> Outcome:
         return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
 
 
-def _done(action: Action, record: Template | Rack | Device | None) -> Outcome:
+def _done(action: Action, record: Record | None) -> Outcome:
     dropped = not_stored(action, record)
     if not dropped:
         return Outcome(action, Result.DONE, record=record)
@@ -249,7 +247,7 @@ def _done(action: Action, record: Template | Rack | Device | None) -> Outcome:
     return Outcome(action, result, reason, record, dropped)
 
 
-def _after_fault(action: Action, error: Refused, found: Template | Rack | Device) -> Outcome:
+def _after_fault(action: Action, error: Refused, found: Record) -> Outcome:
     """An update that was answered by a 5xx, when the object was read again: the app may have done all of it."""
     if isinstance(found, Device) and action.device is not None:
         found = device_with_identity(found, action.device)
@@ -269,37 +267,15 @@ def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
         return None
 
 
-def _call(concertim: Concertim, action: Action) -> Template | Rack | Device | None:
-    if action.template is not None:
-        return _call_template(concertim, action, action.template)
-    if action.rack is not None:
-        return _call_rack(concertim, action, action.rack)
-    if action.device is None:
-        raise TypeError("an action is about a template, a rack or a device")
-    if action.verb is Verb.CREATE:
-        return concertim.create_device(action.device)
-    if action.verb is Verb.UPDATE:
-        return concertim.update_device(action.device, action.payload)
-    concertim.delete_device(action.device.id)
-    return None
-
-
-def _call_template(concertim: Concertim, action: Action, template: Template) -> Template | None:
-    if action.verb is Verb.CREATE:
-        return concertim.create_template(template)
-    if action.verb is Verb.UPDATE:
-        return concertim.update_template(template.id, action.payload)
-    concertim.delete_template(template.id)
-    return None
-
-
-def _call_rack(concertim: Concertim, action: Action, rack: Rack) -> Rack | None:
-    if action.verb is Verb.CREATE:
-        return concertim.create_rack(rack)
-    if action.verb is Verb.UPDATE:
-        return concertim.update_rack(rack.id, action.payload)
-    concertim.delete_rack(rack.id)
-    return None
+def _call(concertim: Concertim, action: Action) -> Record | None:
+    match action.verb:
+        case Verb.CREATE:
+            return concertim.create(action.record)
+        case Verb.UPDATE:
+            return concertim.update(action.record, action.payload)
+        case Verb.REMOVE:
+            concertim.delete(action.record)
+            return None
 
 
 def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:

@@ -15,7 +15,7 @@ from cos_update import neighbours
 from cos_update.model.concertim import Owner
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.settings import ViewFor
-from cos_update.observability.logs import RepeatSuppressor
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.store import View, ViewStore, publish
 
 log = logging.getLogger("cos_update.view")

@@ -1,8 +1,7 @@
-"""The one way from reading both sides to remembering what is known; bulk, diff and (in part) listen run it.
+"""A pass: both sides read, the plan posted, and what is known kept; again for racks that another process had in hand.
 
-look      reads both sides and makes the plan
-carry_out posts it, rack by rack under the rack's lock
-known     what the view is to keep of it
+`read_and_plan` reads and plans, `apply_and_save` posts, `known` is what the view keeps. Bulk and diff run it in whole,
+the listener when it must make up for lost messages.
 """
 
 from __future__ import annotations
@@ -10,31 +9,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from cos_update.concertim.client import FEW, ConcertimClient
-from cos_update.model.absence import AbsenceCheck
-from cos_update.model.concertim import Actual, Device, Rack, Template
-from cos_update.model.errors import LockedError, ViewError
-from cos_update.model.events import Key
-from cos_update.model.openstack import Inventory, Membership, Project
+from cos_update.concertim.reader import FEW
+from cos_update.model.concertim import Actual
+from cos_update.model.errors import CosUpdateError, ViewError
+from cos_update.model.openstack import Inventory, Membership
 from cos_update.model.progress import Progress
-from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
+from cos_update.model.settings import ViewFor
 from cos_update.observability.observer import Observer
 from cos_update.observability.run_log import RunLog
-from cos_update.openstack.inventory import CloudReader
-from cos_update.openstack.stack_members import remember, with_soft_deleted
+from cos_update.openstack.stack_members import remember
 from cos_update.planning.deletions import Scope
-from cos_update.planning.desired import desired_state
-from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import TOLD_ONCE, Action, Plan, RackPlan, Verb
-from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
-from cos_update.planning.recognition import recognised, recognised_by_looks
+from cos_update.planning.outcome import Applied, Outcome
+from cos_update.planning.plan import TOLD_ONCE, Plan
+from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
-from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, with_journal_entries
+from cos_update.planning.selection import only_racks, unknown_racks
+from cos_update.store import View, ViewStore, paused_gc, with_journal_entries
+from cos_update.sync.apply import apply
 from cos_update.sync.cache_policy import (
     NOTHING,
     dropped,
@@ -49,71 +44,18 @@ from cos_update.sync.cache_policy import (
     with_known_people,
     with_unread,
 )
-from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
-from cos_update.sync.publisher import Publisher
+from cos_update.sync.plan_maker import PlanMaker
+from cos_update.sync.services import RunOptions, Services, Snapshot
 
 log = logging.getLogger("cos_update.pass")
 
-_TEMPLATES = "templates"
-"""What stands for all templates among the racks' locks."""
-RACK_WAIT = 60.0
-"""Seconds to wait for a rack that another process is posting to."""
+_RACKS = "`cos-update diff --dry-run` and `cos-update view dump --kind racks` list the racks."
 MAX_REREADS = 2
 """How often devices that are to be touched are read one by one; then all are."""
 MAX_ATTEMPTS = 4
 """How often a pass looks at racks to which the other process was posting meanwhile."""
 SAVE_EVERY = 30.0
 """Seconds after which the view is saved while a pass is still posting."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove."""
-
-    projects: tuple[str, ...] = ()
-    allow_deletes: bool = False
-    prune_unwatched: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Both sides, and where the view is kept."""
-
-    cloud: CloudReader
-    concertim: ConcertimClient
-    store: ViewStore
-    settings: Settings
-    concertim_settings: ConcertimSettings
-    publisher: Publisher = field(default_factory=Publisher)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Both sides as they were read, and the plan that follows. `seq` is the journal's when the reading began."""
-
-    inventory: Inventory
-    actual: Actual
-    plan: Plan
-    seq: int
-    origins: Mapping[str, Origin]
-    """What OpenStack itself says of the objects read, by their ids."""
-    past: View = NOTHING
-    """What was known before, and spared part of the reading."""
-    devices_in_full: bool = True
-    """Whether every device of Concertim was read in full."""
-    stacks_in_full: bool = True
-    """Whether Heat was asked what every stack holds."""
-    is_whole: bool = True
-    """Whether the plan is about everything, not only about some projects or stacks."""
-    last_read: str = ""
-    """The id of the last device that was read because it was its turn."""
-    view_for: ViewFor = ViewFor.NONE
-    """Who else is to load the view, and whose accounts therefore were read."""
-
-    @property
-    def projects(self) -> Mapping[str, Project]:
-        """The watched projects."""
-        return self.inventory.projects
 
 
 @paused_gc()
@@ -147,8 +89,15 @@ def read_and_plan(
         actual, in_full = reading.result()
     if view_for is not ViewFor.NONE:
         actual = with_known_people(actual, past.actual)
-    planner = _Planner(services, run_options, inventory, stacks)
-    actual, plan = planner.plan(actual, past)
+    planner = _plan_maker(services, run_options, inventory, stacks)
+
+    def plan_for(actual: Actual) -> tuple[Actual, Plan]:
+        actual, plan = planner.plan(actual, past=past.actual, former=with_former(past), dropped=past.dropped)
+        if unknown := unknown_racks(plan, run_options.racks):
+            raise CosUpdateError(f"There is no rack {unknown[0]!r}, and no stack that one could show.", _RACKS)
+        return actual, only_racks(plan, run_options.racks) if run_options.racks else plan
+
+    actual, plan = plan_for(actual)
     rereads = 0
     while touched := _touched_from_memory(plan, past):
         # What people have changed in ways that the structure does not show must survive our change.
@@ -157,7 +106,7 @@ def read_and_plan(
         reread = None if many else services.concertim.reread(actual, touched)
         in_full = reread is None
         actual = reread or replace(services.concertim.read_all(), accounts=actual.accounts)
-        actual, plan = planner.plan(actual, past)
+        actual, plan = plan_for(actual)
     observer.planned(len(plan.actions))
     return Snapshot(
         inventory,
@@ -168,7 +117,7 @@ def read_and_plan(
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
-        is_whole=stacks is None and not run_options.projects,
+        is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
         view_for=view_for,
     )
@@ -182,41 +131,23 @@ def _read_concertim(
     return actual, in_full
 
 
-class _Planner:
-    """Makes plans for one reading of the cloud; what is missing from it is asked for once."""
+def _plan_maker(
+    services: Services, run_options: RunOptions, inventory: Inventory, stacks: frozenset[str] | None
+) -> PlanMaker:
+    rules = Rules(
+        max_deletes=services.settings.max_deletes,
+        allow_deletes=run_options.allow_deletes,
+        prune_unwatched=run_options.prune_unwatched,
+        default_rack_height=services.concertim_settings.default_rack_height,
+    )
+    scope = Scope(_project_ids(inventory, run_options.projects), stacks)
+    return PlanMaker(inventory, rules, scope, services.cloud.confirm, services.concertim_settings.order_id)
 
-    def __init__(
-        self, services: Services, run_options: RunOptions, inventory: Inventory, stacks: frozenset[str] | None
-    ) -> None:
-        self._services = services
-        self.inventory = inventory
-        """What was read, and the servers that were soft-deleted."""
-        self._rules = Rules(
-            max_deletes=services.settings.max_deletes,
-            allow_deletes=run_options.allow_deletes,
-            prune_unwatched=run_options.prune_unwatched,
-            default_rack_height=services.concertim_settings.default_rack_height,
-        )
-        self._scope = Scope(_project_ids(inventory, run_options.projects), stacks)
-        self._absence_checks: dict[Key, AbsenceCheck] = {}
 
-    def plan(self, actual: Actual, past: View) -> tuple[Actual, Plan]:
-        """All that makes `actual` agree with the cloud; and `actual` with what is recognised by what `past` knew."""
-        inventory, rules, scope = self.inventory, self._rules, self._scope
-        actual = recognised(actual, inventory, past.actual)
-        desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
-        actual = recognised_by_looks(actual, desired)
-        missing = [
-            key
-            for key in unconfirmed_deletions(desired, actual, inventory, rules, scope)
-            if key not in self._absence_checks
-        ]
-        if missing:
-            self._absence_checks |= self._services.cloud.confirm(missing)
-            self.inventory = inventory = with_soft_deleted(inventory, self._absence_checks.values())
-            desired = desired_state(inventory, actual, self._services.concertim_settings.order_id)
-        before = with_former(past)
-        return actual, make_plan(desired, actual, inventory, self._absence_checks, rules, scope, before, past.dropped)
+def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:
+    if not wanted:
+        return None
+    return frozenset(p.id for p in inventory.projects.values() if p.id in wanted or p.name in wanted)
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
@@ -231,12 +162,6 @@ def _saved(store: ViewStore) -> View | None:
     except ViewError as error:
         log.debug("nothing is remembered: %s", error)
         return None
-
-
-def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:
-    if not wanted:
-        return None
-    return frozenset(p.id for p in inventory.projects.values() if p.id in wanted or p.name in wanted)
 
 
 def apply_and_save(
@@ -256,31 +181,17 @@ def apply_and_save(
     return apply(services, snapshot, stop, notify)
 
 
-def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify: Callable[[Outcome], None]) -> Applied:
-    """Posts the plan of `sight`, each rack under its lock and the templates under theirs."""
-
-    def on_outcome(outcome: Outcome) -> None:
-        notify(outcome)
-        _record_template(services.store, snapshot, outcome)
-
-    return execute(
-        snapshot.plan,
-        services.concertim,
-        _guard(services, snapshot),
-        workers=services.concertim_settings.concurrency,
-        stop=stop,
-        on_outcome=on_outcome,
-        template_guard=_template_guard(services, snapshot),
-    )
-
-
 def run_pass(
-    services: Services, run_options: RunOptions, stop: threading.Event, observer: Observer | None = None
+    services: Services,
+    run_options: RunOptions,
+    stop: threading.Event,
+    observer: Observer | None = None,
+    approve: Callable[[Plan], None] = lambda _: None,
 ) -> tuple[Report, Snapshot]:
-    """One whole pass: look, carry out, look again at racks that were stale, remember.
+    """One whole pass: read and plan, apply, look again at racks that were stale, remember.
 
-    `watcher` is told how far it is and of each outcome, else the log is. Raises CosUpdateError when nothing could be
-    read, or the view not be written.
+    The observer hears how far it is and of each outcome, else the log does. `approve` may refuse the plan by raising
+    CosUpdateError. Raises CosUpdateError also when nothing could be read, or the view not be written.
     """
     began = time.monotonic()
     services.store.prepare()
@@ -292,6 +203,7 @@ def run_pass(
         before = view.view_for if view else ViewFor.NONE
         services.publisher.announce(view_for, before, is_asked_for=services.settings.view_for is not None)
         snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
+    approve(snapshot.plan)
     notify = snapshot.past.told
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
@@ -354,84 +266,8 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         concertim_full_read_at=snapshot.actual.began if snapshot.devices_in_full else past.concertim_full_read_at,
         passes_since_full=0 if snapshot.devices_in_full else past.passes_since_full + 1,
         passes_since_membership=0 if snapshot.stacks_in_full else past.passes_since_membership + 1,
-        gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
+        gaps=tuple(f"{gap.kind.listing}: {gap.reason}" for gap in inventory.gaps),
         journal_seq=snapshot.seq,
         view_for=snapshot.view_for,
         view_for_since=past.view_for_since if past.view_for is snapshot.view_for else snapshot.actual.began,
     )
-
-
-def _guard(services: Services, snapshot: Snapshot) -> Guard:
-    """Holds a rack's lock while it is posted to, and tells the other process what was posted.
-
-    A rack that the other process has posted to since `sight`, or holds for too long, is left alone.
-    """
-    store = services.store
-
-    @contextmanager
-    def hold(rack_plan: RackPlan) -> Iterator[Record | None]:
-        with ExitStack() as held:
-            try:
-                held.enter_context(store.rack_lock(rack_plan.stack_id, RACK_WAIT))
-            except LockedError as error:
-                log.warning("rack %s is left for later: %s", rack_plan.rack_name, error)
-                yield None
-                return
-            posted = any(
-                journal_entry.stack_id == rack_plan.stack_id and journal_entry.by != store.process
-                for journal_entry in store.entries_since(snapshot.seq)
-            )
-            yield None if posted else lambda outcomes: _record_rack(store, snapshot, rack_plan, outcomes)
-
-    return hold
-
-
-def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
-    """Holds the templates while one is made; gives the one that the other process has made since `sight`."""
-    store = services.store
-
-    @contextmanager
-    def hold(action: Action) -> Iterator[Template | None]:
-        with ExitStack() as held:
-            with suppress(LockedError):
-                held.enter_context(store.rack_lock(_TEMPLATES, RACK_WAIT))
-            made = [
-                template
-                for journal_entry in store.entries_since(snapshot.seq)
-                for template in journal_entry.templates.values()
-                if journal_entry.by != store.process and template is not None and _serves(template, action)
-            ]
-            yield made[-1] if made and action.verb is Verb.CREATE else None
-
-    return hold
-
-
-def _serves(template: Template, action: Action) -> bool:
-    """Whether the template is one that the action would make; one of another height can't become it."""
-    wanted = action.template
-    return wanted is not None and (template.foreign_id, template.height) == (wanted.foreign_id, wanted.height)
-
-
-def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
-    """Tells the other process of a template that was made or changed."""
-    if isinstance(outcome.record, Template):
-        templates = {outcome.record.id: outcome.record}
-        store.record(JournalEntry(0, store.process, 0.0, snapshot.inventory.began, "", templates=templates))
-
-
-def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outcomes: Sequence[Outcome]) -> None:
-    racks: dict[str, Rack | None] = {}
-    devices: dict[str, Device | None] = {}
-    for outcome in outcomes:
-        record = outcome.record
-        if isinstance(record, Rack):
-            racks[record.id] = record
-        elif isinstance(record, Device):
-            devices[record.id] = record
-        elif outcome.action.verb is Verb.REMOVE and outcome.result is Result.DONE:
-            (racks if outcome.action.rack else devices)[outcome.action.concertim_id] = None
-    if racks or devices:
-        ids = (rack_plan.stack_id, *(device.object_id for device in devices.values() if device))
-        notify = {item: snapshot.origins[item] for item in ids if item in snapshot.origins}
-        began = snapshot.inventory.began
-        store.record(JournalEntry(0, store.process, 0.0, began, rack_plan.stack_id, racks, devices, origins=notify))

@@ -16,8 +16,8 @@ from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 CHARGES = {"order_id", "cost", "billing_acct_id", "billing_period_start", "billing_period_end"}

@@ -14,7 +14,7 @@ from cos_update.fakes.concertim.records import Device
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
-from cos_update.planning.report import ExitCode
+from cos_update.model.exit_codes import ExitCode
 
 
 @pytest.fixture

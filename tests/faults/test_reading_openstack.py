@@ -7,9 +7,9 @@ from world import Pass, World, shown, wanted
 
 from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.errors import CloudError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import ReadScope
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode
 
 LISTINGS = {
     "servers": ("nova", r"/servers/detail"),

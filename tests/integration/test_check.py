@@ -59,10 +59,19 @@ def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Checked) -> Non
     assert not any(line.endswith(" ") for line in lines)
 
 
-def test_a_bad_configuration_is_said_with_its_line(world: World, checked: Checked) -> None:
+def test_a_bad_section_is_said_with_its_line_and_the_rest_is_tried(world: World, checked: Checked) -> None:
     change(world, "rmq", rmq_port="amqp")
     found = checked(expect=1)
     assert "rmq.rmq_port: expected" in only_failure(found)["text"]
+    assert says(found["rabbitmq"][0], "warn", "the section rmq is missing or wrong")
+    assert says(found["keystone"][0], "ok", "as concertim")
+    assert says(found["concertim"][0], "ok", "as admin")
+
+
+def test_a_file_that_cannot_be_read_is_said_and_nothing_is_tried(world: World, checked: Checked) -> None:
+    (world.folder / "config.yaml").write_text("rmq: {")
+    found = checked(expect=1)
+    assert "not YAML" in only_failure(found)["text"]
     for side in ("data dir", "log dir", "openstack", "rabbitmq", "concertim"):
         assert says(found[side][0], "skip", "for want of a configuration")
 

@@ -26,6 +26,7 @@ class Keystone(Service):
     """What may be read with a token; the tokens themselves are in `tokens`."""
 
     name = "keystone"
+    has_own_clock = False
     prefix = "/identity"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:

@@ -20,7 +20,7 @@ from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.records import Server, Stack
 from cos_update.fakes.openstack.state import CloudState
 from cos_update.fakes.wire import Fault, FaultKind
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 
 SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3.0, times=1)
 """Bulk has read the cloud long before it has read Concertim."""
@@ -72,7 +72,7 @@ def test_what_the_listener_changed_while_bulk_was_reading_is_not_undone(world: W
 
     def meanwhile() -> None:
         world.cloud.set_server_state(server, "stopped")
-        hands.tell(key(Kind.SERVER, server))
+        hands.tell(key(ResourceKind.SERVER, server))
 
     statuses = []
     while_bulk_reads(world, meanwhile)
@@ -85,7 +85,7 @@ def test_what_the_listener_changed_while_bulk_was_reading_is_not_undone(world: W
 def test_what_the_listener_made_while_bulk_was_reading_is_not_made_twice(world: World, hands: Hands) -> None:
     stack = world.cloud.create_stack(next(p for p in world.cloud.projects.values() if p.name == "CM_team_a"), "late")
     servers = [world.cloud.add_server(stack, f"late-{number}") for number in range(4)]
-    while_bulk_reads(world, lambda: hands.tell(key(Kind.STACK, stack)))
+    while_bulk_reads(world, lambda: hands.tell(key(ResourceKind.STACK, stack)))
     held = [d.object_id for d in world.actual().devices.values() if d.object_id in {s.id for s in servers}]
     assert len(held) == len(servers)
     in_step(world)
@@ -97,7 +97,7 @@ def test_what_the_listener_removed_while_bulk_was_reading_does_not_come_back(wor
 
     def meanwhile() -> None:
         world.cloud.delete_server(server)
-        hands.tell(key(Kind.SERVER, server))
+        hands.tell(key(ResourceKind.SERVER, server))
 
     while_bulk_reads(world, meanwhile)
     assert server.id not in shown(world.actual())
@@ -111,7 +111,7 @@ def test_what_bulk_posted_while_the_listener_was_reading_is_not_undone(world: Wo
     # The servers are read before the volumes.
     world.openstack.wire.faults.add(Fault(FaultKind.DELAY, service="cinder", method="GET", seconds=4.0, times=1))
     world.openstack.wire.reset()
-    hands.tell(key(Kind.STACK, stack), wait=False)
+    hands.tell(key(ResourceKind.STACK, stack), wait=False)
     wait_for(lambda: any("/servers/" in r.path for r in world.openstack.wire.requests), what="the listener's reading")
     threading.Event().wait(0.5)
     world.cloud.set_server_state(server, "stopped")
@@ -145,7 +145,7 @@ def _passes(world: World, done: threading.Event) -> None:
         world.bulk(expect=None)
 
 
-def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[Kind, object]:
+def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[ResourceKind, object]:
     stacks = [s for s in cloud.stacks.values() if s.parent_id is None and not s.deleted and _servers(cloud, s)]
     stack = chance.choice(stacks)
     server = chance.choice(_servers(cloud, stack))
@@ -164,9 +164,9 @@ def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[Kind
         case "stack":
             stack = cloud.create_stack(cloud.projects[stack.project_id], f"storm-{number}")
             cloud.add_server(stack, "first")
-            return Kind.STACK, stack
+            return ResourceKind.STACK, stack
     cloud.update_stack(stack)
-    return Kind.SERVER, server
+    return ResourceKind.SERVER, server
 
 
 def _servers(cloud: CloudState, stack: Stack) -> list[Server]:

@@ -18,7 +18,7 @@ from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.settings import ViewFor
 
 pytestmark = pytest.mark.broker
@@ -68,7 +68,7 @@ def test_a_change_is_in_the_view_that_others_load(world: World, bus: Bus, listen
     before = found_by(world)
     for state, shown_as in (("stopped", "STOPPED"), ("active", "ACTIVE")):
         world.cloud.set_server_state(node(world), state)
-        bus.tell(key(Kind.SERVER, node(world)))
+        bus.tell(key(ResourceKind.SERVER, node(world)))
         wait_for(lambda word=shown_as: status_in_view(world) == word, timeout=60, what=f"{shown_as} in the view")
     after = found_by(world)
     assert after["contract"] is True
@@ -79,7 +79,7 @@ def test_a_change_is_in_the_view_that_others_load(world: World, bus: Bus, listen
 def test_a_new_stack_is_in_the_view_with_its_team(world: World, bus: Bus, listener: Callable[..., Listener]) -> None:
     listener()
     stack = world.cloud.create_stack(team(world), "fresh")
-    bus.tell(key(Kind.STACK, stack))
+    bus.tell(key(ResourceKind.STACK, stack))
     wait_for(
         lambda: any(rack["id"][1] == stack.id for rack in found_by(world)["view"]["racks"].values()),
         timeout=60,
@@ -91,7 +91,7 @@ def test_a_new_stack_is_in_the_view_with_its_team(world: World, bus: Bus, listen
 def test_what_is_posted_last_is_in_the_view_at_the_end(world: World, bus: Bus) -> None:
     drain(world)
     world.cloud.set_server_state(node(world), "stopped")
-    bus.tell(key(Kind.SERVER, node(world)))
+    bus.tell(key(ResourceKind.SERVER, node(world)))
     drain(world)
     assert status_in_view(world) == "STOPPED"
 

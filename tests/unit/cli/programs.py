@@ -37,10 +37,12 @@ def run(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess
     )
 
 
-def run_on_terminal(arguments: Sequence[str], columns: int = 80, environ: Mapping[str, str] | None = None) -> str:
-    """Runs it on a terminal of that width and returns what is seen there, colours as they were sent."""
+def run_on_terminal(
+    arguments: Sequence[str], columns: int = 80, environ: Mapping[str, str] | None = None, rows: int = 200
+) -> str:
+    """Runs it on a terminal of that size and returns what is seen there, colours as they were sent."""
     ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         [*PROGRAM, *arguments], env=environment(environ), stdin=theirs, stdout=theirs, stderr=theirs
     )

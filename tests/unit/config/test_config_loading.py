@@ -5,33 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from configfile import Config
+from configfile import CONCERTIM, OPENSTACK, RMQ, Config
 
 from cos_update.config import config_path, require
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConfigError
 from cos_update.model.settings import ReadScope, Settings
-
-OPENSTACK = """
-openstack:
-  auth_url: http://keystone:5000/v3
-  username: concertim
-  password: s3cret
-  project_name: admin
-  user_domain_name: Default
-"""
-CONCERTIM = """
-concertim:
-  concertim_url: https://concertim/
-  concertim_username: admin
-  concertim_password: s3cret
-"""
-RMQ = """
-rmq:
-  rmq_username: openstack
-  rmq_password: s3cret
-  rmq_address: rabbit
-"""
 
 
 def test_the_keys_of_existing_deployments(config: Config) -> None:

@@ -16,7 +16,7 @@ from cos_update.model.errors import ViewError
 from cos_update.model.settings import Settings, ViewFor
 from cos_update.store import JournalEntry, View, ViewStore
 from cos_update.sync.publisher import Publisher
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 
 class Clock:

@@ -11,7 +11,6 @@ from cos_update.model.concertim import (
     Actual,
     ApiFlavour,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -20,6 +19,7 @@ from cos_update.model.concertim import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.model.settings import ViewFor
 from cos_update.store import Origin, View
@@ -70,7 +70,7 @@ RACKS = {
 }
 
 
-def _device(key: str, kind: DeviceType, template: str, unit: tuple[int, int], **more: object) -> Device:
+def _device(key: str, kind: ResourceKind, template: str, unit: tuple[int, int], **more: object) -> Device:
     object_id = {"d1": "i1", "d2": "v1", "d3": "n1"}.get(key)
     metadata: dict[str, object] = {OBJECT_ID: object_id, STACK_ID: "s1"} if object_id else {}
     metadata |= {"net_interfaces": [{"network": "net", "address": "10.0.0.4"}]} if key == "d1" else {}
@@ -84,18 +84,18 @@ DEVICES = {
     for item in (
         _device(
             "d1",
-            DeviceType.INSTANCE,
+            ResourceKind.SERVER,
             "t1",
             (3, 4),
             details=InstanceDetails("ext:1.2.3.4", "net:10.0.0.4", "key", "rocky", [{"id": "v1", "name": "home"}]),
             description="login",
             cost="1.25",
         ),
-        _device("d2", DeviceType.VOLUME, "t2", (1, 2), details=VolumeDetails("nova", True, None, False, 10, "ssd")),
-        _device("d3", DeviceType.NETWORK, "t3", (42, 42), details=NetworkDetails(mtu=1450, shared=False)),
-        _device("d4", DeviceType.INSTANCE, "t9", (5, 7), rack="r2", details=InstanceDetails()),
-        _device("d5", DeviceType.INSTANCE, "t1", (1, 2), rack="r3", details=InstanceDetails()),
-        _device("d6", DeviceType.INSTANCE, "t1", (1, 2), rack="r9", details=InstanceDetails()),
+        _device("d2", ResourceKind.VOLUME, "t2", (1, 2), details=VolumeDetails("nova", True, None, False, 10, "ssd")),
+        _device("d3", ResourceKind.NETWORK, "t3", (42, 42), details=NetworkDetails(mtu=1450, shared=False)),
+        _device("d4", ResourceKind.SERVER, "t9", (5, 7), rack="r2", details=InstanceDetails()),
+        _device("d5", ResourceKind.SERVER, "t1", (1, 2), rack="r3", details=InstanceDetails()),
+        _device("d6", ResourceKind.SERVER, "t1", (1, 2), rack="r9", details=InstanceDetails()),
     )
 }
 
@@ -106,8 +106,8 @@ def sample(form: ViewFor, flavour: ApiFlavour = ApiFlavour.TEAMS) -> View:
         Actual(1.0, flavour, OWNERS, TEMPLATES, RACKS, DEVICES, accounts=ACCOUNTS),
         projects={"p1": Project("p1", "CM_blue")},
         origins={
-            "s1": Origin("stack", "Web!", "CREATE_COMPLETE", "p1", "", MADE),
-            "i1": Origin("server", "login node", "active", "p1", "s1", MADE),
+            "s1": Origin(ResourceKind.STACK, "Web!", "CREATE_COMPLETE", "p1", "", MADE),
+            "i1": Origin(ResourceKind.SERVER, "login node", "active", "p1", "s1", MADE),
         },
         view_for=form,
         view_for_since=1.0,

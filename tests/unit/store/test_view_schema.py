@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from view_samples import large_view, view, views
 
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 from cos_update.store import Origin, View, ViewStore, from_plain, to_plain
 from cos_update.store.schema import rack_from, rack_plain
 
@@ -35,7 +35,7 @@ def test_the_plain_form_holds_plain_types_only(any_view: View) -> None:
 
 
 def test_a_kind_given_as_an_enum_member_becomes_plain_text() -> None:
-    plain = to_plain(View(actual=view().actual, origins={"a": Origin(Kind.SERVER, "a", "active", "p1")}))
+    plain = to_plain(View(actual=view().actual, origins={"a": Origin(ResourceKind.SERVER, "a", "active", "p1")}))
     assert type(plain["origins"]["a"]["kind"]) is str
 
 
