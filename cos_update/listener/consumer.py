@@ -7,7 +7,6 @@ that must only take note of them, and acks come back from other threads through 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 import traceback
@@ -27,6 +26,7 @@ from cos_update.listener.continuity import Continuity
 from cos_update.listener.delivery import Delivery, DeliveryTag
 from cos_update.listener.topology import Topology, depth, topology
 from cos_update.model.settings import BrokerSettings
+from cos_update.retry import Backoff
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +34,15 @@ _TURN = 1.0
 """Seconds that the thread waits for something to happen before it looks around."""
 
 
+RECONNECT = Backoff(1.0, 30.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds between two tries of whatever is tried again."""
 
-    first_retry: float = 1.0
-    """The first wait after a failure; it doubles, less up to half by chance."""
-    longest_retry: float = 30.0
+    retry: Backoff = RECONNECT
+    """Between two connections, less up to half by chance."""
     exchange_poll: float = 30.0
     """Between two looks for exchanges that were missing."""
     ack_hold: float = 5.0
@@ -206,12 +208,11 @@ class BrokerConsumer:
                 self._session()
             except Exception as error:
                 self._complain(error)
-            if time.monotonic() - began > self._timing.longest_retry:
+            if time.monotonic() - began > self._timing.retry.longest:
                 failures = 0
-            delay = min(self._timing.longest_retry, self._timing.first_retry * 2.0 ** min(failures, 30))
             failures += 1
             self._on_turn()
-            self._cancelling.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the load, guards nothing
+            self._cancelling.wait(self._timing.retry.scattered(failures))
 
     def _session(self) -> None:
         """One connection, from its making to its end. Returns when told to stop; every other end is an exception."""

@@ -28,11 +28,12 @@ from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
+from cos_update.retry import Backoff
 from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+LEARNING = Backoff(1.0, 30.0)
 """Seconds between two tries to learn what there is, when one of both sides is away at the start."""
 CONNECT_WAIT = 60.0
 """Seconds that a drain waits for the broker."""
@@ -138,7 +139,7 @@ class Listener:
 
     def _learn(self, stop: threading.Event) -> bool:
         """Learns what there is, trying again until it is told to stop; a drain fails at once."""
-        delay = FIRST_WAIT
+        failures = 0
         while not stop.is_set():
             try:
                 self._cache.load()
@@ -146,8 +147,8 @@ class Listener:
                 if self._task.drain:
                     raise
                 log.error("cannot begin yet: %s %s", error, error.hint)
-                stop.wait(delay)
-                delay = min(LONGEST_WAIT, delay * 2)
+                failures += 1
+                stop.wait(LEARNING.after(failures))
             else:
                 return True
         return False

@@ -12,13 +12,12 @@ from cos_update.observability.log_handlers import LogFile
 from cos_update.observability.observer import Observer
 from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.outcome import Outcome, Result
-from cos_update.planning.plan import Notice, NoticeKind, Verb
+from cos_update.planning.plan import Notice, NoticeKind
 from cos_update.planning.report import Report, describe, located
 from cos_update.planning.summary import change_text
 
 log = logging.getLogger("cos_update.bulk")
 
-_DONE = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}
 _FAILED = "failed"
 _IDS = "openstack=%s concertim=%s"
 _NOT_DONE = f"not %s (%s) %s: %s {_IDS}"
@@ -64,7 +63,7 @@ class RunLog(Observer):
         action = outcome.action
         logger = logging.getLogger(f"cos_update.{action.kind.label}")
         key = f"{action.kind.label} {action.openstack_id or action.concertim_id or action.name}"
-        words = _DONE[action.verb]
+        words = action.verb.past
         concertim_id = outcome.record.id if outcome.record else action.concertim_id
         ids = (action.openstack_id, concertim_id or "-")
         not_done = (words, outcome.result, located(action), outcome.reason, *ids)

@@ -37,7 +37,7 @@ from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
 from cos_update.model.kinds import DEVICES, ResourceKind
 from cos_update.model.openstack import Gap, Inventory, Membership, Network, Server, Volume
-from cos_update.openstack import nova, storage
+from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE, Reading, newest_of
 from cos_update.openstack.pages import Query, linked
 from cos_update.openstack.ports import PortChanges, changed_ports, compared_ports
@@ -233,7 +233,7 @@ class ChangesReading:
             "os-vol-host-attr:host",
             lambda since: {"updated_at": f"gte:{since}"},
             version,
-            storage.volume_from,
+            cinder.volume_from,
             self._reading.volumes,
         )
 
@@ -245,7 +245,7 @@ class ChangesReading:
             "provider:network_type",
             lambda since: {"changed_since": f"{since}Z"},
             lambda _: None,
-            lambda record: storage.network_from(record, None),
+            lambda record: neutron.network_from(record, None),
             self._reading.networks,
         )
 
@@ -387,8 +387,8 @@ class ChangesReading:
         text = time_text(self._memory.clocks[ResourceKind.NETWORK.service] - OVERLAP)
         params = {"changed_since": f"{text}Z"}
 
-        def ask(session: ProjectSession) -> list[storage.Subnet]:
-            return linked(session, NETWORK, "/subnets", "subnets").read(params, storage.subnet_from)
+        def ask(session: ProjectSession) -> list[neutron.Subnet]:
+            return linked(session, NETWORK, "/subnets", "subnets").read(params, neutron.subnet_from)
 
         try:
             changed = {subnet.network_id for subnet in self._each(ResourceKind.SUBNET, ask)}

@@ -32,7 +32,7 @@ from cos_update.model.openstack import (
 )
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import ReadScope
-from cos_update.openstack import nova, storage
+from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
 from cos_update.openstack.pages import Pages, linked, marked
 from cos_update.openstack.session import (
@@ -161,7 +161,7 @@ class Reading:
 
         def take(record: Record) -> Volume:
             hosts.note(whole="os-vol-host-attr:host" in record)
-            return storage.volume_from(record)
+            return cinder.volume_from(record)
 
         def ask(session: ProjectSession, cloud_wide: bool) -> list[Volume]:
             params = {"all_tenants": "1"} if cloud_wide else {}
@@ -186,7 +186,7 @@ class Reading:
 
         def take(record: Record) -> Network:
             provider.note(whole="provider:network_type" in record)
-            return storage.network_from(record, None)
+            return neutron.network_from(record, None)
 
         def ask(session: ProjectSession, _: bool) -> list[Network]:
             pages = linked(session, NETWORK, "/networks", "networks")
@@ -203,13 +203,13 @@ class Reading:
         """The CIDRs by network id; None when the subnets could not be read."""
         wide = self.read_scopes.get("Neutron") == CLOUD_WIDE
 
-        def ask(session: ProjectSession, _: bool) -> list[storage.Subnet]:
-            return linked(session, NETWORK, "/subnets", "subnets").read({}, storage.subnet_from)
+        def ask(session: ProjectSession, _: bool) -> list[neutron.Subnet]:
+            return linked(session, NETWORK, "/subnets", "subnets").read({}, neutron.subnet_from)
 
         subnets = self._read(_Question(ResourceKind.SUBNET, ask, lambda *_: wide))
         if any(gap.kind is ResourceKind.SUBNET for gap in self.gaps):
             return None
-        return storage.cidrs_of(subnets)
+        return neutron.cidrs_of(subnets)
 
     def stacks(self, memory: Membership) -> tuple[dict[str, Stack], dict[str, StackContent]]:
         """Top-level stacks of the wanted projects, and what each holds: as remembered where it has not changed."""

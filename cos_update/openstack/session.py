@@ -7,11 +7,9 @@ about a hundred times the parsing of its JSON. keystoneauth itself retries nothi
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NoReturn
 
@@ -20,6 +18,7 @@ from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
+from cos_update.retry import Backoff, retry_after
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
 SERVICE_TYPE: Mapping[str, str] = {
@@ -34,9 +33,7 @@ _AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
 """413 is how the older rate limits of Nova and Cinder say 429."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What comes of reading JSON that is not what the service's API says."""
-BACKOFF = 0.5
-"""Seconds before the first new try; doubles with each."""
-LONGEST_WAIT = 30.0
+BACKOFF = Backoff(0.5, 30.0)
 _SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
 """keystoneauth's keys that say what a login is for, besides project_id."""
 
@@ -75,7 +72,7 @@ class ProjectSession:
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
                     _raise_login_error(error, self._auth_url)
-                wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
+                wait = max(BACKOFF.scattered(attempt + 1), _asked_wait(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
 
@@ -152,7 +149,7 @@ class ProjectSession:
         status = None
         for attempt in range(tries):
             response, reason = self._ask(service, path, params, microversion)
-            wait = _delay(attempt)
+            wait = BACKOFF.scattered(attempt + 1)
             if response is not None:
                 status = response.status_code
                 body = _json(response)
@@ -165,7 +162,7 @@ class ProjectSession:
                     _raise_refusal(status, body)
                 else:
                     reason = str(status)
-                    wait = max(wait, _retry_after(response))
+                    wait = max(wait, _asked_wait(response))
             if attempt + 1 < tries:
                 self._sleep(wait)
         raise CloudError(f"{reason} after {tries} tries", status=status)
@@ -398,16 +395,7 @@ def _json(response: Any) -> object:
         return None
 
 
-def _retry_after(response: Any) -> float:
-    """The seconds that Retry-After asks for, in seconds or by a date, bounded; 0 when it does not."""
-    retry_after = str(response.headers.get("Retry-After", "")) if response is not None else ""
-    if retry_after.isdecimal():
-        return min(float(retry_after), LONGEST_WAIT)
-    try:
-        return min(max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0), LONGEST_WAIT)
-    except ValueError:
-        return 0.0
-
-
-def _delay(attempt: int) -> float:
-    return float(min(BACKOFF * 2**attempt, LONGEST_WAIT) * random.uniform(0.75, 1.25))  # noqa: S311
+def _asked_wait(response: Any) -> float:
+    """The seconds that an answer's Retry-After asks for, as far as we are willing to wait."""
+    header = "" if response is None else str(response.headers.get("Retry-After", ""))
+    return min(retry_after(header, time.time()), BACKOFF.longest)

@@ -18,7 +18,7 @@ from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Flavor, Network, Project, Server, Stack, StackContent, Volume
 from cos_update.model.settings import CloudSettings, ReadScope
-from cos_update.openstack import nova, storage
+from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
 from cos_update.openstack.keystone import watched_projects
@@ -224,12 +224,12 @@ class ObjectReader:
         session = self._session(project_id)
         if len(networks) > FEW:
             params = {} if session.project_id == project_id else {"project_id": project_id}
-            return storage.cidrs_by_network(listing(session, NETWORK, "/subnets", "subnets", params))
+            return neutron.cidrs_by_network(listing(session, NETWORK, "/subnets", "subnets", params))
 
         def ask(network: str) -> Records:
             return listing(session, NETWORK, "/subnets", "subnets", {"network_id": network})
 
-        return storage.cidrs_by_network([subnet for page in self._pool.map(ask, sorted(networks)) for subnet in page])
+        return neutron.cidrs_by_network([subnet for page in self._pool.map(ask, sorted(networks)) for subnet in page])
 
     def _embedded(self, project_id: str, server_id: str) -> Flavor | None:
         try:
@@ -257,10 +257,10 @@ def _take(found: Found, key: Key, record: Mapping[str, Any], cidrs: Mapping[str,
         if server.project_id in ("", key.project_id):
             found.servers[server.id] = replace(server, project_id=key.project_id)
     elif key.kind is ResourceKind.VOLUME:
-        volume = storage.volume_from(record)
+        volume = cinder.volume_from(record)
         if volume.project_id in ("", key.project_id):
             found.volumes[volume.id] = replace(volume, project_id=key.project_id)
     else:
-        network = storage.network_from(record, cidrs)
+        network = neutron.network_from(record, cidrs)
         if network.project_id in ("", key.project_id):
             found.networks[network.id] = replace(network, project_id=key.project_id)

@@ -25,9 +25,7 @@ def plan_document(plan: Plan, projects: Mapping[str, Project]) -> dict[str, obje
         "notices": [_notice(notice) for notice in plan.notices],
         "held_back": [_action(action) for action in plan.held],
         "totals": {
-            "create": _count(plan.actions, Verb.CREATE),
-            "update": _count(plan.actions, Verb.UPDATE),
-            "remove": _count(plan.actions, Verb.REMOVE),
+            **{verb.value: _count(plan.actions, verb) for verb in Verb},
             "held_back": len(plan.held),
             "left_alone": sum(notice.leaves_work for notice in plan.all_notices),
             "in_step": plan.in_step,
@@ -43,9 +41,7 @@ def report_document(report: Report) -> dict[str, object]:
         "outcomes": [_outcome(outcome) for outcome in report.outcomes],
         "notices": [_notice(notice) for notice in report.notices],
         "totals": {
-            "created": done[Verb.CREATE],
-            "changed": done[Verb.UPDATE],
-            "removed": done[Verb.REMOVE],
+            **{verb.past: done[verb] for verb in Verb},
             "refused": len(report.refused),
             "not_done": len(report.undone) - len(report.refused),
             "held_back": report.held,

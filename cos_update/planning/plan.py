@@ -23,6 +23,14 @@ class Verb(StrEnum):
     UPDATE = "update"
     REMOVE = "remove"
 
+    @property
+    def past(self) -> str:
+        """The word for what was done, as reports and logs have it."""
+        return _PAST[self]
+
+
+_PAST = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

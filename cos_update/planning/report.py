@@ -93,11 +93,7 @@ class Report:
 
     def __str__(self) -> str:
         done = self.done
-        parts = [
-            f"{done[verb]} {word}"
-            for verb, word in ((Verb.CREATE, "created"), (Verb.UPDATE, "changed"), (Verb.REMOVE, "removed"))
-            if done[verb]
-        ]
+        parts = [f"{done[verb]} {verb.past}" for verb in Verb if done[verb]]
         text = f"{sum(done.values())} posted"
         text += f" ({', '.join(parts)})" if parts else ""
         text += f", {len(self.refused)} refused"

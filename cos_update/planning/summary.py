@@ -102,8 +102,8 @@ def _lines(
 
 
 def _outcome_text(outcome: Outcome) -> str:
-    verb = {Verb.CREATE: "not created", Verb.UPDATE: "not changed", Verb.REMOVE: "not removed"}[outcome.action.verb]
-    return f"{verb}, refused" if outcome.result is Result.REFUSED else verb
+    text = f"not {outcome.action.verb.past}"
+    return f"{text}, refused" if outcome.result is Result.REFUSED else text
 
 
 def _line(action: Action) -> Line:

@@ -18,6 +18,7 @@ from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
+from cos_update.retry import Backoff
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
@@ -36,7 +37,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
     """Runs a pass with fresh clients; keywords are those of `RunOptions`."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF", Backoff(0.01, 10.0))
     auth = {
         "auth_url": world.openstack.auth_url,
         "username": "concertim",

@@ -31,6 +31,7 @@ from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
+from cos_update.retry import Backoff
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
@@ -220,7 +221,7 @@ class Life:
 @settings(max_examples=int(os.environ.get("HISTORIES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_ends_in_step(data: st.DataObject) -> None:
-    retry.FIRST_WAIT = 0.01
+    retry.BACKOFF = Backoff(0.01, 10.0)
     with tempfile.TemporaryDirectory() as folder:
         life = Life(data, Path(folder))
         with Sandbox(life.world.openstack, life.world.concertim):

@@ -14,11 +14,12 @@ from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import ConcertimSettings
+from cos_update.retry import Backoff
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF", Backoff(0.01, 10.0))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from rabbit import Proxy, free_port, wait_for
 
 from cos_update.listener.consumer import Timing
 from cos_update.listener.delivery import DeliveryTag
+from cos_update.retry import Backoff
 
 pytestmark = pytest.mark.broker
 
@@ -231,7 +232,7 @@ def test_stopping_sends_the_acks_and_leaves_the_rest_in_the_queue(services, list
 
 
 def test_nothing_waits_for_a_broker_that_is_away(listen):
-    listener = listen(port=free_port(), timing=Timing(first_retry=60, longest_retry=60))
+    listener = listen(port=free_port(), timing=Timing(retry=Backoff(60.0, 60.0)))
     listener.wait_error("Connection refused")
     began = time.monotonic()
     assert not listener.consumer.drained()

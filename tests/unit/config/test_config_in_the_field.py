@@ -240,8 +240,8 @@ def test_how_values_were_taken_is_told_in_plain_words(config: Config) -> None:
     } <= set(form(config, "first_generation_by_ids").notes)
     assert "line 10: openstack.project_name: left out: project_id says it" in form(config, "second_generation").notes
     assert [note for note in form(config, "broker_left_open").notes if "rmq" not in note] == [
-        "line 17: concertim.concertim_password: it begins or ends with white space, which is taken as part of it",
-        "line 18: concertim.default_rack_height: 042 is taken as the number 42",
+        "line 18: concertim.concertim_password: it begins or ends with white space, which is taken as part of it",
+        "line 19: concertim.default_rack_height: 042 is taken as the number 42",
     ]
 
 

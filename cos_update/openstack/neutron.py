@@ -1,4 +1,4 @@
-"""Cinder's and Neutron's JSON to records."""
+"""Neutron's JSON to records: networks, and the CIDRs of their subnets."""
 
 from __future__ import annotations
 
@@ -6,28 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any, NamedTuple
 
-from cos_update.model.openstack import Network, Volume
-
-
-def volume_from(record: Mapping[str, Any]) -> Volume:
-    """A volume as shown or listed; `bootable` comes as the text "true" or "false"."""
-    return Volume(
-        id=intern(str(record["id"])),
-        project_id=intern(str(record.get("os-vol-tenant-attr:tenant_id") or "")),
-        name=intern(str(record.get("name") or "")),
-        status=intern(str(record.get("status") or "")),
-        size=record["size"] if isinstance(record.get("size"), int) else 0,
-        availability_zone=intern(str(record.get("availability_zone") or "")),
-        bootable=_truth(record.get("bootable")),
-        encrypted=_truth(record.get("encrypted")),
-        read_only=_truth((record.get("metadata") or {}).get("readonly")),
-        volume_type=intern(str(record.get("volume_type") or "")),
-        description=str(record.get("description") or ""),
-        created=str(record.get("created_at") or ""),
-        server_ids=tuple(
-            intern(str(held["server_id"])) for held in record.get("attachments") or [] if held["server_id"]
-        ),
-    )
+from cos_update.model.openstack import Network
+from cos_update.openstack.values import truth
 
 
 def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> Network:
@@ -38,11 +18,11 @@ def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] |
         project_id=intern(str(record.get("project_id") or record.get("tenant_id") or "")),
         name=intern(str(record.get("name") or "")),
         status=intern(str(record.get("status") or "")),
-        admin_state_up=_truth(record.get("admin_state_up")),
+        admin_state_up=truth(record.get("admin_state_up")),
         mtu=record["mtu"] if isinstance(record.get("mtu"), int) else None,
-        shared=_truth(record.get("shared")),
-        port_security_enabled=_truth(record.get("port_security_enabled")),
-        l2_adjacency=_truth(record.get("l2_adjacency")),
+        shared=truth(record.get("shared")),
+        port_security_enabled=truth(record.get("port_security_enabled")),
+        l2_adjacency=truth(record.get("l2_adjacency")),
         dns_domain=record.get("dns_domain"),
         qos_policy=record.get("qos_policy_id"),
         description=str(record.get("description") or ""),
@@ -76,9 +56,3 @@ def cidrs_of(subnets: Iterable[Subnet]) -> dict[str, list[str]]:
 def cidrs_by_network(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """As `cidrs_of`, of subnets as listed."""
     return cidrs_of(map(subnet_from, records))
-
-
-def _truth(value: object) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
