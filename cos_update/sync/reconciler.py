@@ -65,20 +65,19 @@ def read_and_plan(
     stacks: frozenset[str] | None = None,
     view: View | None = None,
     observer: Observer | None = None,
-    view_for: ViewFor | None = None,
+    view_for: ViewFor = ViewFor.NONE,
 ) -> Snapshot:
     """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
 
     `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
     again where both sides show no change. `watcher` is told how far it is. `view_for` tells who else is to load the
-    view; None: who does by now.
+    view that is made of it.
     """
     observer = observer or Observer()
     past = view or _saved(services.store)
     # What is posted after this is not in what is remembered.
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
-    view_for = past.view_for if view_for is None else view_for
     accounts = view_for is not ViewFor.NONE and stacks is None
     devices = remembered_devices(services.settings, past)
     due = due_devices(services.settings, past) if devices and stacks is None else ()
@@ -211,7 +210,8 @@ def run_pass(
         if not applied.stale or applied.stopped or stop.is_set():
             break
         view = with_journal_entries(view, services.store.entries_since(view.journal_seq))
-        latest = read_and_plan(services, run_options, stacks=applied.stale, view=view, observer=observer)
+        stale = applied.stale
+        latest = read_and_plan(services, run_options, stacks=stale, view=view, observer=observer, view_for=view_for)
         again = apply_and_save(services, latest, stop, observer)
         view = known(latest, again.outcomes)
         applied = merged(applied, again)

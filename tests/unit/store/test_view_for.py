@@ -69,8 +69,8 @@ def test_our_memory_is_beside_it_when_others_load_it(store: ViewStore, tmp_path:
     found = ViewStore(tmp_path, "view").peek()
     assert found is not None
     assert (found.actual, found.view_for) == (view().actual, form)
-    for name in names(tmp_path):
-        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o640
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names(tmp_path)}
+    assert modes == {"state.pickle": 0o640, "view.pickle": 0o644}, "nobody but us needs our memory"
 
 
 def test_switching_to_and_fro_loses_nothing(store: ViewStore, tmp_path: Path) -> None:
