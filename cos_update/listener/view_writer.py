@@ -18,6 +18,8 @@ log = logging.getLogger("cos_update.listen")
 
 EVERY = 5.0
 """Seconds within which a posted change is in the view, and in which that is written once at most."""
+LAST_WAIT = 2.0
+"""Seconds for which a writing under way is waited for at the end."""
 LOOK = 0.2
 """Seconds between two looks for a change."""
 
@@ -50,8 +52,14 @@ class ViewWriter:
         self._thread.start()
 
     def turn(self, *, at_once: bool = False) -> bool:
-        """Writes when something was posted and it is time to; says whether it has. Raises ViewError."""
-        with self._lock:
+        """Writes when something was posted and it is time to; says whether it has. Raises ViewError.
+
+        With `at_once`, for the end, whatever the time; but a writing that hangs is not waited for.
+        """
+        if not self._lock.acquire(timeout=LAST_WAIT):
+            log.warning("the view for other services is still being written, and not waited for")
+            return False
+        try:
             began = self._clock()
             if not self._services.store.layout.is_shared() or not (at_once or began >= self._not_before):
                 return False
@@ -63,6 +71,8 @@ class ViewWriter:
                 self._seq = written
             self._not_before = began + _pause(self._clock() - began)
             return written is not None
+        finally:
+            self._lock.release()
 
     def _is_something_new(self) -> bool:
         """Whether this process has posted what is not written yet; what others post is theirs to write."""

@@ -129,6 +129,13 @@ def test_at_the_end_it_does_not_wait(scene: Scene) -> None:
     assert not scene.writer.turn(at_once=True)
 
 
+def test_a_writing_that_hangs_does_not_keep_the_process(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cos_update.listener.view_writer.LAST_WAIT", 0.01)
+    scene.listen.record(scene.posted())
+    scene.writer._lock.acquire()
+    assert not scene.writer.turn(at_once=True)
+
+
 def test_what_could_not_be_written_is_tried_again(scene: Scene) -> None:
     (scene.bulk.data_dir / "publication.lock").unlink()
     (scene.bulk.data_dir / "publication.lock").mkdir()

@@ -73,6 +73,17 @@ def test_our_memory_is_beside_it_when_others_load_it(store: ViewStore, tmp_path:
     assert modes == {"state.pickle": 0o640, "view.pickle": 0o644}, "nobody but us needs our memory"
 
 
+def test_what_was_read_for_others_stays_in_our_memory(store: ViewStore) -> None:
+    store.arrange(CONSER)
+    store.save(sample(CONSER))
+    store.take_in()
+    found = store.load()
+    assert found is not None
+    assert found.actual.accounts == sample(CONSER).actual.accounts
+    assert found.origins == sample(CONSER).origins
+    assert (found.view_for, found.view_for_since) == (CONSER, 1.0)
+
+
 def test_switching_to_and_fro_loses_nothing(store: ViewStore, tmp_path: Path) -> None:
     a_pass(store, NONE)
     request = store.request_resync("messages were lost")
