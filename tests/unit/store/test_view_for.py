@@ -20,10 +20,11 @@ from neighbouring import read_by
 from view_samples import device, journal_entry, view
 
 from cos_update import neighbours
+from cos_update.model.errors import LockedError
 from cos_update.model.settings import ViewFor
 from cos_update.neighbours import con_opstk, conser
 from cos_update.neighbours.classes import importable
-from cos_update.store import View, ViewStore, publish
+from cos_update.store import View, ViewStore, locks, publish
 
 NONE, CON_OPSTK, CONSER = ViewFor.NONE, ViewFor.CON_OPSTK, ViewFor.CONSER
 NOW = 1_795_399_544.0
@@ -187,25 +188,21 @@ def test_what_others_have_posted_meanwhile_is_in_it(store: ViewStore, tmp_path: 
     assert "12" in read_by(CONSER, tmp_path / "view.pickle")["view"]["devices"]
 
 
-def test_an_older_state_never_replaces_a_newer_one(store: ViewStore, tmp_path: Path) -> None:
+def test_an_older_state_never_replaces_a_newer_one_for_only_one_is_written_at_a_time(
+    store: ViewStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a_pass(store, CONSER)
-    slow, began, go = ViewStore(tmp_path, "bulk"), threading.Event(), threading.Event()
+    listen = ViewStore(tmp_path, "listen")
+    monkeypatch.setattr(locks, "VIEW_WAIT", 0.0)
 
-    def slowly(known: View, file: BinaryIO) -> Mapping[str, str]:
-        began.set()
-        assert go.wait(30)
+    def overtaken(known: View, file: BinaryIO) -> Mapping[str, str]:
+        listen.record(journal_entry(devices={"12": device("12", "web-2")}))
+        with pytest.raises(LockedError, match="another cos-update bulk"):
+            publish(listen, neighbours.write)
         return neighbours.write(known, file)
 
-    older = threading.Thread(target=publish, args=(slow, slowly))
-    older.start()
-    assert began.wait(30)
-    listen = ViewStore(tmp_path, "listen")
-    listen.record(journal_entry(devices={"12": device("12", "web-2")}))
-    newer = threading.Thread(target=publish, args=(listen, neighbours.write))
-    newer.start()
-    go.set()
-    older.join()
-    newer.join()
+    assert publish(store, overtaken) is not None
+    assert publish(listen, neighbours.write) is not None
     assert "12" in read_by(CONSER, tmp_path / "view.pickle")["view"]["devices"]
 
 
