@@ -63,6 +63,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path, readable=False),
     help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
 )
+@click.option("--full", is_flag=True, help="Read all of OpenStack, not only what has changed since the last pass.")
 @options.metrics_port
 @options.metrics_address
 @click.option(
@@ -83,6 +84,7 @@ def bulk(
     allow_deletes: bool,
     prune_unwatched: bool,
     plan_file: Path | None,
+    full: bool,
     metrics_port: int | None,
     metrics_address: str | None,
     metrics_file: Path | None,
@@ -97,42 +99,57 @@ def bulk(
             raise click.UsageError(f"{option} {'does not go' if once else 'goes'} with --once.")
     if plan_file is not None and (projects or racks or allow_deletes or prune_unwatched):
         raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
+    from cos_update.cli.daemon_signals import heeded
     from cos_update.cli.observers import MetricsOptions
-    from cos_update.cli.setup import services
+    from cos_update.cli.setup import services, settings_for
     from cos_update.sync.services import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     saved = _saved_plan(plan_file) if plan_file else None
     run_options = (
-        RunOptions(saved.projects, saved.allow_deletes, saved.prune_unwatched, saved.racks)
+        RunOptions(saved.projects, saved.allow_deletes, saved.prune_unwatched, saved.racks, "for a saved plan")
         if saved
-        else RunOptions(projects, allow_deletes, prune_unwatched, racks)
+        else RunOptions(projects, allow_deletes, prune_unwatched, racks, "--full" if full else "")
     )
-    with services(context, "bulk", daemon=not once) as both, ExitStack() as held:
+    if not once:
+        return _forever(context, run_options, interval, metrics)
+    with heeded(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
         both.store.prepare()
         try:
             held.enter_context(both.store.sole("bulk", wait or 0.0))
         except LockedError as error:
-            if not once or sys.stdout.isatty():
+            if sys.stdout.isatty():
                 raise
             # Under cron every line is a mail, and the next run comes anyway.
             _log.info("nothing done: %s", error)
             return ExitCode.BUSY
-        else:
-            if once:
-                shown = context.verbosity == 0 and not as_json
-                return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
-            return _forever(both, run_options, interval or both.settings.interval, metrics)
+        shown = context.verbosity == 0 and not as_json
+        return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> ExitCode:
+def _forever(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
+    from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import watched
+    from cos_update.cli.reload import Reload
+    from cos_update.cli.setup import services, settings_for
     from cos_update.cli.stop import stopping
     from cos_update.observability.log_lines import begin_run
+    from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
 
-    with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
-        run_forever(both, run_options, stop, interval, begin_run, observer)
+    hold_back()
+    reload = Reload(context, "bulk", settings_for(context, "bulk", daemon=True))
+    store = ViewStore(reload.settings.data_dir, "bulk")
+    store.prepare()
+    with store.sole("bulk"), heeded(reload.hang_up), stopping() as stop:
+        while not stop.is_set():
+            every = interval or reload.settings.interval
+            with (
+                services(reload.settings, "bulk", keeps=True) as both,
+                watched("bulk", both.store, BulkStatus(both, every), metrics) as observer,
+            ):
+                run_forever(both, run_options, stop, every, begin_run, observer, reload.wanted)
+            reload.take()
     return ExitCode.DONE
 
 

@@ -63,6 +63,14 @@ class Context:
         secrets = config.secrets(settings)
         logs.configure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=self.verbosity)
 
+    def restart_logging(self, settings: Settings, process: Literal["bulk", "listen"]) -> None:
+        """Has a running daemon log by other settings, its file opened anew."""
+        from cos_update import config
+        from cos_update.observability import logs
+
+        secrets = config.secrets(settings)
+        logs.reconfigure(settings, secrets=secrets, process=process, daemon=True, verbosity=self.verbosity)
+
     def folders(self) -> Settings:
         """As `settings`, for commands that need no more than the folders: these do without a configuration file."""
         from cos_update import config

@@ -81,15 +81,16 @@ def diff(
         raise click.UsageError("--out goes without --dry-run and --yes: it saves the plan and posts nothing.")
     if (statuses or types) and not dry_run:
         raise click.UsageError("--status and --type hide a part of what would be posted: they go with --dry-run.")
+    from cos_update.cli.daemon_signals import heeded
     from cos_update.cli.output.progress import waiting
-    from cos_update.cli.setup import services
+    from cos_update.cli.setup import services, settings_for
     from cos_update.planning.report import plan_exit_code
     from cos_update.sync.reconciler import read_and_plan
     from cos_update.sync.services import RunOptions
 
-    run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks)
+    run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks, "for a diff")
     shown = context.verbosity == 0 and form == "text"
-    with services(context, "diff") as both:
+    with heeded(), services(settings_for(context, "diff"), "diff") as both:
         with waiting(shown=shown, posts=False) as (observer, _):
             snapshot = read_and_plan(both, run_options, observer=observer)
         show = _Show(form, summary, statuses, types, wide=wide, paged=dry_run and not no_pager)

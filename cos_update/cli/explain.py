@@ -65,14 +65,14 @@ def explain(context: Context, word: str, offline: bool, as_json: bool) -> ExitCo
 
 def _from_both_sides(context: Context) -> Picture:
     from cos_update.cli.output.progress import waiting
-    from cos_update.cli.setup import services
+    from cos_update.cli.setup import services, settings_for
     from cos_update.sync.explanation import Picture
     from cos_update.sync.reconciler import read_and_plan
     from cos_update.sync.services import RunOptions
 
-    with services(context, "explain") as both:
+    with services(settings_for(context, "explain"), "explain") as both:
         with waiting(shown=context.verbosity == 0, posts=False) as (observer, _):
-            snapshot = read_and_plan(both, RunOptions(), observer=observer)
+            snapshot = read_and_plan(both, RunOptions(full="for an explanation"), observer=observer)
         return Picture(
             snapshot.actual,
             snapshot.origins,

@@ -42,21 +42,38 @@ def listen(
     if drain and metrics_port is not None:
         raise click.UsageError("--metrics-port does not go with --drain.")
     from cos_update import config
+    from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import MetricsOptions, watched
-    from cos_update.cli.setup import services
+    from cos_update.cli.reload import Reload, either
+    from cos_update.cli.setup import process_name, services, settings_for
     from cos_update.cli.stop import stopping
     from cos_update.listener.service import Listener, Task
+    from cos_update.store import ViewStore
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    with services(context, "listen", daemon=not drain) as both, stopping() as stop:
-        broker = config.require(both.settings, "rmq")
-        both.store.prepare()
-        with both.store.sole(both.store.process):
-            listener = Listener(both, broker, Task(queue, drain=drain, resync=resync))
-            with watched("listen", both.store, listener.status, metrics) as observer:
-                whole = listener.run(stop, observer)
-            if not listener.is_over:
-                # A request that hangs must not keep the process: what it was about is still with the broker.
-                logging.shutdown()
-                os._exit(ExitCode.DONE)
+    if not drain:
+        hold_back()
+    reload = Reload(context, "listen", settings_for(context, "listen", daemon=not drain))
+    process = process_name(reload.settings, "listen")
+    store = ViewStore(reload.settings.data_dir, process)
+    store.prepare()
+    is_over = whole = True
+    with store.sole(process), heeded(None if drain else reload.hang_up), stopping() as stop:
+        while not stop.is_set():
+            with services(reload.settings, process) as both:
+                broker = config.require(both.settings, "rmq")
+                listener = Listener(both, broker, Task(queue, drain=drain, resync=resync))
+                with (
+                    watched("listen", both.store, listener.status, metrics) as observer,
+                    either(stop, reload.wanted) as ending,
+                ):
+                    whole = listener.run(ending, observer)
+                is_over = is_over and listener.is_over
+                if not is_over and (drain or stop.is_set()):
+                    # A request that hangs must not keep the process: what it was about is still with the broker.
+                    logging.shutdown()
+                    os._exit(ExitCode.DONE)
+            if drain:
+                break
+            reload.take()
     return ExitCode.DONE if whole or not drain else ExitCode.IN_PART

@@ -24,6 +24,7 @@ After=network-online.target
 [Service]
 Type=exec
 ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
 User=cos-update
 Group=cos-update
 UMask=0027

@@ -40,6 +40,7 @@ TOP: tuple[Key, ...] = (
     Key("interval", "interval", readers.seconds),
     Key("max_deletes", "max_deletes", readers.percent),
     Key("full_read_every", "full_read_every", readers.whole(1)),
+    Key("full_cloud_read_every", "full_cloud_read_every", readers.whole(1)),
     Key("membership_refresh", "membership_refresh", readers.whole(1)),
     Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
     Key("view_for", "view_for", readers.view_for),
@@ -145,6 +146,8 @@ FOREIGN = frozenset(
     }
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
+BILLING = frozenset({"billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill"})
+"""Those of them that only an installation with a billing platform has."""
 
 SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
     "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),

@@ -9,7 +9,7 @@ from typing import Literal, overload
 
 from cos_update.config import remarks
 from cos_update.config.document import Item, read
-from cos_update.config.keys import ALIASES, FOREIGN, SECRETS, SECTIONS, SHARD, TOP
+from cos_update.config.keys import ALIASES, BILLING, FOREIGN, SECRETS, SECTIONS, SHARD, TOP
 from cos_update.config.reading import Fault, Reading
 from cos_update.config.sections import known_keys, read_section
 from cos_update.config.unknown import meant_by, unknown, unknown_items
@@ -44,6 +44,8 @@ class Loaded:
     """Errors for the keys that are still as in the sample."""
     holds_secrets: bool = False
     """Whether a secret stands in the file itself."""
+    has_billing: bool = False
+    """Whether the file configures a billing platform, for other services."""
     _absent: Mapping[str, ConfigError] = field(default_factory=dict)
 
     def need(self, *sections: str) -> None:
@@ -114,6 +116,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         tuple(remarks.decisions(settings, reading.given)),
         tuple(reading.unedited),
         bool(document.secrets),
+        not BILLING.isdisjoint(_foreign(document.root)),
         {name: _absent(document.root, name) for name in SECTIONS if values.get(name) is None},
     )
 
@@ -160,7 +163,11 @@ def _unknown_within(name: str, section: Item) -> list[str]:
     return warnings
 
 
+def _foreign(root: Item) -> list[str]:
+    """The keys of other services; what stands there is not read."""
+    return [name for name in root.value if name in FOREIGN] if isinstance(root.value, dict) else []
+
+
 def _left_to_others(root: Item) -> Iterator[str]:
-    found = root.value if isinstance(root.value, dict) else {}
-    if names := [name for name in found if name in FOREIGN]:
+    if names := _foreign(root):
         yield f"left to the other services that share this file: {', '.join(names)}"

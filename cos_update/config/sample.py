@@ -27,6 +27,8 @@ SAMPLE = """\
 # max_deletes: 30
 # Passes after which every device of Concertim is read in full again.
 # full_read_every: 24
+# Passes after which all of OpenStack is read again, and not only what has changed since the last pass.
+# full_cloud_read_every: 12
 # Passes after which the content of every stack is asked of Heat again.
 # membership_refresh: 96
 # Whose services load view.pickle with classes of their own: con_opstk (releases 0.1 to 1.1 of the update handlers),

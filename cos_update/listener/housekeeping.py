@@ -142,7 +142,8 @@ class Housekeeper:
         request = own.store.resync()
         try:
             projects = tuple(item for item in self._cache.projects() if self._mine(item))
-            run_options = RunOptions(() if len(projects) == len(self._cache.projects()) else projects)
+            chosen = () if len(projects) == len(self._cache.projects()) else projects
+            run_options = RunOptions(chosen, full="a resync")
             report, _ = run_pass(own, run_options, self._stop, self._observer)
         except CosUpdateError as error:
             self._observer.pass_failed(error)

@@ -136,6 +136,8 @@ class Settings:
     """Percent of what we manage that one pass may remove; more is held back (when it is more than 10 objects)."""
     full_read_every: int = 24
     """Passes within which every device of Concertim is read in full again, an even share in each."""
+    full_cloud_read_every: int = 12
+    """Passes after which all of OpenStack is read again, and not only what has changed; 1: in each."""
     membership_refresh: int = 96
     """Passes after which the content of every stack is asked of Heat again."""
     shutdown_timeout: float = 8.0

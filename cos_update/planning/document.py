@@ -50,6 +50,7 @@ def report_document(report: Report) -> dict[str, object]:
             "in_other_team": sum(notice.kind is NoticeKind.OTHER_OWNER for notice in report.notices),
             "in_step": report.in_step,
         },
+        "cloud": report.cloud,
         "seconds": round(report.seconds, 3),
         "exit_code": int(report.exit_code),
     }

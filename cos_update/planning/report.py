@@ -52,6 +52,8 @@ class Report:
     """Of the notices those that are told once, and were not told before."""
     stale: int = 0
     """Racks that another process had in hand, also at the second look."""
+    cloud: str = ""
+    """How the cloud was read, in words."""
 
     @property
     def done(self) -> Counter[Verb]:
@@ -107,10 +109,11 @@ class Report:
             text += f", {kinds[kind]} {words}" if kinds[kind] else ""
         left = len(self.troubles)
         text += f", {left} left alone" if left else ""
+        text += f", {self.cloud}" if self.cloud else ""
         return f"{text}, in {self.seconds:.1f} s"
 
 
-def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] = ()) -> Report:
+def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] = (), cloud: str = "") -> Report:
     """The report of a plan that was carried out; `told` are the keys of notices that earlier passes have told."""
     return Report(
         outcomes=applied.outcomes,
@@ -121,6 +124,7 @@ def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] =
         stopped=applied.stopped,
         news=tuple(n for n in plan.all_notices if n.kind in TOLD_ONCE and n.key not in told),
         stale=len(applied.stale),
+        cloud=cloud,
     )
 
 

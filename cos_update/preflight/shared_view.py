@@ -14,7 +14,7 @@ from cos_update.model.settings import Settings, ViewFor
 from cos_update.preflight.finding import Finding, ok, warn
 from cos_update.store import View, ViewStore
 
-NAME = "view_for"
+NAME = "view for"
 _NEXT = "the next pass"
 
 

@@ -267,7 +267,10 @@ class Journal:
 
 
 def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) -> View:
-    """The view after what was posted; the postings are put onto it in their order."""
+    """The view after what was posted; the postings are put onto it in their order.
+
+    Those from another reading of the cloud than the view's own may know what the view does not.
+    """
     wanted = list(journal_entries)
     if not wanted:
         return view
@@ -283,7 +286,22 @@ def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) ->
         origins=_patched(view.origins, [journal_entry.origins for journal_entry in wanted]),
         stacks=_patched(view.stacks, [journal_entry.stacks for journal_entry in wanted]),
         journal_seq=max(view.journal_seq, wanted[-1].seq),
+        recheck={**view.recheck, **_posted_by_others(view, wanted)},
     )
+
+
+def _posted_by_others(view: View, journal_entries: Iterable[JournalEntry]) -> dict[str, tuple[str, str]]:
+    """By OpenStack id kind and project of what was posted from another reading of the cloud than the view's."""
+    found = {}
+    for entry in journal_entries:
+        if entry.cloud_read_at == view.cloud_read_at:
+            continue
+        for device_id, posted in entry.devices.items():
+            device = posted or view.actual.devices.get(device_id)
+            if device and device.object_id:
+                origin = entry.origins.get(device.object_id) or view.origins.get(device.object_id)
+                found[device.object_id] = (device.kind.value, origin.project_id if origin else "")
+    return found
 
 
 def entry_plain(journal_entry: JournalEntry) -> dict[str, Any]:

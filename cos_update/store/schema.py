@@ -11,6 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
+from cos_update.model.cloud_memory import CloudMemory
 from cos_update.model.concertim import (
     MAX_RACK_HEIGHT,
     OBJECT_ID,
@@ -29,6 +30,7 @@ from cos_update.model.concertim import (
 from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
 from cos_update.model.settings import ViewFor
+from cos_update.store.cloud_memory import cloud_from, cloud_plain
 from cos_update.store.extras import accounts_from, extras_plain, view_for_from
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, records, texts
 
@@ -94,6 +96,11 @@ class View:
     told: tuple[str, ...] = ()
     last_read: str = ""
     """The id of the last device that was read in its turn."""
+    cloud: CloudMemory | Mapping[str, Any] | None = None
+    """What a reading of the cloud by changes builds on; as it was loaded, until somebody wants it (see `cloud_memory`).
+    """
+    recheck: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """By OpenStack id kind and project of what others have posted of since, from a reading of the cloud of theirs."""
     saved_at: float = 0.0
     saved_by: str = ""
     journal_seq: int = 0
@@ -175,6 +182,8 @@ def to_plain(view: View) -> dict[str, Any]:
         "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
         "told": list(view.told),
         "last_read": view.last_read,
+        "cloud": cloud_plain(view.cloud) if isinstance(view.cloud, CloudMemory) else view.cloud,
+        "recheck": {key: tuple(what) for key, what in view.recheck.items()},
         "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
@@ -209,6 +218,8 @@ def from_plain(plain: object) -> View:
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
         dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
         told=texts(whole.get("told", ()), "told"),
+        cloud=None if whole.get("cloud") is None else dict_of(whole["cloud"], "cloud"),
+        recheck=records(whole.get("recheck", {}), _kind_and_project, "recheck"),
         last_read=_is({"last_read": "", **whole}, "last_read", str),
         former=records(whole.get("former", {}), device_from, "former"),
         cloud_read_at=_number(cloud, "read_at"),
@@ -397,6 +408,21 @@ def resync_from(plain: object) -> Resync | None:
 
 def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     return {key: convert(value) for key, value in mapping.items()}
+
+
+def cloud_memory(view: View) -> CloudMemory | None:
+    """What the view knows of the cloud; None when that is nothing, or not to be understood."""
+    if view.cloud is None or isinstance(view.cloud, CloudMemory):
+        return view.cloud
+    try:
+        return cloud_from(view.cloud)
+    except SchemaError:
+        return None
+
+
+def _kind_and_project(plain: object) -> tuple[str, str]:
+    kind, project_id = texts(plain, "kind and project")
+    return kind, project_id
 
 
 def _dropped(plain: object) -> dict[str, tuple[object, object]]:

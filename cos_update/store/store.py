@@ -11,7 +11,6 @@ import errno
 import logging
 import os
 import socket
-import stat
 import threading
 import time
 import uuid
@@ -19,9 +18,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from cos_update import files
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.settings import ViewFor
@@ -29,12 +27,10 @@ from cos_update.store.extras import view_for_from
 from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
 from cos_update.store.layout import OTHERS, VIEW_NAME, Layout, Stamp, stamp_of
 from cos_update.store.locks import Locks, unwritable
-from cos_update.store.pickles import paused_gc, read_plain, write_plain
+from cos_update.store.pickles import OUR_OWN, SHARED, fsync_dir, new_file, paused_gc, read_plain, write_plain
 from cos_update.store.records import SchemaError
 from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
 
-SHARED, OUR_OWN = 0o644, 0o640
-"""The modes of what other services read, and of what nobody else needs: there are people's names in it."""
 _BAD_KEPT = 5
 _PROBE_SIZE = 4096
 _TRIES = 5
@@ -49,9 +45,15 @@ class BadView(ViewError):
 
 
 class ViewStore:
-    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it."""
+    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it.
 
-    def __init__(self, data_dir: Path, process: str, clock: Callable[[], float] = time.time) -> None:
+    `keeps` is for who loads it again and again: what was loaded or saved last stays in memory, and is not read from
+    disk as long as nobody else has written.
+    """
+
+    def __init__(
+        self, data_dir: Path, process: str, clock: Callable[[], float] = time.time, *, keeps: bool = False
+    ) -> None:
         self.process = process
         self.layout = Layout(data_dir)
         self._journal = Journal(data_dir, clock)
@@ -60,6 +62,8 @@ class ViewStore:
         self._clock = clock
         self._mutex = threading.Lock()
         self._request: tuple[Stamp | None, Resync | None] = (None, None)
+        self._keeps = keeps
+        self._kept: tuple[Stamp | None, View | None] = (None, None)
 
     @property
     def path(self) -> Path:
@@ -102,15 +106,21 @@ class ViewStore:
             before = stamp_of(path)
             if before is None:
                 return None
-            try:
-                with paused_gc():
-                    view = _checked(path, self._read_plain(path))
-            except BadView:
-                if stamp_of(path) is None:
-                    continue  # it has just been moved
-                raise
+            with self._mutex:
+                stamp, kept = self._kept
+            if kept is not None and stamp == before:
+                view = kept
+            else:
+                try:
+                    with paused_gc():
+                        view = _checked(path, self._read_plain(path))
+                except BadView:
+                    if stamp_of(path) is None:
+                        continue  # it has just been moved
+                    raise
             with self._mutex:
                 self._request = (before, view.resync)
+                self._kept = (before, view) if self._keeps else (None, None)
             journal_entries = self._journal.since(view.journal_seq)
             torn = self._journal.dropped > view.journal_seq
             found = replace(with_journal_entries(view, journal_entries), torn=torn) if view.saved_by else None
@@ -249,11 +259,14 @@ class ViewStore:
     def _save(self, view: View) -> View:
         merged = with_journal_entries(view, self._journal.since(view.journal_seq))
         pending = self.resync()
-        merged = replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature())
-        self._write(to_plain(merged), pending)
+        saved = replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature())
+        self._write(to_plain(saved), pending)
+        if self._keeps:
+            with self._mutex:
+                self._kept = (self._request[0], saved)
         self._journal.remember(merged.journal_seq)
         self._journal.drop(merged.journal_seq)
-        return merged
+        return saved
 
     def _found(self, there: ViewFor | None) -> ViewFor:
         if there in OTHERS:
@@ -362,24 +375,8 @@ def _nothing() -> dict[str, Any]:
     return to_plain(View(Actual(began=0.0)))
 
 
-def new_file(path: Path, mode: int) -> BinaryIO:
-    """A new file for `mode` as far as the umask lets it, and for its group whatever the umask says. Raises OSError."""
-    handle = files.new_file(path, mode)
-    os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
-    return open(handle, "wb")
-
-
 def _checked(path: Path, plain: dict[str, Any]) -> View:
     try:
         return from_plain(plain)
     except SchemaError as error:
         raise BadView(f"{path} is not a view of ours: {error}") from error
-
-
-def fsync_dir(path: Path) -> None:
-    """Has the names in a folder survive a loss of power. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

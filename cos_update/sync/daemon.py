@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.exit_codes import ExitCode
@@ -23,6 +24,8 @@ RESYNC_LOOK = 15.0
 """Seconds between two looks for a resync request."""
 STALE = 3600.0
 """Seconds after which the last pass of cron is too long ago: few let it run less often than hourly."""
+RELOAD_LOOK = 0.5
+"""Seconds between two looks at whether the configuration was read again."""
 _FAILED = 1
 """The exit code that `bulk --once` would have had."""
 STILL = 600.0
@@ -36,10 +39,12 @@ def run_forever(
     interval: float,
     begin: Callable[[], str],
     observer: Observer,
+    reload: threading.Event,
 ) -> None:
     """Passes that begin every `interval` seconds, at once when the last took longer, or when a resync is asked for.
 
-    A failed pass is reported, and the next one comes. Ends when `stop` is set; `begin` gives each pass its request id.
+    A failed pass is reported, and the next one comes. Ends when `stop` is set, amid a pass, or when `reload` is,
+    between two; `begin` gives each pass its request id.
     """
     repeats = RepeatSuppressor(log)
     while not stop.is_set():
@@ -49,19 +54,23 @@ def run_forever(
         due = began + interval
         late = time.monotonic() - due
         observer.next_pass(time.time() + max(0.0, -late))
-        if stop.is_set():
+        if stop.is_set() or reload.is_set():
             return
         if late > 0:
             repeats.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
         else:
             repeats.over("late", "passes longer than the interval")
-        _wait(services, stop, due, repeats)
+        _wait(services, stop, reload, due, repeats)
+        if reload.is_set():
+            return
 
 
 def _one(services: Services, run_options: RunOptions, stop: threading.Event, observer: Observer) -> None:
     observer.pass_begins()
     try:
         request = services.store.resync()
+        if request is not None:
+            run_options = replace(run_options, full="a resync was asked for")
         report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
             services.store.clear_resync(request)
@@ -70,9 +79,15 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
         observer.pass_failed(error)
 
 
-def _wait(services: Services, stop: threading.Event, due: float, repeats: RepeatSuppressor) -> None:
-    while not stop.is_set() and (left := due - time.monotonic()) > 0:
-        stop.wait(min(left, RESYNC_LOOK))
+def _wait(
+    services: Services, stop: threading.Event, reload: threading.Event, due: float, repeats: RepeatSuppressor
+) -> None:
+    look = time.monotonic() + RESYNC_LOOK
+    while not stop.is_set() and not reload.is_set() and (left := due - time.monotonic()) > 0:
+        stop.wait(min(left, RELOAD_LOOK))
+        if time.monotonic() < look:
+            continue
+        look = time.monotonic() + RESYNC_LOOK
         try:
             if services.store.resync() is not None:
                 return

@@ -37,7 +37,7 @@ class PlanMaker:
         self._scope = scope
         self._confirm = confirm
         self._order_id = order_id
-        self._absence_checks: dict[Key, AbsenceCheck] = {}
+        self.absence_checks: dict[Key, AbsenceCheck] = {}
 
     def plan(
         self,
@@ -56,11 +56,11 @@ class PlanMaker:
         desired = desired_state(self.inventory, actual, self._order_id)
         actual = actual if past is None else recognised_by_looks(actual, desired)
         needed = unconfirmed_deletions(desired, actual, self.inventory, self._rules, self._scope)
-        if missing := [key for key in needed if key not in self._absence_checks]:
-            self._absence_checks |= self._confirm(missing)
-            self.inventory = with_soft_deleted(self.inventory, self._absence_checks.values())
+        if missing := [key for key in needed if key not in self.absence_checks]:
+            self.absence_checks |= self._confirm(missing)
+            self.inventory = with_soft_deleted(self.inventory, self.absence_checks.values())
             desired = desired_state(self.inventory, actual, self._order_id)
         plan = make_plan(
-            desired, actual, self.inventory, self._absence_checks, self._rules, self._scope, former, dropped
+            desired, actual, self.inventory, self.absence_checks, self._rules, self._scope, former, dropped
         )
         return actual, plan

@@ -44,6 +44,7 @@ from cos_update.sync.cache_policy import (
     with_known_people,
     with_unread,
 )
+from cos_update.sync.cloud_reading import read_cloud, with_absences
 from cos_update.sync.plan_maker import PlanMaker
 from cos_update.sync.services import RunOptions, Services, Snapshot
 
@@ -84,7 +85,16 @@ def read_and_plan(
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
         reading = pool.submit(_read_concertim, services, devices, past, due, observer, accounts=accounts)
-        inventory = services.cloud.read(membership, run_options.projects or None, observer.reading)
+        cloud = read_cloud(
+            services.cloud,
+            past,
+            membership,
+            observer.reading,
+            projects=run_options.projects,
+            every=services.settings.full_cloud_read_every,
+            full=run_options.full,
+        )
+        inventory = cloud.inventory
         actual, in_full = reading.result()
     if view_for is not ViewFor.NONE:
         actual = with_known_people(actual, past.actual)
@@ -119,6 +129,7 @@ def read_and_plan(
         is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
         view_for=view_for,
+        cloud=with_absences(cloud, planner.absence_checks.values()),
     )
 
 
@@ -216,7 +227,8 @@ def run_pass(
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
     save(services, view)
-    return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
+    cloud = str(snapshot.cloud or "")
+    return report(snapshot.plan, applied, time.monotonic() - began, notify, cloud), snapshot
 
 
 def save(services: Services, view: View) -> None:
@@ -259,6 +271,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         needs_reread=tuple(needs_reread(outcomes)),
         dropped=dropped(past, outcomes, actual),
         last_read=snapshot.last_read,
+        cloud=snapshot.cloud.memory if snapshot.cloud else None,
         told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,

@@ -9,7 +9,7 @@ from cos_update.concertim.client import ConcertimClient
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
 from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
-from cos_update.openstack.inventory import CloudReader
+from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.planning.plan import Plan
 from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
@@ -20,13 +20,15 @@ from cos_update.sync.publisher import Publisher
 class RunOptions:
     """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
 
-    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read.
+    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read. `full` says why the cloud
+    must be read in full; "": it may be read by changes.
     """
 
     projects: tuple[str, ...] = ()
     allow_deletes: bool = False
     prune_unwatched: bool = False
     racks: tuple[str, ...] = ()
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Snapshot:
     """The id of the last device that was read because it was its turn."""
     view_for: ViewFor = ViewFor.NONE
     """Who else is to load the view, and whose accounts therefore were read."""
+    cloud: CloudReading | None = None
+    """How the cloud was read, and what that leaves to the next reading."""
 
     @property
     def projects(self) -> Mapping[str, Project]:

@@ -246,21 +246,21 @@ def test_a_view_that_cannot_be_written_fails_no_pass(world: World) -> None:
 
 @pytest.mark.broker
 def test_check_says_for_whom_the_view_is_since_when_and_who_may_read_it(world: World, checked: Checked) -> None:
-    assert says(checked()["view_for"][0], "ok", "none: view.pickle will be our own memory")
+    assert says(checked()["view for"][0], "ok", "none: view.pickle will be our own memory")
     world.bulk()
-    assert says(checked()["view_for"][0], "ok", "none: view.pickle is our own memory, readable to root")
+    assert says(checked()["view for"][0], "ok", "none: view.pickle is our own memory, readable to root")
     change_top(world, view_for="conser")
-    assert says(checked()["view_for"][0], "warn", "conser, but view.pickle is our own memory yet", "the next pass")
+    assert says(checked()["view for"][0], "warn", "conser, but view.pickle is our own memory yet", "the next pass")
     world.bulk()
-    found = checked()["view_for"]
+    found = checked()["view for"]
     assert len(found) == 1
     assert says(found[0], "ok", "conser since 20")
     assert "readable to root" in found[0]["text"]
     assert "group" in found[0]["text"]
     change_top(world, view_for="none")
-    assert says(checked()["view_for"][0], "warn", "none, but view.pickle is conser's", "set view_for to conser")
+    assert says(checked()["view for"][0], "warn", "none, but view.pickle is conser's", "set view_for to conser")
     change_top(world, view_for="con_opstk")
-    assert any(says(finding, "warn", "do not speak this Concertim's API") for finding in checked()["view_for"])
+    assert any(says(finding, "warn", "do not speak this Concertim's API") for finding in checked()["view for"])
 
 
 def change_top(world: World, **keys: str) -> None:

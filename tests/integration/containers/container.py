@@ -107,7 +107,7 @@ class Container:
         """As `docker run` in the foreground: the exit code and all output."""
         self.start(*arguments)
         assert self._outer is not None
-        return self._outer.wait(60), self.output()
+        return self._outer.wait(150), self.output()
 
     def output(self) -> str:
         """What `docker logs` would show."""
@@ -130,7 +130,7 @@ class Container:
         """As `docker exec`."""
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--root", "--wd"]
         return subprocess.run(
-            [*enter, *self._as_user(words, user or self.user)], capture_output=True, text=True, timeout=60
+            [*enter, *self._as_user(words, user or self.user)], capture_output=True, text=True, timeout=150
         )
 
     def follow(self, *words: str) -> subprocess.Popen[str]:

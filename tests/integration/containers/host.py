@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import daemons
 from container import CONFIG, DATA, LOG, Container
 from world import World
 
@@ -16,6 +17,8 @@ from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 
+BUSY = 150.0
+"""Seconds that a pass in a container may take on a machine that does many other things."""
 Make = Callable[..., Container]
 """Makes a container on the host."""
 
@@ -57,8 +60,13 @@ def demo_host(folder: Path) -> Iterator[Host]:
     """root:root 0755, and the configuration root:root 0600, of the demo's cloud and an empty Concertim."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), folder)
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure()
         host = Host(world)
         host.config.chmod(0o600)
         yield host
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for what a container is to do."""
+    daemons.until(condition, BUSY)

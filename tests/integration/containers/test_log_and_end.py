@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from container import LOG, UID, owner
-from daemons import until
-from host import Host, Make
+from host import Host, Make, until
 
 PASSES = ("bulk", "--interval", "1")
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from container import CONFIG, DATA, LOG, UID, Container, Image, owner
-from daemons import until
-from host import Host, Make, demo_host
+from host import Host, Make, demo_host, until
 
 NO_CAPABILITIES = ["0000000000000000"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import pytest
 from container import CONFIG, DATA, LOG, UID, Container, owner
-from daemons import until
-from host import Host, Make
+from host import Host, Make, until
 
 OTHER = "1234:1234"
 

@@ -48,7 +48,7 @@ def fill(app: StrictApp, inventory: Inventory, generation: int) -> None:
             "", flavor.name, HEIGHTS[generation][flavor.vcpus], flavor.id, flavor.vcpus, flavor.ram, flavor.disk
         )
         with contextlib.suppress(Refused):
-            templates[flavor.id] = app.create_template(template).id
+            templates[flavor.id] = app.create(template).id
     owners = {owner.project_id: owner.id for owner in app.owners.values()}
     for stack in inventory.stacks.values():
         metadata = {
@@ -58,7 +58,7 @@ def fill(app: StrictApp, inventory: Inventory, generation: int) -> None:
             "theirs": [1, 2],
         }
         with contextlib.suppress(Refused):
-            rack = app.create_rack(
+            rack = app.create(
                 Rack(
                     "", dashed(stack.name, generation), owners[stack.project_id], 42, "ACTIVE", metadata,
                     order_id=f"bundle-{stack.id}", cost="12.50", created="2026", cluster_type="slurm",
@@ -85,7 +85,7 @@ def _fill_rack(
                 continue
             height = app.templates[template_id].height
             with contextlib.suppress(Refused):
-                app.create_device(
+                app.create(
                     Device(
                         "", dashed(thing.name, generation), kind, rack.id, template_id, "ACTIVE",
                         Location(unit, unit + height - 1), DETAILS[kind],

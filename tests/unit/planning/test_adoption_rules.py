@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strictapp import StrictApp
 from test_convergence import one_pass
 
-from cos_update.model.concertim import STACK_ID, ApiFlavour, Location, Template
+from cos_update.model.concertim import STACK_ID, ApiFlavour, Location, Rack, Template
 from cos_update.model.openstack import Flavor, Inventory
 from cos_update.planning.desired import heights_in_the_field, template_height
 from cos_update.planning.plan import Verb
@@ -130,8 +130,8 @@ def test_an_object_of_another_name_gets_the_name_by_our_rule() -> None:
 def test_who_bears_a_name_keeps_it_from_one_that_comes_and_is_really_called_so() -> None:
     there = concertim(rack("s1", name="a-b"))
     made = plan(cloud(stack("s1", name="a_b"), stack("s2", name="a-b")), there)
-    assert [words(a) for a in made.actions if a.rack and "name" in a.payload] == []
-    assert [a.name for a in made.actions if a.rack and a.verb is Verb.CREATE] == ["a-b-s2"]
+    assert [words(a) for a in made.actions if isinstance(a.record, Rack) and "name" in a.payload] == []
+    assert [a.name for a in made.actions if isinstance(a.record, Rack) and a.verb is Verb.CREATE] == ["a-b-s2"]
 
 
 def test_a_rack_whose_metadata_was_wiped_is_known_by_its_earlier_name_too() -> None:
