@@ -43,6 +43,7 @@ TOP: tuple[Key, ...] = (
     Key("full_cloud_read_every", "full_cloud_read_every", readers.whole(1)),
     Key("membership_refresh", "membership_refresh", readers.whole(1)),
     Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
+    Key("view_for", "view_for", readers.view_for),
 )
 
 OPENSTACK: tuple[Key, ...] = (

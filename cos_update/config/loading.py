@@ -15,7 +15,7 @@ from cos_update.config.sections import known_keys, read_section
 from cos_update.config.unknown import meant_by, unknown, unknown_items
 from cos_update.model.errors import ConfigError, ConfigErrors
 from cos_update.model.masked import Masked
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings
+from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings, ViewFor
 
 DEFAULT_PATH = Path("/etc/concertim-openstack-service/config.yaml")
 
@@ -97,6 +97,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     for folder, variable in (("data_dir", "COS_UPDATE_DATA_DIR"), ("log_dir", "COS_UPDATE_LOG_DIR")):
         if environ.get(variable):
             values[folder] = Path(environ[variable]).absolute()
+    if word := environ.get("COS_UPDATE_VIEW_FOR"):
+        with reading.noting(""):
+            values["view_for"] = _view_for(word.strip().lower())
     warnings = unknown(document.root, _KNOWN_AT_TOP | FOREIGN)
     for name in SECTIONS:
         section = entries.get(name)
@@ -130,6 +133,13 @@ def require(settings: Settings, name: Literal["openstack", "concertim", "rmq"]) 
     if section is None:
         raise _missing_section(settings.source or "The configuration", name)
     return section
+
+
+def _view_for(word: str) -> ViewFor | None:
+    known = ["auto", *ViewFor]
+    if word not in known:
+        raise ConfigError(f"COS_UPDATE_VIEW_FOR is {word!r:.40}, where one of {', '.join(known)} is expected.")
+    return None if word == "auto" else ViewFor(word)
 
 
 def _missing_section(source: object, name: str, meant: str = "") -> ConfigError:

@@ -31,6 +31,9 @@ SAMPLE = """\
 # full_cloud_read_every: 12
 # Passes after which the content of every stack is asked of Heat again.
 # membership_refresh: 96
+# Whose services load view.pickle with classes of their own: con_opstk (releases 0.1 to 1.1 of the update handlers),
+# conser (1.2 and later), none, or auto for those whose classes the one in data_dir names (also COS_UPDATE_VIEW_FOR).
+# view_for: auto
 # Seconds that a stopping process may take to finish what is in hand. Docker kills after 10 unless it is told otherwise.
 # shutdown_timeout: 8
 

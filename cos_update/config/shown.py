@@ -51,8 +51,8 @@ def _value(section: Any, secret: Secret) -> str:
 
 def _values(section: object, keys: Iterable[Key]) -> dict[str, Any]:
     found = {key.name: _plain(getattr(section, key.field)) for key in keys}
-    if "api" in found:
-        found["api"] = found["api"] or "auto"
+    for name in found.keys() & {"api", "view_for"}:
+        found[name] = found[name] or "auto"
     if "rmq_path" in found:
         host = found["rmq_path"]
         found["rmq_path"] = host if host == "/" else f"/{host}"

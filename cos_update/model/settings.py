@@ -24,6 +24,17 @@ class ReadScope(StrEnum):
     """One session per watched project."""
 
 
+class ViewFor(StrEnum):
+    """Whose classes `view.pickle` names: services of existing deployments load it with classes of their own."""
+
+    NONE = "none"
+    """Nobody's: it is our own memory, in plain containers."""
+    CON_OPSTK = "con_opstk"
+    """Those of the first generation (releases 0.1 to 1.1), where racks belong to users."""
+    CONSER = "conser"
+    """Those of the second (1.2 and later), where racks belong to teams."""
+
+
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
     """The section `openstack`."""
@@ -137,5 +148,7 @@ class Settings:
     """Passes after which the content of every stack is asked of Heat again."""
     shutdown_timeout: float = 8.0
     """How long a stopping process may take to finish what is in hand; Docker by itself kills after 10 s."""
+    view_for: ViewFor | None = None
+    """Whose view.pickle is written; None: that of whoever wrote the one that is there."""
     source: Path | None = None
     """The file that this was read from."""

@@ -26,7 +26,7 @@ Check = Callable[[], Iterable[Finding]]
 
 CHECKS: Mapping[str, tuple[str, ...]] = {
     "config": (),
-    "folders": ("data-dir", "log-dir", "view"),
+    "folders": ("data-dir", "log-dir", "view", "view-for"),
     "openstack": ("keystone", "role", "user", "projects", "nova", "heat", "cinder", "neutron"),
     "rabbitmq": ("queue", "exchanges", "notifications"),
     "concertim": ("licence", "templates", "racks", "teams"),

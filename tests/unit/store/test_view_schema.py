@@ -97,6 +97,12 @@ def _with(value: object, *path: str) -> Callable[[dict[str, Any]], None]:
         _with("none", "openstack", "gaps"),
         _with({"id": 3, "at": 1.0, "why": ""}, "resync"),
         _with([3], "stacks", "stack-1", "content", "servers"),
+        _with({"form": "billing", "since": 1.0}, "view_for"),
+        _with({"form": "conser"}, "view_for"),
+        _with("conser", "view_for"),
+        _with([], "accounts"),
+        _with({"owners": {"7": {"cost": 3}}, "people": None}, "accounts"),
+        _with({"owners": {}, "people": {"7": {"id": "7"}}}, "accounts"),
     ],
 )
 def test_any_other_shape_is_refused(damage: Callable[[dict[str, Any]], None]) -> None:
