@@ -80,6 +80,7 @@ CASES = {
     "cos-update view dump --kind racks --kind devices": Case("devices (", has_view=True),
     "cos-update view dump --format json --kind devices": Case('"devices": {', has_view=True),
     "cos-update view dump --format json --kind devices | jq '.devices[].name'": Case('"alpha-login"', has_view=True),
+    "cos-update check keystone rabbitmq": Case("0 failed", has_broker=True),
     "cos-update check": Case("0 failed", has_broker=True),
     "cos-update check --listen-for 60": Case("0 failed", has_broker=True, instead=(("60", "1"),)),
     "cos-update check --json": Case('"ok": true', has_broker=True),
