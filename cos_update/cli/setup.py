@@ -47,7 +47,7 @@ def services(settings: Settings, process: str) -> Iterator[Services]:
     concertim_settings = config.require(settings, "concertim")
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
-    store = ViewStore(settings.data_dir, process, keeps=daemon and process == "bulk")
+    store = ViewStore(settings.data_dir, process, keeps=process == "bulk")
     with ConcertimClient(concertim_settings) as concertim:
         yield Services(cloud, concertim, store, settings, concertim_settings)
     cloud.close()
