@@ -46,7 +46,7 @@ def test_what_could_not_be_read_is_said_once_and_its_end_once(world: World, daem
         return len(re.findall(r"Cinder.*: over after", log_of(world)))
 
     until(lambda: log_of(world).count("pass ends") >= PASSES)
-    gaps = [line for line in log_of(world).splitlines() if "Cinder" in line]
+    gaps = [line for line in log_of(world).splitlines() if "service Cinder: " in line]
     assert len(gaps) == len({line.partition("run=")[2].partition(" ")[2] for line in gaps})
     world.openstack.wire.faults.clear()
     until(lambda: ends() > 0)
