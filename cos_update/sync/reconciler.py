@@ -24,7 +24,7 @@ from cos_update.observability.run_log import RunLog
 from cos_update.openstack.stack_members import remember
 from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Applied, Outcome
-from cos_update.planning.plan import TOLD_ONCE, Plan
+from cos_update.planning.plan import REPORTED_ONCE, Plan
 from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.planning.selection import only_racks, unknown_racks
@@ -214,7 +214,7 @@ def run_pass(
         services.publisher.announce(view_for, before, is_asked_for=services.settings.view_for is not None)
         snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
     approve(snapshot.plan)
-    notify = snapshot.past.told
+    reported = snapshot.past.reported
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
     for _ in range(MAX_ATTEMPTS - 1):
@@ -228,7 +228,7 @@ def run_pass(
         applied = merged(applied, again)
     save(services, view)
     cloud = str(snapshot.cloud or "")
-    return report(snapshot.plan, applied, time.monotonic() - began, notify, cloud), snapshot
+    return report(snapshot.plan, applied, time.monotonic() - began, reported, cloud), snapshot
 
 
 def save(services: Services, view: View) -> None:
@@ -261,7 +261,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
     actual = with_costs(after(snapshot.actual, outcomes), past.actual)
-    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in TOLD_ONCE}
+    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in REPORTED_ONCE}
     return View(
         actual=actual,
         projects=inventory.projects,
@@ -272,7 +272,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         dropped=dropped(past, outcomes, actual),
         last_read=snapshot.last_read,
         cloud=snapshot.cloud.memory if snapshot.cloud else None,
-        told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
+        reported=tuple(sorted(reported if snapshot.is_whole else reported.union(past.reported))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,
