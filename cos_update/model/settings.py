@@ -42,7 +42,7 @@ class CloudSettings:
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     """keystoneauth's own keys (auth_url, username, password, project_name, application_credential_id, ...)."""
     auth_type: str | None = None
-    """keystoneauth's plugin; None: told by the keys (password or v3applicationcredential)."""
+    """keystoneauth's plugin; None: inferred from the keys (password or v3applicationcredential)."""
     cloud: str | None = None
     """The name of a cloud in clouds.yaml, in place of `auth`."""
     region_name: str | None = None
@@ -78,7 +78,7 @@ class ConcertimSettings:
     api: ApiFlavour | None = None
     """Which API the app speaks; None: ask it."""
     concurrency: int = 3
-    """How many writes may be under way at once; adapts down when the app labours."""
+    """How many writes may be under way at once; lowered while the app is slow."""
     timeout: float = 300.0
     """How long one answer may take. The app needs minutes to list a large number of devices."""
     retries: int = 3
@@ -120,7 +120,7 @@ class BrokerSettings:
     expires: float = 7 * 24 * 3600.0
     """How long the broker keeps our queue when nobody reads it."""
     prefetch: int = 20_000
-    """Unacknowledged messages that may be in our hands: so many can coalesce. Only what they name is kept of them."""
+    """How many unacknowledged messages we may hold, and so coalesce. Of each only the object that it names is kept."""
     heartbeat: int = 30
 
 
@@ -147,7 +147,7 @@ class Settings:
     membership_refresh: int = 96
     """Passes after which the content of every stack is asked of Heat again."""
     shutdown_timeout: float = 8.0
-    """How long a stopping process may take to finish what is in hand; Docker by itself kills after 10 s."""
+    """How long a stopping process may take to finish its requests; Docker kills after 10 s unless told otherwise."""
     view_for: ViewFor | None = None
     """Whose view.pickle is written; None: that of whoever wrote the one that is there."""
     source: Path | None = None

@@ -206,7 +206,7 @@ def test_files_that_mean_harm_end_in_a_complaint(config: Config, content: str) -
     assert config.complaint(content).startswith("config.yaml")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=60) | st.text(alphabet="rmqa: \n-[]{}&*!<'\"#1", max_size=60).map(str.encode))
 def test_no_file_ends_in_a_traceback(config: Config, content: bytes) -> None:
     with contextlib.suppress(ConfigError):
