@@ -117,7 +117,7 @@ class Report:
 
 
 def report(plan: Plan, applied: Applied, seconds: float, reported: Collection[str] = (), cloud: str = "") -> Report:
-    """The report of a plan that was carried out; `reported` are the keys of notices that earlier passes have reported."""
+    """The report of a plan that was carried out; `reported` has the keys of notices in earlier reports."""
     return Report(
         outcomes=applied.outcomes,
         notices=plan.all_notices,
