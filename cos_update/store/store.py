@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import pickle
+import shutil
 import socket
 import stat
 import threading
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
@@ -35,6 +37,8 @@ LARGEST = 4 * 1024**3
 """Bytes above which a file is not taken for a view."""
 _BAD_KEPT = 5
 _PROBE_SIZE = 4096
+_MODE = 0o644
+"""Other services read the view: those of its group whatever the umask says, others unless it forbids it."""
 _TRIES = 5
 _PROTOCOL = 4
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -64,25 +68,49 @@ class ViewStore:
         self._mutex = threading.Lock()
         self._request: tuple[_Stamp | None, Resync | None] = (None, None)
 
-    def prepare(self) -> None:
-        """Makes sure that the data dir can be written, by writing; removes what a killed process left half written.
+    def prepare(self) -> list[str]:
+        """Makes sure that the view can be saved, by writing; removes what a killed process left half written.
 
-        Raises ViewError that says what to do when it is missing, not writable or full, LockedError when the view is
-        held for too long.
+        Returns what its file system cannot do and is done without, in words. Raises ViewError that says what to do when
+        the data dir is missing, not writable or full, or gives no locks; LockedError when the view is held for too
+        long.
         """
         probe = self._data_dir / f".{FILE_NAME}.probe.tmp"
         with self._locks.view():
+            self._locks.prove()
             try:
                 self._remove_stale()
-                with _new_file(probe) as file:
-                    file.write(bytes(_PROBE_SIZE))
-                    file.flush()
-                    os.fsync(file.fileno())
+                if files.is_mounted_apart(self.path):
+                    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.path))
+                with files.replacing(probe, self._temporary(), _MODE) as new:
+                    new.widen(stat.S_IRGRP)
+                    new.file.write(bytes(_PROBE_SIZE))
+                    new.put_in_place()
+                return new.done_without
             except OSError as error:
-                raise unwritable(probe, error) from error
+                raise unwritable(self.path if error.errno == errno.EBUSY else probe, error) from error
             finally:
                 with contextlib.suppress(OSError):
                     probe.unlink(missing_ok=True)
+
+    def rehearse(self) -> None:
+        """Saves the view that is there once more, as it is. Raises ViewError, LockedError as `save` does.
+
+        What is no file stays as it is, and so does somebody else's, whom the copy would shut out.
+        """
+        with self._locks.view():
+            try:
+                found = self.path.lstat()
+                if not stat.S_ISREG(found.st_mode):
+                    return
+                with self.path.open("rb") as old, files.replacing(self.path, self._temporary(), _MODE) as new:
+                    shutil.copyfileobj(old, new.file)
+                    if new.keep(found):
+                        new.put_in_place()
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise unwritable(self.path, error) from error
 
     def peek(self) -> View | None:
         """The view with the postings since it was saved, None when none was saved yet. Writes nothing anywhere.
@@ -236,7 +264,7 @@ class ViewStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ViewError(f"{self.path} cannot be looked at: {error.strerror}.", "Check the permissions.") from error
+            raise ViewError(f"{self.path} cannot be looked at: {words(error)}.", hint(error, self.path)) from error
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _read_plain(self) -> dict[str, Any]:
@@ -253,7 +281,7 @@ class ViewStore:
                 return plain
         except OSError as error:
             kind = ViewError if error.errno in _PASSING else BadView
-            raise kind(f"{self.path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
+            raise kind(f"{self.path} cannot be read: {words(error)}.", hint(error, self.path)) from error
         except ViewError:
             raise
         except Exception as error:
@@ -275,24 +303,21 @@ class ViewStore:
 
     def _write(self, plain: dict[str, Any], request: Resync | None) -> None:
         """Puts a new file in the place of the old one; the lock of the view is held."""
-        temporary = self.path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
         try:
             self._remove_stale()
-            with _new_file(temporary) as file:
-                _dump(plain, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-            _fsync_dir(self._data_dir)
+            with files.replacing(self.path, self._temporary(), _MODE) as new:
+                new.widen(stat.S_IRGRP)
+                _dump(plain, new.file)
+                new.put_in_place()
         except OSError as error:
             raise unwritable(self.path, error) from error
         except (TypeError, RecursionError) as error:
             raise ViewError(f"{self.path} cannot be written: {error}.", "Please report this as a bug.") from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
         with self._mutex:
             self._request = (self._stamp(), request)
+
+    def _temporary(self) -> Path:
+        return self.path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
 
     def _remove_stale(self) -> None:
         """What was begun and not finished: we hold the lock, so its writer is dead. Process ids say nothing here,
@@ -354,23 +379,8 @@ def _nothing() -> dict[str, Any]:
     return to_plain(View(Actual(began=0.0)))
 
 
-def _new_file(path: Path) -> BinaryIO:
-    """A file that other services can read: those of its group whatever the umask says, others unless it forbids it."""
-    handle = files.new_file(path, 0o644)
-    os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
-    return open(handle, "wb")
-
-
 def _checked(path: Path, plain: dict[str, Any]) -> View:
     try:
         return from_plain(plain)
     except SchemaError as error:
         raise BadView(f"{path} is not a view of ours: {error}") from error
-
-
-def _fsync_dir(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
