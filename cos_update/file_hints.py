@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 _HINTS = {
-    errno.ENOSPC: "Make room on its disk (df -h {folder}; df -i {folder}).",
-    errno.EDQUOT: "The quota of uid {uid} on its disk is used up: make room there, or raise the quota.",
+    errno.ENOSPC: "Make room on its disk (df -h, df -i).",
+    errno.EDQUOT: "The quota on its disk is used up: make room there, or raise the quota.",
     errno.EROFS: "It is on a read-only file system: mount it writable, or name another folder in the configuration.",
     errno.EACCES: "This runs as uid {uid}: chown -R {uid} {folder} (or what is mounted there)",
     errno.EPERM: (
@@ -44,12 +44,14 @@ _HINTS = {
 
 
 def hint(error: OSError, path: Path | None = None) -> str:
-    """One sentence for that error of that file or folder; "" when nobody can say what to do about it."""
-    path = path or (Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None)
-    words = _HINTS.get(error.errno or 0, "")
-    if path is None:
-        return "" if "{" in words else words
-    return words.format(path=path, folder=path.parent, uid=os.geteuid())
+    """One sentence for that error; "" when nobody can say what to do about it.
+
+    `path` is the file of ours that it is about. Of another nobody knows whose it should be.
+    """
+    found = _HINTS.get(error.errno or 0, "")
+    if path is not None:
+        return found.format(path=path, folder=path.parent, uid=os.geteuid())
+    return "" if "{" in found else found
 
 
 def words(error: OSError) -> str:

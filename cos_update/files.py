@@ -37,18 +37,24 @@ class Replacement:
         self._temporary = temporary
         self._durable = durable
 
-    def put_in_place(self) -> None:
-        """Ends the writing: from here on readers find the new file, whole. Raises OSError."""
+    def finish(self) -> None:
+        """Ends the writing. Raises OSError."""
+        if self.file.closed:
+            return
         self.file.flush()
         if self._durable:
             self._flush(self.file.fileno(), _NOT_OFFERED, "flushing files to the disk (fsync)")
         self.file.close()
+
+    def put_in_place(self) -> None:
+        """From here on readers find the new file, whole; nothing is written any more. Raises OSError."""
+        self.finish()
         self._temporary.replace(self._path)
         if self._durable:
-            self._flush_folder()
+            self.done_without += flush_folder(self._path.parent)
 
-    def widen(self, mode: int) -> None:
-        """Adds these permission bits, whatever the umask says. Raises OSError."""
+    def grant(self, mode: int) -> None:
+        """Adds these permission bits. Raises OSError."""
         now = stat.S_IMODE(os.fstat(self.file.fileno()).st_mode)
         if now | mode == now:
             return
@@ -72,18 +78,6 @@ class Replacement:
         now = os.fstat(handle)
         return (now.st_uid, now.st_gid) == (former.st_uid, former.st_gid)
 
-    def _flush_folder(self) -> None:
-        words = "flushing folders to the disk (fsync)"
-        try:
-            handle = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            self._do_without(error, _NOT_FOR_FOLDERS, words)
-            return
-        try:
-            self._flush(handle, _NOT_FOR_FOLDERS, words)
-        finally:
-            os.close(handle)
-
     def _flush(self, handle: int, harmless: frozenset[int], words: str) -> None:
         try:
             os.fsync(handle)
@@ -96,15 +90,36 @@ class Replacement:
         self.done_without.append(words)
 
 
+def flush_folder(path: Path) -> list[str]:
+    """Has the names in a folder outlast a power cut; what the file system could not do, in words. Raises OSError."""
+    handle = -1
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+        return ["flushing folders to the disk (fsync)"]
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return []
+
+
 @contextlib.contextmanager
-def replacing(path: Path, temporary: Path, mode: int = 0o640, *, durable: bool = True) -> Iterator[Replacement]:
+def replacing(
+    path: Path, temporary: Path, mode: int = 0o640, *, granted: int = 0, durable: bool = True
+) -> Iterator[Replacement]:
     """A new file for the place of `path`, written as `temporary` in the same folder. Raises OSError.
 
-    Unless it is put in place within the context, it vanishes. What is `durable` outlasts a power cut.
+    It has the permissions `mode` as far as the umask lets it, and `granted` whatever that says. Unless it is put in
+    place within the context, it vanishes. What is `durable` outlasts a power cut.
     """
     try:
         with open(new_file(temporary, mode), "wb") as file:
-            yield Replacement(path, temporary, file, durable=durable)
+            new = Replacement(path, temporary, file, durable=durable)
+            new.grant(granted)
+            yield new
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

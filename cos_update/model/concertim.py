@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
+from cos_update.model.accounts import Accounts
 from cos_update.model.kinds import ResourceKind
 
 STACK_ID = "openstack_stack_id"
@@ -31,6 +32,14 @@ class ApiFlavour(StrEnum):
     cluster's type. Else as the current one."""
     USERS = "users"
     """The older one: racks belong to users; every device is an instance."""
+
+
+DETAILS_TYPE: Mapping[ResourceKind, str] = {
+    ResourceKind.SERVER: "Device::ComputeDetails",
+    ResourceKind.VOLUME: "Device::VolumeDetails",
+    ResourceKind.NETWORK: "Device::NetworkDetails",
+}
+"""The app's names for the details of each kind of device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,10 @@ class Actual:
     devices: Mapping[str, Device] = field(default_factory=dict)
     is_narrowed: bool = False
     """Whether our user is no root user of the app, who sees only what belongs to teams of its own."""
+    accounts: Accounts | None = None
+    """What is charged to the owners, and the users; None when nobody needs to know."""
+    costs: Mapping[str, str] = field(default_factory=dict)
+    """By device id, what it has cost by now, of devices that are otherwise as they were remembered."""
 
 
 def _text(value: object) -> str:

@@ -24,6 +24,17 @@ class ReadScope(StrEnum):
     """One session per watched project."""
 
 
+class ViewFor(StrEnum):
+    """Whose classes `view.pickle` names: services of existing deployments load it with classes of their own."""
+
+    NONE = "none"
+    """Nobody's: it is our own memory, in plain containers."""
+    CON_OPSTK = "con_opstk"
+    """Those of the first generation (releases 0.1 to 1.1), where racks belong to users."""
+    CONSER = "conser"
+    """Those of the second (1.2 and later), where racks belong to teams."""
+
+
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
     """The section `openstack`."""
@@ -39,6 +50,8 @@ class CloudSettings:
     """Which endpoints of the catalog are used: public, internal or admin."""
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
+    verify_strict: bool = True
+    """Whether certificates must also be such as RFC 5280 wants them; chain and host name are verified anyway."""
     scope: ReadScope = ReadScope.AUTO
     concurrency: int = 8
     """How many requests may be under way at once."""
@@ -60,6 +73,8 @@ class ConcertimSettings:
     password: str = field(repr=False)
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
+    verify_strict: bool = True
+    """Whether certificates must also be such as RFC 5280 wants them; chain and host name are verified anyway."""
     api: ApiFlavour | None = None
     """Which API the app speaks; None: ask it."""
     concurrency: int = 3
@@ -86,6 +101,8 @@ class BrokerSettings:
     tls: bool = False
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
+    verify_strict: bool = True
+    """Whether certificates must also be such as RFC 5280 wants them; chain and host name are verified anyway."""
     client_cert: str | None = None
     client_key: str | None = None
     exchanges: tuple[str, ...] = ("nova", "heat", "cinder", "neutron", "keystone", "openstack")
@@ -131,5 +148,7 @@ class Settings:
     """Passes after which the content of every stack is asked of Heat again."""
     shutdown_timeout: float = 8.0
     """How long a stopping process may take to finish what is in hand; Docker by itself kills after 10 s."""
+    view_for: ViewFor | None = None
+    """Whose view.pickle is written; None: that of whoever wrote the one that is there."""
     source: Path | None = None
     """The file that this was read from."""

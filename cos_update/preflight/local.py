@@ -15,7 +15,8 @@ from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.settings import Settings
 from cos_update.observability.logs import FILES
 from cos_update.preflight.finding import Finding, fail, failed, ok, warn
-from cos_update.store import SCHEMA, BadView, ViewStore
+from cos_update.preflight.shared_view import shared_view
+from cos_update.store import SCHEMA, BadView, ViewStore, rehearse
 
 _PROBE_SIZE = 4096
 
@@ -50,20 +51,23 @@ def folders(settings: Settings) -> Iterator[Finding]:
     store = ViewStore(settings.data_dir, "check")
     try:
         done_without = store.prepare()
-        store.rehearse()
+        rehearse(store)
         lacks = "; done without, for its file system does not offer it: " if done_without else ""
         yield ok("data dir", f"{settings.data_dir}{lacks}{', '.join(done_without)}")
     except CosUpdateError as error:
         yield failed("data dir", error)
     yield _log_dir(settings.log_dir)
+    view = None
     try:
         view = store.peek()
     except BadView as error:
         yield warn("view", str(error).rstrip("."), "nothing to do: the next pass sets it aside and builds it anew")
     except ViewError as error:
         yield failed("view", error)
+        return
     else:
         yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass makes it")
+    yield from shared_view(settings, store, view)
 
 
 def _log_dir(folder: Path) -> Finding:

@@ -254,8 +254,7 @@ class Journal:
 
     def _rewrite(self, base: int, lines: bytes) -> None:
         temporary = self.path.with_name(f".{FILE_NAME}.tmp")
-        with files.replacing(self.path, temporary, durable=False) as new:
-            new.widen(0o640)
+        with files.replacing(self.path, temporary, granted=0o640, durable=False) as new:
             new.file.write(_line({"base": base, "id": uuid.uuid4().hex}))
             new.file.write(lines)
             new.put_in_place()

@@ -29,7 +29,9 @@ from cos_update.model.concertim import (
 )
 from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
+from cos_update.model.settings import ViewFor
 from cos_update.store.cloud_memory import cloud_from, cloud_plain
+from cos_update.store.extras import accounts_from, extras_plain, view_for_from
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, records, texts
 
 SCHEMA = 1
@@ -42,7 +44,8 @@ T = TypeVar("T")
 class Origin:
     """What OpenStack itself says of an object: its own name and its own word for its state.
 
-    `stack_id` is the top-level stack that it belongs to; "" for a stack itself.
+    `stack_id` is the top-level stack that it belongs to; "" for a stack itself. `created` (ISO 8601) is kept only when
+    view.pickle is written for services that want it.
     """
 
     kind: ResourceKind
@@ -50,6 +53,7 @@ class Origin:
     state: str
     project_id: str
     stack_id: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class View:
     accepts and does not store, by Concertim id and field: as it was sent, and as it was shown. `told` are the keys of
     notices that need not be told again. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
     tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
-    saving never changes it.
+    saving never changes it. `view_for` tells whose view.pickle is written from it, since `view_for_since`.
     """
 
     actual: Actual
@@ -102,6 +106,8 @@ class View:
     journal_seq: int = 0
     torn: bool = False
     resync: Resync | None = None
+    view_for: ViewFor = ViewFor.NONE
+    view_for_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,7 @@ def to_plain(view: View) -> dict[str, Any]:
         "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
+        **extras_plain(view.view_for, view.view_for_since, actual.accounts),
     }
 
 
@@ -199,7 +206,9 @@ def from_plain(plain: object) -> View:
         templates=records(whole.get("templates"), template_from, "templates"),
         racks=records(whole.get("racks"), rack_from, "racks"),
         devices=records(whole.get("devices"), device_from, "devices"),
+        accounts=accounts_from(whole),
     )
+    view_for, view_for_since = view_for_from(whole)
     return View(
         actual=actual,
         projects=records(whole.get("projects"), _PROJECT.record, "projects"),
@@ -223,6 +232,8 @@ def from_plain(plain: object) -> View:
         saved_by=_is(whole, "saved_by", str),
         journal_seq=_is(whole, "journal_seq", int),
         resync=resync_from(whole.get("resync")),
+        view_for=view_for,
+        view_for_since=view_for_since,
     )
 
 
@@ -338,19 +349,22 @@ def _details_plain(details: Details) -> dict[str, Any]:
 
 def origin_plain(origin: Origin) -> dict[str, Any]:
     """An origin as a dict."""
-    return {
+    plain = {
         "kind": origin.kind.value,
         "name": origin.name,
         "state": origin.state,
         "project_id": origin.project_id,
         "stack_id": origin.stack_id,
     }
+    if origin.created:
+        plain["created"] = origin.created
+    return plain
 
 
 def origin_from(plain: object) -> Origin:
     """An origin from a dict. Raises WrongShape."""
-    kind, name, state, project_id, stack_id = _ORIGIN.values(plain)
-    return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id)
+    kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
+    return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
 
 def memory_plain(memory: RememberedStack) -> dict[str, Any]:

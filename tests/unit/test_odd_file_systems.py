@@ -49,8 +49,7 @@ def is_file(handle: int) -> bool:
 
 
 def replaced(path: Path, content: bytes = b"new", **options: Any) -> list[str]:
-    with files.replacing(path, path.with_name(".tmp"), **options) as new:
-        new.widen(0o040)
+    with files.replacing(path, path.with_name(".tmp"), granted=0o040, **options) as new:
         new.file.write(content)
         new.put_in_place()
     return new.done_without

@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 import requests
 
-from cos_update.fakes import Fault, FaultKind, Sandbox
+from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.model.concertim import ApiFlavour
 
 Call = Callable[..., requests.Response]
-
-
-@pytest.fixture
-def app() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp()
-    with Sandbox(stand_in):
-        yield stand_in
-
-
-@pytest.fixture
-def older() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp(ApiFlavour.USERS)
-    with Sandbox(stand_in):
-        yield stand_in
 
 
 def caller(app: ConcertimApp, *, life: float | None = None) -> Call:
