@@ -23,6 +23,8 @@ def configuration(loaded: Loaded) -> Iterator[Finding]:
         yield warn("config", warning)
     if source is not None and source.stat().st_mode & stat.S_IROTH and loaded.holds_secrets:
         yield warn("config", "readable by everybody, and it holds passwords", f"chmod 640 {source}")
+    if loaded.order_id_advice:
+        yield warn("config", loaded.order_id_advice)
     for error in loaded.wrong():
         yield failed("config", error)
     for name in _unverified(loaded.settings):

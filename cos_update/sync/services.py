@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.killbill.orders import OrderFinder
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
 from cos_update.model.settings import ConcertimSettings, Settings
@@ -39,6 +40,8 @@ class Services:
     store: ViewStore
     settings: Settings
     concertim_settings: ConcertimSettings
+    orders: OrderFinder | None = None
+    """Where the order ids of new racks are looked up; None where they are not."""
 
     @property
     def openstack_address(self) -> str:
