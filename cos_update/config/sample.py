@@ -125,8 +125,9 @@ rmq:
   # Seconds between the heartbeats of the connection, 0 for none.
   # heartbeat: 30
 
-# The billing service's own section. Only read with concertim.order_id: killbill or killbill_bundle, and then it needs:
+# The billing service's own section, read with concertim.order_id: killbill or killbill_bundle only.
 # killbill:
+#   # Where Killbill is, and who asks it for which tenant; all of them are needed.
 #   api_host: http://killbill:8080
 #   username: admin
 #   password: change-me

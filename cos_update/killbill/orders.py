@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -32,6 +32,7 @@ MOST_KEPT = 100_000
 """Order ids that are remembered, the latest."""
 _MOST_FIELDS = 100
 """Custom fields that name one stack: more make no sense, and might hide some that matter."""
+_NO_STACK = "00000000-0000-0000-0000-000000000000"
 _AGAIN = Backoff(5.0, 600.0)
 """Waits before a stack that has no order yet is looked up again, and before a Killbill that fails is asked again."""
 
@@ -76,6 +77,14 @@ class OrderFinder:
                     self._look_up(stack_id)
             return {stack_id: self._found[stack_id] for stack_id in wanted if stack_id in self._found}
 
+    def complaint(self) -> str:
+        """Why Killbill cannot be asked, asked now; "" when it can."""
+        try:
+            self._fields(_NO_STACK)
+        except _NoAnswerError as error:
+            return str(error)
+        return ""
+
     def close(self) -> None:
         """Closes the connection."""
         self._session.close()
@@ -118,16 +127,20 @@ class OrderFinder:
 
     def _orders(self, stack_id: str) -> Iterator[str]:
         """Those of the stack's subscriptions that have not ended."""
-        fields = self._get(f"customFields/search/{quote(stack_id, safe='')}?limit={_MOST_FIELDS}")
-        if not isinstance(fields, list) or len(fields) >= _MOST_FIELDS:
-            raise _NoAnswerError("an answer of another shape")
-        for item in {_subscription_of(field, stack_id) for field in fields} - {""}:
+        for item in {_subscription_of(field, stack_id) for field in self._fields(stack_id)} - {""}:
             subscription = self._get(f"subscriptions/{quote(item, safe='')}")
             if not isinstance(subscription, dict):
                 raise _NoAnswerError("an answer of another shape")
             order_id = subscription.get(self._key)
             if subscription.get("state") not in ENDED and isinstance(order_id, str) and order_id:
                 yield order_id
+
+    def _fields(self, stack_id: str) -> Sequence[object]:
+        """The custom fields that name the stack."""
+        fields = self._get(f"customFields/search/{quote(stack_id, safe='')}?limit={_MOST_FIELDS}")
+        if not isinstance(fields, list) or len(fields) >= _MOST_FIELDS:
+            raise _NoAnswerError("an answer of another shape")
+        return fields
 
     def _get(self, path: str) -> object:
         try:

@@ -12,6 +12,7 @@ from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.preflight.concertim import concertim
 from cos_update.preflight.finding import Finding, fail, failed, skip
+from cos_update.preflight.killbill import killbill
 from cos_update.preflight.local import configuration, folders
 from cos_update.preflight.openstack import cloud
 from cos_update.preflight.owners import Seen, owners
@@ -38,6 +39,7 @@ def run(loaded: Loaded, listen_for: float | None = None) -> Iterator[Finding]:
         ("openstack", lambda: cloud(hasty, seen)),
         ("rabbitmq", lambda: broker(hasty, listen_for)),
         ("concertim", lambda: concertim(hasty, seen)),
+        ("killbill", lambda: killbill(settings)),
     )
     for answer in [_begun(name, check) for name, check in checks]:
         yield from answer.result()

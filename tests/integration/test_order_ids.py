@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from checking import change
 from world import World
 
 from cos_update.fakes import Fault, FaultKind, Sandbox
@@ -186,3 +188,27 @@ def test_without_killbill_all_else_is_posted(world: World, killbill: KillbillApp
     world.cloud.add_server(stack, "late-node", world.cloud.create_flavor("new", 1, 512, 1))
     world.bulk()
     assert "late-node" in {device.name for device in world.actual().devices.values()}
+
+
+def findings(world: World, name: str) -> list[dict[str, str]]:
+    found = json.loads(world.run("check", "--json", expect=None).stdout)["findings"]
+    return [finding for finding in found if finding["name"] == name]
+
+
+def test_check_tries_killbill(world: World, killbill: KillbillApp) -> None:
+    (finding,) = findings(world, "killbill")
+    assert (finding["status"], finding["text"]) == ("ok", f"{killbill.url} as admin")
+    change(world, "killbill", apikey="another")
+    (finding,) = findings(world, "killbill")
+    assert finding["status"] == "fail"
+    assert "401: check username, password, apikey and apisecret" in finding["text"]
+
+
+def test_check_points_at_order_ids_where_billing_is_configured_and_nothing_is_said(
+    world: World, killbill: KillbillApp
+) -> None:
+    world.configure(killbill=killbill.section)
+    assert [f["status"] for f in findings(world, "config") if "`order_id: killbill`" in f["text"]] == ["warn"]
+    assert findings(world, "killbill") == []
+    assert "decide concertim.order_id: not given" in world.run("config", "check").stdout
+    assert killbill.wire.requests == []
