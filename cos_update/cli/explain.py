@@ -72,7 +72,7 @@ def _from_both_sides(context: Context) -> Picture:
 
     with services(settings_for(context, "explain"), "explain") as both:
         with waiting(shown=context.verbosity == 0, posts=False) as (observer, _):
-            snapshot = read_and_plan(both, RunOptions(), observer=observer)
+            snapshot = read_and_plan(both, RunOptions(full="for an explanation"), observer=observer)
         return Picture(
             snapshot.actual,
             snapshot.origins,

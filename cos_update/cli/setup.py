@@ -42,15 +42,19 @@ def process_name(settings: Settings, command: str) -> str:
 
 
 @contextmanager
-def services(settings: Settings, process: str) -> Iterator[Services]:
-    """Both clients and the view's store, closed at the end. Raises ConfigError."""
+def services(settings: Settings, process: str, *, keeps: bool = False) -> Iterator[Services]:
+    """Both clients and the view's store, closed at the end; `keeps` is for who loads the view again and again.
+
+    Raises ConfigError.
+    """
     cloud_settings = config.require(settings, "openstack")
     concertim_settings = config.require(settings, "concertim")
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
     orders = OrderFinder(settings.killbill, concertim_settings.order_id) if settings.killbill else None
+    store = ViewStore(settings.data_dir, process, keeps=keeps)
     with ConcertimClient(concertim_settings) as concertim:
-        yield Services(cloud, concertim, ViewStore(settings.data_dir, process), settings, concertim_settings, orders)
+        yield Services(cloud, concertim, store, settings, concertim_settings, orders=orders)
     if orders:
         orders.close()
     cloud.close()

@@ -10,18 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 
-from cos_update.model.concertim import ApiFlavour, Device, Rack, Template
+from cos_update.model.concertim import DETAILS_TYPE, ApiFlavour, Device, Rack, Template
 from cos_update.model.errors import Refused
 from cos_update.model.kinds import ResourceKind
 
 Body = dict[str, object]
-
-DETAILS_TYPE: Mapping[ResourceKind, str] = {
-    ResourceKind.SERVER: "Device::ComputeDetails",
-    ResourceKind.VOLUME: "Device::VolumeDetails",
-    ResourceKind.NETWORK: "Device::NetworkDetails",
-}
-"""The app's names for the details of each type of device."""
 
 _SIZES = ("vcpus", "ram", "disk")
 _TEMPLATE_FIELDS = {name: name for name in ("name", "description", "foreign_id", *_SIZES)}

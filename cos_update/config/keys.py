@@ -43,6 +43,7 @@ TOP: tuple[Key, ...] = (
     Key("full_cloud_read_every", "full_cloud_read_every", readers.whole(1)),
     Key("membership_refresh", "membership_refresh", readers.whole(1)),
     Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
+    Key("view_for", "view_for", readers.view_for),
 )
 
 OPENSTACK: tuple[Key, ...] = (
@@ -142,6 +143,12 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
     ),
 }
 
+VERIFICATION: tuple[Key, ...] = (
+    Key("ca", "verify", readers.near_path),
+    Key("strict", "verify_strict", readers.boolean),
+)
+"""The keys of `verify`, where it is not as such true, false or a path."""
+
 VERIFY = ("verify", "cacert", "insecure")
 """How the TLS verification of each section can be said; all of them set `verify`."""
 
@@ -160,6 +167,8 @@ FOREIGN = frozenset(
     }
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
+BILLING = frozenset({"billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill"})
+"""Those of them that only an installation with a billing platform has."""
 
 SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
     "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),

@@ -9,13 +9,20 @@ from typing import Literal, overload
 
 from cos_update.config import remarks
 from cos_update.config.document import Item, read
-from cos_update.config.keys import ALIASES, FOREIGN, SECRETS, SECTIONS, SHARD, TOP
+from cos_update.config.keys import ALIASES, BILLING, FOREIGN, SECRETS, SECTIONS, SHARD, TOP, VERIFICATION
 from cos_update.config.reading import Fault, Reading
 from cos_update.config.sections import known_keys, read_section
 from cos_update.config.unknown import meant_by, unknown, unknown_items
 from cos_update.model.errors import ConfigError, ConfigErrors
 from cos_update.model.masked import Masked
-from cos_update.model.settings import KILLBILL_ORDERS, BrokerSettings, CloudSettings, ConcertimSettings, Settings
+from cos_update.model.settings import (
+    KILLBILL_ORDERS,
+    BrokerSettings,
+    CloudSettings,
+    ConcertimSettings,
+    Settings,
+    ViewFor,
+)
 
 DEFAULT_PATH = Path("/etc/concertim-openstack-service/config.yaml")
 
@@ -46,6 +53,8 @@ class Loaded:
     """Errors for the keys that are still as in the sample."""
     holds_secrets: bool = False
     """Whether a secret stands in the file itself."""
+    has_billing: bool = False
+    """Whether the file configures a billing platform, for other services."""
     _absent: Mapping[str, ConfigError] = field(default_factory=dict)
 
     def need(self, *sections: str) -> None:
@@ -100,6 +109,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     for folder, variable in (("data_dir", "COS_UPDATE_DATA_DIR"), ("log_dir", "COS_UPDATE_LOG_DIR")):
         if environ.get(variable):
             values[folder] = Path(environ[variable]).absolute()
+    if word := environ.get("COS_UPDATE_VIEW_FOR"):
+        with reading.noting(""):
+            values["view_for"] = _view_for(word.strip().lower())
     warnings = unknown(document.root, _KNOWN_AT_TOP | FOREIGN)
     read_names = []
     for name in SECTIONS:
@@ -123,6 +135,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         advice,
         tuple(reading.unedited),
         bool(document.secrets),
+        not BILLING.isdisjoint(_foreign(document.root)),
         {name: _absent(document.root, name) for name in read_names if values.get(name) is None},
     )
 
@@ -141,6 +154,13 @@ def require(settings: Settings, name: Literal["openstack", "concertim", "rmq"]) 
     return section
 
 
+def _view_for(word: str) -> ViewFor | None:
+    known = ["auto", *ViewFor]
+    if word not in known:
+        raise ConfigError(f"COS_UPDATE_VIEW_FOR is {word!r:.40}, where one of {', '.join(known)} is expected.")
+    return None if word == "auto" else ViewFor(word)
+
+
 def _missing_section(source: object, name: str, meant: str = "") -> ConfigError:
     hint = "`cos-update config sample` shows what belongs into it."
     return ConfigError(f"{source}: the section {name} is missing, and it is needed here.", meant or hint)
@@ -157,8 +177,10 @@ def _absent(root: Item, name: str) -> ConfigError:
 
 def _unknown_within(name: str, section: Item) -> list[str]:
     warnings = unknown(section, known_keys(name))
-    if name == "rmq" and isinstance(section.value, dict) and "shard" in section.value:
-        warnings += unknown(section.value["shard"], {key.name for key in SHARD})
+    within = section.value if isinstance(section.value, dict) else {}
+    for inner, keys in (("verify", VERIFICATION), ("shard", SHARD)):
+        if inner in within and inner in known_keys(name):
+            warnings += unknown(within[inner], {key.name for key in keys})
     return warnings
 
 
@@ -166,8 +188,12 @@ def _looks_up_orders(section: object) -> bool:
     return isinstance(section, ConcertimSettings) and section.order_id in KILLBILL_ORDERS
 
 
+def _foreign(root: Item) -> list[str]:
+    """The keys of other services."""
+    return [name for name in root.value if name in FOREIGN] if isinstance(root.value, dict) else []
+
+
 def _left_to_others(root: Item, settings: Settings) -> Iterator[str]:
-    found = root.value if isinstance(root.value, dict) else {}
     used = {"killbill"} if settings.killbill is not None else set()
-    if names := [name for name in found if name in FOREIGN - used]:
+    if names := [name for name in _foreign(root) if name not in used]:
         yield f"left to the other services that share this file: {', '.join(names)}"

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from cos_update.config.document import Item
 from cos_update.model.concertim import ApiFlavour
-from cos_update.model.settings import KILLBILL_ORDERS
+from cos_update.model.settings import KILLBILL_ORDERS, ViewFor
 
 Reader = Callable[[Item], object]
 W = TypeVar("W", bound=StrEnum)
@@ -133,6 +133,12 @@ def flavour(item: Item) -> ApiFlavour | None:
     """teams, credits, users, or auto for asking the app."""
     word = _one_of(item, ["auto", *ApiFlavour])
     return None if word == "auto" else ApiFlavour(word)
+
+
+def view_for(item: Item) -> ViewFor | None:
+    """con_opstk, conser, none, or auto for going by the file that is there."""
+    word = _one_of(item, ["auto", *ViewFor])
+    return None if word == "auto" else ViewFor(word)
 
 
 def log_level(item: Item) -> str:

@@ -81,6 +81,8 @@ def _encrypted(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "concertim", settings.concertim.url
     if settings.openstack is not None and settings.openstack.auth.get("auth_url", "").startswith("https:"):
         yield "openstack", settings.openstack.auth["auth_url"]
+    if settings.killbill is not None and settings.killbill.url.startswith("https:"):
+        yield "killbill", settings.killbill.url
     if settings.rmq is not None and settings.rmq.tls:
         host = settings.rmq.hosts[0]
         has_port = re.search(r"(?:^[^:]*|\]):[0-9]+$", host)

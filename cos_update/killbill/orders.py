@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 import requests
-import urllib3
 
-from cos_update import __version__
+from cos_update import tls
+from cos_update.concertim.connections import Connections
 from cos_update.model.settings import KILLBILL_BUNDLE, KillbillSettings
 from cos_update.retry import Backoff
 
@@ -65,7 +65,7 @@ class OrderFinder:
         self._found: dict[str, str] = {}
         self._missing: dict[str, _Miss] = {}
         self._outage = _Miss(0, 0.0)
-        self._session = _session(settings)
+        self._connections = Connections(settings.verify, strict=settings.verify_strict)
 
     def find(self, stack_ids: Iterable[str]) -> Mapping[str, str]:
         """Order ids by stack id, without those that are not known (yet). Raises nothing: what fails is logged."""
@@ -87,7 +87,7 @@ class OrderFinder:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._session.close()
+        self._connections.close()
 
     def _is_due(self, stack_id: str) -> bool:
         now = self._clock()
@@ -143,15 +143,22 @@ class OrderFinder:
         return fields
 
     def _get(self, path: str) -> object:
+        settings = self._settings
         try:
-            answer = self._session.get(
-                f"{self._settings.url}/1.0/kb/{path}",
-                timeout=TIMEOUT,
-                allow_redirects=False,
-                verify=self._settings.verify,
-            )
-        except requests.RequestException as error:
-            raise _NoAnswerError(_reason(error)) from None
+            with self._connections.lease() as session:
+                answer = session.get(
+                    f"{settings.url}/1.0/kb/{path}",
+                    auth=requests.auth.HTTPBasicAuth(settings.username.encode(), settings.password.encode()),
+                    headers={
+                        "X-Killbill-ApiKey": settings.api_key.encode(),
+                        "X-Killbill-ApiSecret": settings.api_secret.encode(),
+                    },
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                    verify=settings.verify,
+                )
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise _NoAnswerError(self._reason(error)) from None
         if answer.status_code != requests.codes.ok:
             hint = ": check username, password, apikey and apisecret" if answer.status_code in (401, 403) else ""
             raise _NoAnswerError(f"it answered {answer.status_code}{hint}")
@@ -159,6 +166,13 @@ class OrderFinder:
             return answer.json()
         except ValueError:
             raise _NoAnswerError("an answer that is not JSON") from None
+
+    def _reason(self, error: Exception) -> str:
+        if distrust := tls.distrust(error, self._settings, "killbill.verify"):
+            return f"its certificate is not trusted: {distrust.reason}; see killbill.verify"
+        if isinstance(error, requests.exceptions.Timeout):
+            return f"no answer within {TIMEOUT:g} s"
+        return "no connection" if isinstance(error, requests.exceptions.ConnectionError) else type(error).__name__
 
 
 def _subscription_of(field: object, stack_id: str) -> str:
@@ -168,31 +182,6 @@ def _subscription_of(field: object, stack_id: str) -> str:
     is_of_stack = (field.get("objectType"), field.get("name"), field.get("value")) == (OBJECT_TYPE, FIELD, stack_id)
     item = field.get("objectId")
     return item if is_of_stack and isinstance(item, str) else ""
-
-
-def _session(settings: KillbillSettings) -> requests.Session:
-    session = requests.Session()
-    session.auth = requests.auth.HTTPBasicAuth(settings.username.encode(), settings.password.encode())
-    session.headers.update(
-        {
-            "Accept": "application/json",
-            "User-Agent": f"cos-update/{__version__}",
-            "X-Killbill-ApiKey": settings.api_key.encode(),
-            "X-Killbill-ApiSecret": settings.api_secret.encode(),
-        }
-    )
-    if settings.verify is False:
-        # Whoever turns verification off knows it; the library would say so again at every connection.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return session
-
-
-def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted: set killbill.verify"
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"no answer within {TIMEOUT:g} s"
-    return "no connection" if isinstance(error, requests.exceptions.ConnectionError) else type(error).__name__
 
 
 def _shorten(kept: dict[str, str] | dict[str, _Miss]) -> None:

@@ -19,7 +19,8 @@ from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
-from cos_update.openstack.changes import ChangesReading, DoubtError, remembered
+from cos_update.openstack.changed_listings import DoubtError
+from cos_update.openstack.changes import ChangesReading, remembered
 from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.listings import CLOUD_WIDE, Reading
 from cos_update.openstack.session import Sessions

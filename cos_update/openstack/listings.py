@@ -35,6 +35,7 @@ from cos_update.model.settings import ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
 from cos_update.openstack.pages import Pages, linked, marked
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
@@ -42,7 +43,6 @@ from cos_update.openstack.session import (
     ORCHESTRATION,
     SERVICE_TYPE,
     VOLUME,
-    NotFound,
     ProjectSession,
     Sessions,
 )
@@ -281,11 +281,10 @@ class Reading:
         return found
 
     def _read(self, question: _Question[T]) -> list[T]:
-        service = question.kind.service
         base = self.sessions.base
         if not self.projects:
             return []
-        if not self._catalog_session().offers(SERVICE_TYPE[service]):
+        if not self.offers(question.kind):
             self._note_scope(question.kind, ABSENT)
             self.miss(question.kind, "not in the catalog", absent=True)
             return []
@@ -299,6 +298,10 @@ class Reading:
 
     def _note_scope(self, kind: ResourceKind, scope: str) -> None:
         self.read_scopes[kind.service] = self.scopes[kind] = scope
+
+    def offers(self, kind: ResourceKind) -> bool:
+        """Whether the catalog has the service of a kind."""
+        return self._catalog_session().offers(SERVICE_TYPE[kind.service])
 
     def _catalog_session(self) -> ProjectSession:
         """An unscoped login has no catalog; any project's has."""

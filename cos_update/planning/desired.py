@@ -268,49 +268,40 @@ def _devices(
 
 
 def _instance(stack_id: str, server: Server, inventory: Inventory, flavour: ApiFlavour) -> DesiredDevice:
-    return DesiredDevice(
-        object_id=server.id,
-        kind=ResourceKind.SERVER,
-        name=server.name,
-        status=states.server_status(server),
-        description=values.clean_text(server.description, values.SHORT_TEXT),
-        template=server.flavor_id,
-        metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
-        details=details.of_server(server, inventory, flavour),
-        created=values.timestamp(server.created),
-    )
+    known = details.of_server(server, inventory, flavour)
+    addresses = {"net_interfaces": details.net_interfaces(server)}
+    status = states.server_status(server)
+    return _device(ResourceKind.SERVER, server, stack_id, status, known, server.flavor_id, **addresses)
 
 
 def _volume(stack_id: str, volume: Volume) -> DesiredDevice:
-    return DesiredDevice(
-        object_id=volume.id,
-        kind=ResourceKind.VOLUME,
-        name=volume.name,
-        status=states.volume_status(volume),
-        description=values.clean_text(volume.description, values.SHORT_TEXT),
-        template=ResourceKind.VOLUME.template_tag,
-        metadata=_ids(volume.id, stack_id),
-        details=details.of_volume(volume),
-        created=values.timestamp(volume.created),
-    )
+    return _device(ResourceKind.VOLUME, volume, stack_id, states.volume_status(volume), details.of_volume(volume))
 
 
 def _network(stack_id: str, network: Network) -> DesiredDevice:
+    return _device(ResourceKind.NETWORK, network, stack_id, states.network_status(network), details.of_network(network))
+
+
+def _device(
+    kind: ResourceKind,
+    item: Server | Volume | Network,
+    stack_id: str,
+    status: str,
+    known: Mapping[str, object],
+    flavor_id: str = "",
+    **metadata: object,
+) -> DesiredDevice:
     return DesiredDevice(
-        object_id=network.id,
-        kind=ResourceKind.NETWORK,
-        name=network.name,
-        status=states.network_status(network),
-        description=values.clean_text(network.description, values.SHORT_TEXT),
-        template=ResourceKind.NETWORK.template_tag,
-        metadata=_ids(network.id, stack_id),
-        details=details.of_network(network),
-        created=values.timestamp(network.created),
+        object_id=item.id,
+        kind=kind,
+        name=item.name,
+        status=status,
+        description=values.clean_text(item.description, values.SHORT_TEXT),
+        template=flavor_id or kind.template_tag,
+        metadata={OBJECT_ID: item.id, STACK_ID: stack_id, **metadata},
+        details=known,
+        created=values.timestamp(item.created),
     )
-
-
-def _ids(object_id: str, stack_id: str) -> dict[str, object]:
-    return {OBJECT_ID: object_id, STACK_ID: stack_id}
 
 
 def _network_details(content: StackContent, inventory: Inventory, project_id: str) -> Mapping[str, object] | None:

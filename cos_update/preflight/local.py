@@ -12,6 +12,7 @@ from cos_update.config import Loaded
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.settings import Settings
 from cos_update.preflight.finding import Finding, fail, failed, ok, warn
+from cos_update.preflight.shared_view import shared_view
 from cos_update.store import SCHEMA, BadView, ViewStore
 
 
@@ -38,6 +39,8 @@ def _unverified(settings: Settings) -> Iterator[str]:
         yield "openstack"
     if settings.concertim is not None and settings.concertim.verify is False:
         yield "concertim"
+    if settings.killbill is not None and settings.killbill.verify is False:
+        yield "killbill"
     if settings.rmq is not None and settings.rmq.tls and settings.rmq.verify is False:
         yield "rmq"
 
@@ -51,14 +54,17 @@ def folders(settings: Settings) -> Iterator[Finding]:
     except CosUpdateError as error:
         yield failed("data dir", error)
     yield _log_dir(settings.log_dir)
+    view = None
     try:
         view = store.peek()
     except BadView as error:
         yield warn("view", str(error).rstrip("."), "nothing to do: the next pass sets it aside and builds it anew")
     except ViewError as error:
         yield failed("view", error)
+        return
     else:
         yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass makes it")
+    yield from shared_view(settings, store, view)
 
 
 def _log_dir(folder: Path) -> Finding:

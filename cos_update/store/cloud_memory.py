@@ -62,7 +62,7 @@ def cloud_from(plain: Mapping[str, Any]) -> CloudMemory:
             passes=_of(int, plain["passes"]),
             doubt=_of(str, plain["doubt"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise SchemaError(f"what is known of the cloud: {error}") from None
 
 

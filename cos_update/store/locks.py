@@ -122,6 +122,17 @@ class Locks:
             yield
 
     @contextlib.contextmanager
+    def publication(self) -> Iterator[None]:
+        """Holds what guards the view that is written for other services, for as long as making one takes.
+
+        Apart from `view`, so that nobody waits with a posting meanwhile. Raises LockedError after a minute, ViewError
+        when the data dir cannot be written.
+        """
+        lock = FileLock(self._data_dir / "publication.lock", self._process)
+        with lock.hold(VIEW_WAIT, "If that process hangs, restart it."):
+            yield
+
+    @contextlib.contextmanager
     def sole(self, name: str, timeout: float = 0.0) -> Iterator[None]:
         """Makes this process the only `name` of the data dir, for as long as the context lasts.
 

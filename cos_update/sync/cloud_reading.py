@@ -34,9 +34,9 @@ def read_cloud(
     if projects:
         return CloudReading(cloud.read(membership, projects, on_progress), None, "of some projects only")
     recheck = [Key(_KINDS[kind], item, project) for item, (kind, project) in past.recheck.items() if kind in _KINDS]
-    if membership is None:
-        full = full or "all stacks are asked for what they hold"
     known = None if full or past.torn else cloud_memory(past)
+    if known is not None and membership is None:
+        full = "every stack is asked for what it holds"
     return cloud.refresh(known, membership, on_progress, every=every, full=full, recheck=recheck)
 
 

@@ -182,3 +182,11 @@ def test_a_deleted_port_is_seen_where_all_ports_are_listed(cloud: ChangingCloud)
     cloud.cloud.pass_time(PASS)
     cloud.cloud.remove_port(cloud.cloud.ports_of[cloud.server.id][0])
     assert content(cloud.changes()) == content(cloud.in_full())
+
+
+def test_where_heat_can_not_be_read_nothing_is_looked_for(cloud: ChangingCloud) -> None:
+    cloud.app.wire.faults.add(Fault(FaultKind.STATUS, service="heat", code=503))
+    assert cloud.read().why_full == ""
+    assert cloud.singly() == {}
+    cloud.app.wire.faults.clear()
+    assert content(cloud.changes()) == content(cloud.in_full())

@@ -71,7 +71,7 @@ def test_the_servers_of_a_down_cell_stay(world: World, one_pass: Pass) -> None:
     for server in servers:
         server.cell = "cell2"
     world.cloud.down_cells.add("cell2")
-    report = one_pass(allow_deletes=True)
+    report = one_pass(allow_deletes=True, full="to see what it lists")
     assert {server.id for server in servers} <= set(shown(world.actual()))
     assert NoticeKind.UNCONFIRMED in {notice.kind for notice in report.notices}
 

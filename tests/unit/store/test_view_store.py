@@ -337,7 +337,7 @@ def test_an_unchanged_file_is_not_read_again_for_the_request(
     request = store.request_resync("why")
     reader = ViewStore(tmp_path, "bulk")
     assert reader.resync() == request
-    monkeypatch.setattr(ViewStore, "_read_plain", lambda _: pytest.fail("the file was read again"))
+    monkeypatch.setattr(ViewStore, "_read_plain", lambda *_: pytest.fail("the file was read again"))
     assert reader.resync() == request
 
 
