@@ -9,6 +9,11 @@ import pytest
 from rabbit import RabbitNode, available
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What warnings are errors in the tests is so in the programs that they start."""
+    os.environ["PYTHONWARNINGS"] = ",".join(config.getini("filterwarnings"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Tests log what is no Unicode, and reports are handed from process to process as UTF-8."""

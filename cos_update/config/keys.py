@@ -128,6 +128,12 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
     "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password", readers.empty_or_secret),),
 }
 
+VERIFICATION: tuple[Key, ...] = (
+    Key("ca", "verify", readers.near_path),
+    Key("strict", "verify_strict", readers.boolean),
+)
+"""The keys of `verify`, where it is not as such true, false or a path."""
+
 VERIFY = ("verify", "cacert", "insecure")
 """How the TLS verification of each section can be said; all of them set `verify`."""
 

@@ -9,7 +9,7 @@ from typing import Literal, overload
 
 from cos_update.config import remarks
 from cos_update.config.document import Item, read
-from cos_update.config.keys import ALIASES, BILLING, FOREIGN, SECRETS, SECTIONS, SHARD, TOP
+from cos_update.config.keys import ALIASES, BILLING, FOREIGN, SECRETS, SECTIONS, SHARD, TOP, VERIFICATION
 from cos_update.config.reading import Fault, Reading
 from cos_update.config.sections import known_keys, read_section
 from cos_update.config.unknown import meant_by, unknown, unknown_items
@@ -158,8 +158,10 @@ def _absent(root: Item, name: str) -> ConfigError:
 
 def _unknown_within(name: str, section: Item) -> list[str]:
     warnings = unknown(section, known_keys(name))
-    if name == "rmq" and isinstance(section.value, dict) and "shard" in section.value:
-        warnings += unknown(section.value["shard"], {key.name for key in SHARD})
+    within = section.value if isinstance(section.value, dict) else {}
+    for inner, keys in (("verify", VERIFICATION), ("shard", SHARD)):
+        if inner in within and inner in known_keys(name):
+            warnings += unknown(within[inner], {key.name for key in keys})
     return warnings
 
 

@@ -28,7 +28,7 @@ def shown(settings: Settings) -> str:
         if name == "rmq":
             values["shard"] = _values(section, SHARD)
         values |= {secret.name: HIDDEN for secret in SECRETS[name] if _value(section, secret)}
-        whole[name] = values | {"verify": section.verify}
+        whole[name] = values | {"verify": _verify(section.verify, section.verify_strict)}
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -37,6 +37,12 @@ def secrets(settings: Settings) -> frozenset[str]:
     sections = ((getattr(settings, name), known) for name, known in SECRETS.items())
     values = (_value(section, secret) for section, known in sections if section is not None for secret in known)
     return frozenset(value for value in values if value)
+
+
+def _verify(verify: bool | str, strict: bool) -> object:
+    if strict:
+        return verify
+    return ({"ca": verify} if isinstance(verify, str) else {}) | {"strict": False}
 
 
 def _value(section: Any, secret: Secret) -> str:

@@ -31,7 +31,7 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     """The demo's cloud in step with Concertim, and a broker whose queue is ours and empty."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
     with Sandbox(world.openstack, world.concertim), queues(broker, QUEUE, OTHER):
-        world.add_teams()
+        world.add_owners()
         world.configure(rmq=rmq(broker))
         world.bulk()
         yield world

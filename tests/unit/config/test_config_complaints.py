@@ -76,6 +76,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
          "line 4: openstack.username: given together with a token, which needs no user."),
         ("openstack:\n  cloud: c\n  verify: true\n  insecure: true\n",
          "line 4: openstack.insecure: given together with verify, and both say how to verify TLS."),
+        (RMQ + "  verify: {strict: maybe}\n", "line 5: rmq.verify.strict: expected true or false, found 'maybe'."),
         ("interval: 5\nlog_level: INFO\ninterval: 6\n", "line 3: interval: given twice, first in line 1."),
         (RMQ + "  rmq_address: i\n", "line 5: rmq.rmq_address: given twice, first in line 4."),
         ("interval: 2026-99-99\n", "line 1: interval: expected a number of seconds, found 2026-99-99."),
