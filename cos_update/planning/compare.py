@@ -1,4 +1,7 @@
-"""Field by field: what is there against what should be there, in Concertim's own form."""
+"""Field by field: what is there against what should be there, in Concertim's own form.
+
+The one place that decides what differs; what is known of each side is decided elsewhere.
+"""
 
 from __future__ import annotations
 

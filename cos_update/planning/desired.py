@@ -1,7 +1,7 @@
 """What Concertim should show, by OpenStack's own ids: inventory -> templates, racks and devices.
 
 None stands for what is not known and must be left as it is. Names are OpenStack's own; making them legal and unique
-is the delta's business, which sees the names that are taken.
+is left to the planner, which knows the names that are taken.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class DesiredRack:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """All that should be there: templates by flavor id, racks by stack id, and what is to be said about the rest."""
+    """All that should be there: templates by flavor id, racks by stack id, and notices about the rest."""
 
     templates: Mapping[str, DesiredTemplate]
     racks: Mapping[str, DesiredRack]

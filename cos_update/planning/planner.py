@@ -1,6 +1,6 @@
-"""Desired against actual: the plan that makes them agree. Pure; the heart of the matter.
+"""Desired state against actual state: the plan that makes them agree.
 
-The plan is complete in itself: names and places are settled here, so that whatever order the lanes run in, Concertim
+The plan is complete in itself: names and places are settled here, so that whatever order racks are posted in, Concertim
 has no reason to refuse anything.
 """
 
@@ -133,7 +133,7 @@ def _rack_plans(context: PlanContext, actual: Actual, scope: Scope) -> tuple[tup
 
 
 def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[RackPlan]:
-    """The lanes of racks that stand for no stack (any more), or for one that another rack stands for."""
+    """The plans of racks that stand for no stack (any more), or for one that another rack stands for."""
     rack_plans = []
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
@@ -222,7 +222,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
-    """Renames that must come before all lanes, because names go round in a circle within an owner."""
+    """Renames that must come before everything else, because racks of one owner swap names in a circle."""
     by_owner: dict[str, list[tuple[Rename, Action]]] = defaultdict(list)
     for rack_plan in rack_plans:
         for action in rack_plan.actions:
@@ -238,7 +238,7 @@ def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
 
 
 def _after(rack_plans: Sequence[RackPlan], parked: set[str]) -> tuple[RackPlan, ...]:
-    """Lets each lane wait for the one that frees the name which it takes."""
+    """Lets each rack wait for the one that frees the name which it takes."""
     freed: dict[tuple[str, str], str] = {}
     takes: dict[str, tuple[str, str]] = {}
     for rack_plan in rack_plans:

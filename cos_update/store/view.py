@@ -46,13 +46,13 @@ class Resync:
 class View:
     """What is known of both sides. Times are Unix times, 0 for never.
 
-    `origins` is keyed by OpenStack id. `stacks` and `strays` are the memory of Heat's answers (see `Membership`);
-    `unsure` are the ids of devices that an update has left in a state which could not be read. `gaps` says in words
-    what the last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their
-    objects are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim
-    accepts and does not store, by Concertim id and field: as it was sent, and as it was shown. `told` are the keys of
-    notices that need not be told again. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
-    tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
+    `origins` is keyed by OpenStack id. `stacks` and `unowned` are the memory of Heat's answers (see `Membership`).
+    `needs_reread` are the ids of devices that an update has left in an unknown state, `gaps` says in words what the
+    last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their objects
+    are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim accepts
+    and does not store, by Concertim id and field: as it was sent, and as it was shown. `reported` are the keys of
+    notices that need not be reported again. `journal_seq` is the last journal entry that `actual` includes; `torn`
+    tells that the journal has lost entries after the saved view. `resync` is the request that was on disk at loading;
     saving never changes it. `view_for` tells whose view.pickle is written from it, since `view_for_since`.
     """
 
@@ -70,7 +70,7 @@ class View:
     gaps: tuple[str, ...] = ()
     former: Mapping[str, Device] = field(default_factory=dict)
     dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
     last_read: str = ""
     """The id of the last device that was read in its turn."""
     cloud: CloudMemory | Mapping[str, Any] | None = None

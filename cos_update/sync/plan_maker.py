@@ -1,7 +1,7 @@
 """From both sides as they were read to the plan: desired state, absences confirmed, plan.
 
-The one place where the pure planner and the question that only OpenStack can answer (is it really gone?) meet; bulk and
-listener both plan by it.
+Apart from the planner, which is pure: whether something is really gone only OpenStack can answer. Bulk and listener
+both plan by it.
 """
 
 from __future__ import annotations
