@@ -85,7 +85,27 @@ class ConcertimSettings:
     default_rack_height: int = 42
     """Rack units of a new rack, unless its devices need more."""
     order_id: str = "stack_id"
-    """What a new rack's order id is: `stack_id`, or `tag:NAME` for the value of the stack's tag `NAME=value`."""
+    """What a new rack's order id is: `stack_id`, `tag:NAME` for the value of the stack's tag `NAME=value`, or one of
+    `KILLBILL_ORDERS`, to be looked up."""
+
+
+KILLBILL_SUBSCRIPTION, KILLBILL_BUNDLE = "killbill", "killbill_bundle"
+KILLBILL_ORDERS = (KILLBILL_SUBSCRIPTION, KILLBILL_BUNDLE)
+"""Values of `concertim.order_id` by which Killbill is asked: the id of the stack's subscription, or of its bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillbillSettings:
+    """The section `killbill`, which is the billing service's; read only where order ids are looked up there."""
+
+    url: str
+    username: str
+    password: str = field(repr=False)
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    verify: bool | str = True
+    """TLS verification: on, off, or the path of a CA bundle."""
+    verify_strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +151,8 @@ class Settings:
     openstack: CloudSettings | None = None
     concertim: ConcertimSettings | None = None
     rmq: BrokerSettings | None = None
+    killbill: KillbillSettings | None = None
+    """None also where `concertim.order_id` does not name it: it is left to the billing service."""
     data_dir: Path = Path("/var/lib/concertim-openstack-service/data")
     log_dir: Path = Path("/var/log/concertim-openstack-service")
     log_level: str = "INFO"

@@ -40,8 +40,8 @@ def template_difference(template: Template, wanted: DesiredTemplate, name: str) 
     return _difference(changes)
 
 
-def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int) -> Difference:
-    """What a rack lacks: only what is known, and only our own keys of its metadata."""
+def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int, order_id: str = "") -> Difference:
+    """What a rack lacks: only what is known, and only our own keys of its metadata; "" for no order id to be added."""
     changes = _fields(
         rack,
         {
@@ -50,6 +50,7 @@ def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int) -> 
             "height": height,
             "network_details": wanted.network_details,
             "creation_output": wanted.creation_output,
+            "order_id": order_id or None,
         },
         leave_none=True,
     )

@@ -122,6 +122,8 @@ class NoticeKind(StrEnum):
     """A template whose flavor is gone is still used by a device."""
     DUPLICATE = "duplicate"
     """Two Concertim objects stood for one OpenStack object."""
+    NO_ORDER = "no-order"
+    """Billing has no order for the stack, as far as could be found out: its rack is made without an order id."""
     NOT_SHOWN = "not-shown"
     """Concertim has no way to show it."""
     NOT_STORED = "not-stored"
@@ -130,7 +132,7 @@ class NoticeKind(StrEnum):
     """A state word that the tables do not know."""
 
 
-REPORTED_ONCE = frozenset({NoticeKind.NO_OWNER, NoticeKind.OTHER_OWNER, NoticeKind.NOT_STORED})
+REPORTED_ONCE = frozenset({NoticeKind.NO_OWNER, NoticeKind.OTHER_OWNER, NoticeKind.NOT_STORED, NoticeKind.NO_ORDER})
 """What a person must know though no pass can do anything about it: reported when it begins, and when it changes."""
 _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPLACED})
 

@@ -184,24 +184,36 @@ def _rack_names(
 
 
 def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
-    """Order ids of new racks, unique over all owners: where the wish is taken it is the stack's id."""
+    """Order ids of new racks, and of those that lack one that billing has, unique over all owners.
+
+    Where the wish is taken it is the stack's id; but where billing gives the order ids, it is none rather than a wrong
+    one.
+    """
     taken = {rack.order_id for rack in actual.racks.values()}
     chosen: dict[str, str] = {}
     for rack in sorted(wanted, key=lambda r: r.stack_id):
-        if rack.stack_id in context.matches.racks:
+        if there := context.matches.racks.get(rack.stack_id):
+            if rack.completes_order_id and rack.order_id and not there.order_id and rack.order_id not in taken:
+                chosen[rack.stack_id] = rack.order_id
+                taken.add(rack.order_id)
             continue
+        is_billed = rack.order_id is None or rack.completes_order_id
         former = context.former_racks.get(rack.stack_id)
         order_id = next(
-            candidate
-            for candidate in (
-                former.order_id if former else "",
-                rack.order_id,
-                *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))),
-            )
-            if candidate and candidate not in taken
+            (
+                candidate
+                for candidate in (
+                    former.order_id if former else "",
+                    rack.order_id,
+                    *(() if is_billed else (f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken))))),
+                )
+                if candidate and candidate not in taken
+            ),
+            "",
         )
-        chosen[rack.stack_id] = order_id
-        taken.add(order_id)
+        if order_id:
+            chosen[rack.stack_id] = order_id
+            taken.add(order_id)
     return chosen
 
 

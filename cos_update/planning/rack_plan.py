@@ -62,6 +62,11 @@ _Replaced = tuple[Device, DesiredDevice, str]
 _Todo = tuple[list[_Replaced], list[DesiredDevice], Mapping[str, int]]
 """What is to be placed: what is replaced, what is new, and where the new ones stood that were there before."""
 
+_NO_ORDER = (
+    "no order of it was found in Killbill (yet): it is sent without an order id, and completed when one turns up; a "
+    "Concertim that insists on one refuses it until then"
+)
+
 
 @dataclass(slots=True)
 class _Sorted:
@@ -76,7 +81,10 @@ class _Sorted:
 
 
 def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
-    """All that the rack of a stack needs, when it is to be called `name`."""
+    """All that the rack of a stack needs, when it is to be called `name`, and `order_id` is the order id that it lacks.
+
+    "": it lacks none, or none is known.
+    """
     rack = context.matches.racks.get(wanted.stack_id)
     if rack is None and context.flavour is ApiFlavour.CREDITS and not wanted.cluster_type:
         return _without_type(wanted, name)
@@ -99,8 +107,10 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     actions: list[Action] = []
     if rack is None:
         actions.append(Action(Verb.CREATE, shell))
+        if wanted.order_id is None and not shell.order_id:
+            found.notices.append(Notice(NoticeKind.NO_ORDER, RACK, name, wanted.stack_id, _NO_ORDER))
     elif difference := without_dropped(
-        rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
+        rack_difference(rack, wanted, name, placement.height, order_id), context.dropped.get(rack.id, {})
     ):
         actions.append(Action(Verb.UPDATE, rack, difference.payload, difference.changes))
     actions += found.removals

@@ -151,7 +151,15 @@ def _plan_maker(
         default_rack_height=services.concertim_settings.default_rack_height,
     )
     scope = Scope(_project_ids(inventory, run_options.projects), stacks)
-    return PlanMaker(inventory, rules, scope, services.cloud.confirm, services.concertim_settings.order_id)
+    orders = services.orders
+    return PlanMaker(
+        inventory,
+        rules,
+        scope,
+        services.cloud.confirm,
+        services.concertim_settings.order_id,
+        orders.find if orders else None,
+    )
 
 
 def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:

@@ -49,7 +49,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (CONCERTIM + "  default_rack_height: '73'\n",
          "line 5: concertim.default_rack_height: expected a whole number from 1 to 72, found '73'."),
         (CONCERTIM + "  order_id: project\n",
-         "line 5: concertim.order_id: expected stack_id or tag:NAME, found 'project'."),
+         "line 5: concertim.order_id: expected stack_id, tag:NAME, killbill or killbill_bundle, found 'project'."),
         (CONCERTIM + "  timeout: .inf\n", "line 5: concertim.timeout: expected a number of seconds, found .inf."),
         (CONCERTIM.replace("http://c", "ftp://c"),
          "line 2: concertim.concertim_url: expected an address like https://host, found 'ftp://c'."),
