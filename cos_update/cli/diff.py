@@ -1,4 +1,4 @@
-"""`cos-update diff`: what differs, before it is let loose."""
+"""`cos-update diff`: what differs, before anything is posted."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_credentials_that_only_watch_are_enough(world: World, checked: Checked, 
 
 def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Checked) -> None:
     lines = world.run("check").stdout.splitlines()
-    assert lines[-1].endswith("in order")
+    assert lines[-1].endswith("ok")
     assert all(line[:6].strip() in ("ok", "warn", "FAIL", "skip", "") for line in lines[:-1])
     assert not any(line.endswith(" ") for line in lines)
 
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_said_and_nothing_is_tried(world: World, c
     found = checked(expect=1)
     assert "not YAML" in only_failure(found)["text"]
     for side in ("data dir", "log dir", "openstack", "rabbitmq", "concertim"):
-        assert says(found[side][0], "skip", "for want of a configuration")
+        assert says(found[side][0], "skip", "no configuration")
 
 
 def test_a_missing_section_does_not_hide_the_other_side(world: World, checked: Checked) -> None:
