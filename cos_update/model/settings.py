@@ -108,6 +108,7 @@ class KillbillSettings:
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
     verify_strict: bool | None = None
+    """As of the other sections."""
 
 
 @dataclass(frozen=True, slots=True)
