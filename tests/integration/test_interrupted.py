@@ -48,7 +48,7 @@ def begin(world: World) -> Iterator[Begin]:
 def interrupt(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
     """Presses Ctrl-C, or sends that signal; exit code, standard output and standard error."""
     process.send_signal(number)
-    out, error = process.communicate(timeout=15)
+    out, error = process.communicate(timeout=60)
     return process.returncode, out, error
 
 

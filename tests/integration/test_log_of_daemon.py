@@ -102,7 +102,7 @@ def test_a_full_disk_for_the_log_stops_nothing(world: World, small_log: Path, da
     (small_log / "filler").unlink()
     until(lambda: "pass ends" in log_of(world))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert process.stderr is not None
     assert process.stderr.read().count("cannot be written") == 1
 
