@@ -24,7 +24,7 @@ _NOT_FOUND, _ACCESS_REFUSED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 406,
 
 
 class BrokerError(CosUpdateError):
-    """The broker cannot be used just now; the listener tries again for ever."""
+    """The broker cannot be used just now; the listener keeps trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
     so that renewed ones are taken up by the next reconnect.
     """
     # pika reports every failed try as an error with a traceback, and its debug records hold message bodies, in which
-    # OpenStack sends live tokens. What a person needs to know is said by our own loggers.
+    # OpenStack sends live tokens. What a person needs to know is logged by us.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     return pika.BlockingConnection(
         pika.ConnectionParameters(

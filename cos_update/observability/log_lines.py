@@ -69,7 +69,6 @@ class TextFormatter(_Formatter):
     """`2026-11-23T02:05:44.120Z INFO  bulk    run=7f3a pass begins`; a traceback follows, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever is in the message."""
         found = self._fields(record)
         message = "".join(char if char.isprintable() else _escaped(char) for char in found.message)
         trace = "".join(f"\n    {line}" for line in found.exception.splitlines())
@@ -80,7 +79,6 @@ class JsonFormatter(_Formatter):
     """The same fields as one JSON object a line (time, level, logger, run, message, exception), and its facts."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of ASCII."""
         found = self._fields(record)
         whole = {name: getattr(found, name) for name in _Fields.__dataclass_fields__}
         told = {name: value for name, value in whole.items() if value or name != "exception"}

@@ -1,4 +1,7 @@
-"""A failure that goes on is said once, then now and then how often it was, and at last that it is over."""
+"""A failure that goes on is logged once, then now and then how often it occurred, and at last that it is over.
+
+Apart from the loggers, since what repeats is known only to whoever tries again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from cos_update.observability.facts import Facts, extra
 
 @dataclass(slots=True)
 class _Streak:
-    """One failure that goes on: since when, how often, when it is to be mentioned again, and what was said of it."""
+    """One failure that goes on: since when, how often, when it is to be logged again, and in which words it was."""
 
     since: float
     pause: float
@@ -25,15 +28,15 @@ class _Streak:
 
 
 class RepeatSuppressor:
-    """Says a failure that goes on once, now and then how often it was, at once what is new about it, and its end.
+    """Logs a failure that goes on once, now and then how often it occurred, at once what is new about it, and its end.
 
-    Times that are not said are logged at DEBUG. Any thread may call.
+    All other occurrences are logged at DEBUG. Any thread may call.
     """
 
     FIRST_PAUSE = 600.0
     LONGEST_PAUSE = 3600.0
     MOST = 10_000
-    """Failures that are told apart; beyond, those that began first are said anew."""
+    """How many failures are tracked; beyond, those that began first are forgotten, and logged as new."""
     MOST_SAID = 20
     """Wordings of one failure that are known again, for those that change to and fro."""
 

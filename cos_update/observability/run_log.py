@@ -1,4 +1,7 @@
-"""What passes say in the log: what stays as it was from pass to pass is said once, then counted, then its end."""
+"""The log of passes: what stays as it was from pass to pass is logged once, then counted, then that it has ended.
+
+Apart from `repeats`, which knows nothing of passes and outcomes.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class _Trouble:
 
 
 def keep_off_stderr() -> None:
-    """What passes say goes to the log file only, for those who are shown all of it in another way."""
+    """Lines about passes go to the log file only, for commands that show all of it in another way."""
     names = {log.name, *(f"cos_update.{kind.label}" for kind in ResourceKind)}
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, LogFile):
@@ -54,13 +57,11 @@ class RunLog(Observer):
         self._failing = False
 
     def pass_begins(self) -> None:
-        """Says so, unless the last one failed."""
         with self._lock:
             self._met.clear()
         self._logger.log(logging.DEBUG if self._failing else logging.INFO, "pass begins")
 
     def outcome(self, outcome: Outcome) -> None:
-        """One line of what was done, or not done and why."""
         action = outcome.action
         logger = logging.getLogger(f"cos_update.{action.kind.label}")
         key = f"{action.kind.label} {action.openstack_id or action.concertim_id or action.name}"
@@ -86,17 +87,17 @@ class RunLog(Observer):
             case Result.STALE:
                 logger.warning(_NOT_DONE, *not_done, extra=extra(facts))
             case Result.SKIPPED:
-                # What was not even tried is said once, in the pass's own line.
+                # What was not even tried is summed up in the pass's own line.
                 logger.debug(_NOT_DONE, *not_done, extra=extra(facts))
 
     def pass_ends(self, report: Report) -> None:
-        """One line for the pass, one for each thing that was left alone, and one for each that is so no more."""
+        """One line for the pass, one for each thing that was left alone, and one for each that no longer is."""
         self._failing = False
         self._over(_FAILED)
         news = {notice.key for notice in report.news}
         for notice in report.notices:
             self.notice(notice, is_news=notice.key in news)
-        # What depends on a gap, or was not come to, is not over because nobody spoke of it.
+        # What depends on a gap, or was not reached, is not over because this pass did not report it.
         whole = not (report.stopped or report.stale or any(n.kind is NoticeKind.UNREAD for n in report.notices))
         with self._lock:
             ended = [key for key, trouble in self._going.items() if key not in self._met and (whole or trouble.is_gap)]
@@ -105,7 +106,6 @@ class RunLog(Observer):
         self._logger.info("pass ends: %s", report, extra=extra(report_facts(report)))
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """Says why nothing could be said."""
         self._failing = True
         trouble = _Trouble("passes that failed", logging.ERROR, self._logger)
         self._goes_on(_FAILED, trouble, "pass failed: %s", f"{error} {error.hint}".rstrip())
