@@ -56,11 +56,6 @@ class Sandbox:
     ) -> None:
         self.stop()
 
-    @property
-    def urls(self) -> dict[str, str]:
-        """The address of each stand-in, by its name."""
-        return {stand_in.name: stand_in.url for stand_in in self._stand_ins}
-
     def start(self) -> None:
         """Serve; returns when all stand-ins answer. Raises OSError when a port cannot be had."""
         self._ready.clear()

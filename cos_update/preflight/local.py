@@ -29,6 +29,8 @@ def configuration(loaded: Loaded) -> Iterator[Finding]:
         yield warn("config", warning)
     if source is not None and source.stat().st_mode & stat.S_IROTH and loaded.holds_secrets:
         yield warn("config", "readable by everybody, and it holds passwords", f"chmod 640 {source}")
+    if loaded.order_id_advice:
+        yield warn("config", loaded.order_id_advice)
     for error in loaded.wrong():
         yield failed("config", error)
     for name in _unverified(loaded.settings):
@@ -42,6 +44,8 @@ def _unverified(settings: Settings) -> Iterator[str]:
         yield "openstack"
     if settings.concertim is not None and settings.concertim.verify is False:
         yield "concertim"
+    if settings.killbill is not None and settings.killbill.verify is False:
+        yield "killbill"
     if settings.rmq is not None and settings.rmq.tls and settings.rmq.verify is False:
         yield "rmq"
 

@@ -30,7 +30,7 @@ from cos_update.model.openstack import RememberedStack
 from cos_update.store import schema
 from cos_update.store.locks import unwritable
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, simplified
-from cos_update.store.schema import Origin, View
+from cos_update.store.view import Origin, View
 
 FILE_NAME = "view.journal"
 KEPT = 3600.0

@@ -19,8 +19,8 @@ from cos_update.store.journal import with_journal_entries
 from cos_update.store.layout import OTHERS
 from cos_update.store.locks import Locks, unwritable
 from cos_update.store.pickles import SHARED, paused_gc
-from cos_update.store.schema import View
 from cos_update.store.store import ViewStore
+from cos_update.store.view import View
 
 Write = Callable[[View, BinaryIO], Mapping[str, str]]
 """Writes a view in the terms of its `view_for`, and says what was left out of it, by Concertim id."""

@@ -32,7 +32,8 @@ from cos_update.store.layout import OTHERS, VIEW_NAME, Layout, Stamp, stamp_of
 from cos_update.store.locks import Locks, unwritable
 from cos_update.store.pickles import OUR_OWN, SHARED, paused_gc, read_plain, write_plain
 from cos_update.store.records import SchemaError
-from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.schema import check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.view import Resync, View
 
 _BAD_KEPT = 5
 _PROBE_SIZE = 4096

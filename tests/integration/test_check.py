@@ -47,6 +47,7 @@ def test_what_billing_needs_is_looked_for_only_where_there_is_billing(world: Wor
         (["keystone"], {"keystone"}),
         (["nova", "queue"], {"nova", "queue"}),
         (["folders"], {"data dir", "log dir", "view", "view for"}),
+        (["view-for"], {"view for"}),
         (["teams"], {"teams"}),
     ],
 )

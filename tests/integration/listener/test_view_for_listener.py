@@ -12,12 +12,8 @@ from hands import key
 from listening import QUEUE, Listener, drain, node, queues, rmq, team
 from neighbouring import read_by
 from rabbit import RabbitNode, wait_for
-from world import World
+from world import World, served
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.settings import ViewFor
 
@@ -27,10 +23,7 @@ pytestmark = pytest.mark.broker
 @pytest.fixture
 def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     """The demo's cloud in step with Concertim, and a view for the second generation of services."""
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim), queues(broker, QUEUE):
-        world.add_teams()
-        world.configure(rmq=rmq(broker), view_for="conser")
+    with queues(broker, QUEUE), served(tmp_path, rmq=rmq(broker), view_for="conser") as world:
         world.bulk()
         yield world
 
