@@ -65,5 +65,5 @@ def test_a_file_that_cannot_be_read_is_named(listen, tls, setting, value):
 
 def test_plain_amqp_on_a_tls_port_is_explained(listen, tls):
     listener = listen(port=tls["port"])
-    listener.wait_error("does not speak AMQP on this port")
+    listener.wait_error("The port is one for TLS")
     assert "rmq.tls" in listener.consumer.status().error
