@@ -15,13 +15,9 @@ import requests
 from checking import change
 from earlier_handlers import Handlers
 from test_adoption import GENERATIONS, read
-from world import World
+from world import World, served
 
-from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
-from cos_update.model.concertim import ApiFlavour
 
 AUTHORS = {1: "first generation", 2: "second generation"}
 
@@ -30,14 +26,7 @@ AUTHORS = {1: "first generation", 2: "second generation"}
 def handlers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handlers]:
     """The handlers of a generation, who have filled Concertim from the demo's cloud."""
     generation, flavour = request.param
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(flavour), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        if flavour is ApiFlavour.USERS:
-            for project in world.cloud.projects_of(world.cloud.watcher.id):
-                world.concertim.state.add_user(project.name, project_id=project.id)
-        else:
-            world.add_teams()
-        world.configure()
+    with served(tmp_path, concertim=ConcertimApp(flavour)) as world:
         found = Handlers(world, generation)
         found.fill(read(world))
         yield found
