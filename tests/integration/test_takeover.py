@@ -18,6 +18,7 @@ from test_adoption import GENERATIONS, read
 from world import World, served
 
 from cos_update.fakes.concertim import ConcertimApp
+from cos_update.observability.heartbeat import DaemonStatus, HeartbeatWriter, file_of
 
 AUTHORS = {1: "first generation", 2: "second generation"}
 
@@ -147,3 +148,10 @@ def test_a_side_that_cannot_be_read_is_a_reason(world: World) -> None:
     change(world, "concertim", concertim_password="wrong")
     (text,) = texts(taken_over(world, expect=1), "unread")
     assert "Concertim" in text
+
+
+def test_our_own_daemon_shows_that_the_takeover_has_been(world: World) -> None:
+    with HeartbeatWriter(file_of(world.data_dir, "bulk"), "bulk", lambda: DaemonStatus("waits")):
+        (text,) = texts(taken_over(world, expect=1), "writers")
+    assert "cos-update bulk runs here already" in text
+    taken_over(world, expect=0)
