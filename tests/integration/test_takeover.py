@@ -20,6 +20,8 @@ from world import World, served
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.observability.heartbeat import DaemonStatus, HeartbeatWriter, file_of
 
+THEIR_VIEW = b"cconser.modules.clients.concertim.objects.view\nConcertimView\n."
+"""A pickle of their class; no more of it is looked at."""
 AUTHORS = {1: "first generation", 2: "second generation"}
 
 
@@ -155,3 +157,13 @@ def test_our_own_daemon_shows_that_the_takeover_has_been(world: World) -> None:
         (text,) = texts(taken_over(world, expect=1), "writers")
     assert "cos-update bulk runs here already" in text
     taken_over(world, expect=0)
+
+
+def test_services_that_could_not_load_our_view_are_a_reason(world: World) -> None:
+    (world.data_dir / "view.pickle").write_bytes(THEIR_VIEW)
+    world.configure(view_for="none")
+    (text,) = texts(taken_over(world, expect=1), "view")
+    assert "view.pickle is conser's: its services could not load ours" in text
+    world.configure()
+    out = world.run("takeover", "--watch-for", "0").stdout
+    assert "view_for: conser, as the view.pickle of its own services" in out
