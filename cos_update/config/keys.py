@@ -110,13 +110,23 @@ RMQ: tuple[Key, ...] = (
     Key("heartbeat", "heartbeat", readers.whole(0, 65535)),
 )
 
+KILLBILL: tuple[Key, ...] = (
+    Key("api_host", "url", readers.killbill_url, required=True),
+    Key("username", "username", readers.login, required=True),
+)
+
 SHARD: tuple[Key, ...] = (
     Key("count", "shard_count", readers.whole(1)),
     Key("index", "shard_index", readers.whole(0)),
 )
 """The keys of `rmq.shard`."""
 
-SECTIONS: Mapping[str, tuple[Key, ...]] = {"openstack": OPENSTACK, "concertim": CONCERTIM, "rmq": RMQ}
+SECTIONS: Mapping[str, tuple[Key, ...]] = {
+    "openstack": OPENSTACK,
+    "concertim": CONCERTIM,
+    "rmq": RMQ,
+    "killbill": KILLBILL,
+}
 
 SECRETS: Mapping[str, tuple[Secret, ...]] = {
     "openstack": (
@@ -126,6 +136,11 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
     ),
     "concertim": (Secret("concertim_password", "COS_UPDATE_CONCERTIM_PASSWORD", "password"),),
     "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password", readers.empty_or_secret),),
+    "killbill": (
+        Secret("password", "COS_UPDATE_KILLBILL_PASSWORD", "password"),
+        Secret("apikey", "COS_UPDATE_KILLBILL_APIKEY", "api_key"),
+        Secret("apisecret", "COS_UPDATE_KILLBILL_APISECRET", "api_secret"),
+    ),
 }
 
 VERIFICATION: tuple[Key, ...] = (
@@ -166,5 +181,8 @@ SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
 }
 """What the sample says where only its reader knows what belongs there."""
 
-FOREIGN_KEYS: Mapping[str, frozenset[str]] = {"openstack": frozenset({"billing_enabled"})}
+FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
+    "openstack": frozenset({"billing_enabled"}),
+    "killbill": frozenset({"plan_name"}),
+}
 """Theirs in our sections."""

@@ -11,6 +11,7 @@ SAMPLE = """\
 #   - from a file: give `password_file: /run/secrets/openstack` in place of `password`, and so on;
 #   - from the environment: COS_UPDATE_OPENSTACK_PASSWORD, COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET,
 #     COS_UPDATE_OPENSTACK_TOKEN, COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD,
+#     COS_UPDATE_KILLBILL_PASSWORD, COS_UPDATE_KILLBILL_APIKEY, COS_UPDATE_KILLBILL_APISECRET,
 #     or the same names with _FILE for the path of a file.
 
 # DEBUG, INFO, WARNING, ERROR or CRITICAL.
@@ -90,7 +91,8 @@ concertim:
   # api: auto
   # Writes under way at once. The app makes about 20 a second, and people use it too.
   # concurrency: 3
-  # A new rack's order id: stack_id, or tag:NAME for the value of the Heat stack's tag NAME=value.
+  # A new rack's order id: stack_id; tag:NAME for the value of the Heat stack's tag NAME=value; or looked up in Killbill
+  # with the section killbill: killbill (the id of the stack's subscription), killbill_bundle (that of its bundle).
   # order_id: stack_id
   # Seconds that one answer may take. The app needs minutes to list a large number of devices.
   # timeout: 300
@@ -131,4 +133,15 @@ rmq:
   # prefetch: 20000
   # Seconds between the heartbeats of the connection, 0 for none.
   # heartbeat: 30
+
+# The billing service's own section, read with concertim.order_id: killbill or killbill_bundle only.
+# killbill:
+#   # Where Killbill is, and who asks it for which tenant; all of them are needed.
+#   api_host: http://killbill:8080
+#   username: admin
+#   password: change-me
+#   apikey: concertim
+#   apisecret: change-me
+#   # TLS verification: true, false, or the path of a CA file.
+#   verify: true
 """

@@ -23,12 +23,12 @@ from cos_update.config.keys import (
 from cos_update.config.reading import Reading
 from cos_update.config.unknown import meant_by, unknown_items
 from cos_update.model.errors import ConfigError
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings
+from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, KillbillSettings
 
 TLS_PORT = 5671
 _LARGEST_SECRET = 64 * 1024
 
-Section = CloudSettings | ConcertimSettings | BrokerSettings
+Section = CloudSettings | ConcertimSettings | BrokerSettings | KillbillSettings
 Secrets = Mapping[Secret, str | None]
 
 
@@ -75,7 +75,9 @@ class _Reader:
         values |= {secret.field: value for secret, value in secrets.items() if value is not None}
         if self._name == "rmq":
             return self._broker(values)
-        return None if self._is_broken else ConcertimSettings(**values)
+        if self._is_broken:
+            return None
+        return KillbillSettings(**values) if self._name == "killbill" else ConcertimSettings(**values)
 
     @property
     def _is_broken(self) -> bool:

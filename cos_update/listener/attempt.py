@@ -78,7 +78,9 @@ class WorkContext:
             default_rack_height=settings.default_rack_height,
             out_of=index.managed(),
         )
-        planner = PlanMaker(inventory, rules, scope, self.objects.confirm, settings.order_id)
+        orders = self.services.orders
+        find_orders = orders.find if orders else None
+        planner = PlanMaker(inventory, rules, scope, self.objects.confirm, settings.order_id, find_orders)
         actual, plan = planner.plan(actual, dropped=index.dropped)
         return Snapshot(inventory, actual, plan, index.seq, self._origins(planner.inventory))
 

@@ -89,14 +89,14 @@ class Rack:
     creation_output: str = ""
     order_id: str = ""
     cost: str = field(default="", compare=False)
-    """What others have charged to it, as the app writes it; only ever sent when a rack is made again."""
+    """What others have charged to it, as the app writes it; sent only when the rack is created again."""
     known_as: str = field(default="", compare=False)
     """The stack that it is known to show though its metadata does not say so; else ""."""
 
     created: str = field(default="", compare=False)
-    """When its stack was made (ISO 8601); only ever sent when the rack is made."""
+    """When its stack was created (ISO 8601); sent only when the rack is created."""
     cluster_type: str = field(default="", compare=False)
-    """The cluster type that its stack was made from; only ever sent when the rack is made."""
+    """The cluster type that its stack was created from; sent only when the rack is created."""
 
     @property
     def stack_id(self) -> str:
@@ -105,7 +105,7 @@ class Rack:
 
     @property
     def openstack_id(self) -> str:
-        """As `stack_id`."""
+        """The same, by the name that all records have for it."""
         return self.stack_id
 
 
@@ -177,21 +177,21 @@ class Device:
     description: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     cost: str = field(default="", compare=False)
-    """What others have charged to it, as the app writes it; only ever sent when a device is made again."""
+    """What others have charged to it, as the app writes it; sent only when the device is created again."""
     known_as: str = field(default="", compare=False)
     """The OpenStack object that it is known to show though its metadata does not say so; else ""."""
     created: str = field(default="", compare=False)
-    """When its object was made (ISO 8601); only ever sent when the device is made."""
+    """When its object was created (ISO 8601); sent only when the device is created."""
     object_id: str = field(init=False, repr=False, compare=False)
     """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
 
     def __post_init__(self) -> None:
-        # It is looked at a dozen times in each pass, so it is not looked up each time.
+        # Read a dozen times in each pass: computed once.
         object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
 
     @property
     def openstack_id(self) -> str:
-        """As `object_id`."""
+        """The same, by the name that all records have for it."""
         return self.object_id
 
 

@@ -12,6 +12,7 @@ from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.preflight.concertim import concertim
 from cos_update.preflight.finding import Finding, fail, failed, skip
+from cos_update.preflight.killbill import killbill
 from cos_update.preflight.local import configuration, folders
 from cos_update.preflight.openstack import cloud
 from cos_update.preflight.owners import Seen, owners
@@ -49,6 +50,7 @@ def run(loaded: Loaded, listen_for: float | None = None, names: Collection[str] 
         ("openstack", lambda: cloud(hasty, seen, has_billing=loaded.has_billing)),
         ("rabbitmq", lambda: broker(hasty, listen_for)),
         ("concertim", lambda: concertim(hasty, seen)),
+        ("killbill", lambda: killbill(settings)),
     )
     wanted = set(names)
     # Teams are compared with what OpenStack shows.

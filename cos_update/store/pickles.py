@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cos_update import files
 from cos_update.store.records import SchemaError, dict_of, simplified
 
 LARGEST = 4 * 1024**3
@@ -59,22 +58,6 @@ def write_plain(plain: dict[str, Any], file: BinaryIO) -> None:
         file.seek(0)
         file.truncate()
         _PlainPickler(file, _PROTOCOL).dump(simplified(plain))
-
-
-def new_file(path: Path, mode: int) -> BinaryIO:
-    """A new file for `mode` as far as the umask lets it, and for its group whatever the umask says. Raises OSError."""
-    handle = files.new_file(path, mode)
-    os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
-    return open(handle, "wb")
-
-
-def fsync_dir(path: Path) -> None:
-    """Has the names in a folder survive a loss of power. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -7,19 +7,20 @@ is not the view's, for making the file takes a while; the view's is only held to
 
 from __future__ import annotations
 
-import contextlib
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from cos_update import files
 from cos_update.model.errors import ViewError
 from cos_update.store.journal import with_journal_entries
 from cos_update.store.layout import OTHERS
 from cos_update.store.locks import Locks, unwritable
-from cos_update.store.pickles import SHARED, fsync_dir, new_file, paused_gc
-from cos_update.store.schema import View
+from cos_update.store.pickles import SHARED, paused_gc
 from cos_update.store.store import ViewStore
+from cos_update.store.view import View
 
 Write = Callable[[View, BinaryIO], Mapping[str, str]]
 """Writes a view in the terms of its `view_for`, and says what was left out of it, by Concertim id."""
@@ -49,20 +50,15 @@ def publish(store: ViewStore, write: Write, known: View | None = None) -> Publis
         try:
             for stale in store.data_dir.glob(".published.*.tmp"):
                 stale.unlink(missing_ok=True)
-            with new_file(temporary, SHARED) as file:
-                left_out = write(view, file)
-                file.flush()
-                os.fsync(file.fileno())
-            with locks.view():
-                if not store.layout.is_shared():
-                    return None  # a pass has made it our memory again meanwhile
-                temporary.replace(target)
-                fsync_dir(store.data_dir)
+            with files.replacing(target, temporary, SHARED, granted=stat.S_IRGRP) as new:
+                left_out = write(view, new.file)
+                new.finish()
+                with locks.view():
+                    if not store.layout.is_shared():
+                        return None  # a pass has made it our memory again meanwhile
+                    new.put_in_place()
         except OSError as error:
             raise unwritable(target, error) from error
         except (TypeError, RecursionError) as error:
             raise ViewError(f"{target} cannot be written: {error}.", "Please report this as a bug.") from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
     return Published(view.journal_seq, left_out)

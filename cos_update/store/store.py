@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import socket
+import stat
 import threading
 import time
 import uuid
@@ -20,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
 from cos_update.model.settings import ViewFor
@@ -27,9 +30,10 @@ from cos_update.store.extras import view_for_from
 from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
 from cos_update.store.layout import OTHERS, VIEW_NAME, Layout, Stamp, stamp_of
 from cos_update.store.locks import Locks, unwritable
-from cos_update.store.pickles import OUR_OWN, SHARED, fsync_dir, new_file, paused_gc, read_plain, write_plain
+from cos_update.store.pickles import OUR_OWN, SHARED, paused_gc, read_plain, write_plain
 from cos_update.store.records import SchemaError
-from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.schema import check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.view import Resync, View
 
 _BAD_KEPT = 5
 _PROBE_SIZE = 4096
@@ -75,20 +79,25 @@ class ViewStore:
         """Where it and all that belongs to it is kept."""
         return self._data_dir
 
-    def prepare(self) -> None:
-        """Makes sure that the data dir can be written, by writing; removes what a killed process left half written.
+    def prepare(self) -> list[str]:
+        """Makes sure that the view can be saved, by writing; removes what a killed process left half written.
 
-        Raises ViewError that says what to do when it is missing, not writable or full, LockedError when the view is
-        held for too long.
+        Returns what its file system cannot do and is done without, in words. Raises ViewError that says what to do when
+        the data dir is missing, not writable or full, or gives no locks; LockedError when the view is held for too
+        long.
         """
         probe = self._data_dir / f".{VIEW_NAME}.probe.tmp"
         with self._locks.view():
+            self._locks.prove()
+            for path in (self.layout.view, self.layout.state):
+                if files.is_mounted_apart(path):
+                    raise unwritable(path, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
             try:
                 self._remove_stale()
-                with new_file(probe, SHARED) as file:
-                    file.write(bytes(_PROBE_SIZE))
-                    file.flush()
-                    os.fsync(file.fileno())
+                with files.replacing(probe, temporary_of(self.layout.view), SHARED, granted=stat.S_IRGRP) as new:
+                    new.file.write(bytes(_PROBE_SIZE))
+                    new.put_in_place()
+                return new.done_without
             except OSError as error:
                 raise unwritable(probe, error) from error
             finally:
@@ -283,7 +292,7 @@ class ViewStore:
         view, state = self.layout.view, self.layout.state
         if there is ViewFor.NONE and self.layout.is_view_newer():
             view.replace(state)
-            fsync_dir(self._data_dir)
+            files.flush_folder(self._data_dir)
             _log.info("view.pickle is to be %s's; our own memory has become %s", form, state.name)
         elif not self.layout.is_shared():
             self._write(_nothing(), None, state)
@@ -298,7 +307,7 @@ class ViewStore:
             state.unlink()
         elif is_shared:
             state.replace(view)
-            fsync_dir(self._data_dir)
+            files.flush_folder(self._data_dir)
             _log.info("view.pickle is our own memory again")
 
     def _saved_seq(self) -> int:
@@ -321,7 +330,7 @@ class ViewStore:
             return plain
         except OSError as error:
             kind = ViewError if error.errno in _PASSING else BadView
-            raise kind(f"{path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
+            raise kind(f"{path} cannot be read: {words(error)}.", hint(error, path)) from error
         except Exception as error:
             # Damaged pickles raise nearly anything: ValueError, EOFError, MemoryError, RecursionError, IndexError, ...
             raise BadView(f"{path} is not a view of ours: {error or type(error).__name__}") from error
@@ -342,22 +351,16 @@ class ViewStore:
     def _write(self, plain: dict[str, Any], request: Resync | None, path: Path | None = None) -> None:
         """Puts a new file in the place of the old one; the lock of the view is held."""
         path = path or self.path
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        mode = SHARED if path == self.layout.view else OUR_OWN
         try:
             self._remove_stale()
-            with new_file(temporary, SHARED if path == self.layout.view else OUR_OWN) as file:
-                write_plain(plain, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            fsync_dir(self._data_dir)
+            with files.replacing(path, temporary_of(path), mode, granted=stat.S_IRGRP) as new:
+                write_plain(plain, new.file)
+                new.put_in_place()
         except OSError as error:
             raise unwritable(path, error) from error
         except (TypeError, RecursionError) as error:
             raise ViewError(f"{path} cannot be written: {error}.", "Please report this as a bug.") from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
         with self._mutex:
             self._request = (stamp_of(path), request)
 
@@ -380,3 +383,8 @@ def _checked(path: Path, plain: dict[str, Any]) -> View:
         return from_plain(plain)
     except SchemaError as error:
         raise BadView(f"{path} is not a view of ours: {error}") from error
+
+
+def temporary_of(path: Path) -> Path:
+    """Where a file is written before it takes the place of `path`; to be used under the view's lock."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,4 +1,6 @@
-"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides."""
+"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides.
+
+Apart from the reconciler, so that the rules of what may be remembered, and for how long, stand in one place."""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from cos_update.planning.values import timestamp
 from cos_update.store import Origin, View
 
 NOTHING = View(Actual(began=0.0))
-"""The view of who knows nothing yet."""
+"""The view of a process that knows nothing yet."""
 
 
 def remembered_devices(settings: Settings, past: View) -> Actual | None:

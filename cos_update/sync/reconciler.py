@@ -1,4 +1,4 @@
-"""A pass: both sides read, the plan posted, and what is known kept; again for racks that another process had in hand.
+"""A pass: both sides read, the plan posted, what is known kept; again for racks that another process was posting to.
 
 `read_and_plan` reads and plans, `apply_and_save` posts, `known` is what the view keeps. Bulk and diff run it in whole,
 the listener when it must make up for lost messages.
@@ -24,7 +24,7 @@ from cos_update.observability.run_log import RunLog
 from cos_update.openstack.stack_members import remember
 from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Applied, Outcome
-from cos_update.planning.plan import TOLD_ONCE, Plan
+from cos_update.planning.plan import REPORTED_ONCE, Plan
 from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.planning.selection import only_racks, unknown_racks
@@ -68,15 +68,15 @@ def read_and_plan(
     observer: Observer | None = None,
     view_for: ViewFor = ViewFor.NONE,
 ) -> Snapshot:
-    """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
+    """Reads both sides at once and plans. Raises CosUpdateError when a side can't be read at all.
 
     `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
-    again where both sides show no change. `watcher` is told how far it is. `view_for` tells who else is to load the
+    again where both sides show no change. `observer` follows the progress. `view_for` tells who else is to load the
     view that is made of it.
     """
     observer = observer or Observer()
     past = view or _saved(services.store)
-    # What is posted after this is not in what is remembered.
+    # Before anything is read: whatever is posted after this is not in the snapshot.
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
     accounts = view_for is not ViewFor.NONE and stacks is None
@@ -151,7 +151,15 @@ def _plan_maker(
         default_rack_height=services.concertim_settings.default_rack_height,
     )
     scope = Scope(_project_ids(inventory, run_options.projects), stacks)
-    return PlanMaker(inventory, rules, scope, services.cloud.confirm, services.concertim_settings.order_id)
+    orders = services.orders
+    return PlanMaker(
+        inventory,
+        rules,
+        scope,
+        services.cloud.confirm,
+        services.concertim_settings.order_id,
+        orders.find if orders else None,
+    )
 
 
 def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:
@@ -177,7 +185,7 @@ def _saved(store: ViewStore) -> View | None:
 def apply_and_save(
     services: Services, snapshot: Snapshot, stop: threading.Event, observer: Observer | None = None
 ) -> Applied:
-    """Posts the plan of `sight`, saving the view now and then; `watcher` is told of each outcome, else the log is.
+    """Posts the snapshot's plan, saving the view now and then; `observer` gets each outcome, by default the log.
 
     Racks that another process has posted to since, or is posting to, come back as stale.
     """
@@ -198,9 +206,9 @@ def run_pass(
     observer: Observer | None = None,
     approve: Callable[[Plan], None] = lambda _: None,
 ) -> tuple[Report, Snapshot]:
-    """One whole pass: read and plan, apply, look again at racks that were stale, remember.
+    """One whole pass: read and plan, apply, plan again what was stale, save the view.
 
-    The observer hears how far it is and of each outcome, else the log does. `approve` may refuse the plan by raising
+    `observer` gets progress and outcomes, by default the log. `approve` may refuse the plan by raising
     CosUpdateError. Raises CosUpdateError also when nothing could be read, or the view not be written.
     """
     began = time.monotonic()
@@ -214,7 +222,7 @@ def run_pass(
         services.publisher.announce(view_for, before, is_asked_for=services.settings.view_for is not None)
         snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
     approve(snapshot.plan)
-    notify = snapshot.past.told
+    reported = snapshot.past.reported
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
     for _ in range(MAX_ATTEMPTS - 1):
@@ -228,7 +236,7 @@ def run_pass(
         applied = merged(applied, again)
     save(services, view)
     cloud = str(snapshot.cloud or "")
-    return report(snapshot.plan, applied, time.monotonic() - began, notify, cloud), snapshot
+    return report(snapshot.plan, applied, time.monotonic() - began, reported, cloud), snapshot
 
 
 def save(services: Services, view: View) -> None:
@@ -247,7 +255,6 @@ class _Saver:
         self._saved = time.monotonic()
 
     def take(self, outcome: Outcome) -> None:
-        """One more outcome."""
         with self._lock:
             self._outcomes.append(outcome)
             if time.monotonic() - self._saved >= SAVE_EVERY:
@@ -261,7 +268,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
     actual = with_costs(after(snapshot.actual, outcomes), past.actual)
-    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in TOLD_ONCE}
+    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in REPORTED_ONCE}
     return View(
         actual=actual,
         projects=inventory.projects,
@@ -272,7 +279,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         dropped=dropped(past, outcomes, actual),
         last_read=snapshot.last_read,
         cloud=snapshot.cloud.memory if snapshot.cloud else None,
-        told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
+        reported=tuple(sorted(reported if snapshot.is_whole else reported.union(past.reported))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,

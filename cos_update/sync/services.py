@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.killbill.orders import OrderFinder
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
 from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
@@ -42,6 +43,8 @@ class Services:
     concertim_settings: ConcertimSettings
     publisher: Publisher = field(default_factory=Publisher)
     """Writes the view that other services load."""
+    orders: OrderFinder | None = None
+    """Where the order ids of new racks are looked up; None where they are not."""
 
     @property
     def openstack_address(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from dataclasses import replace
@@ -143,7 +142,7 @@ def test_folders_that_cannot_be_written(world: World, checked: Checked) -> None:
         folder.write_text("in the way")
     found = checked(expect=1)
     assert found["data dir"][0]["status"] == "fail"
-    assert f"uid {os.getuid()}" in found["log dir"][0]["mend"]
+    assert found["log dir"][0]["status"] == "fail"
     assert found["nova"][0]["status"] == "ok", "one failure must not hide the rest"
 
 

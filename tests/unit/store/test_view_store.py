@@ -222,7 +222,7 @@ def test_a_full_disk_is_found_before_the_work_begins() -> None:
                 pass
         with pytest.raises(ViewError, match="No space left on device") as error:
             store.prepare()
-        assert error.value.hint == "Make room on its disk."
+        assert error.value.hint.startswith("Make room on its disk")
 
 
 def test_a_disk_that_fills_up_leaves_the_old_view() -> None:
