@@ -1,6 +1,7 @@
-"""Files that processes of several users share: what root makes in a folder of another user is made for that user.
+"""Files that processes of several users share, on file systems of every kind.
 
-So a command that root runs beside a daemon leaves nothing behind that shuts the daemon out.
+What root makes in a folder of another user is made for that user, so that a command that root runs beside a daemon
+leaves nothing behind that shuts the daemon out. What a file system cannot do and safety does not need is done without.
 """
 
 from __future__ import annotations
@@ -9,10 +10,149 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 _ROOT = 0
+
+_NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""How a file system says that it does not have an operation at all (CIFS, NFS, FUSE)."""
+_NOT_FOR_FOLDERS = _NOT_OFFERED | {errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
+_NOT_FOR_US = _NOT_OFFERED | {errno.EACCES, errno.EPERM}
+"""And that modes are the mount's business, or the server's (CIFS, root squashed by NFS)."""
+
+
+class Replacement:
+    """A new file that is to take the place of another; made by `replacing`.
+
+    `done_without` says what the file system could not do, in words.
+    """
+
+    def __init__(self, path: Path, temporary: Path, file: BinaryIO, *, durable: bool) -> None:
+        self.file = file
+        self.done_without: list[str] = []
+        self._path = path
+        self._temporary = temporary
+        self._durable = durable
+
+    def finish(self) -> None:
+        """Ends the writing. Raises OSError."""
+        if self.file.closed:
+            return
+        self.file.flush()
+        if self._durable:
+            self._flush(self.file.fileno(), _NOT_OFFERED, "flushing files to the disk (fsync)")
+        self.file.close()
+
+    def put_in_place(self) -> None:
+        """From here on readers find the new file, whole; nothing is written any more. Raises OSError."""
+        self.finish()
+        self._temporary.replace(self._path)
+        if self._durable:
+            self.done_without += flush_folder(self._path.parent)
+
+    def grant(self, mode: int) -> None:
+        """Adds these permission bits. Raises OSError."""
+        now = stat.S_IMODE(os.fstat(self.file.fileno()).st_mode)
+        if now | mode == now:
+            return
+        try:
+            os.fchmod(self.file.fileno(), now | mode)
+        except OSError as error:
+            self._do_without(error, _NOT_FOR_US, "setting permissions (chmod)")
+
+    def keep(self, former: os.stat_result) -> bool:
+        """Takes over owner, permissions and time of the file that is replaced; says whether owner and group are so.
+
+        To be called when all is written.
+        """
+        self.file.flush()
+        handle = self.file.fileno()
+        with contextlib.suppress(OSError):
+            os.fchown(handle, former.st_uid, former.st_gid)
+        with contextlib.suppress(OSError):
+            os.fchmod(handle, stat.S_IMODE(former.st_mode))
+        os.utime(handle, ns=(former.st_atime_ns, former.st_mtime_ns))
+        now = os.fstat(handle)
+        return (now.st_uid, now.st_gid) == (former.st_uid, former.st_gid)
+
+    def _flush(self, handle: int, harmless: frozenset[int], words: str) -> None:
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            self._do_without(error, harmless, words)
+
+    def _do_without(self, error: OSError, harmless: frozenset[int], words: str) -> None:
+        if error.errno not in harmless:
+            raise error
+        self.done_without.append(words)
+
+
+def flush_folder(path: Path) -> list[str]:
+    """Has the names in a folder outlast a power cut; what the file system could not do, in words. Raises OSError."""
+    handle = -1
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+        return ["flushing folders to the disk (fsync)"]
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return []
+
+
+@contextlib.contextmanager
+def replacing(
+    path: Path, temporary: Path, mode: int = 0o640, *, granted: int = 0, durable: bool = True
+) -> Iterator[Replacement]:
+    """A new file for the place of `path`, written as `temporary` in the same folder. Raises OSError.
+
+    It has the permissions `mode` as far as the umask lets it, and `granted` whatever that says. Unless it is put in
+    place within the context, it vanishes. What is `durable` outlasts a power cut.
+    """
+    try:
+        with open(new_file(temporary, mode), "wb") as file:
+            new = Replacement(path, temporary, file, durable=durable)
+            new.grant(granted)
+            yield new
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def make_private(handle: int) -> None:
+    """Sees that nobody but its owner can read an open file. Raises OSError, also when that cannot be had."""
+    if _is_private(handle):
+        return
+    with contextlib.suppress(OSError):
+        os.fchmod(handle, stat.S_IRUSR | stat.S_IWUSR)
+    if not _is_private(handle):
+        raise OSError(errno.EPERM, "others may read it, and its file system lets nobody change that")
+
+
+def _is_private(handle: int) -> bool:
+    return not os.fstat(handle).st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+
+
+def is_mounted_apart(path: Path) -> bool:
+    """Whether a file is a mount of its own, which no other can take the place of; False where nobody can tell."""
+    with contextlib.suppress(OSError, ValueError):
+        return _mount(path, os.O_PATH | os.O_NOFOLLOW) != _mount(path.parent, os.O_PATH | os.O_DIRECTORY)
+    return False
+
+
+def _mount(path: Path, flags: int) -> int:
+    handle = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        lines = Path("/proc/self/fdinfo", str(handle)).read_text().splitlines()
+    finally:
+        os.close(handle)
+    return next(int(line.partition(":")[2]) for line in lines if line.startswith("mnt_id:"))
 
 
 def open_file(path: Path, flags: int, mode: int = 0o640) -> int:

@@ -20,7 +20,7 @@ from cos_update.model.exit_codes import ExitCode
 
 README = Path(__file__).parents[1] / "README.md"
 _KEY = re.compile(r"^ *(?P<comment># *)?(?P<key>[a-z_]+):(?: +(?P<value>.*))?$")
-_SECTION = re.compile(r"^(?P<name>[a-z]+):$")
+_SECTION = re.compile(r"^(?:# )?(?P<name>[a-z]+):$")
 
 
 def keys() -> str:
@@ -56,7 +56,7 @@ def _keys_by_section() -> dict[str, list[str]]:
         elif line.strip().startswith("#"):
             if group:
                 close()
-            comments.append(line.strip().lstrip("#").strip())
+            comments.append(line.strip().lstrip("# "))
         else:
             close()
     close()

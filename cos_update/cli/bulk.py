@@ -145,7 +145,7 @@ def _forever(context: Context, run_options: RunOptions, interval: float | None, 
         while not stop.is_set():
             every = interval or reload.settings.interval
             with (
-                services(reload.settings, "bulk") as both,
+                services(reload.settings, "bulk", keeps=True) as both,
                 watched("bulk", both.store, BulkStatus(both, every), metrics) as observer,
             ):
                 run_forever(both, run_options, stop, every, begin_run, observer, reload.wanted)

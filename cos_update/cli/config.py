@@ -16,6 +16,7 @@ from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.config import Loaded
+    from cos_update.model.settings import Settings
 
 
 @click.group(
@@ -121,9 +122,23 @@ def check(context: Context) -> ExitCode:
 def _remarks(loaded: Loaded) -> Iterator[str]:
     if loaded.settings.rmq is None and not loaded.is_broken("rmq"):
         yield "the section rmq is missing, and listen needs it"
+    yield from _authorities(loaded.settings)
     source = loaded.settings.source
     if source is not None and _is_open(source):
         yield f"readable by everybody: chmod 640 {source}, it holds passwords"
+
+
+def _authorities(settings: Settings) -> Iterator[str]:
+    """The CA files that can't be used as they are."""
+    from cos_update import tls
+    from cos_update.config.keys import SECTIONS
+
+    for name in SECTIONS:
+        section = getattr(settings, name)
+        if section is None or not isinstance(section.verify, str):
+            continue
+        if complaint := tls.unfit(section.verify, strict=section.verify_strict):
+            yield f"{name}.verify: {complaint}"
 
 
 def _is_open(path: Path) -> bool:

@@ -179,16 +179,17 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     from cos_update.observability.run_log import RunLog
     from cos_update.planning.document import report_document
     from cos_update.planning.report import first_words, report
-    from cos_update.sync.reconciler import apply_and_save, known, read_and_plan
+    from cos_update.sync.reconciler import apply_and_save, known, read_and_plan, save
 
     both.store.prepare()
     with both.store.sole("bulk"), waiting(RunLog(), shown=shown) as (observer, stop):
         began = time.monotonic()
-        now = read_and_plan(both, run_options, observer=observer)
+        view_for = both.store.arrange(both.settings.view_for)
+        now = read_and_plan(both, run_options, observer=observer, view_for=view_for)
         if now.plan != snapshot.plan:
             raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
         applied = apply_and_save(both, now, stop, observer)
-        both.store.save(known(now, applied.outcomes))
+        save(both, known(now, applied.outcomes))
         done = report(now.plan, applied, time.monotonic() - began)
     if form == "json":
         echo(json_text(report_document(done)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import importlib
 import sys
 import traceback
@@ -13,6 +12,7 @@ from typing import IO, Any
 import click
 from click.shell_completion import CompletionItem
 
+from cos_update import file_hints
 from cos_update.cli import options
 from cos_update.cli.output.encoding import clean, echo
 from cos_update.cli.output.streams import OutputError
@@ -110,24 +110,14 @@ class LazyGroup(click.Group):
             raise
         except OSError as error:
             _trace(ctx)
-            raise Failure((_known_redacted(_of_the_system(error)), _SYSTEM_HINTS.get(error.errno or 0, ""))) from error
+            raise Failure((_known_redacted(_of_the_system(error)), file_hints.hint(error))) from error
         except Exception as error:
             hint = "This is a bug; please report it, with the traceback" + ("." if _trace(ctx) else " that -vv shows.")
             raise Failure((_redacted(f"{type(error).__name__}: {error}"), hint)) from error
 
 
-_SYSTEM_HINTS = {
-    errno.EMFILE: "This process may open too few files: raise its limit (ulimit -n, LimitNOFILE=).",
-    errno.ENFILE: "The host has too many files open.",
-    errno.ENOSPC: "Make room on that disk.",
-    errno.EDQUOT: "Make room on that disk, or raise the quota.",
-    errno.ENOMEM: "The host, or the limit of this container, leaves too little memory.",
-    errno.EROFS: "That file system is read-only: name folders on another one in data_dir and log_dir.",
-}
-
-
 def _of_the_system(error: OSError) -> str:
-    reason = error.strerror or str(error) or type(error).__name__
+    reason = file_hints.words(error)
     return f"{error.filename}: {reason}." if error.filename else f"The operating system refuses: {reason}."
 
 

@@ -28,6 +28,10 @@ COMMANDS = {
     "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
     "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
+    "takeover": LazyCommand(
+        "cos_update.cli.takeover:takeover",
+        "Look at a running deployment, and tell whether its update handlers can be replaced now.",
+    ),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
     "status": LazyCommand(
         "cos_update.cli.status:status",

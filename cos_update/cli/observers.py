@@ -70,7 +70,7 @@ def watched(
         if options.port is not None:
             from cos_update.observability.metrics import BulkMetrics, ListenMetrics
 
-            metrics = (BulkMetrics if process == "bulk" else ListenMetrics)(store.path)
+            metrics = (BulkMetrics if process == "bulk" else ListenMetrics)(store.layout.view)
             metrics.follow(status.figures)
             held.enter_context(metrics.served(options.address or LOOPBACK, options.port))
             observers.append(metrics)

@@ -9,6 +9,7 @@ from typing import Literal
 from cos_update import config
 from cos_update.cli.context import Context
 from cos_update.concertim.client import ConcertimClient
+from cos_update.killbill.orders import OrderFinder
 from cos_update.model.settings import Settings
 from cos_update.observability.log_lines import begin_run
 from cos_update.openstack.inventory import CloudReader
@@ -41,13 +42,19 @@ def process_name(settings: Settings, command: str) -> str:
 
 
 @contextmanager
-def services(settings: Settings, process: str) -> Iterator[Services]:
-    """Both clients and the view's store, closed at the end. Raises ConfigError."""
+def services(settings: Settings, process: str, *, keeps: bool = False) -> Iterator[Services]:
+    """Both clients and the view's store, closed at the end; `keeps` is for who loads the view again and again.
+
+    Raises ConfigError.
+    """
     cloud_settings = config.require(settings, "openstack")
     concertim_settings = config.require(settings, "concertim")
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
-    store = ViewStore(settings.data_dir, process, keeps=process == "bulk")
+    orders = OrderFinder(settings.killbill, concertim_settings.order_id) if settings.killbill else None
+    store = ViewStore(settings.data_dir, process, keeps=keeps)
     with ConcertimClient(concertim_settings) as concertim:
-        yield Services(cloud, concertim, store, settings, concertim_settings)
+        yield Services(cloud, concertim, store, settings, concertim_settings, orders=orders)
+    if orders:
+        orders.close()
     cloud.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import TypeVar
 
+from cos_update.model.accounts import Account, Person
 from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
@@ -88,6 +89,29 @@ def owner(body: Json) -> Owner:
     return Owner(_text(body.get("id")), name, _text(body.get("project_id")))
 
 
+def account(body: Json) -> tuple[str, Account]:
+    """The id of a team, or of a user of the older API, and what is charged to it."""
+    return _text(body.get("id")), Account(
+        billing_id=_text(body.get("billing_acct_id")),
+        period_start=_text(body.get("billing_period_start")),
+        period_end=_text(body.get("billing_period_end")),
+        cost=_text(body.get("cost")),
+        credits=_text(body.get("credits")),
+    )
+
+
+def person(body: Json) -> Person:
+    """A user. Of a record only this is taken: some hold the password that the user has in the cloud."""
+    return Person(
+        id=_text(body.get("id")),
+        login=_text(body.get("login")),
+        full_name=_text(body.get("fullname")) or _text(body.get("name")),
+        email=_text(body.get("email")),
+        cloud_id=_text(body.get("cloud_user_id")),
+        is_root=body.get("root") is True,
+    )
+
+
 def template(body: Json) -> Template:
     """A template."""
     return Template(
@@ -116,6 +140,8 @@ def rack(body: Json) -> Rack:
         creation_output=_text(body.get("creation_output")),
         order_id=_text(body.get("order_id")),
         cost=intern(_text(body.get("cost"))),
+        created=_text(body.get("cloud_created_at")),
+        cluster_type=_text(body.get("cluster_type_name")),
     )
 
 
@@ -140,6 +166,7 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
         description=_text(body.get("description")),
         metadata=_metadata(body),
         cost=intern(_text(body.get("cost"))),
+        created=_text(body.get("cloud_created_at")),
     )
     kind = device_kind(body.get("type"), flavour)
     if kind is None:

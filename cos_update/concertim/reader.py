@@ -20,8 +20,9 @@ from cos_update.concertim.codec import Json, UnexpectedAnswer, User
 from cos_update.concertim.http import Http
 from cos_update.concertim.structure import StructureRack
 from cos_update.concertim.transport import URL_HINT
+from cos_update.model.accounts import Accounts, Person
 from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
-from cos_update.model.errors import Gone, Refused, Unavailable
+from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 TEAM_ROLES = "team_roles"
@@ -58,17 +59,17 @@ class ConcertimReader:
                 self._flavour, _ = self._find_out()
             return self._flavour
 
-    def _find_out(self) -> tuple[ApiFlavour, tuple[Owner, ...] | None]:
-        """The app's API, told by its teams; and those, which then need not be asked for again."""
+    def _find_out(self) -> tuple[ApiFlavour, object]:
+        """The app's API, told by its teams; and its answer about those, which then need not be asked for again."""
         try:
             answer = self._http.get("teams")
         except Gone:
             self._make_sure_that_there_are_no_teams()
             return ApiFlavour.USERS, None
-        teams = codec.listed(answer, "teams", codec.owner)
+        codec.listed(answer, "teams", codec.owner)  # what is no list of teams tells no API
         if self._wants_creation_times or codec.are_without_billing(answer):
-            return ApiFlavour.CREDITS, teams
-        return ApiFlavour.TEAMS, teams
+            return ApiFlavour.CREDITS, answer
+        return ApiFlavour.TEAMS, answer
 
     def _forget_the_flavour(self) -> None:
         """Apps get updated, and a list without teams does not tell the newer API from the current one."""
@@ -92,9 +93,14 @@ class ConcertimReader:
         return self.read()[0]
 
     def read(
-        self, remembered: Actual | None = None, needs_reread: Collection[str] = (), due: Collection[str] = ()
+        self,
+        remembered: Actual | None = None,
+        needs_reread: Collection[str] = (),
+        due: Collection[str] = (),
+        *,
+        accounts: bool = False,
     ) -> tuple[Actual, bool]:
-        """Everything, and whether every device was read in full.
+        """Everything, and whether every device was read in full; `accounts` too, and what devices cost, if asked for.
 
         With an earlier reading, `remembered`, only the structure is read, and in full the devices that are not in it
         as remembered, or whose ids are among `unsure` or `due`. When too many differ, or the app does not give its
@@ -105,12 +111,12 @@ class ConcertimReader:
         """
         began = time.time()
         self._forget_the_flavour()
-        owners, templates, racks = self.owners(), self.templates(), self.racks()
+        listed = self._owners_listed()
+        owners, templates, racks = _owners(listed), self.templates(), self.racks()
         known = {rack.id for rack in racks}
-        devices = None if remembered is None else self._devices_by_structure(remembered, needs_reread, due, known)
-        full = devices is None
-        if devices is None:
-            devices = self.devices({template.id: template.height for template in templates})
+        found = None if remembered is None else self._devices_by_structure(remembered, needs_reread, due, known)
+        full = found is None
+        devices, shown = found or (self.devices({template.id: template.height for template in templates}), ())
         if any(device.rack_id not in known for device in devices):
             # Their racks were made in between; or they were removed with them, and don't count.
             wanted = {device.rack_id for device in devices}
@@ -125,6 +131,8 @@ class ConcertimReader:
             racks={rack.id: rack for rack in racks},
             devices={device.id: device for device in devices},
             is_narrowed=self._http.login.is_root is False,
+            accounts=self._accounts(listed) if accounts else None,
+            costs=structure.costs(shown) if accounts else {},
         )
         return actual, full
 
@@ -145,8 +153,8 @@ class ConcertimReader:
 
     def _devices_by_structure(
         self, remembered: Actual, needs_reread: Collection[str], due: Collection[str], racks: Collection[str]
-    ) -> tuple[Device, ...] | None:
-        """The devices by the structure read and what is remembered; None when they must all be read in full."""
+    ) -> tuple[tuple[Device, ...], tuple[StructureRack, ...]] | None:
+        """The devices by what is remembered and the structure read, which is given too; None: all are to be read."""
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
             return None
         try:
@@ -154,7 +162,8 @@ class ConcertimReader:
             known, rest = structure.sort_out(shown, remembered.devices, needs_reread, racks)
             if len(rest) * FEW <= max(len(known) + len(rest), FEW):
                 known |= self._in_their_turn(item for item in due if item in known)
-                return (*known.values(), *(device for item in rest if (device := self.device(item))))
+                read = (device for item in rest if (device := self.device(item)))
+                return (*known.values(), *read), shown
             reason = f"{len(rest)} are not as remembered"
         except (Gone, Refused, UnexpectedAnswer) as error:
             reason = str(error)
@@ -184,12 +193,25 @@ class ConcertimReader:
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that this login may see."""
+        return _owners(self._owners_listed())
+
+    def _owners_listed(self) -> object:
         with self._asking:
             if self._flavour is None:
                 self._flavour, teams = self._find_out()
                 if teams is not None:
                     return teams
-        return self._index("users" if self.flavour() is ApiFlavour.USERS else "teams", codec.owner)
+        return self._listing("users" if self.flavour() is ApiFlavour.USERS else "teams")
+
+    def _accounts(self, owners: object) -> Accounts:
+        """The accounts in the app's answer about its owners, and the users; the older API has these for owners."""
+        people: Mapping[str, Person] | None = None
+        try:
+            answer = owners if self.flavour() is ApiFlavour.USERS else self._listing("users")
+            people = {person.id: person for person in codec.listed(answer, "users", codec.person)}
+        except ConcertimError as error:
+            log.warning("Concertim's users could not be read, so those read before are kept: %s", error)
+        return Accounts(dict(codec.listed(owners, "owners", codec.account)), people)
 
     def templates(self) -> tuple[Template, ...]:
         """All device templates, Concertim's own included."""
@@ -225,14 +247,21 @@ class ConcertimReader:
         return lambda body: codec.device(body, flavour, heights)
 
     def _index(self, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
+        return codec.listed(self._listing(what), what, decode)
+
+    def _listing(self, what: str) -> object:
         try:
-            return codec.listed(self._http.get(what), what, decode)
+            return self._http.get(what)
         except Gone:
             raise self._no_list_of(what) from None
 
     def _no_list_of(self, what: str) -> Unavailable:
         # Nobody can delete a whole index: this is not the app, or not where the app is.
         return Unavailable(f"Concertim at {self._http.address} has no list of {what} (404)", URL_HINT, 404)
+
+
+def _owners(listed: object) -> tuple[Owner, ...]:
+    return codec.listed(listed, "owners", codec.owner)
 
 
 def path_of(kind: str, object_id: str) -> str:

@@ -6,7 +6,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from cos_update import tls
 from cos_update.concertim.connections import Connections
 from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -89,7 +90,7 @@ class Transport:
 
     def __init__(self, settings: ConcertimSettings, connections: Connections) -> None:
         self._url = settings.url.strip().rstrip("/")
-        self._verify = settings.verify
+        self._settings = settings
         self._timeout = settings.timeout
         self._connections = connections
         self.address = _without_credentials(self._url)
@@ -110,7 +111,7 @@ class Transport:
                     headers=headers,
                     auth=_Bearer(token),
                     timeout=timeout,
-                    verify=self._verify,
+                    verify=self._settings.verify,
                     allow_redirects=False,
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -124,13 +125,13 @@ class Transport:
 
     def _explained(self, error: Exception, method: Method, path: str) -> Exception:
         request = f"({method} {path})"
-        chain = tuple(_chain(error))
+        chain = tuple(tls.chain(error))
         text = _os_error_text(chain) or type(error).__name__
+        if distrust := tls.distrust(error, self._settings, "concertim.verify"):
+            text = f"The certificate of Concertim at {self.address} is not trusted: {distrust.reason}"
+            return Unavailable(text, distrust.hint or not_trusted("concertim", self.address, distrust.reason))
         for link in chain:
             match link:
-                case ssl.SSLCertVerificationError():
-                    text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
-                    return Unavailable(text, not_trusted("concertim", self.address, link.verify_message))
                 case urllib3.exceptions.ProxyError():
                     text = text or str(link.original_error)
                     text = f"Concertim at {self.address} could not be reached {request} through the proxy: {text}"
@@ -179,16 +180,3 @@ def _without_credentials(url: str) -> str:
 def _os_error_text(chain: Sequence[BaseException]) -> str:
     """The operating system's own words for what went wrong, when it has some."""
     return next((str(link.strerror) for link in chain if isinstance(link, OSError) and link.strerror), "")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made from, as requests and urllib3 nest them, each once."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        link = waiting.pop(0)
-        if not isinstance(link, BaseException) or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

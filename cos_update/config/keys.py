@@ -43,6 +43,7 @@ TOP: tuple[Key, ...] = (
     Key("full_cloud_read_every", "full_cloud_read_every", readers.whole(1)),
     Key("membership_refresh", "membership_refresh", readers.whole(1)),
     Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
+    Key("view_for", "view_for", readers.view_for),
 )
 
 OPENSTACK: tuple[Key, ...] = (
@@ -109,13 +110,23 @@ RMQ: tuple[Key, ...] = (
     Key("heartbeat", "heartbeat", readers.whole(0, 65535)),
 )
 
+KILLBILL: tuple[Key, ...] = (
+    Key("api_host", "url", readers.killbill_url, required=True),
+    Key("username", "username", readers.login, required=True),
+)
+
 SHARD: tuple[Key, ...] = (
     Key("count", "shard_count", readers.whole(1)),
     Key("index", "shard_index", readers.whole(0)),
 )
 """The keys of `rmq.shard`."""
 
-SECTIONS: Mapping[str, tuple[Key, ...]] = {"openstack": OPENSTACK, "concertim": CONCERTIM, "rmq": RMQ}
+SECTIONS: Mapping[str, tuple[Key, ...]] = {
+    "openstack": OPENSTACK,
+    "concertim": CONCERTIM,
+    "rmq": RMQ,
+    "killbill": KILLBILL,
+}
 
 SECRETS: Mapping[str, tuple[Secret, ...]] = {
     "openstack": (
@@ -125,7 +136,18 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
     ),
     "concertim": (Secret("concertim_password", "COS_UPDATE_CONCERTIM_PASSWORD", "password"),),
     "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password", readers.empty_or_secret),),
+    "killbill": (
+        Secret("password", "COS_UPDATE_KILLBILL_PASSWORD", "password"),
+        Secret("apikey", "COS_UPDATE_KILLBILL_APIKEY", "api_key"),
+        Secret("apisecret", "COS_UPDATE_KILLBILL_APISECRET", "api_secret"),
+    ),
 }
+
+VERIFICATION: tuple[Key, ...] = (
+    Key("ca", "verify", readers.near_path),
+    Key("strict", "verify_strict", readers.boolean),
+)
+"""The keys of `verify`, where it is not as such true, false or a path."""
 
 VERIFY = ("verify", "cacert", "insecure")
 """How the TLS verification of each section can be said; all of them set `verify`."""
@@ -145,6 +167,8 @@ FOREIGN = frozenset(
     }
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
+BILLING = frozenset({"billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill"})
+"""Those of them that only an installation with a billing platform has."""
 
 SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
     "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),
@@ -157,5 +181,8 @@ SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
 }
 """What the sample says where only its reader knows what belongs there."""
 
-FOREIGN_KEYS: Mapping[str, frozenset[str]] = {"openstack": frozenset({"billing_enabled"})}
+FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
+    "openstack": frozenset({"billing_enabled"}),
+    "killbill": frozenset({"plan_name"}),
+}
 """Theirs in our sections."""

@@ -9,13 +9,20 @@ from typing import Literal, overload
 
 from cos_update.config import remarks
 from cos_update.config.document import Item, read
-from cos_update.config.keys import ALIASES, FOREIGN, SECRETS, SECTIONS, SHARD, TOP
+from cos_update.config.keys import ALIASES, BILLING, FOREIGN, SECRETS, SECTIONS, SHARD, TOP, VERIFICATION
 from cos_update.config.reading import Fault, Reading
 from cos_update.config.sections import known_keys, read_section
 from cos_update.config.unknown import meant_by, unknown, unknown_items
 from cos_update.model.errors import ConfigError, ConfigErrors
 from cos_update.model.masked import Masked
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, Settings
+from cos_update.model.settings import (
+    KILLBILL_ORDERS,
+    BrokerSettings,
+    CloudSettings,
+    ConcertimSettings,
+    Settings,
+    ViewFor,
+)
 
 DEFAULT_PATH = Path("/etc/concertim-openstack-service/config.yaml")
 
@@ -40,14 +47,19 @@ class Loaded:
     """What was taken how."""
     decisions: tuple[str, ...] = ()
     """What a person has to decide."""
+    order_id_advice: str = ""
+    """What is to be decided of the order ids, where a billing service is configured and nothing is said of it."""
     unedited: tuple[ConfigError, ...] = ()
     """Errors for the keys that are still as in the sample."""
     holds_secrets: bool = False
     """Whether a secret stands in the file itself."""
+    has_billing: bool = False
+    """Whether the file configures a billing platform, for other services."""
     _absent: Mapping[str, ConfigError] = field(default_factory=dict)
 
     def need(self, *sections: str) -> None:
         """Raises ConfigError for all that is wrong with these sections and with the top level, or missing."""
+        sections = (*sections, *(("killbill",) if "concertim" in sections else ()))
         wrong = [fault.error for fault in self.faults if fault.section in ("", *sections)]
         broken = {fault.section for fault in self.faults}
         wrong += [error for name, error in self._absent.items() if name in sections and name not in broken]
@@ -56,7 +68,8 @@ class Loaded:
     def wrong(self) -> list[ConfigError]:
         """All that keeps an installation from working: faults, missing sections, and values of the sample."""
         broken = {fault.section for fault in self.faults}
-        missing = [self._absent[name] for name in _INDISPENSABLE if name in self._absent and name not in broken]
+        needed = (*_INDISPENSABLE, "killbill")
+        missing = [self._absent[name] for name in needed if name in self._absent and name not in broken]
         return [fault.error for fault in self.faults] + missing + list(self.unedited)
 
     def is_broken(self, section: str) -> bool:
@@ -69,6 +82,7 @@ class Loaded:
 
     def warnings_for(self, *sections: str) -> tuple[Masked, ...]:
         """What a command that needs only these sections says: what is odd, and what is wrong with the others."""
+        sections = (*sections, *(("killbill",) if "concertim" in sections else ()))
         others = [fault for fault in self.faults if fault.section not in ("", *sections)]
         wrong = [f"{fault.error} The section {fault.section} is not needed here." for fault in others]
         return tuple(map(Masked, (*self.warnings, *wrong)))
@@ -95,23 +109,34 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     for folder, variable in (("data_dir", "COS_UPDATE_DATA_DIR"), ("log_dir", "COS_UPDATE_LOG_DIR")):
         if environ.get(variable):
             values[folder] = Path(environ[variable]).absolute()
+    if word := environ.get("COS_UPDATE_VIEW_FOR"):
+        with reading.noting(""):
+            values["view_for"] = _view_for(word.strip().lower())
     warnings = unknown(document.root, _KNOWN_AT_TOP | FOREIGN)
+    read_names = []
     for name in SECTIONS:
         section = entries.get(name)
+        if name == "killbill" and not _looks_up_orders(values.get("concertim")):
+            reading.faults = [fault for fault in reading.faults if fault.section != name]
+            continue
+        read_names.append(name)
         if section is not None and not section.is_null:
             values[name] = read_section(reading, name, section)
-            warnings += _unknown_within(name, section)
+            warnings += _unknown_within(name, section) if name != "killbill" else []
     broken = {fault.section for fault in reading.faults}
     settings = Settings(source=path, **{name: value for name, value in values.items() if name not in broken})
+    advice = "" if "concertim.order_id" in reading.given else remarks.order_id(entries.get("killbill"))
     return Loaded(
         settings,
         tuple(warnings),
         tuple(sorted(reading.faults, key=lambda fault: fault.error.line)),
-        (*reading.notes, *_left_to_others(document.root)),
-        tuple(remarks.decisions(settings, reading.given)),
+        (*reading.notes, *_left_to_others(document.root, settings)),
+        (*remarks.decisions(settings, reading.given), *filter(None, [advice])),
+        advice,
         tuple(reading.unedited),
         bool(document.secrets),
-        {name: _absent(document.root, name) for name in SECTIONS if values.get(name) is None},
+        not BILLING.isdisjoint(_foreign(document.root)),
+        {name: _absent(document.root, name) for name in read_names if values.get(name) is None},
     )
 
 
@@ -127,6 +152,13 @@ def require(settings: Settings, name: Literal["openstack", "concertim", "rmq"]) 
     if section is None:
         raise _missing_section(settings.source or "The configuration", name)
     return section
+
+
+def _view_for(word: str) -> ViewFor | None:
+    known = ["auto", *ViewFor]
+    if word not in known:
+        raise ConfigError(f"COS_UPDATE_VIEW_FOR is {word!r:.40}, where one of {', '.join(known)} is expected.")
+    return None if word == "auto" else ViewFor(word)
 
 
 def _missing_section(source: object, name: str, meant: str = "") -> ConfigError:
@@ -145,12 +177,23 @@ def _absent(root: Item, name: str) -> ConfigError:
 
 def _unknown_within(name: str, section: Item) -> list[str]:
     warnings = unknown(section, known_keys(name))
-    if name == "rmq" and isinstance(section.value, dict) and "shard" in section.value:
-        warnings += unknown(section.value["shard"], {key.name for key in SHARD})
+    within = section.value if isinstance(section.value, dict) else {}
+    for inner, keys in (("verify", VERIFICATION), ("shard", SHARD)):
+        if inner in within and inner in known_keys(name):
+            warnings += unknown(within[inner], {key.name for key in keys})
     return warnings
 
 
-def _left_to_others(root: Item) -> Iterator[str]:
-    found = root.value if isinstance(root.value, dict) else {}
-    if names := [name for name in found if name in FOREIGN]:
+def _looks_up_orders(section: object) -> bool:
+    return isinstance(section, ConcertimSettings) and section.order_id in KILLBILL_ORDERS
+
+
+def _foreign(root: Item) -> list[str]:
+    """The keys of other services."""
+    return [name for name in root.value if name in FOREIGN] if isinstance(root.value, dict) else []
+
+
+def _left_to_others(root: Item, settings: Settings) -> Iterator[str]:
+    used = {"killbill"} if settings.killbill is not None else set()
+    if names := [name for name in _foreign(root) if name not in used]:
         yield f"left to the other services that share this file: {', '.join(names)}"

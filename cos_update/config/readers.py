@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from cos_update.config.document import Item
 from cos_update.model.concertim import ApiFlavour
+from cos_update.model.settings import KILLBILL_ORDERS, ViewFor
 
 Reader = Callable[[Item], object]
 W = TypeVar("W", bound=StrEnum)
@@ -133,6 +135,12 @@ def flavour(item: Item) -> ApiFlavour | None:
     return None if word == "auto" else ApiFlavour(word)
 
 
+def view_for(item: Item) -> ViewFor | None:
+    """con_opstk, conser, none, or auto for going by the file that is there."""
+    word = _one_of(item, ["auto", *ViewFor])
+    return None if word == "auto" else ViewFor(word)
+
+
 def log_level(item: Item) -> str:
     """A level of the standard library's logging, as it spells it."""
     word = _one_of(item, ["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"])
@@ -190,11 +198,18 @@ def virtual_host(item: Item) -> str:
 
 
 def order_id(item: Item) -> str:
-    """stack_id, or tag:NAME."""
+    """stack_id, tag:NAME, or one of those that are looked up in Killbill."""
     value = text(item)
-    if value != "stack_id" and not re.fullmatch(r"tag:[^\s=,]+", value):
-        raise item.expected("stack_id or tag:NAME")
+    if value not in ("stack_id", *KILLBILL_ORDERS) and not re.fullmatch(r"tag:[^\s=,]+", value):
+        raise item.expected(f"stack_id, tag:NAME, {' or '.join(KILLBILL_ORDERS)}")
     return value
+
+
+def killbill_url(item: Item) -> str:
+    """An address as Killbill's own clients take it: a URL, or a host with or without its port, over http then."""
+    if isinstance(item.value, str) and "://" not in item.value and item.value.strip():
+        item = replace(item, value=f"http://{item.value.strip()}")
+    return url(item)
 
 
 def _words(item: Item) -> list[tuple[Item, str]]:

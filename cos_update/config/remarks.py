@@ -62,12 +62,27 @@ def decisions(settings: Settings, given: Collection[str]) -> Iterator[str]:
             )
 
 
+def order_id(killbill: Item | None) -> str:
+    """What is to be decided where a section `killbill` with a key stands, and no word on order ids; else ""."""
+    entries = killbill.value if killbill is not None and isinstance(killbill.value, dict) else {}
+    key = entries.get("apikey")
+    if key is None or key.is_null or not key.value:
+        return ""
+    return (
+        "concertim.order_id: not given, so a new rack's order id is its stack's id, which the billing service of the "
+        "section killbill does not know. If racks are billed by it, add under `concertim:` the line `order_id: "
+        "killbill` (the id of the stack's subscription), or `order_id: killbill_bundle` (that of its bundle)."
+    )
+
+
 def _encrypted(settings: Settings) -> Iterator[tuple[str, str]]:
     """The sections that speak TLS, and with whom."""
     if settings.concertim is not None and settings.concertim.url.startswith("https:"):
         yield "concertim", settings.concertim.url
     if settings.openstack is not None and settings.openstack.auth.get("auth_url", "").startswith("https:"):
         yield "openstack", settings.openstack.auth["auth_url"]
+    if settings.killbill is not None and settings.killbill.url.startswith("https:"):
+        yield "killbill", settings.killbill.url
     if settings.rmq is not None and settings.rmq.tls:
         host = settings.rmq.hosts[0]
         has_port = re.search(r"(?:^[^:]*|\]):[0-9]+$", host)

@@ -8,16 +8,27 @@ from typing import Any
 
 from cos_update.config import readers
 from cos_update.config.document import Item
-from cos_update.config.keys import ALIASES, FOREIGN_KEYS, KEYSTONE, SECRETS, SECTIONS, SHARD, VERIFY, Key, Secret
+from cos_update.config.keys import (
+    ALIASES,
+    FOREIGN_KEYS,
+    KEYSTONE,
+    SECRETS,
+    SECTIONS,
+    SHARD,
+    VERIFICATION,
+    VERIFY,
+    Key,
+    Secret,
+)
 from cos_update.config.reading import Reading
 from cos_update.config.unknown import meant_by, unknown_items
 from cos_update.model.errors import ConfigError
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings
+from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, KillbillSettings
 
 TLS_PORT = 5671
 _LARGEST_SECRET = 64 * 1024
 
-Section = CloudSettings | ConcertimSettings | BrokerSettings
+Section = CloudSettings | ConcertimSettings | BrokerSettings | KillbillSettings
 Secrets = Mapping[Secret, str | None]
 
 
@@ -64,7 +75,9 @@ class _Reader:
         values |= {secret.field: value for secret, value in secrets.items() if value is not None}
         if self._name == "rmq":
             return self._broker(values)
-        return None if self._is_broken else ConcertimSettings(**values)
+        if self._is_broken:
+            return None
+        return KillbillSettings(**values) if self._name == "killbill" else ConcertimSettings(**values)
 
     @property
     def _is_broken(self) -> bool:
@@ -161,11 +174,14 @@ class _Reader:
         return None if self._is_broken else BrokerSettings(**values)
 
     def _verify(self, values: dict[str, Any]) -> None:
-        """`verify` as such, or in openstacksdk's words: `cacert` with a path, `insecure: true`."""
+        """`verify` as such or with keys, or in openstacksdk's words: `cacert` with a path, `insecure: true`."""
         given = [name for name in VERIFY if name in self._entries]
         if len(given) > 1:
             text = f"given together with {given[0]}, and both say how to verify TLS."
             raise self._entries[given[1]].error(text, "Keep one.")
+        if given == ["verify"] and isinstance(self._entries["verify"].value, dict):
+            values |= self._reading.values(self._name, self._entries["verify"].entries(), VERIFICATION)
+            return
         reader = {"verify": readers.verify, "cacert": readers.near_path, "insecure": readers.boolean}
         for name in given:
             if not self._entries[name].is_null:

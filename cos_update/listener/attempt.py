@@ -20,6 +20,7 @@ from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Applied, Result
 from cos_update.planning.plan import RackPlan
 from cos_update.planning.planner import Rules
+from cos_update.store import Origin
 from cos_update.sync.apply import apply
 from cos_update.sync.cache_policy import origins
 from cos_update.sync.plan_maker import PlanMaker
@@ -77,9 +78,15 @@ class WorkContext:
             default_rack_height=settings.default_rack_height,
             out_of=index.managed(),
         )
-        planner = PlanMaker(inventory, rules, scope, self.objects.confirm, settings.order_id)
+        orders = self.services.orders
+        find_orders = orders.find if orders else None
+        planner = PlanMaker(inventory, rules, scope, self.objects.confirm, settings.order_id, find_orders)
         actual, plan = planner.plan(actual, dropped=index.dropped)
-        return Snapshot(inventory, actual, plan, index.seq, origins(planner.inventory))
+        return Snapshot(inventory, actual, plan, index.seq, self._origins(planner.inventory))
+
+    def _origins(self, inventory: Inventory) -> Mapping[str, Origin]:
+        """What OpenStack says of what was read, as the memory keeps it."""
+        return origins(inventory, dated=self.services.store.layout.is_shared())
 
     def apply(self, snapshot: Snapshot) -> Applied:
         """Carries out the plan of `sight`."""

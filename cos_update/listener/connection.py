@@ -12,6 +12,7 @@ import pika
 import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
+from cos_update import tls
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import BrokerSettings
 from cos_update.model.tls import not_trusted
@@ -91,10 +92,10 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
         )
     if isinstance(error, pika.exceptions.ChannelClosedByBroker):
         return _explain_refusal(error, settings)
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if distrust := tls.distrust(error, settings, "rmq.verify"):
         return BrokerError(
-            f"The broker's certificate is not trusted: {error.verify_message}",
-            not_trusted("rmq", str(address or addresses(settings)[0]), error.verify_message),
+            f"The broker's certificate is not trusted: {distrust.reason}",
+            distrust.hint or not_trusted("rmq", str(address or addresses(settings)[0]), distrust.reason),
         )
     if isinstance(error, ssl.SSLError):
         return BrokerError(
@@ -167,6 +168,7 @@ def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
         raise BrokerError(
             f"The CA file {authorities} cannot be used: {error.strerror or error}", "Check rmq.verify."
         ) from None
+    tls.apply(context, strict=settings.verify_strict)
     if settings.verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cos_update import files
+from cos_update.file_hints import hint, words
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +65,10 @@ class DeadLetters:
             except OSError as error:
                 if not self._failing:
                     _log.error(
-                        "%s cannot be written (%s): messages that cannot be understood are dropped until it can",
+                        "%s cannot be written (%s): messages that cannot be understood are dropped until it can. %s",
                         self.path,
-                        error.strerror or error,
+                        words(error),
+                        hint(error, self.path),
                     )
                 self._failing = True
             else:
@@ -78,7 +80,7 @@ class DeadLetters:
                 self.path.replace(self.path.with_name(FILE_NAME + ".1"))
         handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            os.fchmod(handle, 0o600)
+            files.make_private(handle)
             before = os.fstat(handle).st_size
             try:
                 written = os.write(handle, line)

@@ -133,6 +133,11 @@ class StateIndex:
         """What a stack held when it was read last, if it was."""
         return self._stacks.get(stack_id)
 
+    def owners(self) -> dict[str, Owner]:
+        """The owners that there are, by id."""
+        with self._lock:
+            return dict(self._owners)
+
     def home(self, object_id: str) -> str:
         """The stack in whose rack a server, volume or network is shown; "" when it is in none."""
         # No lock: each is one lookup, and who finds nothing because of a change asks OpenStack.

@@ -17,6 +17,7 @@ from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.delivery import Delivery
 from cos_update.listener.housekeeping import Housekeeper, in_shard
 from cos_update.listener.status import ListenerStatus
+from cos_update.listener.view_writer import ViewWriter
 from cos_update.listener.watchdog import Check, Stall, Watchdog
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
@@ -67,6 +68,7 @@ class Listener:
         stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
         self._keys = Check("keys", self._queue.due, stuck_after)
         self._turns = Check("broker", lambda: True, stuck_after)
+        self._view_writer: ViewWriter
         self._worker: Worker
         self._housekeeper: Housekeeper
         self.status = ListenerStatus(
@@ -90,6 +92,7 @@ class Listener:
         self._housekeeper = Housekeeper(
             self._services, self._cache, stop, observer, passes=self._task.resync, mine=self._is_mine
         )
+        self._view_writer = ViewWriter(self._services, lambda: self._cache.index().owners(), stop)
         self._worker = Worker(
             self._cache,
             context,
@@ -106,6 +109,7 @@ class Listener:
         self._consumer.start()
         watchdog.start()
         self._housekeeper.start()
+        self._view_writer.start()
         try:
             if self._task.drain:
                 self._drain(stop)
@@ -190,6 +194,7 @@ class Listener:
         self.is_over = idle and closed and ended
         try:
             self._housekeeper.save()
+            self._view_writer.turn(at_once=True)
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
         self._objects.close()

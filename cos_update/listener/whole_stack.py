@@ -12,7 +12,7 @@ from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
 from cos_update.model.kinds import DEVICES, ResourceKind
 from cos_update.model.openstack import Gap, Inventory, Project, Stack, StackContent
-from cos_update.openstack.session import NotFound
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.single_objects import Asked, Found
 from cos_update.openstack.stack_members import remembered_stacks
 from cos_update.planning.deletions import Scope

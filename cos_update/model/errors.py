@@ -47,7 +47,7 @@ class CloudError(CosUpdateError):
 
 
 class CloudLoginError(CloudError):
-    """Keystone could not be reached or refused the credentials: nothing can be said about the cloud."""
+    """Keystone could not be reached or refused the credentials: nothing can be learnt about the cloud."""
 
 
 class ConcertimError(CosUpdateError):
@@ -63,9 +63,9 @@ class ConcertimLoginError(ConcertimError):
 
 
 class Refused(ConcertimError):
-    """Concertim says no to this one object (400, 403, 422, 500); asking again in this pass would not help.
+    """Concertim refuses this one object (400, 403, 422, 500); trying again in this pass would not help.
 
-    A 5xx says nothing about what was done: `found` is then the object as it was found afterwards, when it was.
+    After a 5xx nobody knows what was done: `found` is the object as it was read afterwards, if it could be.
     """
 
     def __init__(self, message: str, hint: str = "", status: int | None = None, found: Record | None = None) -> None:

@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     meaning: str
 
     def __new__(cls, code: int, meaning: str) -> ExitCode:
-        """A member is its code."""
+        """As an integer each is its code."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning

@@ -1,7 +1,7 @@
 """What OpenStack holds, as records of what the racks need and nothing more.
 
 Units: memory in MiB, disks and volumes in GiB, MTU in bytes, times as the services write them (ISO 8601, UTC).
-Every text is as the service sent it; making it fit for Concertim is the core's business.
+Every text is as the service sent it; making it fit for Concertim is left to `planning`.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ class RememberedStack:
 class Membership:
     """What is remembered of Heat's answers: stacks by id, and the objects that were found in no stack.
 
-    `strays` tells by id of a server, volume or network whether it was still being made when it was looked for.
+    `unowned` tells by id of a server, volume or network whether it was still being made when it was looked for.
     """
 
     stacks: Mapping[str, RememberedStack] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.errors import ViewError
 from cos_update.observability.process_identity import ProcessIdentity, is_gone, own_identity
 
@@ -98,7 +99,7 @@ def read(path: Path) -> Heartbeat | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ViewError(f"{path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
+        raise ViewError(f"{path} cannot be read: {words(error)}.", hint(error, path)) from error
     except (ValueError, TypeError, KeyError) as error:
         raise ViewError(f"{path} is no heartbeat of ours: {error}.", "Is that daemon of the same version?") from error
 
@@ -208,7 +209,9 @@ class HeartbeatWriter:
             self._write(json.dumps(document, default=str).encode() + b"\n")
         except OSError as error:
             if not self._failing:
-                _log.warning("the heartbeat %s cannot be written: %s", self._path, error.strerror or error)
+                _log.warning(
+                    "the heartbeat %s cannot be written: %s. %s", self._path, words(error), hint(error, self._path)
+                )
             self._failing = True
             with contextlib.suppress(OSError):
                 os.utime(self._path)
@@ -229,11 +232,6 @@ class HeartbeatWriter:
 
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
-        try:
-            with open(files.new_file(temporary, 0o644), "wb") as file:
-                file.write(content)
-            temporary.replace(self._path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        with files.replacing(self._path, temporary, 0o644, durable=False) as new:
+            new.file.write(content)
+            new.put_in_place()

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from cos_update import files
+from cos_update.file_hints import hint, words
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +52,11 @@ class LogFile(logging.handlers.WatchedFileHandler):
                 self._drop()
             self._missed += 1
             if self._missed == 1:
-                reason = error.strerror or str(error)
-                if isinstance(error, PermissionError):
-                    reason += f": chown -R {os.geteuid()} {Path(self.baseFilename).parent}"
                 _log.warning(
-                    "%s cannot be written (%s); the log goes to stderr only until it can", self.baseFilename, reason
+                    "%s cannot be written (%s); the log goes to stderr only until it can. %s",
+                    self.baseFilename,
+                    words(error),
+                    hint(error, Path(self.baseFilename)),
                 )
         else:
             missed, self._missed = self._missed, 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,12 @@ from cos_update.model.masked import Masked
 from cos_update.observability.redaction import hidden
 
 _LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+_OWN_LINE = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z [A-Z]+ +\S+ +run=[0-9a-f]{4} |\{\"time\": .*\"run\": \"[0-9a-f]{4}\"")
+
+
+def is_own_line(line: str) -> bool:
+    """Whether a line of a log is one that we have written, in either form."""
+    return _OWN_LINE.match(line) is not None
 
 
 def begin_run() -> str:

@@ -16,12 +16,12 @@ from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.openstack import nova
 from cos_update.openstack.heat import stack_url
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
     ORCHESTRATION,
     SERVICE_TYPE,
-    NotFound,
     ProjectSession,
     Sessions,
 )

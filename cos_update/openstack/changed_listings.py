@@ -25,7 +25,8 @@ from cos_update.model.openstack import Network, Server, Volume
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.listings import CLOUD_WIDE, Reading, newest_of
 from cos_update.openstack.pages import Query, linked
-from cos_update.openstack.session import COMPUTE, SERVICE_TYPE, VOLUME, NotFound, ProjectSession
+from cos_update.openstack.refusals import NotFound
+from cos_update.openstack.session import COMPUTE, SERVICE_TYPE, VOLUME, ProjectSession
 
 Record = Mapping[str, Any]
 T = TypeVar("T", Server, Volume, Network)

@@ -35,6 +35,7 @@ from cos_update.model.settings import ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
 from cos_update.openstack.pages import Pages, linked, marked
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
@@ -42,7 +43,6 @@ from cos_update.openstack.session import (
     ORCHESTRATION,
     SERVICE_TYPE,
     VOLUME,
-    NotFound,
     ProjectSession,
     Sessions,
 )

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
+from cos_update.openstack.refusals import raise_if_untrusted, raise_login_error, raise_refusal
 from cos_update.retry import Backoff, retry_after
 
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
@@ -36,10 +37,6 @@ MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 BACKOFF = Backoff(0.5, 30.0)
 _SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
 """keystoneauth's keys that say what a login is for, besides project_id."""
-
-
-class NotFound(CloudError):
-    """The service itself says that there is no such object (404 with its own kind of body)."""
 
 
 class ProjectSession:
@@ -71,7 +68,7 @@ class ProjectSession:
                     return session.auth.get_access(session)
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
                 if attempt == self._settings.retries or not _is_passing(error):
-                    _raise_login_error(error, self._auth_url)
+                    raise_login_error(error, self._settings)
                 wait = max(BACKOFF.scattered(attempt + 1), _asked_wait(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
@@ -159,7 +156,7 @@ class ProjectSession:
                         return body
                     reason = "an answer that is cut off or of another shape"
                 elif status not in _AGAIN:
-                    _raise_refusal(status, body)
+                    raise_refusal(status, body)
                 else:
                     reason = str(status)
                     wait = max(wait, _asked_wait(response))
@@ -192,6 +189,7 @@ class ProjectSession:
         except exceptions.ConnectTimeout:
             return None, f"no answer within {self._settings.timeout:g} s"
         except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
+            raise_if_untrusted(error, self._settings)
             return None, f"no connection ({failures.reason(error, self._auth_url)[0] or type(error).__name__})"
         except exceptions.ClientException as error:
             raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
@@ -209,6 +207,7 @@ class ProjectSession:
             raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
             self.is_spoiled = True
+            raise_if_untrusted(error, self._settings)
             if getattr(error, "http_status", None) == 401:
                 raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
             text, hint = failures.reason(error, self._auth_url)
@@ -296,6 +295,8 @@ class Sessions:
         import openstack
         from openstack.config import OpenStackConfig
 
+        from cos_update.openstack.keystoneauth import taught
+
         settings = self._settings
         # It warns of every failed discovery, which our own errors say better.
         for name in ("keystoneauth.identity", "keystoneauth.discover"):
@@ -310,6 +311,7 @@ class Sessions:
                 "Check the section openstack of the configuration.",
             ) from None
         connection.session.timeout = settings.timeout
+        taught(connection.session, strict=settings.verify_strict)
         session = ProjectSession(connection, settings, self._sleep)
         session.clocks = self.clocks
         return session
@@ -346,46 +348,6 @@ def _is_passing(error: BaseException) -> bool:
     return getattr(error, "http_status", None) in _AGAIN or type(error).__name__ in {
         "ConnectFailure", "ConnectTimeout", "ConnectionError", "RetriableConnectionFailure", "UnknownConnectionError",
     }  # fmt: skip
-
-
-def _raise_login_error(error: BaseException, where: str) -> NoReturn:
-    kind = type(error).__name__
-    if kind == "Unauthorized":
-        raise CloudLoginError(
-            f"Keystone at {where} refused the login (401).",
-            "Check username, password, domain and project in the section openstack of the configuration.",
-            status=401,
-        ) from None
-    text, hint = failures.reason(error, where)
-    raise CloudLoginError(
-        f"Keystone at {where} can't be used ({kind}{f': {text}' if text else ''}).",
-        hint or "Check openstack.auth_url, and whether Keystone runs.",
-        status=getattr(error, "http_status", None),
-    ) from None
-
-
-def _raise_refusal(status: int, body: object) -> NoReturn:
-    reason = _error_message(body)
-    if status == 404 and _is_the_services_own(body):
-        raise NotFound(f"404: {reason}", status=404)
-    raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
-
-
-def _is_the_services_own(body: object) -> bool:
-    """Whether a 404 is Nova's or Cinder's, Neutron's, or Heat's, and not that of a proxy in between."""
-    if not isinstance(body, Mapping):
-        return False
-    return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
-
-
-def _error_message(body: object) -> str:
-    """The message in any of the services' error bodies, "" when it is none of theirs."""
-    if not isinstance(body, Mapping):
-        return ""
-    if "explanation" in body:
-        return str(body["explanation"])[:200]
-    inner = next((value for value in body.values() if isinstance(value, Mapping)), {})
-    return str(inner.get("message") or inner.get("title") or "")[:200]
 
 
 def _json(response: Any) -> object:

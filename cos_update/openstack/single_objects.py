@@ -24,12 +24,12 @@ from cos_update.openstack.heat import content_of, is_top_level, stack_from, stac
 from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     NETWORK,
     ORCHESTRATION,
     SERVICE_TYPE,
-    NotFound,
     ProjectSession,
     Sessions,
 )

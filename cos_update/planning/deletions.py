@@ -1,4 +1,4 @@
-"""What may be removed, and why the rest may not: nothing on doubt.
+"""What may be deleted, and why the rest is kept: when in doubt, it is kept.
 
 A managed object goes only when every listing concerned was read completely for its project, the object is in none of
 them, and its service answered 404 to its own id. More than `max_deletes` percent at once are held back altogether.
@@ -19,12 +19,12 @@ from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.plan import RACK, SERVICE, Notice, NoticeKind
 
 FEW = 10
-"""So many removals are never held back for being too many."""
+"""Up to so many removals are never held back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan is about; None: everything. Racks of other projects and stacks are not looked at."""
+    """What a plan covers; None: everything. Racks of other projects and stacks are left alone."""
 
     projects: frozenset[str] | None = None
     stacks: frozenset[str] | None = None
@@ -40,7 +40,7 @@ class Scope:
         return self.projects is None and self.stacks is None
 
     def covers(self, project_id: str, stack_id: str) -> bool:
-        """Whether the rack of this stack is looked at."""
+        """Whether the rack of this stack is part of the plan."""
         return (self.projects is None or project_id in self.projects) and (
             self.stacks is None or stack_id in self.stacks
         )
@@ -48,9 +48,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """What is to go, by Concertim id, each with why; by rack id what is to be said; and whom to ask first.
+    """What is to be deleted, by Concertim id, each with why; by rack id what to report; and what to confirm first.
 
-    `asked` are the objects whose absence decides something, `held` tells that there were too many.
+    `asked` are the objects whose absence decides something.
     """
 
     devices: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Deletions:
 
 @dataclass(slots=True)
 class DeletionReview:
-    """Collects what goes and what stays, and remembers which absences mattered."""
+    """Collects what is deleted and what is kept, and which absences that depends on."""
 
     inventory: Inventory
     absence_checks: Mapping[Key, AbsenceCheck]
@@ -76,7 +76,7 @@ class DeletionReview:
     asked: dict[Key, None] = field(default_factory=dict)
 
     def ask(self, key: Key) -> AbsenceCheck:
-        """The verdict on an object that is missing from a complete listing."""
+        """What is known of an object that is missing from a complete listing; notes that it matters."""
         self.asked[key] = None
         return self.absence_checks.get(key, AbsenceCheck(Presence.UNKNOWN, "it was not asked for"))
 
@@ -100,7 +100,7 @@ def review_deletions(
     *,
     prune_unwatched: bool = False,
 ) -> Deletions:
-    """What is gone for good. Called without verdicts it tells by `asked` which ones are needed."""
+    """What is gone for good. Without absence checks `asked` tells which ones are needed."""
     review = DeletionReview(inventory, absence_checks)
     homes = {device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices}
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
@@ -125,7 +125,7 @@ def _review_lost_rack(
     review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
 ) -> None:
     if rack.known_as:
-        return  # it does not say itself that it is ours
+        return  # its own metadata does not say that it is ours
     # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
     if rack.stack_id in review.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"

@@ -1,13 +1,13 @@
 """What Concertim should show, by OpenStack's own ids: inventory -> templates, racks and devices.
 
 None stands for what is not known and must be left as it is. Names are OpenStack's own; making them legal and unique
-is the delta's business, which sees the names that are taken.
+is left to the planner, which knows the names that are taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cos_update.model.concertim import OBJECT_ID, STACK_ID, Actual, ApiFlavour, Owner
 from cos_update.model.kinds import DEVICES, ResourceKind
@@ -65,7 +65,10 @@ class DesiredRack:
     owner: Owner
     name: str | None = None
     status: str | None = None
-    order_id: str = ""
+    order_id: str | None = ""
+    """That of a new rack. None: billing has it, and it could not be found there (yet)."""
+    completes_order_id: bool = False
+    """Whether a rack without an order id is to be given this one: it is known to be billing's."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     network_details: Mapping[str, object] | None = None
     creation_output: str | None = None
@@ -77,25 +80,29 @@ class DesiredRack:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """All that should be there: templates by flavor id, racks by stack id, and what is to be said about the rest."""
+    """All that should be there: templates by flavor id, racks by stack id, and notices about the rest."""
 
     templates: Mapping[str, DesiredTemplate]
     racks: Mapping[str, DesiredRack]
     notices: tuple[Notice, ...] = ()
 
 
-def desired_state(inventory: Inventory, actual: Actual, order_id: str = "stack_id") -> Desired:
+def desired_state(
+    inventory: Inventory, actual: Actual, order_id: str = "stack_id", orders: Mapping[str, str] | None = None
+) -> Desired:
     """What Concertim should show of `inventory`.
 
     `actual` gives the owners, what Concertim can show at all, and the devices of racks whose stack could not be
-    read. `order_id` is the setting concertim.order_id.
+    read. `order_id` is the setting concertim.order_id. `orders` are the order ids that billing has, by stack id, as
+    far as they were found; None: billing is not asked.
     """
     owners = _owners(actual)
     racks: dict[str, DesiredRack] = {}
     claimed: set[str] = set()
     for stack in sorted(inventory.stacks.values(), key=lambda s: (s.created, s.id)):
         if owner := owners.get(stack.project_id):
-            racks[stack.id] = _rack(stack, owner, inventory, actual, order_id, claimed)
+            rack = _rack(stack, owner, inventory, actual, order_id, claimed)
+            racks[stack.id] = rack if orders is None else _billed(rack, orders)
     for rack in _unread_racks(inventory, actual, owners):
         racks[rack.stack_id] = rack
     notices = (
@@ -120,6 +127,22 @@ def heights_in_the_field(vcpus: int) -> frozenset[int]:
     that is there stays: to make it anew is to make its devices anew, and with them their metrics' history.
     """
     return frozenset({template_height(vcpus), min(max(vcpus, 0) // 2 + 1, 4)})
+
+
+def without_order(inventory: Inventory, actual: Actual) -> tuple[str, ...]:
+    """The ids of the stacks whose racks have no order id, or are yet to be made."""
+    if actual.flavour is ApiFlavour.CREDITS:
+        return ()
+    owners = _owners(actual)
+    ordered = {rack.stack_id for rack in actual.racks.values() if rack.order_id}
+    return tuple(
+        stack.id for stack in inventory.stacks.values() if stack.project_id in owners and stack.id not in ordered
+    )
+
+
+def _billed(rack: DesiredRack, orders: Mapping[str, str]) -> DesiredRack:
+    order_id = orders.get(rack.stack_id)
+    return replace(rack, order_id=order_id, completes_order_id=order_id is not None)
 
 
 def _owners(actual: Actual) -> dict[str, Owner]:
@@ -245,49 +268,40 @@ def _devices(
 
 
 def _instance(stack_id: str, server: Server, inventory: Inventory, flavour: ApiFlavour) -> DesiredDevice:
-    return DesiredDevice(
-        object_id=server.id,
-        kind=ResourceKind.SERVER,
-        name=server.name,
-        status=states.server_status(server),
-        description=values.clean_text(server.description, values.SHORT_TEXT),
-        template=server.flavor_id,
-        metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
-        details=details.of_server(server, inventory, flavour),
-        created=values.timestamp(server.created),
-    )
+    known = details.of_server(server, inventory, flavour)
+    addresses = {"net_interfaces": details.net_interfaces(server)}
+    status = states.server_status(server)
+    return _device(ResourceKind.SERVER, server, stack_id, status, known, server.flavor_id, **addresses)
 
 
 def _volume(stack_id: str, volume: Volume) -> DesiredDevice:
-    return DesiredDevice(
-        object_id=volume.id,
-        kind=ResourceKind.VOLUME,
-        name=volume.name,
-        status=states.volume_status(volume),
-        description=values.clean_text(volume.description, values.SHORT_TEXT),
-        template=ResourceKind.VOLUME.template_tag,
-        metadata=_ids(volume.id, stack_id),
-        details=details.of_volume(volume),
-        created=values.timestamp(volume.created),
-    )
+    return _device(ResourceKind.VOLUME, volume, stack_id, states.volume_status(volume), details.of_volume(volume))
 
 
 def _network(stack_id: str, network: Network) -> DesiredDevice:
+    return _device(ResourceKind.NETWORK, network, stack_id, states.network_status(network), details.of_network(network))
+
+
+def _device(
+    kind: ResourceKind,
+    item: Server | Volume | Network,
+    stack_id: str,
+    status: str,
+    known: Mapping[str, object],
+    flavor_id: str = "",
+    **metadata: object,
+) -> DesiredDevice:
     return DesiredDevice(
-        object_id=network.id,
-        kind=ResourceKind.NETWORK,
-        name=network.name,
-        status=states.network_status(network),
-        description=values.clean_text(network.description, values.SHORT_TEXT),
-        template=ResourceKind.NETWORK.template_tag,
-        metadata=_ids(network.id, stack_id),
-        details=details.of_network(network),
-        created=values.timestamp(network.created),
+        object_id=item.id,
+        kind=kind,
+        name=item.name,
+        status=status,
+        description=values.clean_text(item.description, values.SHORT_TEXT),
+        template=flavor_id or kind.template_tag,
+        metadata={OBJECT_ID: item.id, STACK_ID: stack_id, **metadata},
+        details=known,
+        created=values.timestamp(item.created),
     )
-
-
-def _ids(object_id: str, stack_id: str) -> dict[str, object]:
-    return {OBJECT_ID: object_id, STACK_ID: stack_id}
 
 
 def _network_details(content: StackContent, inventory: Inventory, project_id: str) -> Mapping[str, object] | None:

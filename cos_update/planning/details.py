@@ -1,4 +1,4 @@
-"""The details of devices, of what OpenStack knows; a field that it leaves unsaid is left out."""
+"""The details of devices, as far as OpenStack tells them; a field that it leaves out is left out here."""
 
 from __future__ import annotations
 

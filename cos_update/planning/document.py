@@ -1,4 +1,7 @@
-"""A plan for machines: plain containers with a schema number, stable from release to release."""
+"""A plan or report as JSON: plain containers with a schema number, stable from release to release.
+
+Apart from `summary`, whose words may change.
+"""
 
 from __future__ import annotations
 

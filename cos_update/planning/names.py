@@ -21,7 +21,7 @@ PIECE = 8
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An object that wants a name. `rank` lets those of a lower one go first, whatever their ids.
+    """An object that needs a name. Those of a lower `rank` go first, whatever their ids.
 
     `current` is what it is called now, "" when it is not there yet.
     """
@@ -132,7 +132,7 @@ class Rename:
 def in_order(renames: Sequence[Rename]) -> tuple[list[Rename], list[Rename]]:
     """Renames in an order in which no name is taken twice at any time.
 
-    Gives (first, then): where names go round in a circle, `first` moves one of them out of the way, and `then`
+    Gives (first, then): where names are swapped in a circle, `first` moves one of them out of the way, and `then`
     starts from there.
     """
     waiting = sorted(renames, key=lambda r: r.object_id)

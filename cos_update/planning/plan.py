@@ -1,6 +1,6 @@
-"""What is to be done to Concertim, as data: actions, what is left alone and why, and the order of business.
+"""What is to be done to Concertim, as data: actions, what is left alone and why, and in which order.
 
-A plan is shown by `diff`, reported by `bulk`, and carried out by `apply`; it says everything that each of them needs.
+A plan is shown by `diff`, reported by `bulk` and posted by the executor; it holds all that each of them needs.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Action:
 
 
 class NoticeKind(StrEnum):
-    """Why something is not as a person might expect, though nothing is posted about it."""
+    """Why something is not as a person might expect, though no action follows."""
 
     UNREAD = "unread"
     """A listing of OpenStack is not complete: what depends on it is left alone."""
@@ -122,6 +122,8 @@ class NoticeKind(StrEnum):
     """A template whose flavor is gone is still used by a device."""
     DUPLICATE = "duplicate"
     """Two Concertim objects stood for one OpenStack object."""
+    NO_ORDER = "no-order"
+    """Billing has no order for the stack, as far as could be found out: its rack is made without an order id."""
     NOT_SHOWN = "not-shown"
     """Concertim has no way to show it."""
     NOT_STORED = "not-stored"
@@ -130,8 +132,8 @@ class NoticeKind(StrEnum):
     """A state word that the tables do not know."""
 
 
-TOLD_ONCE = frozenset({NoticeKind.NO_OWNER, NoticeKind.OTHER_OWNER, NoticeKind.NOT_STORED})
-"""What a person must hear of, though no pass can do anything about it: told when it begins, and when it changes."""
+REPORTED_ONCE = frozenset({NoticeKind.NO_OWNER, NoticeKind.OTHER_OWNER, NoticeKind.NOT_STORED, NoticeKind.NO_ORDER})
+"""What a person must know though no pass can do anything about it: reported when it begins, and when it changes."""
 _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPLACED})
 
 
@@ -163,7 +165,7 @@ class Notice:
 class RackPlan:
     """All that happens to one rack, one call after another, in this order.
 
-    `after` names by their keys the lanes that must have ended before this one begins: they free a name that this
+    `after` holds the keys of the rack plans that must have ended before this one begins: they free a name that this
     one takes.
     """
 
@@ -181,15 +183,15 @@ class RackPlan:
 
     @property
     def key(self) -> str:
-        """What tells this lane from all others: its rack, or for a new rack its stack."""
+        """What tells this rack plan from all others: its rack, or for a new rack its stack."""
         return self.rack_id or self.stack_id
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole order of business: `templates`, then `first`, then the lanes (together), then `last`.
+    """The whole order of work: `templates`, then `first`, then the rack plans (side by side), then `last`.
 
-    `first` moves racks out of the way whose names go round in a circle; `last` removes templates. `held` are the
+    `first` moves racks out of the way whose names are swapped in a circle; `last` removes templates. `held` are the
     removals that are held back; `in_step` counts the racks and devices that are as they should be.
     """
 
@@ -203,11 +205,11 @@ class Plan:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """Every action, in the order of business."""
+        """Every action, in the order in which they are posted."""
         rack_plans = tuple(action for rack_plan in self.rack_plans for action in rack_plan.actions)
         return self.templates + self.first + rack_plans + self.last
 
     @property
     def all_notices(self) -> tuple[Notice, ...]:
-        """Every notice: the plan's own, then those of its lanes."""
+        """Every notice: the plan's own, then those of its racks."""
         return self.notices + tuple(notice for rack_plan in self.rack_plans for notice in rack_plan.notices)

@@ -1,6 +1,6 @@
-"""Desired against actual: the plan that makes them agree. Pure; the heart of the matter.
+"""Desired state against actual state: the plan that makes them agree.
 
-The plan is complete in itself: names and places are settled here, so that whatever order the lanes run in, Concertim
+The plan is complete in itself: names and places are settled here, so that whatever order racks are posted in, Concertim
 has no reason to refuse anything.
 """
 
@@ -133,7 +133,7 @@ def _rack_plans(context: PlanContext, actual: Actual, scope: Scope) -> tuple[tup
 
 
 def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[RackPlan]:
-    """The lanes of racks that stand for no stack (any more), or for one that another rack stands for."""
+    """The plans of racks that stand for no stack (any more), or for one that another rack stands for."""
     rack_plans = []
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
@@ -184,24 +184,36 @@ def _rack_names(
 
 
 def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
-    """Order ids of new racks, unique over all owners: where the wish is taken it is the stack's id."""
+    """Order ids of new racks, and of those that lack one that billing has, unique over all owners.
+
+    Where the wish is taken it is the stack's id; but where billing gives the order ids, it is none rather than a wrong
+    one.
+    """
     taken = {rack.order_id for rack in actual.racks.values()}
     chosen: dict[str, str] = {}
     for rack in sorted(wanted, key=lambda r: r.stack_id):
-        if rack.stack_id in context.matches.racks:
+        if there := context.matches.racks.get(rack.stack_id):
+            if rack.completes_order_id and rack.order_id and not there.order_id and rack.order_id not in taken:
+                chosen[rack.stack_id] = rack.order_id
+                taken.add(rack.order_id)
             continue
+        is_billed = rack.order_id is None or rack.completes_order_id
         former = context.former_racks.get(rack.stack_id)
         order_id = next(
-            candidate
-            for candidate in (
-                former.order_id if former else "",
-                rack.order_id,
-                *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))),
-            )
-            if candidate and candidate not in taken
+            (
+                candidate
+                for candidate in (
+                    former.order_id if former else "",
+                    rack.order_id,
+                    *(() if is_billed else (f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken))))),
+                )
+                if candidate and candidate not in taken
+            ),
+            "",
         )
-        chosen[rack.stack_id] = order_id
-        taken.add(order_id)
+        if order_id:
+            chosen[rack.stack_id] = order_id
+            taken.add(order_id)
     return chosen
 
 
@@ -210,7 +222,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
-    """Renames that must come before all lanes, because names go round in a circle within an owner."""
+    """Renames that must come before everything else, because racks of one owner swap names in a circle."""
     by_owner: dict[str, list[tuple[Rename, Action]]] = defaultdict(list)
     for rack_plan in rack_plans:
         for action in rack_plan.actions:
@@ -226,7 +238,7 @@ def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
 
 
 def _after(rack_plans: Sequence[RackPlan], parked: set[str]) -> tuple[RackPlan, ...]:
-    """Lets each lane wait for the one that frees the name which it takes."""
+    """Lets each rack wait for the one that frees the name which it takes."""
     freed: dict[tuple[str, str], str] = {}
     takes: dict[str, tuple[str, str]] = {}
     for rack_plan in rack_plans:

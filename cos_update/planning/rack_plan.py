@@ -1,4 +1,7 @@
-"""One rack's part of the plan: its own fields, then its devices; or its end."""
+"""One rack's part of the plan: its own fields, then its devices; or its removal.
+
+Apart from `planner`, which settles what the racks share: names, order ids, and who waits for whom.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _NOTHING_KNOWN: Mapping[ResourceKind, Details] = {
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What every lane stands on.
+    """What the plan of every rack is made from.
 
     `homes` tells by OpenStack id the stack whose rack an object belongs in; `former_devices` by OpenStack id and
     `former_racks` by stack id what is gone from Concertim and is to be made again with all that others wrote to it.
@@ -57,7 +60,12 @@ class PlanContext:
 _Replaced = tuple[Device, DesiredDevice, str]
 """A device, what is to stand in its place, and why."""
 _Todo = tuple[list[_Replaced], list[DesiredDevice], Mapping[str, int]]
-"""What wants a place: what is replaced, what is new, and where of the new ones those stood that were there before."""
+"""What is to be placed: what is replaced, what is new, and where the new ones stood that were there before."""
+
+_NO_ORDER = (
+    "no order of it was found in Killbill (yet): it is sent without an order id, and completed when one turns up; a "
+    "Concertim that insists on one refuses it until then"
+)
 
 
 @dataclass(slots=True)
@@ -73,7 +81,10 @@ class _Sorted:
 
 
 def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
-    """All that the rack of a stack needs, when it is to be called `name`."""
+    """All that the rack of a stack needs, when it is to be called `name`, and `order_id` is the order id that it lacks.
+
+    "": it lacks none, or none is known.
+    """
     rack = context.matches.racks.get(wanted.stack_id)
     if rack is None and context.flavour is ApiFlavour.CREDITS and not wanted.cluster_type:
         return _without_type(wanted, name)
@@ -96,8 +107,10 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     actions: list[Action] = []
     if rack is None:
         actions.append(Action(Verb.CREATE, shell))
+        if wanted.order_id is None and not shell.order_id:
+            found.notices.append(Notice(NoticeKind.NO_ORDER, RACK, name, wanted.stack_id, _NO_ORDER))
     elif difference := without_dropped(
-        rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
+        rack_difference(rack, wanted, name, placement.height, order_id), context.dropped.get(rack.id, {})
     ):
         actions.append(Action(Verb.UPDATE, rack, difference.payload, difference.changes))
     actions += found.removals
@@ -127,7 +140,7 @@ def _wish(context: PlanContext, wanted: DesiredDevice, rack: Rack | None) -> Wis
 
 
 def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
-    """The lane of a rack that this Concertim would refuse."""
+    """The plan of a rack that this Concertim would refuse: nothing but why."""
     text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
     notice = Notice(NoticeKind.NOT_SHOWN, ResourceKind.STACK, wanted.name or name, wanted.stack_id, text)
     owner, status = wanted.owner, wanted.status or ""
@@ -135,7 +148,7 @@ def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
 
 
 def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str | None) -> RackPlan:
-    """The end of a rack: of ours what is lost, or with `why` (a doubled rack) all that is ours."""
+    """The removal of a rack: of our devices what is gone, or with `why` (a duplicate rack) all of them."""
     actions = []
     foreign = False
     for device in context.matches.in_rack.get(rack.id, ()):
@@ -218,7 +231,7 @@ def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
 
 
 def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement:
-    """Places what is replaced or new. What can't be replaced for want of space stays as it is.
+    """Places what is replaced or new. What can't be replaced because there is no room stays as it is.
 
     That is tried again once others have their places, for what has left its old one may have made room: another
     call for the rack as it will be then would place nothing more.
@@ -347,7 +360,7 @@ def _creation(
     start: int,
     home: tuple[Rack, str],
 ) -> Action:
-    """The creation of a device in its rack, `home`; its object may keep to itself when it was made: after its stack."""
+    """The creation of a device in its rack, `home`, with its own creation time or else its stack's."""
     rack, created = home
     template = context.matches.template_of(wish)
     former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)

@@ -1,8 +1,8 @@
-"""Racks and devices that are ours although their metadata does not say so (any more): repaired, never doubled.
+"""Racks and devices that are ours although their metadata does not say so (any more): repaired, never duplicated.
 
 A person, or another service, may wipe or overwrite the metadata that carries the OpenStack id. What is still
 unmistakably ours is marked by `known_as`, so that the plan writes the metadata again instead of making a twin. Such a
-record is never removed while it is known by its looks only (see `removal`). Apart from `matching`, which trusts ids.
+record is never removed while it is known by its looks only (see `deletions`). Apart from `matching`, which trusts ids.
 """
 
 from __future__ import annotations

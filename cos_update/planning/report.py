@@ -1,4 +1,7 @@
-"""What has become of a plan: Concertim as it is afterwards, and the report that is the exit code."""
+"""What has become of a plan: Concertim as it is afterwards, the totals, and the exit code.
+
+Apart from `outcome`, so that the executor knows nothing of reports.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 from cos_update.model.concertim import Actual, Device, Rack, Record, Template
 from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan, Verb
+from cos_update.planning.plan import REPORTED_ONCE, Action, Notice, NoticeKind, Plan, Verb
 
 _COUNTED = {
     NoticeKind.NO_OWNER: "watched projects without a team",
@@ -49,9 +52,9 @@ class Report:
     seconds: float
     stopped: str = ""
     news: tuple[Notice, ...] = ()
-    """Of the notices those that are told once, and were not told before."""
+    """Of the notices that are reported once those that are new."""
     stale: int = 0
-    """Racks that another process had in hand, also at the second look."""
+    """Racks to which another process was posting, also at the second attempt."""
     cloud: str = ""
     """How the cloud was read, in words."""
 
@@ -82,7 +85,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the process says of this pass."""
+        """The exit code of this pass."""
         if self.held:
             return ExitCode.HELD_BACK
         in_part = self.undone or self.not_stored or self.troubles or self.stopped or self.stale
@@ -113,8 +116,8 @@ class Report:
         return f"{text}; {self.cloud}" if self.cloud else text
 
 
-def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] = (), cloud: str = "") -> Report:
-    """The report of a plan that was carried out; `told` are the keys of notices that earlier passes have told."""
+def report(plan: Plan, applied: Applied, seconds: float, reported: Collection[str] = (), cloud: str = "") -> Report:
+    """The report of a plan that was carried out; `reported` has the keys of notices in earlier reports."""
     return Report(
         outcomes=applied.outcomes,
         notices=plan.all_notices,
@@ -122,7 +125,7 @@ def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] =
         in_step=plan.in_step,
         seconds=seconds,
         stopped=applied.stopped,
-        news=tuple(n for n in plan.all_notices if n.kind in TOLD_ONCE and n.key not in told),
+        news=tuple(n for n in plan.all_notices if n.kind in REPORTED_ONCE and n.key not in reported),
         stale=len(applied.stale),
         cloud=cloud,
     )
@@ -139,14 +142,14 @@ def forecast(plan: Plan) -> str:
 
 
 def plan_exit_code(plan: Plan) -> ExitCode:
-    """What `diff` says of a plan that was only shown."""
+    """The exit code of `diff` for a plan that was only shown."""
     if plan.held:
         return ExitCode.HELD_BACK
     return ExitCode.IN_PART if any(notice.leaves_work for notice in plan.all_notices) else ExitCode.DONE
 
 
 def merged(first: Applied, second: Applied) -> Applied:
-    """Two applications as one: what the first found stale was planned anew and done by the second."""
+    """Both as one: what the first found stale was planned again and done by the second."""
     kept = tuple(outcome for outcome in first.outcomes if outcome.result is not Result.STALE)
     return Applied(kept + second.outcomes, second.stale, first.stopped or second.stopped)
 

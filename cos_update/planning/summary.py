@@ -1,4 +1,7 @@
-"""A plan, or what became of it, as lines for people; `diff`, `bulk` and the logs use these same words."""
+"""A plan, or what became of it, as lines for people; `diff`, `bulk` and the logs use the same words.
+
+Apart from `document`, the form for programs, and from the command line, which draws these lines.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ OUTPUTS = frozenset({"creation_output", "metadata.openstack_stack_output"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One object: its mark, what it is, its name, and what is said of it, one piece a column or a row."""
+    """One object: its mark, what it is, its name, and details, each in a column (`cells`) or a row."""
 
     mark: str
     kind: str

@@ -1,4 +1,7 @@
-"""The templates' part of the plan: made before anything else, removed after everything else."""
+"""The templates' part of the plan: created before anything else, removed after everything else.
+
+Apart from the racks', since templates belong to no project and are shared by all racks.
+"""
 
 from __future__ import annotations
 

@@ -27,10 +27,11 @@ _SHOWN = 5
 """Projects and regions that are named one by one."""
 
 
-def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
+def cloud(settings: Settings, seen: Seen | None = None, *, has_billing: bool = False) -> Iterator[Finding]:
     """Login, roles, watched projects, each service with what these credentials may list, and the clock.
 
-    Notes in `seen` what the other side's check can't know.
+    Notes in `seen` what the other side's check can't know. Where the installation `has_billing`, what that needs of
+    OpenStack is looked for too.
     """
     seen = seen or Seen()
     if settings.openstack is None:
@@ -45,7 +46,7 @@ def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
         yield from _not_tried("for want of a login")
         return
     try:
-        yield from _accounts(reader.sessions, settings.openstack)
+        yield from _accounts(reader.sessions, settings.openstack, has_billing=has_billing)
         yield from _services(reader, settings, seen)
         yield from _clock(reader.sessions)
     finally:
@@ -72,15 +73,14 @@ def _not_tried(why: str) -> Iterator[Finding]:
         yield skip(service.lower(), f"not tried, {why}")
 
 
-def _accounts(sessions: Sessions, settings: CloudSettings) -> Iterator[Finding]:
+_WATCHING = "watches projects"
+_BILLING = (("role", "rating", "belongs to billing", False), ("user", "cloudkitty", "belongs to billing", False))
+
+
+def _accounts(sessions: Sessions, settings: CloudSettings, *, has_billing: bool) -> Iterator[Finding]:
     """The users and roles that must be there, as far as they may be seen."""
-    wanted = (
-        ("role", settings.watcher_role, "watches projects", True),
-        ("user", settings.watcher_user, "watches projects", True),
-        ("role", "rating", "belongs to billing", False),
-        ("user", "cloudkitty", "belongs to billing", False),
-    )
-    for kind, name, why, is_needed in wanted:
+    watching = (("role", settings.watcher_role, _WATCHING, True), ("user", settings.watcher_user, _WATCHING, True))
+    for kind, name, why, is_needed in watching + (_BILLING if has_billing else ()):
         try:
             found = listing(sessions.base, IDENTITY, f"/{kind}s", f"{kind}s", {"name": name})
         except CloudError as error:

@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ViewError
 from cos_update.model.openstack import RememberedStack
 from cos_update.store import schema
 from cos_update.store.locks import unwritable
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, simplified
-from cos_update.store.schema import Origin, View
+from cos_update.store.view import Origin, View
 
 FILE_NAME = "view.journal"
 KEPT = 3600.0
@@ -217,9 +218,7 @@ class Journal:
         except FileNotFoundError:
             self._begin()
         except OSError as error:
-            raise ViewError(
-                f"{self.path} cannot be read: {error.strerror or error}.", "Check its permissions."
-            ) from error
+            raise ViewError(f"{self.path} cannot be read: {words(error)}.", hint(error, self.path)) from error
 
     def _take(self, line: bytes) -> None:
         try:
@@ -255,15 +254,10 @@ class Journal:
 
     def _rewrite(self, base: int, lines: bytes) -> None:
         temporary = self.path.with_name(f".{FILE_NAME}.tmp")
-        try:
-            with open(files.new_file(temporary), "wb") as file:
-                os.fchmod(file.fileno(), 0o640)
-                file.write(_line({"base": base, "id": uuid.uuid4().hex}))
-                file.write(lines)
-            temporary.replace(self.path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with files.replacing(self.path, temporary, granted=0o640, durable=False) as new:
+            new.file.write(_line({"base": base, "id": uuid.uuid4().hex}))
+            new.file.write(lines)
+            new.put_in_place()
 
 
 def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) -> View:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.errors import LockedError, ViewError
 
 SLOTS = 64
@@ -121,6 +122,29 @@ class Locks:
         with lock.hold(VIEW_WAIT, "If that process hangs, restart it."):
             yield
 
+    def prove(self) -> None:
+        """Sees that a lock which is held is not given away once more, as some file systems do. Raises ViewError.
+
+        To be called while the view's lock is held.
+        """
+        lock = FileLock(self._data_dir / "view.lock", self._process)
+        with contextlib.suppress(LockedError), lock.hold(0.0):
+            raise ViewError(
+                f"Locks have no effect in {self._data_dir}: its file system gives the same one away twice.",
+                "Name a data dir on another file system (data_dir, COS_UPDATE_DATA_DIR, --data-dir).",
+            )
+
+    @contextlib.contextmanager
+    def publication(self) -> Iterator[None]:
+        """Holds what guards the view that is written for other services, for as long as making one takes.
+
+        Apart from `view`, so that nobody waits with a posting meanwhile. Raises LockedError after a minute, ViewError
+        when the data dir cannot be written.
+        """
+        lock = FileLock(self._data_dir / "publication.lock", self._process)
+        with lock.hold(VIEW_WAIT, "If that process hangs, restart it."):
+            yield
+
     @contextlib.contextmanager
     def sole(self, name: str, timeout: float = 0.0) -> Iterator[None]:
         """Makes this process the only `name` of the data dir, for as long as the context lasts.
@@ -137,21 +161,12 @@ class Locks:
 def unwritable(path: Path, error: OSError) -> ViewError:
     """The error for a file of the data dir that could not be written, with what to do about it."""
     data_dir = path.parent.parent if path.parent.name == _RACKS else path.parent
-    reason = error.strerror or str(error)
-    mend = "Check its owner and its permissions (the containers' user must own it)."
-    if not os.path.exists(data_dir):
+    if error.errno == errno.ENOENT and not os.path.exists(data_dir):
         return ViewError(
             f"The data dir {data_dir} does not exist.",
             f"Create it: mkdir -p {data_dir}; or name another (data_dir, COS_UPDATE_DATA_DIR, --data-dir).",
         )
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            mend = "Make room on its disk."
-        case errno.EROFS:
-            mend = "It is on a read-only file system: mount it writable, or name another (--data-dir)."
-        case errno.EACCES | errno.EPERM:
-            mend = f"This runs as uid {os.geteuid()}: chown -R {os.geteuid()} {data_dir} (or what is mounted there)"
-    return ViewError(f"{path} cannot be written: {reason}.", mend)
+    return ViewError(f"{path} cannot be written: {words(error)}.", hint(error, path))
 
 
 def _taken(handle: int, path: Path) -> bool:
@@ -162,7 +177,9 @@ def _taken(handle: int, path: Path) -> bool:
         return False
     except OSError as error:
         raise ViewError(
-            f"{path} cannot be locked: {error.strerror or error}.", "The data dir must be on a file system with flock."
+            f"{path} cannot be locked: {words(error)}.",
+            "The data dir must be on a file system with locks (flock): of NFS, a client with rpc.statd, or one mounted "
+            "with local_lock=flock when all processes run on this host.",
         ) from error
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(handle), path.stat())

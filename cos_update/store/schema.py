@@ -1,4 +1,4 @@
-"""The view and its plain form, which other services read too: dicts, lists, tuples, texts, numbers, None.
+"""The plain form of the view, which other services read too: dicts, lists, tuples, texts, numbers, None.
 
 A change of the plain form that a reader could notice raises `SCHEMA`.
 """
@@ -30,78 +30,14 @@ from cos_update.model.concertim import (
 from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
 from cos_update.store.cloud_memory import cloud_from, cloud_plain
+from cos_update.store.extras import accounts_from, extras_plain, view_for_from
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, records, texts
+from cos_update.store.view import Origin, Resync, View
 
 SCHEMA = 1
 """The number of the plain form that this release writes and reads."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What OpenStack itself says of an object: its own name and its own word for its state.
-
-    `stack_id` is the top-level stack that it belongs to; "" for a stack itself.
-    """
-
-    kind: ResourceKind
-    name: str
-    state: str
-    project_id: str
-    stack_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Resync:
-    """A pass asked for out of turn: its id, when (Unix time) and why."""
-
-    id: str
-    at: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is known of both sides. Times are Unix times, 0 for never.
-
-    `origins` is keyed by OpenStack id. `stacks` and `strays` are the memory of Heat's answers (see `Membership`);
-    `unsure` are the ids of devices that an update has left in a state which could not be read. `gaps` says in words
-    what the last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their
-    objects are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim
-    accepts and does not store, by Concertim id and field: as it was sent, and as it was shown. `told` are the keys of
-    notices that need not be told again. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
-    tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
-    saving never changes it.
-    """
-
-    actual: Actual
-    projects: Mapping[str, Project] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
-    stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
-    unowned: Mapping[str, bool] = field(default_factory=dict)
-    needs_reread: tuple[str, ...] = ()
-    cloud_read_at: float = 0.0
-    concertim_read_at: float = 0.0
-    concertim_full_read_at: float = 0.0
-    passes_since_full: int = 0
-    passes_since_membership: int = 0
-    gaps: tuple[str, ...] = ()
-    former: Mapping[str, Device] = field(default_factory=dict)
-    dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
-    last_read: str = ""
-    """The id of the last device that was read in its turn."""
-    cloud: CloudMemory | Mapping[str, Any] | None = None
-    """What a reading of the cloud by changes builds on; as it was loaded, until somebody wants it (see `cloud_memory`).
-    """
-    recheck: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """By OpenStack id kind and project of what others have posted of since, from a reading of the cloud of theirs."""
-    saved_at: float = 0.0
-    saved_by: str = ""
-    journal_seq: int = 0
-    torn: bool = False
-    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +110,14 @@ def to_plain(view: View) -> dict[str, Any]:
         "strays": dict(view.unowned),
         "unsure": list(view.needs_reread),
         "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
-        "told": list(view.told),
+        "told": list(view.reported),
         "last_read": view.last_read,
         "cloud": cloud_plain(view.cloud) if isinstance(view.cloud, CloudMemory) else view.cloud,
         "recheck": {key: tuple(what) for key, what in view.recheck.items()},
         "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
+        **extras_plain(view.view_for, view.view_for_since, actual.accounts),
     }
 
 
@@ -199,7 +136,9 @@ def from_plain(plain: object) -> View:
         templates=records(whole.get("templates"), template_from, "templates"),
         racks=records(whole.get("racks"), rack_from, "racks"),
         devices=records(whole.get("devices"), device_from, "devices"),
+        accounts=accounts_from(whole),
     )
+    view_for, view_for_since = view_for_from(whole)
     return View(
         actual=actual,
         projects=records(whole.get("projects"), _PROJECT.record, "projects"),
@@ -208,7 +147,7 @@ def from_plain(plain: object) -> View:
         unowned=records(whole.get("strays", {}), _truth, "strays"),
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
         dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
-        told=texts(whole.get("told", ()), "told"),
+        reported=texts(whole.get("told", ()), "told"),
         cloud=None if whole.get("cloud") is None else dict_of(whole["cloud"], "cloud"),
         recheck=records(whole.get("recheck", {}), _kind_and_project, "recheck"),
         last_read=_is({"last_read": "", **whole}, "last_read", str),
@@ -223,6 +162,8 @@ def from_plain(plain: object) -> View:
         saved_by=_is(whole, "saved_by", str),
         journal_seq=_is(whole, "journal_seq", int),
         resync=resync_from(whole.get("resync")),
+        view_for=view_for,
+        view_for_since=view_for_since,
     )
 
 
@@ -338,19 +279,22 @@ def _details_plain(details: Details) -> dict[str, Any]:
 
 def origin_plain(origin: Origin) -> dict[str, Any]:
     """An origin as a dict."""
-    return {
+    plain = {
         "kind": origin.kind.value,
         "name": origin.name,
         "state": origin.state,
         "project_id": origin.project_id,
         "stack_id": origin.stack_id,
     }
+    if origin.created:
+        plain["created"] = origin.created
+    return plain
 
 
 def origin_from(plain: object) -> Origin:
     """An origin from a dict. Raises WrongShape."""
-    kind, name, state, project_id, stack_id = _ORIGIN.values(plain)
-    return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id)
+    kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
+    return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
 
 def memory_plain(memory: RememberedStack) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cos_update.model.concertim import Device, Rack
 from cos_update.model.errors import CosUpdateError
-from cos_update.store.schema import View
+from cos_update.store.view import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Posting a plan beside another process that posts too: each rack under its lock, and told what was posted.
+"""Posting a plan beside another process that posts too: each rack under its lock, and every posting in the journal.
 
-Apart from `executor`, which knows the order of business and nothing of locks, journal or view.
+Apart from `executor`, which knows the order of work and nothing of locks, journal or view.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RACK_WAIT = 60.0
 
 
 def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify: Callable[[Outcome], None]) -> Applied:
-    """Posts the plan of `sight`, each rack under its lock and the templates under theirs."""
+    """Posts the snapshot's plan, each rack under its lock and the templates under theirs."""
 
     def on_outcome(outcome: Outcome) -> None:
         notify(outcome)
@@ -46,9 +46,9 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
 
 
 def _guard(services: Services, snapshot: Snapshot) -> Guard:
-    """Holds a rack's lock while it is posted to, and tells the other process what was posted.
+    """Holds a rack's lock while it is posted to, and records in the journal what was posted.
 
-    A rack that the other process has posted to since `sight`, or holds for too long, is left alone.
+    A rack that the other process has posted to since the snapshot, or holds for too long, is left alone.
     """
     store = services.store
 
@@ -71,7 +71,7 @@ def _guard(services: Services, snapshot: Snapshot) -> Guard:
 
 
 def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
-    """Holds the templates while one is made; gives the one that the other process has made since `sight`."""
+    """Holds the templates while one is created; gives the one that the other process has created since the snapshot."""
     store = services.store
 
     @contextmanager
@@ -100,7 +100,7 @@ def _serves(template: Template, action: Action) -> bool:
 
 
 def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
-    """Tells the other process of a template that was made or changed."""
+    """Records a template that was created or changed in the journal."""
     if isinstance(outcome.record, Template):
         templates = {outcome.record.id: outcome.record}
         store.record(JournalEntry(0, store.process, 0.0, snapshot.inventory.began, "", templates=templates))

@@ -1,4 +1,6 @@
-"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides."""
+"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides.
+
+Apart from the reconciler, so that the rules of what may be remembered, and for how long, stand in one place."""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
 from cos_update.planning.stored import Memory, remembered
+from cos_update.planning.values import timestamp
 from cos_update.store import Origin, View
 
 NOTHING = View(Actual(began=0.0))
-"""The view of who knows nothing yet."""
+"""The view of a process that knows nothing yet."""
 
 
 def remembered_devices(settings: Settings, past: View) -> Actual | None:
@@ -60,6 +63,27 @@ def dropped(past: View, outcomes: Iterable[Outcome], now: Actual) -> Memory:
     return remembered(known, ((o.action, o.record, o.dropped) for o in written), now)
 
 
+def with_costs(actual: Actual, past: Actual) -> Actual:
+    """`actual` with what its devices have cost by now, where they are as `past` remembers them.
+
+    After planning only: whether a record is the remembered one tells whether the device was read.
+    """
+    changed = {
+        item: replace(device, cost=cost)
+        for item, cost in actual.costs.items()
+        if (device := actual.devices.get(item)) is not None and device is past.devices.get(item) and device.cost != cost
+    }
+    return replace(actual, devices={**actual.devices, **changed}, costs={}) if actual.costs else actual
+
+
+def with_known_people(actual: Actual, past: Actual) -> Actual:
+    """`actual` with the accounts, or the people in them, that `past` knew, where they were not read this time."""
+    accounts, before = actual.accounts, past.accounts
+    if before is None or (accounts is not None and accounts.people is not None):
+        return actual
+    return replace(actual, accounts=replace(accounts, people=before.people) if accounts else before)
+
+
 def with_former(past: View) -> Actual:
     """Concertim as it was, and with it the devices that were gone before already."""
     return replace(
@@ -82,13 +106,14 @@ def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
     return {before.devices[item].object_id: before.devices[item] for item in gone}
 
 
-def origins(inventory: Inventory) -> dict[str, Origin]:
-    """What OpenStack itself says of all that was read, by OpenStack id."""
+def origins(inventory: Inventory, *, dated: bool = False) -> dict[str, Origin]:
+    """What OpenStack itself says of all that was read, by OpenStack id; when it was made only if `dated`."""
     homes = {item: stack_id for stack_id, content in inventory.contents.items() for item in content.ids}
     found = {}
     for kind in (ResourceKind.STACK, *DEVICES):
         for item in inventory.of(kind).values():
-            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""))
+            home, created = homes.get(item.id, ""), timestamp(item.created) if dated else ""
+            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, home, created)
     return found
 
 

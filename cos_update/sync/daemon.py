@@ -1,4 +1,4 @@
-"""The bulk update for ever: one pass after another, and what the daemon's heartbeat says of them."""
+"""The bulk daemon: one pass after another, and what its heartbeat says of them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from cos_update.sync.services import RunOptions, Services
 log = logging.getLogger("cos_update.bulk")
 
 RESYNC_LOOK = 15.0
-"""Seconds between two looks for a resync request."""
+"""Seconds between two checks for a resync request."""
 STALE = 3600.0
 """Seconds after which the last pass of cron is too long ago: few let it run less often than hourly."""
 RELOAD_LOOK = 0.5
-"""Seconds between two looks at whether the configuration was read again."""
+"""Seconds between two checks whether the configuration was read again."""
 _FAILED = 1
 """The exit code that `bulk --once` would have had."""
 STILL = 600.0
@@ -122,25 +122,20 @@ class BulkStatus(StatusObserver):
         self._last = ""
 
     def pass_begins(self) -> None:
-        """Notes when."""
         self._moved = self._clock()
         self._began, self._due = time.time(), None
 
     def pass_ends(self, report: Report) -> None:
-        """Notes the result."""
         self._end(f"{_WORDS[report.exit_code]}: {report}", int(report.exit_code))
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """Notes why."""
         self._end(f"failed: {hidden(str(error))}", _FAILED)
 
     def next_pass(self, due: float) -> None:
-        """Notes when it is due."""
         self._moved = self._clock() + max(0.0, due - time.time())
         self._due = due
 
     def collect(self) -> DaemonStatus:
-        """The pulse of this moment."""
         requests = (self._services.cloud.sessions.requests, self._services.concertim.counts)
         if requests != self._requests:
             self._requests = requests

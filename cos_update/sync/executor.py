@@ -1,6 +1,6 @@
 """Executes a plan: racks in parallel, the calls to one rack one after another.
 
-All effects go through the `Concertim` protocol, so that the order of business can be tested without HTTP. One refused
+All effects go through the `Concertim` protocol, so that the order of work can be tested without HTTP. One refused
 object never stops the others; a Concertim that does not answer at all stops the rest, which is reported as not done.
 """
 
@@ -37,16 +37,16 @@ class Concertim(Protocol):
 
 
 OnPosted = Callable[[Sequence[Outcome]], None]
-"""Is told what was posted to a rack, before anybody else may post to it."""
+"""Receives what was posted to a rack, before anybody else may post to it."""
 Guard = Callable[[RackPlan], AbstractContextManager[OnPosted | None]]
-"""Holds a rack while its lane runs; gives None when the rack is not any more what the plan was made from."""
+"""Holds a rack while its plan is executed; gives None when the rack is no longer what the plan was made from."""
 TemplateGuard = Callable[[Action], AbstractContextManager[Template | None]]
 """Holds the templates during an action on one; gives the template that somebody else has made for it meanwhile."""
 
 
 @contextmanager
 def unguarded(_: Action) -> Iterator[Template | None]:
-    """For those who are alone with Concertim."""
+    """The guard of a process that is the only one to post."""
     yield None
 
 
@@ -97,7 +97,7 @@ def execute(
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     template_guard: TemplateGuard = unguarded,
 ) -> Applied:
-    """Posts the plan, with at most `workers` racks in hand at once, and says what became of each action.
+    """Posts the plan, at most `workers` racks at once, and gives the outcome of each action.
 
     Once `stop` is set the requests in flight are finished and nothing new is begun.
     """
@@ -132,7 +132,7 @@ def _run_racks(run: _Run, rack_plans: Sequence[RackPlan], guard: Guard, workers:
     with ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack") as pool:
         while waiting or running:
             if not ready and not running:
-                # Only names that were freed elsewhere are waited for; whoever has the name, Concertim says so.
+                # What is left waits for names that something else frees; if it does not, Concertim will say so.
                 ready.append(next(iter(waiting)))
             while ready and len(running) < max(workers, 1):
                 key = ready.popleft()
@@ -230,7 +230,7 @@ def _attempt(run: _Run, action: Action) -> Outcome:
     except Refused as error:
         if error.found is not None:
             return run.book(_after_fault(action, error, error.found))
-        # Who may not do it is told what to do: no other pass will fare better.
+        # The hint too: without the right to do it no other pass will fare better.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
         return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
     except Unavailable as error:
@@ -242,7 +242,7 @@ def _done(action: Action, record: Record | None) -> Outcome:
     if not dropped:
         return Outcome(action, Result.DONE, record=record)
     reason = f"Concertim accepts but does not store {', '.join(change.field for change in dropped)}"
-    # What was made is there, whatever it lacks.
+    # A new object is there, whatever it lacks.
     result = Result.DONE if action.verb is Verb.CREATE else Result.REFUSED
     return Outcome(action, result, reason, record, dropped)
 

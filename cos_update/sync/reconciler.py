@@ -1,4 +1,4 @@
-"""A pass: both sides read, the plan posted, and what is known kept; again for racks that another process had in hand.
+"""A pass: both sides read, the plan posted, what is known kept; again for racks that another process was posting to.
 
 `read_and_plan` reads and plans, `apply_and_save` posts, `known` is what the view keeps. Bulk and diff run it in whole,
 the listener when it must make up for lost messages.
@@ -11,18 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from cos_update.concertim.reader import FEW
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.openstack import Inventory, Membership
 from cos_update.model.progress import Progress
+from cos_update.model.settings import ViewFor
 from cos_update.observability.observer import Observer
 from cos_update.observability.run_log import RunLog
 from cos_update.openstack.stack_members import remember
 from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Applied, Outcome
-from cos_update.planning.plan import TOLD_ONCE, Plan
+from cos_update.planning.plan import REPORTED_ONCE, Plan
 from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.planning.selection import only_racks, unknown_racks
@@ -37,7 +39,9 @@ from cos_update.sync.cache_policy import (
     origins,
     remembered_devices,
     remembered_stacks,
+    with_costs,
     with_former,
+    with_known_people,
     with_unread,
 )
 from cos_update.sync.cloud_reading import read_cloud, with_absences
@@ -62,22 +66,25 @@ def read_and_plan(
     stacks: frozenset[str] | None = None,
     view: View | None = None,
     observer: Observer | None = None,
+    view_for: ViewFor = ViewFor.NONE,
 ) -> Snapshot:
-    """Reads both sides at once and plans. Raises CosUpdateError when nothing can be said.
+    """Reads both sides at once and plans. Raises CosUpdateError when a side can't be read at all.
 
     `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
-    again where both sides show no change. `watcher` is told how far it is.
+    again where both sides show no change. `observer` follows the progress. `view_for` tells who else is to load the
+    view that is made of it.
     """
     observer = observer or Observer()
     past = view or _saved(services.store)
-    # What is posted after this is not in what is remembered.
+    # Before anything is read: whatever is posted after this is not in the snapshot.
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
+    accounts = view_for is not ViewFor.NONE and stacks is None
     devices = remembered_devices(services.settings, past)
     due = due_devices(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
-        reading = pool.submit(_read_concertim, services, devices, past, due, observer)
+        reading = pool.submit(_read_concertim, services, devices, past, due, observer, accounts=accounts)
         cloud = read_cloud(
             services.cloud,
             past,
@@ -89,6 +96,8 @@ def read_and_plan(
         )
         inventory = cloud.inventory
         actual, in_full = reading.result()
+    if view_for is not ViewFor.NONE:
+        actual = with_known_people(actual, past.actual)
     planner = _plan_maker(services, run_options, inventory, stacks)
 
     def plan_for(actual: Actual) -> tuple[Actual, Plan]:
@@ -105,7 +114,7 @@ def read_and_plan(
         many = rereads > MAX_REREADS or len(touched) * FEW > len(actual.devices)
         reread = None if many else services.concertim.reread(actual, touched)
         in_full = reread is None
-        actual = reread or services.concertim.read_all()
+        actual = reread or replace(services.concertim.read_all(), accounts=actual.accounts)
         actual, plan = plan_for(actual)
     observer.planned(len(plan.actions))
     return Snapshot(
@@ -113,20 +122,21 @@ def read_and_plan(
         actual,
         plan,
         seq,
-        with_unread(origins(planner.inventory), inventory, past.origins),
+        with_unread(origins(planner.inventory, dated=view_for is not ViewFor.NONE), inventory, past.origins),
         past,
         devices_in_full=in_full,
         stacks_in_full=membership is None and not run_options.projects,
         is_whole=stacks is None and not run_options.projects and not run_options.racks,
         last_read=due[-1] if due else past.last_read,
+        view_for=view_for,
         cloud=with_absences(cloud, planner.absence_checks.values()),
     )
 
 
 def _read_concertim(
-    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer
+    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer, *, accounts: bool
 ) -> tuple[Actual, bool]:
-    actual, in_full = services.concertim.read(devices, past.needs_reread, due)
+    actual, in_full = services.concertim.read(devices, past.needs_reread, due, accounts=accounts)
     observer.reading(Progress("Concertim", len(actual.devices), is_over=True))
     return actual, in_full
 
@@ -141,7 +151,15 @@ def _plan_maker(
         default_rack_height=services.concertim_settings.default_rack_height,
     )
     scope = Scope(_project_ids(inventory, run_options.projects), stacks)
-    return PlanMaker(inventory, rules, scope, services.cloud.confirm, services.concertim_settings.order_id)
+    orders = services.orders
+    return PlanMaker(
+        inventory,
+        rules,
+        scope,
+        services.cloud.confirm,
+        services.concertim_settings.order_id,
+        orders.find if orders else None,
+    )
 
 
 def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] | None:
@@ -167,7 +185,7 @@ def _saved(store: ViewStore) -> View | None:
 def apply_and_save(
     services: Services, snapshot: Snapshot, stop: threading.Event, observer: Observer | None = None
 ) -> Applied:
-    """Posts the plan of `sight`, saving the view now and then; `watcher` is told of each outcome, else the log is.
+    """Posts the snapshot's plan, saving the view now and then; `observer` gets each outcome, by default the log.
 
     Racks that another process has posted to since, or is posting to, come back as stale.
     """
@@ -188,33 +206,42 @@ def run_pass(
     observer: Observer | None = None,
     approve: Callable[[Plan], None] = lambda _: None,
 ) -> tuple[Report, Snapshot]:
-    """One whole pass: read and plan, apply, look again at racks that were stale, remember.
+    """One whole pass: read and plan, apply, plan again what was stale, save the view.
 
-    The observer hears how far it is and of each outcome, else the log does. `approve` may refuse the plan by raising
+    `observer` gets progress and outcomes, by default the log. `approve` may refuse the plan by raising
     CosUpdateError. Raises CosUpdateError also when nothing could be read, or the view not be written.
     """
     began = time.monotonic()
     services.store.prepare()
     services.cloud.begin()
+    view_for = services.store.arrange(services.settings.view_for)
     with paused_gc():
         # Whatever is wrong with the view is set aside before anything is posted.
         view = services.store.load()
-        snapshot = read_and_plan(services, run_options, view=view, observer=observer)
+        before = view.view_for if view else ViewFor.NONE
+        services.publisher.announce(view_for, before, is_asked_for=services.settings.view_for is not None)
+        snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
     approve(snapshot.plan)
-    notify = snapshot.past.told
+    reported = snapshot.past.reported
     applied = apply_and_save(services, snapshot, stop, observer)
     view = known(snapshot, applied.outcomes)
     for _ in range(MAX_ATTEMPTS - 1):
         if not applied.stale or applied.stopped or stop.is_set():
             break
         view = with_journal_entries(view, services.store.entries_since(view.journal_seq))
-        latest = read_and_plan(services, run_options, stacks=applied.stale, view=view, observer=observer)
+        stale = applied.stale
+        latest = read_and_plan(services, run_options, stacks=stale, view=view, observer=observer, view_for=view_for)
         again = apply_and_save(services, latest, stop, observer)
         view = known(latest, again.outcomes)
         applied = merged(applied, again)
-    services.store.save(view)
+    save(services, view)
     cloud = str(snapshot.cloud or "")
-    return report(snapshot.plan, applied, time.monotonic() - began, notify, cloud), snapshot
+    return report(snapshot.plan, applied, time.monotonic() - began, reported, cloud), snapshot
+
+
+def save(services: Services, view: View) -> None:
+    """Saves the view at the end of a pass, for ourselves and for whoever else loads it. Raises ViewError."""
+    services.publisher.publish(services.store, services.store.save(view))
 
 
 class _Saver:
@@ -228,7 +255,6 @@ class _Saver:
         self._saved = time.monotonic()
 
     def take(self, outcome: Outcome) -> None:
-        """One more outcome."""
         with self._lock:
             self._outcomes.append(outcome)
             if time.monotonic() - self._saved >= SAVE_EVERY:
@@ -241,8 +267,8 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     """What is known of both sides after `outcomes`."""
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
-    actual = after(snapshot.actual, outcomes)
-    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in TOLD_ONCE}
+    actual = with_costs(after(snapshot.actual, outcomes), past.actual)
+    reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in REPORTED_ONCE}
     return View(
         actual=actual,
         projects=inventory.projects,
@@ -253,7 +279,7 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         dropped=dropped(past, outcomes, actual),
         last_read=snapshot.last_read,
         cloud=snapshot.cloud.memory if snapshot.cloud else None,
-        told=tuple(sorted(reported if snapshot.is_whole else reported.union(past.told))),
+        reported=tuple(sorted(reported if snapshot.is_whole else reported.union(past.reported))),
         former=former(past, snapshot.actual, actual, snapshot.origins),
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,
@@ -262,4 +288,6 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         passes_since_membership=0 if snapshot.stacks_in_full else past.passes_since_membership + 1,
         gaps=tuple(f"{gap.kind.listing}: {gap.reason}" for gap in inventory.gaps),
         journal_seq=snapshot.seq,
+        view_for=snapshot.view_for,
+        view_for_since=past.view_for_since if past.view_for is snapshot.view_for else snapshot.actual.began,
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.killbill.orders import OrderFinder
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
-from cos_update.model.settings import ConcertimSettings, Settings
+from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
 from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.planning.plan import Plan
 from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
+from cos_update.sync.publisher import Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Services:
     store: ViewStore
     settings: Settings
     concertim_settings: ConcertimSettings
+    publisher: Publisher = field(default_factory=Publisher)
+    """Writes the view that other services load."""
+    orders: OrderFinder | None = None
+    """Where the order ids of new racks are looked up; None where they are not."""
 
     @property
     def openstack_address(self) -> str:
@@ -67,6 +73,8 @@ class Snapshot:
     """Whether the plan is about everything, not only about some projects or stacks."""
     last_read: str = ""
     """The id of the last device that was read because it was its turn."""
+    view_for: ViewFor = ViewFor.NONE
+    """Who else is to load the view, and whose accounts therefore were read."""
     cloud: CloudReading | None = None
     """How the cloud was read, and what that leaves to the next reading."""
 

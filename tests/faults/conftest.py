@@ -7,14 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import Pass, World
+from world import Pass, World, served
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
@@ -26,11 +22,8 @@ from cos_update.sync.services import RunOptions, Services
 
 @pytest.fixture(params=["admin", "watcher"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    admin = request.param == "admin"
-    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure("admin" if admin else "CM_team_a")
+    """The demo's cloud, read cloud-wide by an admin, and per project by a mere watcher."""
+    with served(tmp_path, admin=request.param == "admin") as world:
         yield world
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
+from pathlib import Path
 
 from world import World
 
@@ -78,14 +79,20 @@ def on_terminal(
     columns: int = 80,
     environ: Mapping[str, str] | None = None,
 ) -> AbstractContextManager[Terminal]:
-    """The real program with a world's configuration on a terminal of that width."""
+    """The real program with a world's configuration, in its folder, on a terminal of that width."""
     config = str(world.folder / "config.yaml")
-    return program_on_terminal("--config", config, *arguments, before=before, columns=columns, environ=environ)
+    return program_on_terminal(
+        "--config", config, *arguments, before=before, columns=columns, environ=environ, cwd=world.folder
+    )
 
 
 @contextmanager
 def program_on_terminal(
-    *arguments: str, before: Sequence[str] = (), columns: int = 80, environ: Mapping[str, str] | None = None
+    *arguments: str,
+    before: Sequence[str] = (),
+    columns: int = 80,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Iterator[Terminal]:
     """The real program, `before` its command line, on a terminal of that width, with Ctrl-C as a terminal has it."""
     ours, theirs = pty.openpty()
@@ -97,6 +104,7 @@ def program_on_terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
+        cwd=cwd,
         start_new_session=True,
         preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
     )

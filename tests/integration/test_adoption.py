@@ -32,7 +32,7 @@ def handlers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handler
             for project in world.cloud.projects_of(world.cloud.watcher.id):
                 world.concertim.state.add_user(project.name, project_id=project.id)
         else:
-            world.add_teams()
+            world.add_owners()
         world.configure()
         found = Handlers(world, generation)
         found.fill(read(world))

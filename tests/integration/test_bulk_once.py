@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from daemons import start
-from world import World, shown, wanted
+from world import World, served, shown, wanted
 
 from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
@@ -20,12 +20,8 @@ from cos_update.store import ViewStore
 
 @pytest.fixture(params=["admin", "watcher"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """The demo cloud, read cloud-wide by an admin, and per project by a mere watcher."""
-    admin = request.param == "admin"
-    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure("admin" if admin else "CM_team_a")
+    """The demo's cloud, read cloud-wide by an admin, and per project by a mere watcher."""
+    with served(tmp_path, admin=request.param == "admin") as world:
         yield world
 
 

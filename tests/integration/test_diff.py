@@ -7,25 +7,9 @@ import json
 import os
 import pty
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from world import World
-
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
-        yield world
 
 
 def test_a_dry_run_writes_nothing_anywhere(world: World) -> None:

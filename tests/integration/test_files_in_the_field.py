@@ -44,7 +44,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     world.cloud.watcher.password = form.openstack
     text = (FORMS / f"{form.name}.yaml").read_text()
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         for address in OPENSTACK:
             text = text.replace(address, world.openstack.auth_url)
         project_id = world.cloud.admin_project.id

@@ -80,9 +80,13 @@ CASES = {
     "cos-update view dump --kind racks --kind devices": Case("devices (", has_view=True),
     "cos-update view dump --format json --kind devices": Case('"devices": {', has_view=True),
     "cos-update view dump --format json --kind devices | jq '.devices[].name'": Case('"alpha-login"', has_view=True),
+    "cos-update check keystone rabbitmq": Case("0 failed", has_broker=True),
     "cos-update check": Case("0 failed", has_broker=True),
     "cos-update check --listen-for 60": Case("0 failed", has_broker=True, instead=(("60", "1"),)),
     "cos-update check --json": Case('"ok": true', has_broker=True),
+    "cos-update takeover": Case("safe        nothing is removed"),
+    "cos-update takeover --watch-for 300": Case("0 to remove", instead=(("300", "1"),)),
+    "cos-update takeover --json": Case('"safe": true'),
     "cos-update status": Case("has ever run", code=1),
     "cos-update status --json": Case('"ok": false', code=1),
     "cos-update health bulk": Case("has never run", code=1),
@@ -145,7 +149,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[World
     if wanted.has_broker or wanted.has_listener:
         broker = request.getfixturevalue("broker")
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure(**({"rmq": rmq(broker)} if broker else {}))
         if wanted.has_view:
             one_pass(world)

@@ -263,7 +263,7 @@ class Life:
         assert self.world.concertim.refusals == []
 
 
-@settings(max_examples=int(os.environ.get("HISTORIES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("HISTORIES", "25")), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_ends_in_step(data: st.DataObject) -> None:
     retry.BACKOFF = Backoff(0.01, 10.0)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from daemons import until
+from daemons import log_of, until
 from terminals import CTRL_C, CTRL_D, on_terminal
 from world import World, shown, wanted
 
@@ -223,14 +223,23 @@ def test_a_terminal_that_goes_away_while_it_posts(world: World) -> None:
     assert known[0] == f"devices ({posted(world)})"
 
 
-@pytest.mark.parametrize(("command", "code"), [("check", 129), ("bulk", 0)])
-def test_a_terminal_that_goes_away_below(world: World, command: str, code: int) -> None:
+def test_a_terminal_that_goes_away_below_a_check(world: World) -> None:
     hanging = world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="auth/tokens"))
-    with on_terminal(world, command) as terminal:
+    with on_terminal(world, "check") as terminal:
         until(lambda: world.openstack.wire.faults.struck(hanging) > 0)
         terminal.hang_up()
         world.openstack.wire.faults.clear()
-        assert terminal.end() == code
+        assert terminal.end() == 129
+
+
+def test_a_terminal_that_goes_away_below_a_daemon_does_not_end_it(world: World) -> None:
+    with on_terminal(world, "bulk", "--interval", "1") as terminal:
+        until(lambda: "pass ends" in log_of(world))
+        terminal.hang_up()
+        passes = log_of(world).count("pass ends")
+        until(lambda: log_of(world).count("pass ends") > passes + 1)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 0
 
 
 def test_nohup_goes_on_without_a_terminal(world: World) -> None:

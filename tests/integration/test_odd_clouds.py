@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,32 @@ def test_a_keystone_under_load_is_asked_again(
 def test_a_token_that_is_refused_twice_is_renewed_in_every_thread(cloud: HandmadeCloud, read: Read) -> None:
     cloud.answers[SERVERS] = first(2, UNAUTHORISED)
     assert read(scope=ReadScope.PROJECT).gaps == ()
+
+
+def test_a_token_that_another_thread_drops_when_it_is_made_is_made_again(cloud: HandmadeCloud) -> None:
+    session = CloudReader(cloud.settings()).sessions.base
+    plugin = session._connection.session.auth
+    plugin._lock = Interrupted(plugin._lock, plugin.invalidate)
+    assert session.access().project_id == PROJECT
+    assert cloud.requests.count(TOKENS) == 2
+
+
+@dataclass
+class Interrupted:
+    """A lock of which another thread makes use: right after the first release it does its work."""
+
+    lock: AbstractContextManager[Any]
+    work: Callable[[], object]
+    times: int = 1
+
+    def __enter__(self) -> None:
+        self.lock.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.lock.__exit__(*error)
+        if self.times:
+            self.times -= 1
+            self.work()
 
 
 def test_a_service_that_refuses_every_token_is_not_asked_for_ever(cloud: HandmadeCloud, read: Read) -> None:

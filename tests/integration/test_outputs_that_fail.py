@@ -106,7 +106,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A Concertim in step with the cloud, a view of both, and no broker."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path_factory.mktemp("outputs"))
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure(rmq={**BROKER, "rmq_username": "guest", "rmq_password": "guest"})
         one_pass(world)
         yield world

@@ -59,7 +59,7 @@ class Deployment:
         self._queues.__enter__()
         self.openstack.start()
         self.concertim.start()
-        self.world.add_teams()
+        self.world.add_owners()
         self.world.configure(**self._settings)
         self.world.bulk()
         self.world.concertim.wire.reset()

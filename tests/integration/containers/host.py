@@ -60,7 +60,7 @@ def demo_host(folder: Path) -> Iterator[Host]:
     """root:root 0755, and the configuration root:root 0600, of the demo's cloud and an empty Concertim."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), folder)
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure()
         host = Host(world)
         host.config.chmod(0o600)

@@ -11,12 +11,8 @@ import pytest
 from hands import Hands, key
 from passes import one_pass
 from rabbit import wait_for
-from world import World, shown, wanted
+from world import World, served, shown, wanted
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.records import Server, Stack
 from cos_update.fakes.openstack.state import CloudState
 from cos_update.fakes.wire import Fault, FaultKind
@@ -28,10 +24,7 @@ SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
+    with served(tmp_path) as world:
         one_pass(world)
         yield world
 

@@ -11,12 +11,8 @@ from bus import Bus, Message, captured, message, told
 from hands import key
 from listening import QUEUE, Listener, consumers, drain, in_step, messages, node, queues, rmq, status, team
 from rabbit import RabbitNode, wait_for
-from world import World, shown
+from world import World, served, shown
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 
@@ -26,10 +22,7 @@ pytestmark = pytest.mark.broker
 @pytest.fixture
 def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     """The demo's cloud in step with Concertim, and a broker whose queue is ours and empty."""
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim), queues(broker, QUEUE, f"{QUEUE}-0", f"{QUEUE}-1"):
-        world.add_teams()
-        world.configure(rmq=rmq(broker))
+    with queues(broker, QUEUE, f"{QUEUE}-0", f"{QUEUE}-1"), served(tmp_path, rmq=rmq(broker)) as world:
         world.bulk()
         world.concertim.wire.reset()
         yield world

@@ -18,7 +18,7 @@ from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 
 pytestmark = pytest.mark.broker
 
@@ -31,7 +31,7 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     """The demo's cloud in step with Concertim, and a broker whose queue is ours and empty."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
     with Sandbox(world.openstack, world.concertim), queues(broker, QUEUE, OTHER):
-        world.add_teams()
+        world.add_owners()
         world.configure(rmq=rmq(broker))
         world.bulk()
         yield world
@@ -73,7 +73,7 @@ def follows(world: World, bus: Bus) -> None:
     """Whether changes are brought over still."""
     for state, shown_as in (("stopped", "STOPPED"), ("active", "ACTIVE")):
         world.cloud.set_server_state(node(world), state)
-        bus.tell(key(Kind.SERVER, node(world)))
+        bus.tell(key(ResourceKind.SERVER, node(world)))
         wait_for(lambda shown_as=shown_as: status(world, node(world)) == shown_as, what=shown_as)
 
 
@@ -110,7 +110,7 @@ def test_what_is_in_hand_is_finished_and_what_comes_meanwhile_is_not_lost(
     servers = [server for server in world.cloud.servers.values() if status(world, server)]
     for number, server in enumerate(servers):
         world.cloud.set_server_state(server, "stopped")
-        bus.tell(key(Kind.SERVER, server))
+        bus.tell(key(ResourceKind.SERVER, server))
         if number % 5 == 0:
             rewrite(world, {"prefetch": 10 + number})
             process.process.send_signal(signal.SIGHUP)

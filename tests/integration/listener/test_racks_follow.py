@@ -9,13 +9,9 @@ import pytest
 from hands import Hands, key
 from passes import one_pass
 from rabbit import wait_for
-from world import World, shown
+from world import World, served, shown
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.concertim.records import Device
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.records import Project, Server, Stack
 from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.events import Key
@@ -25,11 +21,7 @@ from cos_update.model.kinds import ResourceKind
 @pytest.fixture(params=["admin", "watcher"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """The demo's cloud in step with Concertim, for an admin, and for nobody but a watcher."""
-    admin = request.param == "admin"
-    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure("admin" if admin else "CM_team_a")
+    with served(tmp_path, admin=request.param == "admin") as world:
         one_pass(world)
         world.concertim.wire.reset()
         world.openstack.wire.reset()

@@ -21,7 +21,8 @@ TIMEOUT = 30.0
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours without what would steer the program, and with `changes`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COS_UPDATE_", "COLUMNS"))}
+    steering = ("COS_UPDATE_", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PYTHONUTF8": "1"} | dict(changes or {})
 
 

@@ -196,7 +196,7 @@ def test_an_error_of_the_system_names_the_file() -> None:
         ),
         (
             OSError(28, "No space left on device", "/data/x"),
-            "/data/x: No space left on device.\nMake room on that disk.",
+            "/data/x: No space left on device.\nMake room on its disk",
         ),
         (OSError("timed out"), "The operating system refuses: timed out.\n"),
     ],

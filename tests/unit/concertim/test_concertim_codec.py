@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from captures import body
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_update.concertim import codec
@@ -152,7 +152,6 @@ FIELDS = ["id", "name", "type", "height", "u_height", "location", "template", "o
 RECORDS = st.dictionaries(st.sampled_from(FIELDS), ANY_VALUE | st.sampled_from(["Volume", "Network", "12", "-1", "²"]))
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_any_record_is_read_or_refused_with_words(record: dict[str, Any]) -> None:
     for decode in (codec.owner, codec.template, codec.rack, device):

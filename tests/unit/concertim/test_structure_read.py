@@ -34,12 +34,24 @@ def test_racks_with_none_one_and_several_devices() -> None:
             end_u=10,
             facing="f",
             template_id="b4f127ea-f803-4f0c-a962-6bf70ff95e40",
+            cost="$0.00",
         ),
     )
     assert [(d.name, d.kind, d.start_u, d.facing) for d in two.devices] == [
         ("node-0", ResourceKind.SERVER, 1, "f"),
         ("net-0", ResourceKind.NETWORK, 10, "b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "cost"),
+    [("$1.50", "1.50"), ("$1,234,567.80", "1234567.80"), ("0.00", "0.00"), ("1,50 EUR", None), ("", None), (3, None)],
+)
+def test_what_devices_cost_is_text_for_people(shown: object, cost: str | None) -> None:
+    answer = copy.deepcopy(ANSWER)
+    machine = answer["Racks"]["Rack"][1]["Chassis"]["Slots"]["Machine"]
+    machine["cost"] = shown
+    assert structure.costs(structure.racks(answer, TEAMS)).get(machine["id"]) == cost
 
 
 def test_in_the_older_api_every_machine_is_an_instance() -> None:

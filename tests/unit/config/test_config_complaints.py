@@ -49,7 +49,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (CONCERTIM + "  default_rack_height: '73'\n",
          "line 5: concertim.default_rack_height: expected a whole number from 1 to 72, found '73'."),
         (CONCERTIM + "  order_id: project\n",
-         "line 5: concertim.order_id: expected stack_id or tag:NAME, found 'project'."),
+         "line 5: concertim.order_id: expected stack_id, tag:NAME, killbill or killbill_bundle, found 'project'."),
         (CONCERTIM + "  timeout: .inf\n", "line 5: concertim.timeout: expected a number of seconds, found .inf."),
         (CONCERTIM.replace("http://c", "ftp://c"),
          "line 2: concertim.concertim_url: expected an address like https://host, found 'ftp://c'."),
@@ -76,6 +76,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
          "line 4: openstack.username: given together with a token, which needs no user."),
         ("openstack:\n  cloud: c\n  verify: true\n  insecure: true\n",
          "line 4: openstack.insecure: given together with verify, and both say how to verify TLS."),
+        (RMQ + "  verify: {strict: maybe}\n", "line 5: rmq.verify.strict: expected true or false, found 'maybe'."),
         ("interval: 5\nlog_level: INFO\ninterval: 6\n", "line 3: interval: given twice, first in line 1."),
         (RMQ + "  rmq_address: i\n", "line 5: rmq.rmq_address: given twice, first in line 4."),
         ("interval: 2026-99-99\n", "line 1: interval: expected a number of seconds, found 2026-99-99."),
@@ -205,7 +206,7 @@ def test_files_that_mean_harm_end_in_a_complaint(config: Config, content: str) -
     assert config.complaint(content).startswith("config.yaml")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=60) | st.text(alphabet="rmqa: \n-[]{}&*!<'\"#1", max_size=60).map(str.encode))
 def test_no_file_ends_in_a_traceback(config: Config, content: bytes) -> None:
     with contextlib.suppress(ConfigError):

@@ -252,7 +252,9 @@ def test_what_is_to_be_decided_begins_with_tls(config: Config) -> None:
                  "openssl s_client -showcerts -connect proxy:7443"):  # fmt: skip
         assert line in decision
     decided = config.load(
-        (FORMS / "first_generation.yaml").read_text().replace("  default_rack", "  verify: /ca\n  default_rack")
+        (FORMS / "first_generation.yaml")
+        .read_text()
+        .replace("  default_rack", "  verify: /ca\n  order_id: stack_id\n  default_rack")
     )
     assert decided.decisions == ()
 

@@ -117,6 +117,23 @@ def test_tls_verification_can_be_said_in_several_ways(config: Config, text: str,
         assert getattr(settings, name).verify == verify
 
 
+@pytest.mark.parametrize(
+    ("text", "verify", "strict"),
+    [
+        ("verify: {ca: /etc/ca.pem, strict: false}", "/etc/ca.pem", False),
+        ("verify: {ca: /etc/ca.pem}", "/etc/ca.pem", True),
+        ("verify: {strict: false}", True, False),
+        ("verify: {strict: true}", True, True),
+    ],
+)
+def test_strictness_is_relaxed_in_each_section(config: Config, text: str, verify: object, strict: bool) -> None:
+    for section in (OPENSTACK, CONCERTIM, RMQ):
+        loaded = config.load(section + f"  {text}\n")
+        settings = getattr(loaded.settings, section.split(":")[0].strip())
+        assert (settings.verify, settings.verify_strict) == (verify, strict)
+        assert loaded.warnings == ()
+
+
 def test_a_relative_ca_file_is_looked_for_beside_the_config(config: Config) -> None:
     settings = config.load(CONCERTIM + "  verify: ca.pem\n").settings
     assert require(settings, "concertim").verify == str(config.path.parent / "ca.pem")

@@ -177,7 +177,7 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
 
 
 TestNothingIsReleasedEarlyOrNever = NothingIsReleasedEarlyOrNever.TestCase
-TestNothingIsReleasedEarlyOrNever.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestNothingIsReleasedEarlyOrNever.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def pending(count):

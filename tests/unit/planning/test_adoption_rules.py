@@ -6,7 +6,7 @@ import pytest
 from builders import SMALL, cloud, concertim, device, plan, rack, removed, server, stack, volume, words
 from clouds import OWNERS, inventories, settled
 from earlier import HEIGHTS, dashed, fill
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strictapp import StrictApp
 from test_convergence import one_pass
@@ -17,7 +17,7 @@ from cos_update.planning.desired import heights_in_the_field, template_height
 from cos_update.planning.plan import Verb
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(
     inventory=inventories(),
     generation=st.sampled_from([1, 2]),

@@ -69,10 +69,10 @@ def test_who_keeps_a_view_loads_it_only_after_others_have_written(tmp_path: Path
     other = ViewStore(tmp_path, by)
     changed = other.load()
     assert changed is not None
-    other.save(replace(changed, told=("news",)))
+    other.save(replace(changed, reported=("news",)))
     loaded = store.load()
     assert loaded is not None
-    assert loaded.told == ("news",)
+    assert loaded.reported == ("news",)
     assert loaded.cloud is not MEMORY
 
 
