@@ -21,7 +21,7 @@ from world import World, shown, wanted
 from cos_update.fakes.wire import Fault, FaultKind
 
 NOTHING = "Interrupted: nothing was posted.\n"
-AMID = re.compile(r"Interrupted: (\d+) posted .*, 0 refused, \d+ not done, in \d+\.\d s\n")
+AMID = re.compile(r"Interrupted: (\d+) posted .*, 0 refused, \d+ not done, in \d+\.\d s(; cloud read in full .*)?\n")
 Begin = Callable[..., subprocess.Popen[str]]
 
 
