@@ -26,7 +26,7 @@ class Connections:
         self,
         verify: bool | str,
         *,
-        strict: bool = True,
+        strict: bool | None = None,
         idle_limit: float = IDLE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

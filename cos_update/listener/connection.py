@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -20,7 +21,14 @@ from cos_update.model.tls import not_trusted
 _CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection of one host, and again for the AMQP handshake."""
 
-_NOT_FOUND, _ACCESS_REFUSED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 406, 530
+_NOT_FOUND, _ACCESS_REFUSED, _RESOURCE_LOCKED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 405, 406, 530
+_HELLO = b"AMQP\x00\x00\x09\x01"
+"""What a client of AMQP 0-9-1 sends first."""
+_METHOD_FRAME = b"\x01"
+_TLS_ALERT = b"\x15\x03"
+_ANSWER_TIMEOUT = 3.0
+"""Seconds for the first bytes of whoever is no broker."""
+_PORTS = "Check rmq.rmq_port: AMQP is usually on port 5672, or 5671 with TLS."
 
 
 class BrokerError(CosUpdateError):
@@ -52,20 +60,54 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
     # pika reports every failed try as an error with a traceback, and its debug records hold message bodies, in which
     # OpenStack sends live tokens. What a person needs to know is logged by us.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
-    return pika.BlockingConnection(
-        pika.ConnectionParameters(
-            host=address.host,
-            port=address.port,
-            virtual_host=settings.virtual_host,
-            credentials=pika.PlainCredentials(settings.username, settings.password),
-            heartbeat=settings.heartbeat,
-            socket_timeout=_CONNECT_TIMEOUT,
-            stack_timeout=2 * _CONNECT_TIMEOUT,
-            connection_attempts=1,
-            ssl_options=pika.SSLOptions(_tls_context(settings), address.host) if settings.tls else None,
-            client_properties={"connection_name": f"cos-update listen on {socket.gethostname()}, pid {os.getpid()}"},
-        )
+    parameters = pika.ConnectionParameters(
+        host=address.host,
+        port=address.port,
+        virtual_host=settings.virtual_host,
+        credentials=pika.PlainCredentials(settings.username, settings.password),
+        heartbeat=settings.heartbeat,
+        socket_timeout=_CONNECT_TIMEOUT,
+        stack_timeout=2 * _CONNECT_TIMEOUT,
+        connection_attempts=1,
+        ssl_options=pika.SSLOptions(_tls_context(settings), address.host) if settings.tls else None,
+        client_properties={"connection_name": f"cos-update listen on {socket.gethostname()}, pid {os.getpid()}"},
     )
+    try:
+        return pika.BlockingConnection(parameters)
+    except (pika.exceptions.IncompatibleProtocolError, AMQPConnectorStackTimeout) as error:
+        # pika says the same of whoever answers in another protocol and of whoever answers nothing at all.
+        answered = _first_bytes(settings, address)
+        is_silent = isinstance(error, AMQPConnectorStackTimeout) and not answered
+        if is_silent or answered.startswith(_METHOD_FRAME):
+            raise
+        raise _no_broker(answered) from None
+
+
+def _first_bytes(settings: BrokerSettings, address: Address) -> bytes:
+    """What is answered to a client's first words; nothing when the connection is closed instead."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+        plain = held.enter_context(socket.create_connection((address.host, address.port), _ANSWER_TIMEOUT))
+        stream = plain
+        if settings.tls:
+            stream = held.enter_context(_tls_context(settings).wrap_socket(plain, server_hostname=address.host))
+        stream.sendall(_HELLO)
+        return stream.recv(8)
+    return b""
+
+
+def _no_broker(answered: bytes) -> BrokerError:
+    """What it means that this was answered in place of AMQP 0-9-1."""
+    if not answered:
+        return BrokerError(
+            "The connection was accepted and closed again without a word",
+            "If that is a load balancer, it has no broker behind it: see whether RabbitMQ runs, and check "
+            "rmq.rmq_address and rmq.rmq_port.",
+        )
+    if answered.startswith(_TLS_ALERT):
+        return BrokerError("The port is one for TLS", "Set rmq.tls, or check rmq.rmq_port.")
+    if answered.startswith(b"HTTP/"):
+        return BrokerError("An HTTP server answers on this port", _PORTS)
+    return BrokerError("The broker does not speak AMQP 0-9-1 on this port", _PORTS)
 
 
 def explain(error: BaseException, settings: BrokerSettings, address: Address | None = None) -> BrokerError:
@@ -86,10 +128,6 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
             "that name",
             "Check rmq.rmq_path; `rabbitmqctl list_vhosts` and `rabbitmqctl list_permissions -p VHOST` tell.",
         )
-    if isinstance(error, pika.exceptions.IncompatibleProtocolError):
-        return BrokerError(
-            "The broker does not speak AMQP on this port", "Check rmq.rmq_port, and rmq.tls if the port is one for TLS."
-        )
     if isinstance(error, pika.exceptions.ChannelClosedByBroker):
         return _explain_refusal(error, settings)
     if distrust := tls.distrust(error, settings, "rmq.verify"):
@@ -97,6 +135,8 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
             f"The broker's certificate is not trusted: {distrust.reason}",
             distrust.hint or not_trusted("rmq", str(address or addresses(settings)[0]), distrust.reason),
         )
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return _no_broker(b"")
     if isinstance(error, ssl.SSLError):
         return BrokerError(
             f"TLS with the broker failed: {error.strerror or error}",
@@ -108,6 +148,12 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
 
 def _explain_refusal(error: pika.exceptions.ChannelClosedByBroker, settings: BrokerSettings) -> BrokerError:
     reason = error.reply_text
+    if error.reply_code == _RESOURCE_LOCKED or reason.endswith("in exclusive use"):
+        return BrokerError(
+            f"The queue is held exclusively by somebody else: {reason}",
+            "`rabbitmqctl list_consumers` and `rabbitmqctl list_queues name owner_pid` tell who it is; stop that one, "
+            "or choose another name in rmq.queue.",
+        )
     if error.reply_code == _ACCESS_REFUSED:
         return BrokerError(
             f"The broker denies access: {reason}",

@@ -89,6 +89,11 @@ def routing_keys(settings: BrokerSettings) -> tuple[str, ...]:
     return tuple(f"{topic}.{priority}" for topic in settings.topics for priority in PRIORITIES)
 
 
+def declare_queue(channel: BlockingChannel, settings: BrokerSettings) -> None:
+    """Declares our own queue, which changes nothing of one that is there. The broker refuses if that is another."""
+    channel.queue_declare(queue_name(settings), durable=True, arguments=queue_arguments(settings))
+
+
 def depth(channel: BlockingChannel, queue: str) -> int:
     """Messages that wait in a queue. A queue that is not there closes the channel."""
     return int(channel.queue_declare(queue, passive=True).method.message_count)
@@ -174,7 +179,7 @@ class OwnQueue:
     def _declare(self, connection: pika.BlockingConnection) -> None:
         channel = connection.channel()
         try:
-            channel.queue_declare(self.queue, durable=True, arguments=queue_arguments(self._settings))
+            declare_queue(channel, self._settings)
         except pika.exceptions.ChannelClosedByBroker as error:
             raise explain(error, self._settings) from error
         channel.close()

@@ -18,6 +18,8 @@ FILES = {"bulk": "updates_bulk.log", "listen": "updates_mq.log"}
 _LOUD = ("urllib3", "keystoneauth", "openstack", "stevedore", "pika", "asyncio")
 """Libraries that log at INFO what only a developer wants to know."""
 
+_CHATTER = 2
+"""How many -v it takes to be told what these libraries say at DEBUG: requests, headers, frames."""
 _log = logging.getLogger(__name__)
 
 
@@ -73,7 +75,7 @@ def reconfigure(
     for old in former:
         old.close()
     for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.DEBUG if lowest <= logging.DEBUG else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.DEBUG if verbosity >= _CHATTER else logging.WARNING)
 
 
 def _stderr_level(level: int, daemon: bool, verbosity: int) -> int:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cos_update.observability.facts import Facts, extra
+
 
 @dataclass(slots=True)
 class _Streak:
@@ -45,18 +47,24 @@ class RepeatSuppressor:
         self._lock = threading.Lock()
 
     def failed(
-        self, key: str, message: str, *about: object, level: int = logging.WARNING, logger: logging.Logger | None = None
+        self,
+        key: str,
+        message: str,
+        *about: object,
+        level: int = logging.WARNING,
+        logger: logging.Logger | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Counts the failure `key`, and logs it if it is time to or if it says something new.
 
-        `message` is a format and `about` its arguments, as loggers take them.
+        `message` is a format and `about` its arguments, as loggers take them; `facts` get the count as `attempt`.
         """
-        suffix = self._failed(key, _PASSING.sub("#", message % about))
-        into = logger or self._logger
+        suffix, count = self._failed(key, _PASSING.sub("#", message % about))
+        into, more = logger or self._logger, extra({**(facts or {}), "attempt": count})
         if suffix is None:
-            into.debug(f"{message} (still so)", *about)
+            into.debug(f"{message} (still so)", *about, extra=more)
         else:
-            into.log(level, f"{message}%s", *about, suffix)
+            into.log(level, f"{message}%s", *about, suffix, extra=more)
 
     def over(
         self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None
@@ -68,7 +76,8 @@ class RepeatSuppressor:
             times = "once" if streak.count == 1 else f"{streak.count} times"
             (logger or self._logger).log(level, "%s: over after %s", message, times)
 
-    def _failed(self, key: str, wording: str) -> str | None:
+    def _failed(self, key: str, wording: str) -> tuple[str | None, int]:
+        """What is to be said behind the message (None: nothing is to be said), and how often it has failed in a row."""
         now = self._clock()
         with self._lock:
             streak = self._streaks.get(key)
@@ -81,12 +90,12 @@ class RepeatSuppressor:
                 if len(streak.wordings) >= self.MOST_SAID:
                     streak.wordings.clear()
                 streak.wordings.add(wording)
-                return ""
+                return "", streak.count
             if now < streak.due:
-                return None
+                return None, streak.count
             streak.pause = min(streak.pause * 2, self.LONGEST_PAUSE)
             streak.due = now + streak.pause
-            return f" (still so, {streak.count} times since {_clock_time(streak.since, now)})"
+            return f" (still so, {streak.count} times since {_clock_time(streak.since, now)})", streak.count
 
 
 _PASSING = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+\.\d+", re.I)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.kinds import ResourceKind
+from cos_update.observability.facts import Facts, extra, notice_facts, outcome_facts, report_facts
 from cos_update.observability.log_handlers import LogFile
 from cos_update.observability.observer import Observer
 from cos_update.observability.repeats import RepeatSuppressor
@@ -68,23 +69,26 @@ class RunLog(Observer):
         concertim_id = outcome.record.id if outcome.record else action.concertim_id
         ids = (action.openstack_id, concertim_id or "-")
         not_done = (words, outcome.result, located(action), outcome.reason, *ids)
+        facts = outcome_facts(outcome)
         with self._lock:
             self._met.add(key)
         match outcome.result:
             case Result.DONE:
                 changes = "; ".join(change_text(change) for change in action.changes)
-                logger.info(f"%s %s %s {_IDS}", words, located(action), changes or action.why, *ids)
+                logger.info(f"%s %s %s {_IDS}", words, located(action), changes or action.why, *ids, extra=extra(facts))
                 if outcome.reason:
-                    logger.warning(f"%s %s: %s {_IDS}", words, located(action), outcome.reason, *ids)
+                    logger.warning(
+                        f"%s %s: %s {_IDS}", words, located(action), outcome.reason, *ids, extra=extra(facts)
+                    )
                 self._over(key)
             case Result.REFUSED | Result.FAILED:
                 trouble = _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger)
-                self._goes_on(key, trouble, _NOT_DONE, *not_done)
+                self._goes_on(key, trouble, _NOT_DONE, *not_done, facts=facts)
             case Result.STALE:
-                logger.warning(_NOT_DONE, *not_done)
+                logger.warning(_NOT_DONE, *not_done, extra=extra(facts))
             case Result.SKIPPED:
                 # What was not even tried is summed up in the pass's own line.
-                logger.debug(_NOT_DONE, *not_done)
+                logger.debug(_NOT_DONE, *not_done, extra=extra(facts))
 
     def pass_ends(self, report: Report) -> None:
         """One line for the pass, one for each thing that was left alone, and one for each that no longer is."""
@@ -99,7 +103,7 @@ class RunLog(Observer):
             ended = [key for key, trouble in self._going.items() if key not in self._met and (whole or trouble.is_gap)]
         for key in ended:
             self._over(key)
-        self._logger.info("pass ends: %s", report)
+        self._logger.info("pass ends: %s", report, extra=extra(report_facts(report)))
 
     def pass_failed(self, error: CosUpdateError) -> None:
         self._failing = True
@@ -114,14 +118,14 @@ class RunLog(Observer):
         with self._lock:
             self._met.add(key)
         trouble = _Trouble(subject, level, self._logger, notice.kind is NoticeKind.UNREAD)
-        self._goes_on(key, trouble, "%s", subject)
+        self._goes_on(key, trouble, "%s", subject, facts=notice_facts(notice))
 
-    def _goes_on(self, key: str, trouble: _Trouble, message: str, *about: object) -> None:
+    def _goes_on(self, key: str, trouble: _Trouble, message: str, *about: object, facts: Facts | None = None) -> None:
         with self._lock:
             if key not in self._going and len(self._going) >= RepeatSuppressor.MOST:
                 del self._going[next(iter(self._going))]
             self._going[key] = trouble
-        self._repeats.failed(key, message, *about, level=trouble.level, logger=trouble.logger)
+        self._repeats.failed(key, message, *about, level=trouble.level, logger=trouble.logger, facts=facts)
 
     def _over(self, key: str) -> None:
         with self._lock:

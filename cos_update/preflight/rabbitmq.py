@@ -12,11 +12,13 @@ import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
 from cos_update.listener.connection import Address, addresses, connect, explain, is_missing, is_refused
-from cos_update.listener.topology import queue_name, routing_keys
+from cos_update.listener.topology import declare_queue, queue_name, routing_keys
 from cos_update.model.settings import BrokerSettings, Settings
 from cos_update.preflight.finding import Finding, fail, ok, skip, warn
 from cos_update.preflight.traffic import traffic
 
+_LAST = -1000
+"""The priority of a consumer that gets nothing as long as there is another."""
 _EITHER = {"cinder": "openstack", "openstack": "cinder"}
 """Cinder publishes to one of them, by default not to that of its own name."""
 _FILES = {
@@ -33,7 +35,7 @@ _FILES = {
 def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Finding]:
     """Login at each host; then on one of them a queue for a moment, its bindings and, if wanted, what comes in.
 
-    `listen_for` is in seconds. Neither our own queue nor anybody else's is touched.
+    `listen_for` is in seconds. Nothing is taken from our own queue nor from anybody else's.
     """
     if settings.rmq is None:
         yield warn("rabbitmq", "the section rmq is missing or wrong: listen can't run, bulk can")
@@ -107,9 +109,39 @@ class _OneBroker:
             channel.queue_declare(self._queue, exclusive=True, auto_delete=True)
             channel.basic_get(self._queue, auto_ack=True)
 
-        refusal = self._tried("queue", try_out)
+        return self._tried("queue", try_out) or self._look_at_ours()
+
+    def _look_at_ours(self) -> Finding:
+        """Our own queue as it is: nothing is taken from it, and one that is not there is not made."""
         name = queue_name(self._settings)
-        return refusal or ok("queue", f"queues named like {name} may be declared and read")
+        try:
+            found = self._ours(name)
+            if found is None:
+                return ok("queue", f"{name} is not there yet, and may be declared and read")
+            self._asked(lambda channel: declare_queue(channel, self._settings))
+            if found.consumer_count:
+                self._asked(lambda channel: _consume_nothing(channel, name))
+        except pika.exceptions.ChannelClosedByBroker as error:
+            reason = explain(error, self._settings)
+            return fail("queue", str(reason), reason.hint)
+        return ok("queue", f"{name}: {found.message_count} messages wait, {found.consumer_count} consumers")
+
+    def _ours(self, name: str) -> pika.spec.Queue.DeclareOk | None:
+        channel = self._connection.channel()
+        try:
+            found = channel.queue_declare(name, passive=True).method
+        except pika.exceptions.ChannelClosedByBroker as error:
+            # That of a node which is down is "not found" too.
+            if is_missing(error) and "no queue" in error.reply_text:
+                return None
+            raise
+        channel.close()
+        return found
+
+    def _asked(self, request: Callable[[BlockingChannel], None]) -> None:
+        channel = self._connection.channel()
+        request(channel)
+        channel.close()
 
     def _is_there(self, exchange: str) -> bool:
         """Whether it can be bound, as far as we may know.
@@ -150,6 +182,13 @@ class _OneBroker:
             return fail(name, str(explain(error, self._settings)), _permitting(self._settings))
         channel.close()
         return None
+
+
+def _consume_nothing(channel: BlockingChannel, queue: str) -> None:
+    """Consumes behind all who do, for a moment: to see that none of them has the queue for itself."""
+    channel.basic_qos(prefetch_count=1)
+    tag = channel.basic_consume(queue, lambda *_: None, arguments={"x-priority": _LAST})
+    channel.basic_cancel(tag)
 
 
 def _permitting(settings: BrokerSettings) -> str:

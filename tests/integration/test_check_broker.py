@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import struct
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from checking import Checked, change, only_failure, says
 from rabbit import RabbitNode, free_port
 from world import World
+
+from cos_update.listener.topology import queue_arguments
+from cos_update.model.settings import BrokerSettings
 
 
 def test_a_broker_that_is_away(world: World, checked: Checked) -> None:
@@ -124,3 +132,137 @@ def publish_until(broker: RabbitNode, enough: threading.Event) -> int:
                 channel.basic_publish(exchange, "notifications.info", body.encode())
             sent += 1
     return sent
+
+
+OURS = "cos-update"
+
+
+@pytest.fixture
+def queue(broker: RabbitNode) -> Iterator[Callable[..., None]]:
+    """Declares the queue of our name in any way."""
+
+    def declare(**properties: Any) -> None:
+        with broker.channel() as channel:
+            channel.queue_declare(OURS, **properties)
+
+    yield declare
+    with broker.channel() as channel:
+        channel.queue_delete(OURS)
+
+
+def declared(broker: RabbitNode) -> bool:
+    return OURS in broker.ctl("list_queues", "name").split()
+
+
+def test_a_queue_that_is_not_there_is_not_made(broker: RabbitNode, checked: Checked) -> None:
+    assert says(checked()["queue"][0], "ok", "cos-update is not there yet")
+    assert not declared(broker)
+
+
+def test_a_queue_of_ours_is_looked_at_and_nothing_is_taken_from_it(
+    broker: RabbitNode, checked: Checked, queue: Callable[..., None]
+) -> None:
+    settings = BrokerSettings(("127.0.0.1",), "guest", "guest")
+    queue(durable=True, arguments=queue_arguments(settings))
+    with broker.channel() as channel:
+        for number in range(3):
+            channel.basic_publish("", OURS, b"%d" % number)
+        assert says(checked()["queue"][0], "ok", "cos-update: 3 messages wait, 0 consumers")
+        channel.basic_qos(prefetch_count=2)
+        channel.basic_consume(OURS, lambda *_: None)
+        assert says(checked()["queue"][0], "ok", "1 messages wait, 1 consumers")
+    with broker.channel() as channel:
+        assert [channel.basic_get(OURS, auto_ack=True)[2] for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"durable": True},
+        {"durable": False},
+        {"durable": True, "auto_delete": True},
+        {"durable": True, "arguments": {"x-queue-type": "quorum"}},
+        {"durable": True, "arguments": {"x-queue-type": "stream"}},
+    ],
+    ids=str,
+)
+def test_a_queue_with_other_properties(
+    checked: Checked, queue: Callable[..., None], properties: dict[str, Any]
+) -> None:
+    queue(**properties)
+    failure = only_failure(checked(expect=1))
+    assert says(failure, "fail", "exists already with other properties", "rabbitmqctl delete_queue")
+    assert failure["name"] == "queue"
+
+
+def test_a_queue_that_another_connection_has_for_itself(broker: RabbitNode, checked: Checked) -> None:
+    with broker.channel() as channel:
+        channel.queue_declare(OURS, exclusive=True)
+        failure = only_failure(checked(expect=1))
+        assert says(failure, "fail", "held exclusively by somebody else", "list_queues name owner_pid")
+
+
+def test_a_queue_that_another_consumer_has_for_itself(
+    broker: RabbitNode, checked: Checked, queue: Callable[..., None]
+) -> None:
+    queue(durable=True, arguments=queue_arguments(BrokerSettings(("127.0.0.1",), "guest", "guest")))
+    with broker.channel() as channel:
+        channel.basic_consume(OURS, lambda *_: None, exclusive=True)
+        failure = only_failure(checked(expect=1))
+        assert says(failure, "fail", "held exclusively by somebody else", "list_consumers")
+
+
+def closed_at_once(connection: socket.socket) -> None:
+    connection.close()
+
+
+def closed_after_the_first_words(connection: socket.socket) -> None:
+    connection.recv(8)
+    connection.close()
+
+
+def reset(connection: socket.socket) -> None:
+    connection.recv(8)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def answers(words: bytes) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(8)
+        connection.sendall(words)
+        connection.close()
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("behaves", "text", "mend"),
+    [
+        (closed_at_once, "accepted and closed again without a word", "load balancer"),
+        (closed_after_the_first_words, "accepted and closed again without a word", "load balancer"),
+        (reset, "accepted and closed again without a word", "load balancer"),
+        (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "An HTTP server answers", "rmq.rmq_port"),
+        (answers(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak AMQP 0-9-1", "rmq.rmq_port"),
+        (answers(b"AMQP\x00\x01\x00\x00"), "does not speak AMQP 0-9-1", "rmq.rmq_port"),
+        (answers(b"\x15\x03\x01\x00\x02\x02\x46"), "The port is one for TLS", "rmq.tls"),
+    ],
+)
+def test_who_is_no_broker_is_told_by_what_it_does(
+    world: World, checked: Checked, behaves: Callable[[socket.socket], None], text: str, mend: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    behaves(server.accept()[0])
+
+        threading.Thread(target=serve, daemon=True).start()
+        change(world, "rmq", rmq_port=server.getsockname()[1])
+        assert says(only_failure(checked(expect=1)), "fail", text, mend)
+
+
+def test_a_port_for_tls_that_is_asked_without(world: World, broker: RabbitNode, checked: Checked) -> None:
+    change(world, "rmq", rmq_port=broker.tls_port)
+    assert says(only_failure(checked(expect=1)), "fail", "The port is one for TLS", "rmq.tls")
