@@ -67,7 +67,8 @@ def check(context: Context, listen_for: float | None, as_json: bool, names: tupl
 
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
     nothing is changed anywhere. With NAMEs only these are tried: config, folders, openstack, rabbitmq, concertim,
-    killbill, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed fails.
+    killbill, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed
+    fails.
     """
     findings = _tried(context, listen_for, names)
     all_of_them = list(findings) if as_json else _show(findings)
