@@ -96,7 +96,6 @@ class Faults:
             self._faults.pop(fault_id, None)
 
     def clear(self) -> None:
-        """End all faults."""
         with self._lock:
             self._faults.clear()
 

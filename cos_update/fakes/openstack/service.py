@@ -179,7 +179,6 @@ class Service(ABC):
 
 
 def found(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An answer in JSON."""
     return web.Response(status=status, text=json.dumps(body), content_type=JSON, headers=headers)
 
 

@@ -39,13 +39,11 @@ class Tokens(Service):
         self._catalog_ids = {name: (state.new_hex(), state.new_hex()) for name, *_ in CATALOG}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         self.route(router, "POST", "/v3/auth/tokens", self._issue, open_=True, query="nocatalog")
         self.get(router, "/v3/auth/tokens", self._show)
         self.get(router, "/v3/auth/catalog", self._show_catalog)
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Keystone's form."""
         return refusal(400, message)
 
     def _issue(self, call: Call) -> web.Response:
