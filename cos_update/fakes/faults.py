@@ -1,4 +1,4 @@
-"""What can be made to go wrong on a stand-in's wire."""
+"""What can be made to go wrong on a fake's wire."""
 
 from __future__ import annotations
 

@@ -273,8 +273,8 @@ class LateCloud(OpenStackApp):
 def test_a_side_that_hangs_does_not_hide_the_other(world: World, checked: Checked, side: str) -> None:
     change(world, "openstack", timeout=1, retries=0)
     change(world, "concertim", timeout=1, retries=0)
-    stand_in = world.openstack if side == "openstack" else world.concertim
-    stand_in.wire.faults.add(Fault(FaultKind.HANG))
+    fake = world.openstack if side == "openstack" else world.concertim
+    fake.wire.faults.add(Fault(FaultKind.HANG))
     found = checked(expect=1)
     assert only_failure(found)["name"] == ("keystone" if side == "openstack" else "concertim")
     assert found["queue"][0]["status"] == "ok"

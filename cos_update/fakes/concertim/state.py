@@ -1,4 +1,4 @@
-"""What the stand-in Concertim holds in memory. Tests read and change it directly, from any thread."""
+"""What the fake Concertim holds in memory. Tests read and change it directly, from any thread."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class State:
     def add_user(
         self,
         login: str,
-        password: str = "secret",  # noqa: S107 - a stand-in's password guards nothing
+        password: str = "secret",  # noqa: S107 - a fake's password guards nothing
         *,
         root: bool = False,
         name: str | None = None,

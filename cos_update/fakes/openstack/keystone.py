@@ -71,7 +71,7 @@ class Keystone(Service):
         if subtree and call.query("scope.project.id") is None:
             raise refusal(400, "scope.project.id must be specified if include_subtree is also specified")
         if subtree:
-            raise refusal(400, "The stand-in does not serve include_subtree.")
+            raise refusal(400, "The fake does not serve include_subtree.")
         if effective and call.query("group.id") is not None:
             raise refusal(400, "Combining effective and group filter will always result in an empty list.")
         pairs = list(self.state.effective()) if effective else [(held, held) for held in self.state.assignments]

@@ -64,7 +64,7 @@ class Tokens(Service):
                     raise self.unauthorized()
                 token = self._scoped(known.user, auth.get("scope"), "token")
             case _:
-                raise self.bad_request(f"The stand-in knows no auth methods {methods!r}.")
+                raise self.bad_request(f"The fake knows no auth methods {methods!r}.")
         if token.scope is not None and not self.state.roles_of_token(token):
             raise self.unauthorized()
         return found({"token": self._view(token)}, 201, {"X-Subject-Token": token.id, "Vary": "X-Auth-Token"})
@@ -127,7 +127,7 @@ class Tokens(Service):
             case {"project": asked}:
                 project = self._project(_mapping(asked))
                 return self.state.issue_token(user, Scope.PROJECT, project.id if project else "", method)
-        raise self.bad_request(f"The stand-in knows no scope {scope!r}.")
+        raise self.bad_request(f"The fake knows no scope {scope!r}.")
 
     def _project(self, asked: Mapping[str, object]) -> Project | None:
         if "id" in asked:
