@@ -39,7 +39,7 @@ Examples:
   cos-update bulk --interval 300
 """
 )
-@click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
+@click.option("--once", is_flag=True, help="One pass, then exit; without it, pass after pass.")
 @click.option(
     "--wait",
     metavar="S",
@@ -72,7 +72,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write metrics there for the textfile collector of node_exporter (with --once; needs the extra `metrics`).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON (with --once).")
 @pass_context
 def bulk(
     context: Context,
@@ -90,7 +90,7 @@ def bulk(
     metrics_file: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Bring Concertim in step with OpenStack, once or for ever."""
+    """Bring Concertim in step with OpenStack, once or continuously."""
     only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
     only_once["--metrics-file"] = metrics_file
     only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
@@ -112,7 +112,7 @@ def bulk(
         else RunOptions(projects, allow_deletes, prune_unwatched, racks, "--full" if full else "")
     )
     if not once:
-        return _forever(context, run_options, interval, metrics)
+        return _daemon(context, run_options, interval, metrics)
     with heeded(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
         both.store.prepare()
         try:
@@ -127,7 +127,7 @@ def bulk(
         return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
 
 
-def _forever(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
+def _daemon(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
     from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import watched
     from cos_update.cli.reload import Reload

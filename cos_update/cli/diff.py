@@ -1,4 +1,4 @@
-"""`cos-update diff`: what differs, before it is let loose."""
+"""`cos-update diff`: what differs, before anything is posted."""
 
 from __future__ import annotations
 
@@ -121,7 +121,6 @@ class _Show:
     paged: bool
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Prints it."""
         from cos_update.cli.output.console import console
         from cos_update.cli.output.pager import paged
         from cos_update.cli.output.plan_text import show

@@ -21,7 +21,7 @@ Examples:
 """
 )
 @click.option("--queue", metavar="NAME", help="Consume this existing queue, instead of one of our own.")
-@click.option("--drain", is_flag=True, help="Work off what is queued, then end.")
+@click.option("--drain", is_flag=True, help="Process what is queued, then exit.")
 @click.option("--resync", is_flag=True, help="Where messages may be lost, do a whole pass here; bulk need not run.")
 @options.metrics_port
 @options.metrics_address

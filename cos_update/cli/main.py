@@ -20,14 +20,14 @@ from cos_update.cli.output.streams import OutputError, discard, guard_streams
 from cos_update.model.exit_codes import ExitCode
 
 COMMANDS = {
-    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
+    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or continuously."),
     "listen": LazyCommand("cos_update.cli.listen:listen", "Post OpenStack's changes to Concertim as they occur."),
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
     "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
-    "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
+    "check": LazyCommand("cos_update.cli.check:check", "Check every precondition, and say how to fix what is wrong."),
     "takeover": LazyCommand(
         "cos_update.cli.takeover:takeover",
         "Look at a running deployment, and tell whether its update handlers can be replaced now.",

@@ -20,7 +20,7 @@ from cos_update.sync.services import Services
 def settings_for(context: Context, command: str, *, daemon: bool = False) -> Settings:
     """The settings with the sections that a command needs, and logging started as it wants it.
 
-    Raises ConfigError, CosUpdateError for want of rights.
+    Raises ConfigError; CosUpdateError when rights are missing.
     """
     context.require_rights()
     log_file: Literal["bulk", "listen"] | None = (

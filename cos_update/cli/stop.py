@@ -23,7 +23,7 @@ _ENDS = {
 class Stop(threading.Event, Observer):
     """Is set by SIGTERM, SIGHUP and Ctrl-C, so that the work in hand can be finished.
 
-    As long as nothing is in hand (`in_hand`), which it hears as a watcher, they end the process at once; so does a
+    As long as nothing is in hand (`in_hand`), which it learns as an observer, they end the process at once; so does a
     second Ctrl-C.
     """
 

@@ -185,7 +185,7 @@ def _show_reasons(found: _Found) -> None:
         if named[reason.subject] <= _NAMED:
             _print("NOT SAFE", f"{reason.subject}: {reason.text}")
             if reason.fix:
-                _print("", f"mend: {reason.fix}")
+                _print("", f"fix: {reason.fix}")
     for subject, count in named.items():
         if count > _NAMED:
             _print("NOT SAFE", f"{subject}: {count - _NAMED} more (--json names all)")

@@ -1,4 +1,4 @@
-"""What can be made to go wrong on a stand-in's wire."""
+"""What can be made to go wrong on a fake's wire."""
 
 from __future__ import annotations
 
@@ -96,7 +96,6 @@ class Faults:
             self._faults.pop(fault_id, None)
 
     def clear(self) -> None:
-        """End all faults."""
         with self._lock:
             self._faults.clear()
 

@@ -52,9 +52,7 @@ class _Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # keystoneauth's typ
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As that of requests."""
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """As that of requests."""
         return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)

@@ -31,6 +31,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
     "openstack": ("keystone", "role", "user", "projects", "nova", "heat", "cinder", "neutron"),
     "rabbitmq": ("queue", "exchanges", "notifications"),
     "concertim": ("licence", "templates", "racks", "teams"),
+    "killbill": (),
 }
 """What may be asked for by name: each check, and those of its findings that may be asked for alone."""
 
@@ -69,9 +70,9 @@ def _is_asked_for(finding: Finding, wanted: Collection[str]) -> bool:
 
 
 def unconfigured(error: ConfigError) -> tuple[Finding, ...]:
-    """What is found when the configuration can't be used: that, and what therefore was not tried."""
+    """What is found when the configuration can't be used: that, and what therefore is skipped."""
     sides = ("data dir", "log dir", "openstack", "rabbitmq", "concertim")
-    return failed("config", error), *(skip(side, "not tried, for want of a configuration") for side in sides)
+    return failed("config", error), *(skip(side, "skipped: no configuration") for side in sides)
 
 
 def impatient(settings: Settings) -> Settings:

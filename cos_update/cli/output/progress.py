@@ -69,7 +69,6 @@ class ProgressDisplay(Observer):
         self.close()
 
     def start(self) -> None:
-        """Begins to draw."""
         from rich.console import Console
         from rich.live import Live
 
@@ -90,7 +89,6 @@ class ProgressDisplay(Observer):
         return self._live is not None
 
     def close(self) -> None:
-        """Takes what was drawn away."""
         live, self._live = self._live, None
         if live is not None:
             live.stop()
@@ -117,7 +115,6 @@ class ProgressDisplay(Observer):
             self._total, self._done = actions, 0
 
     def outcome(self, outcome: Outcome) -> None:
-        """Counts it."""
         with self._lock:
             self._done += 1
 

@@ -30,7 +30,6 @@ class Keystone(Service):
     prefix = "/identity"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         for path in ("", "/"):
             self.get(router, path, self._root, open_=True)
             self.get(router, f"/v3{path}", lambda _: found({"version": self._version()}), open_=True)
@@ -40,7 +39,6 @@ class Keystone(Service):
         self.get(router, "/v3/role_assignments", self._assignments, query=ASSIGNMENT_QUERY)
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Keystone's form."""
         return refusal(400, message)
 
     def _root(self, call: Call) -> web.Response:
@@ -73,7 +71,7 @@ class Keystone(Service):
         if subtree and call.query("scope.project.id") is None:
             raise refusal(400, "scope.project.id must be specified if include_subtree is also specified")
         if subtree:
-            raise refusal(400, "The stand-in does not serve include_subtree.")
+            raise refusal(400, "The fake does not serve include_subtree.")
         if effective and call.query("group.id") is not None:
             raise refusal(400, "Combining effective and group filter will always result in an empty list.")
         pairs = list(self.state.effective()) if effective else [(held, held) for held in self.state.assignments]
