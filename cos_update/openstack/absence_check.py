@@ -23,8 +23,8 @@ from cos_update.openstack.session import (
     VOLUME,
     NotFound,
     ProjectSession,
-    Sessions,
 )
+from cos_update.openstack.sessions import Sessions
 
 _SERVICE_OF: Mapping[Kind, str] = {
     Kind.SERVER: "Nova",

@@ -18,7 +18,7 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.listings import CLOUD_WIDE, Reading
-from cos_update.openstack.session import Sessions
+from cos_update.openstack.sessions import Sessions
 from cos_update.openstack.stack_members import likely, possible, shrunken
 
 T = TypeVar("T")

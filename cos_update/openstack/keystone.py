@@ -8,7 +8,8 @@ from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.openstack import Project
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.pages import listing
-from cos_update.openstack.session import IDENTITY, Sessions
+from cos_update.openstack.session import IDENTITY
+from cos_update.openstack.sessions import Sessions
 
 _MAY_NOT = (401, 403)
 

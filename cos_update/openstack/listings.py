@@ -41,8 +41,8 @@ from cos_update.openstack.session import (
     VOLUME,
     NotFound,
     ProjectSession,
-    Sessions,
 )
+from cos_update.openstack.sessions import Sessions
 from cos_update.openstack.stack_members import unchanged
 
 Record = Mapping[str, Any]

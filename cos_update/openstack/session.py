@@ -6,29 +6,29 @@ about a hundred times the parsing of its JSON. keystoneauth itself retries nothi
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from cos_update import __version__
+from cos_update.concurrency.calls import CallTimeoutError
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
+from cos_update.openstack import failures
+from cos_update.openstack.failures import Failure
 
+if TYPE_CHECKING:
+    from cos_update.openstack.transport import Transport
+
+T = TypeVar("T")
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
-_AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
-"""413 is how the older rate limits of Nova and Cinder say 429."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What comes of reading JSON that is not what the service's API says."""
 BACKOFF = 0.5
 """Seconds before the first new try; doubles with each."""
 LONGEST_WAIT = 30.0
-_SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
-"""keystoneauth's keys that say what a login is for, besides project_id."""
 
 
 class NotFound(CloudError):
@@ -38,12 +38,16 @@ class NotFound(CloudError):
 class ProjectSession:
     """One login, scoped to one project or to none. Thread-safe."""
 
-    def __init__(self, connection: Any, settings: CloudSettings, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, connection: Any, settings: CloudSettings, transport: Transport, sleep: Callable[[float], None]
+    ) -> None:
         self._connection = connection
         self._settings = settings
+        self._transport = transport
         self._sleep = sleep
         self._lock = threading.Lock()
         self._microversions: dict[str, tuple[int, int]] = {}
+        self._hangs: CallTimeoutError | None = None
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
@@ -56,13 +60,31 @@ class ProjectSession:
         for attempt in range(self._settings.retries + 1):
             try:
                 with self._lock:
-                    return session.auth.get_access(session)
+                    return self._call(lambda: session.auth.get_access(session))
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
-                if attempt == self._settings.retries or not _is_passing(error):
-                    _raise_login_error(error, str(self._settings.auth.get("auth_url", self._settings.cloud)))
+                failure = failures.explained(error, self._settings.timeout)
+                if attempt == self._settings.retries or not failure.is_passing:
+                    _raise_login_error(failure, attempt + 1, self._keystone)
                 wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
+
+    @property
+    def _keystone(self) -> str:
+        """Keystone's address, for people."""
+        configured = self._connection.config.config.get("auth", {}).get("auth_url")
+        return failures.without_credentials(str(configured or self._settings.auth.get("auth_url", "")))
+
+    def _call(self, function: Callable[[], T]) -> T:
+        """What the library gives. Raises what it raises, or CallTimeoutError."""
+        if self._hangs:
+            # The call that hangs may hold the library's own lock of this login.
+            raise self._hangs
+        try:
+            return self._transport.call(function)
+        except CallTimeoutError as error:
+            self._hangs, self.is_spoiled = error, True
+            raise
 
     @property
     def project_id(self) -> str:
@@ -71,8 +93,9 @@ class ProjectSession:
 
     def date(self) -> str | None:
         """What the clock of Keystone's host says (the header Date); None when it does not tell."""
+        session = self._connection.session
         try:
-            answer = self._connection.session.get(str(self._settings.auth["auth_url"]), authenticated=False)
+            answer = self._call(lambda: session.get(self._keystone, authenticated=False, raise_exc=False))
         except Exception:  # keystoneauth has no narrower base for what it raises; nothing depends on it
             return None
         date = answer.headers.get("Date")
@@ -103,7 +126,7 @@ class ProjectSession:
 
     def endpoint(self, service: str) -> str:
         """The service's URL as discovered, without a slash at its end."""
-        return str(self._proxy(service).get_endpoint() or "").rstrip("/")
+        return str(self._library(lambda: self._proxy(service).get_endpoint()) or "").rstrip("/")
 
     def microversion(self, service: str, wanted: tuple[int, int]) -> str:
         """`wanted`, or the greatest that the service offers.
@@ -113,7 +136,8 @@ class ProjectSession:
         """
         with self._lock:
             if service not in self._microversions:
-                most = getattr(self._proxy(service).get_endpoint_data(), "max_microversion", None)
+                found = self._library(lambda: self._proxy(service).get_endpoint_data())
+                most = getattr(found, "max_microversion", None)
                 if most is None:
                     self.is_spoiled = True
                     raise CloudError("it does not tell its versions")
@@ -134,36 +158,35 @@ class ProjectSession:
         Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
         """
         tries = self._settings.retries + 1
-        status = None
         for attempt in range(tries):
-            response, reason = self._ask(service, path, params, microversion)
+            answer = self._ask(service, path, params, microversion)
             wait = _delay(attempt)
-            if response is not None:
-                status = response.status_code
-                body = _json(response)
-                if 200 <= status < 300:
-                    if isinstance(body, Mapping) and (key is None or key in body):
-                        return body
-                    reason = "an answer that is cut off or of another shape"
-                elif status not in _AGAIN:
-                    _raise_refusal(status, body)
-                else:
-                    reason = str(status)
-                    wait = max(wait, _retry_after(response))
-            if attempt + 1 < tries:
-                self._sleep(wait)
-        raise CloudError(f"{reason} after {tries} tries", status=status)
+            if isinstance(answer, Failure):
+                failure = answer
+            elif 200 <= answer.status_code < 300:
+                body = _json(answer)
+                if isinstance(body, Mapping) and (key is None or key in body):
+                    return body
+                failure = Failure("an answer that is cut off or of another shape", is_passing=True)
+            else:
+                failure = failures.answered(answer.status_code, answer)
+                if answer.status_code == 404 and _is_the_services_own(_json(answer)):
+                    raise NotFound(failure.text, status=404)
+                wait = max(wait, _retry_after(answer))
+            if attempt + 1 == tries or not failure.is_passing:
+                raise _as_error(failure, attempt + 1)
+            self._sleep(wait)
+        raise AssertionError("unreachable")
 
     def _ask(
         self, service: str, path: str, params: Mapping[str, str] | None, microversion: str | None
-    ) -> tuple[Any, str]:
-        from keystoneauth1 import exceptions
-
+    ) -> Any | Failure:
+        """The answer, whatever its status; a Failure when none came."""
         headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
         self.requests += 1
-        try:
-            ask = partial(
-                self._proxy(service).get,
+
+        def ask() -> Any:
+            return self._proxy(service).get(
                 path,
                 params=dict(params or {}),
                 headers=headers,
@@ -172,19 +195,30 @@ class ProjectSession:
                 timeout=self._settings.timeout,
                 raise_exc=False,
             )
-            answer = ask()
+
+        try:
+            answer = self._call(ask)
             if answer.status_code == 401:
                 # Of several threads whose token has been refused, keystoneauth asks again in one only.
-                answer = ask()
-        except exceptions.ConnectTimeout:
-            return None, f"no answer within {self._settings.timeout:g} s"
-        except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
-            return None, f"no connection ({type(error).__name__})"
-        except exceptions.ClientException as error:
-            raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
-        return answer, ""
+                answer = self._call(ask)
+        except CloudError:
+            raise
+        except Exception as error:  # keystoneauth has no narrower base for what it raises
+            return failures.explained(error, self._settings.timeout)
+        return answer
+
+    def _library(self, function: Callable[[], T]) -> T:
+        """What the library gives. Raises CloudError."""
+        try:
+            return self._call(function)
+        except CloudError:
+            raise
+        except Exception as error:  # keystoneauth has no narrower base for what it raises
+            self.is_spoiled = True
+            raise _as_error(failures.explained(error, self._settings.timeout), 1) from None
 
     def _proxy(self, service: str) -> Any:
+        """openstacksdk's client of a service, made by asking for its versions the first time. Raises CloudError."""
         from openstack.exceptions import ServiceDisabledException
 
         try:
@@ -196,160 +230,24 @@ class ProjectSession:
             raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
             self.is_spoiled = True
-            if getattr(error, "http_status", None) == 401:
-                raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
-            raise CloudError(f"its endpoint can't be used ({type(error).__name__})") from None
+            failure = failures.explained(error, self._settings.timeout)
+            if failure.status == 401:
+                raise CloudError(f"Keystone refuses this login in the project ({failure.text})", status=401) from None
+            raise _as_error(failure, 1) from None
         return proxy
 
 
-class Sessions:
-    """The base session as configured, and one session per project of the same user."""
-
-    def __init__(self, settings: CloudSettings, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._settings = settings
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._of_project: dict[str, ProjectSession] = {}
-        self._base: ProjectSession | None = None
-        self.request_id = ""
-
-    @property
-    def base(self) -> ProjectSession:
-        """The session of the credentials as they stand."""
-        with self._lock:
-            if self._base is None or self._base.is_spoiled:
-                self._base = self._open(None)
-            self._base.request_id = self.request_id
-            return self._base
-
-    def of_project(self, project_id: str) -> ProjectSession:
-        """The session of the same user in another project.
-
-        Raises CloudError when these credentials are bound to one project (application credentials, trusts).
-        """
-        base = self.base
-        if base.project_id == project_id:
-            return base
-        if base.is_bound:
-            raise CloudError("an application credential or a trust reads its own project only")
-        with self._lock:
-            known = self._of_project.get(project_id)
-            if known is None or known.is_spoiled:
-                self._of_project[project_id] = self._open(project_id)
-            session = self._of_project[project_id]
-        session.request_id = self.request_id
-        return session
-
-    @property
-    def scoped(self) -> ProjectSession:
-        """A session with a catalog: the base one, or any project's when the login has no project of its own."""
-        base = self.base
-        if base.project_id:
-            return base
-        with self._lock:
-            return next(iter(self._of_project.values()), base)
-
-    @property
-    def requests(self) -> int:
-        """The requests of all sessions that are open, as a sign of life."""
-        with self._lock:
-            return sum(session.requests for session in (self._base, *self._of_project.values()) if session)
-
-    def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
-        """The session to ask for one object of a project: the project's own, in which a 404 can be believed.
-
-        Where the login has no role there, an admin's base session serves, if its service was read `cloud_wide`.
-        Raises CloudError.
-        """
-        try:
-            session = self.of_project(project_id)
-            session.access()
-        except CloudError:
-            if cloud_wide:
-                return self.base
-            raise
-        return session
-
-    def close(self) -> None:
-        """Forgets all sessions."""
-        with self._lock:
-            self._base = None
-            self._of_project.clear()
-
-    def _open(self, project_id: str | None) -> ProjectSession:
-        import openstack
-        from openstack.config import OpenStackConfig
-
-        settings = self._settings
-        # It warns of every failed discovery, which our own errors say better.
-        for name in ("keystoneauth.identity", "keystoneauth.discover"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            config = OpenStackConfig(load_yaml_config=settings.cloud is not None, load_envvars=False)
-            region = config.get_one(**self._arguments(project_id))
-            connection = openstack.connection.Connection(config=region)
-        except Exception as error:  # the sdk raises many kinds for what a person has written wrongly
-            raise CloudLoginError(
-                f"The credentials for OpenStack can't be used: {str(error)[:200]}.",
-                "Check the section openstack of the configuration.",
-            ) from None
-        connection.session.timeout = settings.timeout
-        return ProjectSession(connection, settings, self._sleep)
-
-    def _arguments(self, project_id: str | None) -> dict[str, Any]:
-        settings = self._settings
-        arguments: dict[str, Any] = {"app_name": "cos-update", "app_version": __version__}
-        # The defaults are the sdk's own too, and must not take the place of what clouds.yaml says.
-        if settings.interface != "public":
-            arguments["interface"] = settings.interface
-        if isinstance(settings.verify, str):
-            arguments |= {"verify": True, "cacert": settings.verify}
-        elif not settings.verify:
-            arguments["verify"] = False
-        if settings.region_name:
-            arguments["region_name"] = settings.region_name
-        if settings.auth_type:
-            arguments["auth_type"] = settings.auth_type
-        elif "application_credential_secret" in settings.auth:
-            arguments["auth_type"] = "v3applicationcredential"
-        if settings.cloud is not None:
-            arguments["cloud"] = settings.cloud
-        auth = dict(settings.auth)
-        if project_id is not None:
-            # Empty ones take the place of what clouds.yaml says.
-            auth |= dict.fromkeys(_SCOPE, "") | {"project_id": project_id}
-            if settings.cloud is None:
-                auth = {name: value for name, value in auth.items() if value}
-        arguments["auth"] = auth
-        return arguments
+def _as_error(failure: Failure, tries: int) -> CloudError:
+    after = f" after {tries} tries" if tries > 1 else ""
+    return CloudError(f"{failure.text}{after}", failures.hint(failure, is_login=False), failure.status)
 
 
-def _is_passing(error: BaseException) -> bool:
-    return getattr(error, "http_status", None) in _AGAIN or type(error).__name__ in {
-        "ConnectFailure", "ConnectTimeout", "ConnectionError", "RetriableConnectionFailure", "UnknownConnectionError",
-    }  # fmt: skip
-
-
-def _raise_login_error(error: BaseException, where: str) -> NoReturn:
-    kind = type(error).__name__
-    if kind == "Unauthorized":
-        raise CloudLoginError(
-            f"Keystone at {where} refused the login (401).",
-            "Check username, password, domain and project in the section openstack of the configuration.",
-            status=401,
-        ) from None
-    raise CloudLoginError(
-        f"Keystone at {where} can't be used ({kind}).",
-        "Check openstack.auth_url, and whether Keystone runs.",
-        status=getattr(error, "http_status", None),
-    ) from None
-
-
-def _raise_refusal(status: int, body: object) -> NoReturn:
-    reason = _error_message(body)
-    if status == 404 and _is_the_services_own(body):
-        raise NotFound(f"404: {reason}", status=404)
-    raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
+def _raise_login_error(failure: Failure, tries: int, keystone: str) -> NoReturn:
+    after = f", after {tries} tries" if tries > 1 else ""
+    done = "refused the login" if failure.status == 401 else "can't be used"
+    words = f"(401): {failure.text.removeprefix('401: ')}" if failure.status == 401 else f"({failure.text})"
+    text = f"Keystone at {keystone} {done} {words}{after}."
+    raise CloudLoginError(text, failures.hint(failure, is_login=True), failure.status) from None
 
 
 def _is_the_services_own(body: object) -> bool:
@@ -357,16 +255,6 @@ def _is_the_services_own(body: object) -> bool:
     if not isinstance(body, Mapping):
         return False
     return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
-
-
-def _error_message(body: object) -> str:
-    """The message in any of the services' error bodies, "" when it is none of theirs."""
-    if not isinstance(body, Mapping):
-        return ""
-    if "explanation" in body:
-        return str(body["explanation"])[:200]
-    inner = next((value for value in body.values() if isinstance(value, Mapping)), {})
-    return str(inner.get("message") or inner.get("title") or "")[:200]
 
 
 def _json(response: Any) -> object:

@@ -23,7 +23,8 @@ from cos_update.openstack.heat import content_of, is_top_level, stack_from, stac
 from cos_update.openstack.keystone import watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
-from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, ProjectSession, Sessions
+from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, ProjectSession
+from cos_update.openstack.sessions import Sessions
 
 SERVICES: Mapping[Kind, str] = {
     Kind.SERVER: COMPUTE,
