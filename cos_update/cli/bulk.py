@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
     from cos_update.planning.report import Report
     from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+
+log = logging.getLogger("cos_update.bulk")
 
 
 @click.command(
@@ -75,34 +78,51 @@ def bulk(
 def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
     from cos_update.cli.observers import watched
     from cos_update.cli.signals import stopping
+    from cos_update.cli.supervision import StalledError, StoppedError, supervised
     from cos_update.observability.logs import begin_run
+    from cos_update.observability.observer import ObserverGroup
     from cos_update.sync.daemon import BulkStatus, run_forever
 
-    with stopping() as stop, watched("bulk", both.store, BulkStatus(both, interval), metrics) as observer:
-        run_forever(both, run_options, stop, interval, begin_run, observer)
+    with (
+        stopping(within=both.settings.shutdown_timeout) as stop,
+        watched("bulk", both.store, BulkStatus(both, interval), metrics) as watcher,
+    ):
+        observer = ObserverGroup(watcher, stop)
+        try:
+            supervised(lambda: run_forever(both, run_options, stop, interval, begin_run, observer), stop, both)
+        except StoppedError as stopped:
+            if stopped.is_amid:
+                log.warning("ended amid posting: something did not end within the shutdown timeout")
+        except StalledError as stalled:
+            log.critical("%s %s", stalled, stalled.hint)
+            return Exit.STALLED
     return Exit.OK
 
 
 def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool) -> Exit:
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.output.progress import waiting
+    from cos_update.cli.supervision import StoppedError, supervised
     from cos_update.observability.run_log import RunLog, keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
-    log = RunLog()
-    log.pass_begins()
+    run_log = RunLog()
+    run_log.pass_begins()
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
-    with waiting(log, shown=shown) as (observer, stop):
-        report, snapshot = run_pass(both, run_options, stop, observer)
-    log.pass_ends(report)
+    with waiting(run_log, within=both.settings.shutdown_timeout, shown=shown) as (observer, stop):
+        try:
+            report, snapshot = supervised(lambda: run_pass(both, run_options, stop, observer), stop, both)
+        except StoppedError:
+            stop.leave(f"{stop.word}: what was in hand is not finished.", Exit.PARTIAL)
+    run_log.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
-    elif stop.is_interrupted:
-        stop.say(f"Interrupted: {report}")
+    elif stop.is_set():
+        stop.say(f"{stop.word}: {report}")
     else:
         _tell(report, snapshot)
     return Exit(int(report.exit_code))

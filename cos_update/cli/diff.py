@@ -39,16 +39,21 @@ def diff(context: Context, dry_run: bool, yes: bool, form: str, exit_code: bool,
         raise click.UsageError("--dry-run and --yes do not go together.")
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
+    from cos_update.cli.supervision import StoppedError, supervised
     from cos_update.planning.report import plan_exit_code
     from cos_update.sync.reconciler import RunOptions, read_and_plan
 
     run_options = RunOptions(projects)
     shown = context.verbosity == 0 and form == "text"
     with services(context, "diff") as both:
-        with waiting(shown=shown) as (observer, stop):
-            snapshot = read_and_plan(both, run_options, observer=observer)
-        if stop.is_interrupted:
-            raise click.Abort
+        with waiting(within=both.settings.shutdown_timeout, shown=shown) as (observer, stop):
+            try:
+                snapshot = supervised(lambda: read_and_plan(both, run_options, observer=observer), stop, both)
+            except StoppedError:
+                stop.leave(f"{stop.word}: nothing was posted.", stop.code)
+        if stop.is_set():
+            stop.say(f"{stop.word}: nothing was posted.")
+            return stop.code
         _show(snapshot, form)
         if snapshot.plan.actions and not dry_run and (yes or _agreed(form)):
             return _post(both, run_options, snapshot, form, shown=shown)
@@ -89,25 +94,36 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     import time
 
     from cos_update.cli.output.progress import waiting
+    from cos_update.cli.supervision import StoppedError, supervised
     from cos_update.model.errors import CosUpdateError
     from cos_update.observability.run_log import RunLog
     from cos_update.planning.document import report_document
-    from cos_update.planning.report import first_words, report
+    from cos_update.planning.report import Report, first_words, report
     from cos_update.sync.reconciler import apply_and_save, known, read_and_plan
 
     both.store.prepare()
-    with both.store.sole("bulk"), waiting(RunLog(), shown=shown) as (observer, stop):
-        began = time.monotonic()
-        now = read_and_plan(both, run_options, observer=observer)
-        if now.plan != snapshot.plan:
-            raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
-        applied = apply_and_save(both, now, stop, observer)
-        both.store.save(known(now, applied.outcomes))
-        done = report(now.plan, applied, time.monotonic() - began)
+    within = both.settings.shutdown_timeout
+    with both.store.sole("bulk"), waiting(RunLog(), within=within, shown=shown) as (observer, stop):
+
+        def post() -> Report:
+            began = time.monotonic()
+            now = read_and_plan(both, run_options, observer=observer)
+            if now.plan != snapshot.plan:
+                text = "What was shown is no longer what is to be done; nothing posted."
+                raise CosUpdateError(text, "Run diff again.")
+            with both.in_hand.one():
+                applied = apply_and_save(both, now, stop, observer)
+                both.store.save(known(now, applied.outcomes))
+            return report(now.plan, applied, time.monotonic() - began)
+
+        try:
+            done = supervised(post, stop, both)
+        except StoppedError:
+            stop.leave(f"{stop.word}: what was in hand is not finished.", Exit.PARTIAL)
     if form == "json":
         echo(json_text(report_document(done)))
-    elif stop.is_interrupted:
-        stop.say(f"Interrupted: {done}")
+    elif stop.is_set():
+        stop.say(f"{stop.word}: {done}")
     else:
         words = first_words(done)
         echo(clean(f"{done}" + (f": {words}" if words else "")))

@@ -20,7 +20,11 @@ class Exit(IntEnum):
     """Removals were held back."""
     DIFFERENT = 5
     """`diff --exit-code`: there is a delta."""
+    STALLED = 70
+    """Something hung, and the process ended without it (EX_SOFTWARE): its supervisor starts it again."""
     INTERRUPTED = 130
     """Ctrl-C, as shells count it."""
+    TERMINATED = 143
+    """SIGTERM before anything was posted, as shells count it."""
     PIPE_CLOSED = 141
     """Nobody reads the output any more (`| head`), as shells count it."""

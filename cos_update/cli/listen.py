@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-
 import click
 
 from cos_update.cli import options
@@ -49,16 +45,16 @@ def listen(
     from cos_update.listener.service import Listener, Task
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    with services(context, "listen", daemon=not drain) as both, stopping() as stop:
+    with services(context, "listen", daemon=not drain) as both:
         broker = config.require(both.settings, "rmq")
         both.store.prepare()
-        with both.store.sole(both.store.process):
+        with stopping(within=both.settings.shutdown_timeout) as stop, both.store.sole(both.store.process):
             listener = Listener(both, broker, Task(queue, drain=drain, resync=resync))
             with watched("listen", both.store, listener.status, metrics) as observer:
-                whole = listener.run(stop, observer)
-            if not listener.is_over:
-                # A request that hangs must not keep the process: what it was about is still with the broker.
-                logging.shutdown()
-                sys.stdout.flush()
-                os._exit(Exit.OK)
-    return Exit.OK if whole or not drain else Exit.PARTIAL
+                is_drained = listener.run(stop, observer)
+    if not drain or is_drained:
+        return Exit.OK
+    if not (stop.is_terminated or stop.is_interrupted):
+        return Exit.PARTIAL
+    stop.say(f"{stop.word}: not everything was worked off; the broker keeps the rest.")
+    return Exit.PARTIAL if listener.has_begun else stop.code

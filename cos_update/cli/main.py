@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +33,9 @@ COMMANDS = {
     "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
     "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
 }
+
+FLUSHING = 1.0
+"""Seconds to wait at the end for a standard output or error that takes nothing more."""
 
 EPILOG = """\b
 Examples:
@@ -73,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # The kernel gives a container's first process no default action for this signal.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.OK))
     code = _run(arguments)
+    if threading.active_count() > 1:
+        # The interpreter would wait for threads, of which one may hang; what had to be finished is.
+        _end_without_them(code)
     # The interpreter would look once more through all that a pass has read, which ends with the process anyway.
     gc.freeze()
     sys.exit(code)
@@ -93,6 +100,22 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return _pipe_closed()
     return int(code or Exit.OK)
+
+
+def _end_without_them(code: int) -> NoReturn:
+    from cos_update.observability.logs import shut_down
+
+    shut_down()
+    flushing = threading.Thread(target=_flush, name="flush", daemon=True)
+    flushing.start()
+    flushing.join(FLUSHING)
+    os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
 
 
 def _pipe_closed() -> int:

@@ -17,7 +17,7 @@ from cos_update.openstack.stack_members import remembered_stacks
 from cos_update.planning.plan import NoticeKind, RackPlan
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.store import JournalEntry
-from cos_update.sync.reconciler import RACK_WAIT
+from cos_update.sync.guards import RACK_WAIT
 
 LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -19,6 +20,8 @@ from cos_update.preflight.rabbitmq import broker
 LONGEST_ANSWER = 30.0
 """Seconds that a check waits for one answer: a person waits too, and nothing large is asked for."""
 RETRIES = 1
+LONGEST_CHECK = 900.0
+"""Seconds that all checks of one side may take: a large cloud is read project by project."""
 
 Check = Callable[[], Iterable[Finding]]
 
@@ -37,8 +40,12 @@ def run(settings: Settings, warnings: tuple[str, ...], listen_for: float | None 
         ("rabbitmq", lambda: broker(hasty, listen_for)),
         ("concertim", lambda: concertim(hasty, seen)),
     )
-    for answer in [_begun(name, check) for name, check in checks]:
-        yield from answer.result()
+    deadline = time.monotonic() + LONGEST_CHECK + (listen_for or 0.0)
+    for name, answer in [(name, _begun(name, check)) for name, check in checks]:
+        try:
+            yield from answer.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            yield fail(name, f"the check has not ended within {LONGEST_CHECK:g} s", "see whether something hangs there")
     yield from owners(seen)
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cos_update.concertim.client import FEW, ConcertimClient
+from cos_update.concertim.retry import LONGEST_WAIT
 from cos_update.model.absence import AbsenceCheck
-from cos_update.model.concertim import Actual, Device, Rack, Template
-from cos_update.model.errors import LockedError, ViewError
+from cos_update.model.concertim import Actual
+from cos_update.model.errors import ViewError
 from cos_update.model.events import Key
 from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import Progress
@@ -29,12 +29,12 @@ from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.stack_members import remember, with_soft_deleted
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
-from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import TOLD_ONCE, Action, Plan, RackPlan, Verb
+from cos_update.planning.outcome import Applied, Outcome
+from cos_update.planning.plan import TOLD_ONCE, Plan
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
 from cos_update.planning.recognition import recognised, recognised_by_looks
 from cos_update.planning.report import Report, after, merged, report
-from cos_update.store import JournalEntry, Origin, View, ViewStore, paused_gc, with_journal_entries
+from cos_update.store import Origin, View, ViewStore, paused_gc, with_journal_entries
 from cos_update.sync.cache_policy import (
     NOTHING,
     dropped,
@@ -47,14 +47,14 @@ from cos_update.sync.cache_policy import (
     with_former,
     with_unread,
 )
-from cos_update.sync.executor import Guard, Record, TemplateGuard, execute
+from cos_update.sync.executor import execute
+from cos_update.sync.guards import RACK_WAIT, rack_guard, record_template, template_guard
+from cos_update.sync.in_hand import InHand
 
 log = logging.getLogger("cos_update.pass")
 
-_TEMPLATES = "templates"
-"""What stands for all templates among the racks' locks."""
-RACK_WAIT = 60.0
-"""Seconds to wait for a rack that another process is posting to."""
+FINISHING = 0.8
+"""The share of the shutdown timeout for requests in flight; the rest is for saving."""
 MAX_REREADS = 2
 """How often devices that are to be touched are read one by one; then all are."""
 MAX_ATTEMPTS = 4
@@ -81,6 +81,8 @@ class Services:
     store: ViewStore
     settings: Settings
     concertim_settings: ConcertimSettings
+    in_hand: InHand = field(default_factory=InHand)
+    """What whoever ends the process gives time to finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,17 +250,20 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
 
     def on_outcome(outcome: Outcome) -> None:
         notify(outcome)
-        _record_template(services.store, snapshot, outcome)
+        record_template(services.store, snapshot, outcome)
 
-    return execute(
-        snapshot.plan,
-        services.concertim,
-        _guard(services, snapshot),
-        workers=services.concertim_settings.concurrency,
-        stop=stop,
-        on_outcome=on_outcome,
-        template_guard=_template_guard(services, snapshot),
-    )
+    with services.in_hand.one():
+        return execute(
+            snapshot.plan,
+            services.concertim,
+            rack_guard(services.store, snapshot),
+            workers=services.concertim_settings.concurrency,
+            stop=stop,
+            within=services.settings.shutdown_timeout * FINISHING,
+            stuck_after=stuck_after(services.concertim_settings),
+            on_outcome=on_outcome,
+            template_guard=template_guard(services.store, snapshot),
+        )
 
 
 def run_pass(
@@ -277,18 +282,34 @@ def run_pass(
         view = services.store.load()
         snapshot = read_and_plan(services, run_options, view=view, observer=observer)
     notify = snapshot.past.told
-    applied = apply_and_save(services, snapshot, stop, observer)
-    view = known(snapshot, applied.outcomes)
+    applied, view = _applied(services, snapshot, stop, observer)
     for _ in range(MAX_ATTEMPTS - 1):
         if not applied.stale or applied.stopped or stop.is_set():
             break
         view = with_journal_entries(view, services.store.entries_since(view.journal_seq))
         latest = read_and_plan(services, run_options, stacks=applied.stale, view=view, observer=observer)
-        again = apply_and_save(services, latest, stop, observer)
-        view = known(latest, again.outcomes)
+        again, view = _applied(services, latest, stop, observer)
         applied = merged(applied, again)
-    services.store.save(view)
     return report(snapshot.plan, applied, time.monotonic() - began, notify), snapshot
+
+
+def _applied(
+    services: Services, snapshot: Snapshot, stop: threading.Event, observer: Observer | None
+) -> tuple[Applied, View]:
+    """What became of the plan, and the view that was saved of it."""
+    with services.in_hand.one():
+        applied = apply_and_save(services, snapshot, stop, observer)
+        view = known(snapshot, applied.outcomes)
+        services.store.save(view)
+    return applied, view
+
+
+def stuck_after(settings: ConcertimSettings) -> float:
+    """Seconds within which an action has its outcome, if only a failed one, however slowly the app answers.
+
+    An action may take a login, its own request, and a look at what became of it, each tried again.
+    """
+    return 3 * (settings.retries + 1) * (settings.timeout + LONGEST_WAIT) + RACK_WAIT
 
 
 class _Saver:
@@ -336,79 +357,3 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         gaps=tuple(f"{gap.listing}: {gap.reason}" for gap in inventory.gaps),
         journal_seq=snapshot.seq,
     )
-
-
-def _guard(services: Services, snapshot: Snapshot) -> Guard:
-    """Holds a rack's lock while it is posted to, and tells the other process what was posted.
-
-    A rack that the other process has posted to since `sight`, or holds for too long, is left alone.
-    """
-    store = services.store
-
-    @contextmanager
-    def hold(rack_plan: RackPlan) -> Iterator[Record | None]:
-        with ExitStack() as held:
-            try:
-                held.enter_context(store.rack_lock(rack_plan.stack_id, RACK_WAIT))
-            except LockedError as error:
-                log.warning("rack %s is left for later: %s", rack_plan.rack_name, error)
-                yield None
-                return
-            posted = any(
-                journal_entry.stack_id == rack_plan.stack_id and journal_entry.by != store.process
-                for journal_entry in store.entries_since(snapshot.seq)
-            )
-            yield None if posted else lambda outcomes: _record_rack(store, snapshot, rack_plan, outcomes)
-
-    return hold
-
-
-def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
-    """Holds the templates while one is made; gives the one that the other process has made since `sight`."""
-    store = services.store
-
-    @contextmanager
-    def hold(action: Action) -> Iterator[Template | None]:
-        with ExitStack() as held:
-            with suppress(LockedError):
-                held.enter_context(store.rack_lock(_TEMPLATES, RACK_WAIT))
-            made = [
-                template
-                for journal_entry in store.entries_since(snapshot.seq)
-                for template in journal_entry.templates.values()
-                if journal_entry.by != store.process and template is not None and _serves(template, action)
-            ]
-            yield made[-1] if made and action.verb is Verb.CREATE else None
-
-    return hold
-
-
-def _serves(template: Template, action: Action) -> bool:
-    """Whether the template is one that the action would make; one of another height can't become it."""
-    wanted = action.template
-    return wanted is not None and (template.foreign_id, template.height) == (wanted.foreign_id, wanted.height)
-
-
-def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
-    """Tells the other process of a template that was made or changed."""
-    if isinstance(outcome.record, Template):
-        templates = {outcome.record.id: outcome.record}
-        store.record(JournalEntry(0, store.process, 0.0, snapshot.inventory.began, "", templates=templates))
-
-
-def _record_rack(store: ViewStore, snapshot: Snapshot, rack_plan: RackPlan, outcomes: Sequence[Outcome]) -> None:
-    racks: dict[str, Rack | None] = {}
-    devices: dict[str, Device | None] = {}
-    for outcome in outcomes:
-        record = outcome.record
-        if isinstance(record, Rack):
-            racks[record.id] = record
-        elif isinstance(record, Device):
-            devices[record.id] = record
-        elif outcome.action.verb is Verb.REMOVE and outcome.result is Result.DONE:
-            (racks if outcome.action.rack else devices)[outcome.action.concertim_id] = None
-    if racks or devices:
-        ids = (rack_plan.stack_id, *(device.object_id for device in devices.values() if device))
-        notify = {item: snapshot.origins[item] for item in ids if item in snapshot.origins}
-        began = snapshot.inventory.began
-        store.record(JournalEntry(0, store.process, 0.0, began, rack_plan.stack_id, racks, devices, origins=notify))

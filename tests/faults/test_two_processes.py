@@ -13,7 +13,7 @@ from cos_update.planning.desired import template_height
 from cos_update.planning.outcome import Result
 from cos_update.planning.report import ExitCode
 from cos_update.store import JournalEntry, ViewStore
-from cos_update.sync import reconciler
+from cos_update.sync import guards, reconciler
 
 
 def _stopped(world: World, name: str) -> tuple[str, str]:
@@ -25,7 +25,7 @@ def _stopped(world: World, name: str) -> tuple[str, str]:
 def test_a_rack_that_another_process_holds_is_left_and_the_rest_is_synced(
     world: World, one_pass: Pass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciler, "RACK_WAIT", 0.1)
+    monkeypatch.setattr(guards, "RACK_WAIT", 0.1)
     one_pass()
     held, rack_id = _stopped(world, "alpha-node0")
     free, _ = _stopped(world, "beta-node0")

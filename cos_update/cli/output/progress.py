@@ -26,12 +26,13 @@ _PER_SECOND = 10
 
 
 @contextmanager
-def waiting(*observers: Observer, shown: bool) -> Iterator[tuple[Observer, Stop]]:
+def waiting(*observers: Observer, within: float, shown: bool) -> Iterator[tuple[Observer, Stop]]:
     """For work that a person waits for: whom to tell how far it is, and what Ctrl-C sets.
 
-    With `shown`, and on a terminal, it is drawn there. Until there is a plan Ctrl-C ends the process at once.
+    With `shown`, and on a terminal, it is drawn there. Until there is a plan Ctrl-C ends the process at once, and
+    from then on within `within` seconds.
     """
-    with stopping(in_hand=False) as stop:
+    with stopping(within=within, in_hand=False) as stop:
         if not (shown and sys.stderr.isatty() and sys.stdout.isatty()):
             yield ObserverGroup(*observers, stop), stop
             return
