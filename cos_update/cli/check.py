@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
+ENDING = 5.0
+"""Seconds until it ends after a signal at the latest: nothing is in hand."""
 _MARK = 6
 """Columns of the mark."""
 _INDENT = 20
@@ -46,8 +48,11 @@ def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
     nothing is changed anywhere. Exits with 1 when something that is needed fails.
     """
-    findings = _tried(context, listen_for)
-    all_of_them = list(findings) if as_json else _show(findings)
+    from cos_update.cli.signals import stopping
+
+    with stopping(within=ENDING, in_hand=False, untouched=""):
+        findings = _tried(context, listen_for)
+        all_of_them = list(findings) if as_json else _show(findings)
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
         echo(json_text(_document(all_of_them, has_failed=has_failed)))

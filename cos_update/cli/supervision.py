@@ -84,6 +84,8 @@ class _Watch:
         if self._stop.is_resting:
             self._moved = now
         if now - self._moved >= self._stuck_after:
+            # Whatever hangs may hold what this thread needs to say so.
+            self._stop.arm()
             log.critical("nothing has moved for %.0f s; what the threads do:\n%s", now - self._moved, stacks())
             raise StalledError(
                 f"Nothing has moved for {now - self._moved:.0f} s: something hangs.",

@@ -16,10 +16,13 @@ import requests
 import urllib3
 
 from cos_update.concertim.connections import Connections
+from cos_update.concurrency.calls import Calls, CallTimeoutError
 from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 CONNECT_TIMEOUT = 10.0
+OTHERS_AT_ONCE = 4
+"""Requests besides writes that may be under way at once: readings, a login, a trial."""
 PROXY_LOGIN = 407
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
@@ -90,7 +93,9 @@ class Transport:
         self._url = settings.url.strip().rstrip("/")
         self._verify = settings.verify
         self._timeout = settings.timeout
+        self._deadline = 2 * settings.timeout + CONNECT_TIMEOUT
         self._connections = connections
+        self._calls = Calls("concertim-call", settings.concurrency + OTHERS_AT_ONCE)
         self.address = _without_credentials(self._url)
         """The app's address as it may be shown to people."""
 
@@ -100,9 +105,10 @@ class Transport:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         data = None if body is None else encoded(body)
         began = time.monotonic()
-        try:
+
+        def ask() -> requests.Response:
             with self._connections.lease() as session:
-                response = session.request(
+                return session.request(
                     method,
                     self._url + path,
                     data=data,
@@ -112,6 +118,12 @@ class Transport:
                     verify=self._verify,
                     allow_redirects=False,
                 )
+
+        try:
+            response = self._calls(ask, self._deadline)
+        except CallTimeoutError as error:
+            text = f"The request to Concertim at {self.address} hangs ({method} {path}): {error}"
+            raise TransientError(text, sent=True) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The cause stays out of the chain: it carries the request, and with it password or token.
             raise self._explained(error, method, path) from None

@@ -25,6 +25,8 @@ from cos_update.model.errors import ViewError
 SCHEMA = 1
 WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
+ENDING = 1.0
+"""Seconds to wait at the end for a beat under way."""
 SILENCE = 60.0
 """Seconds without a beat after which a process counts as dead, or paused, or hanging as a whole."""
 
@@ -158,7 +160,7 @@ class HeartbeatWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        self._thread.join(self._interval)
+        self._thread.join(ENDING)
         self.beat(ended=self._clock())
 
     def beat(self, ended: float | None = None) -> None:

@@ -30,8 +30,12 @@ def watched_projects(
         raise
     except CloudError as error:
         if error.status not in _MAY_NOT:
-            raise CloudError(f"Keystone could not tell the watched projects ({error})", status=error.status) from None
+            raise _untold(error) from None
     return _by_tokens(sessions, settings, pool)
+
+
+def _untold(error: CloudError) -> CloudError:
+    return CloudError(f"Keystone could not tell the watched projects ({error})", error.hint, error.status)
 
 
 def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
@@ -59,7 +63,12 @@ def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor)
 
 
 def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> tuple[dict[str, Project], list[str]]:
-    body = sessions.base.get(IDENTITY, "/auth/projects", key="projects")
+    try:
+        body = sessions.base.get(IDENTITY, "/auth/projects", key="projects")
+    except CloudLoginError:
+        raise
+    except CloudError as error:
+        raise _untold(error) from None
     reachable = [project for project in body["projects"] if project.get("enabled", True)]
 
     def is_watched(project_id: str) -> bool | None:
