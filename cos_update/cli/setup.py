@@ -9,6 +9,8 @@ from typing import Literal
 from cos_update import config
 from cos_update.cli.context import Context
 from cos_update.concertim.client import ConcertimClient
+from cos_update.concurrency import files
+from cos_update.model.errors import ConfigError
 from cos_update.observability.logs import begin_run
 from cos_update.openstack.inventory import CloudReader
 from cos_update.store import ViewStore
@@ -26,6 +28,12 @@ def services(context: Context, process: str, *, daemon: bool = False) -> Iterato
         process = f"{process}-{settings.rmq.shard_index}"
     cloud_settings = config.require(settings, "openstack")
     concertim_settings = config.require(settings, "concertim")
+    wanted = files.needed(settings)
+    if (left := files.left(wanted)) < wanted:
+        raise ConfigError(
+            f"Only {left} more files and connections may be opened, and up to {wanted} are needed.",
+            f"{files.HINT} Or lower openstack.concurrency and concertim.concurrency.",
+        )
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
     with ConcertimClient(concertim_settings) as concertim:

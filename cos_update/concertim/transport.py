@@ -16,6 +16,7 @@ import requests
 import urllib3
 
 from cos_update.concertim.connections import Connections
+from cos_update.concurrency import files
 from cos_update.concurrency.calls import Calls, CallTimeoutError
 from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -137,6 +138,8 @@ class Transport:
         request = f"({method} {path})"
         chain = tuple(_chain(error))
         text = _os_error_text(chain) or type(error).__name__
+        if any(isinstance(link, OSError) and link.errno in files.TOO_MANY for link in chain):
+            return Unavailable(f"Concertim at {self.address} could not be reached {request}: {text}", files.HINT)
         for link in chain:
             match link:
                 case ssl.SSLCertVerificationError():

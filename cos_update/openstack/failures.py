@@ -5,7 +5,6 @@ keystoneauth names classes where people need reasons; the reasons are in the exc
 
 from __future__ import annotations
 
-import errno
 import html
 import os
 import re
@@ -18,6 +17,7 @@ from http.client import BadStatusLine
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cos_update.concurrency import files
 from cos_update.concurrency.calls import CallTimeoutError
 
 LONGEST = 200
@@ -26,7 +26,6 @@ AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
 """413 is how the older rate limits of Nova and Cinder say 429."""
 PROXY_LOGIN = 407
 E = TypeVar("E", bound=BaseException)
-_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class Cause(Enum):
@@ -109,7 +108,7 @@ def hint(failure: Failure, *, is_login: bool) -> str:
         case Cause.PROXY:
             return "Check the proxy in the environment (http_proxy, https_proxy), or name the host in no_proxy."
         case Cause.FILES:
-            return "Raise the limit of open files (`ulimit -n`, LimitNOFILE), or lower openstack.concurrency."
+            return files.HINT
         case Cause.NAME:
             return f"Check the host in {where}, and this machine's DNS."
         case Cause.ADDRESS:
@@ -164,7 +163,7 @@ def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Fa
     if untrusted := _first(chain, ssl.SSLCertVerificationError):
         words = f"the certificate of {address or 'the service'} is not trusted: {untrusted.verify_message}"
         return Failure(words, Cause.CERTIFICATE)
-    number = next((each.errno for each in chain if isinstance(each, OSError) and each.errno in _TOO_MANY_FILES), None)
+    number = next((each.errno for each in chain if isinstance(each, OSError) and each.errno in files.TOO_MANY), None)
     if number is not None:
         return Failure(f"no connection{to}: {os.strerror(number)}", Cause.FILES, is_passing=True)
     if nameless := _first(chain, socket.gaierror):

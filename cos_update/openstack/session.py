@@ -47,6 +47,8 @@ class ProjectSession:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._microversions: dict[str, tuple[int, int]] = {}
+        self._endpoints: dict[str, tuple[Any, str]] = {}
+        """By service the catalog's login, and the address found in it."""
         self._hangs: CallTimeoutError | None = None
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
@@ -57,6 +59,9 @@ class ProjectSession:
     def access(self) -> Any:
         """keystoneauth's access info of the current token. Raises CloudLoginError."""
         session = self._connection.session
+        known = session.auth.auth_ref
+        if known and not known.will_expire_soon(session.auth.MIN_TOKEN_LIFE_SECONDS):
+            return known
         for attempt in range(self._settings.retries + 1):
             try:
                 with self._lock:
@@ -187,7 +192,7 @@ class ProjectSession:
 
         def ask() -> Any:
             return self._proxy(service).get(
-                path,
+                self._url(service, path),
                 params=dict(params or {}),
                 headers=headers,
                 microversion=microversion,
@@ -206,6 +211,21 @@ class ProjectSession:
         except Exception as error:  # keystoneauth has no narrower base for what it raises
             return failures.explained(error, self._settings.timeout)
         return answer
+
+    def _url(self, service: str, path: str) -> str:
+        """The whole address: the library would look through the catalog at each request."""
+        if "://" in path:
+            return path
+        from keystoneauth1.adapter import Adapter
+
+        access = self._connection.session.auth.auth_ref
+        known = self._endpoints.get(service)
+        if known is None or known[0] is not access:
+            # Keystone's client has a method of that name of its own.
+            endpoint = str(Adapter.get_endpoint(self._proxy(service)) or "").rstrip("/")
+            # A login that was renewed meanwhile may have brought another catalog.
+            known = self._endpoints[service] = (self._connection.session.auth.auth_ref, endpoint)
+        return f"{known[1]}/{path.lstrip('/')}"
 
     def _library(self, function: Callable[[], T]) -> T:
         """What the library gives. Raises CloudError."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
+from cos_update.openstack import failures
+from cos_update.openstack.failures import Cause
 from cos_update.openstack.session import ProjectSession
 
 if TYPE_CHECKING:
@@ -122,7 +124,12 @@ class Sessions:
             # The session takes it for its requests, those of a login included.
             region.config["api_timeout"] = settings.timeout
             connection = openstack.connection.Connection(config=region)
+            connection.session  # noqa: B018  made when it is first asked for
         except Exception as error:  # the sdk raises many kinds for what a person has written wrongly
+            failure = failures.explained(error, settings.timeout)
+            if failure.cause is Cause.FILES:
+                text = f"OpenStack can't be asked: {failure.text}."
+                raise CloudLoginError(text, failures.hint(failure, is_login=True)) from None
             raise CloudLoginError(
                 f"The credentials for OpenStack can't be used: {str(error)[:200]}.",
                 "Check the section openstack of the configuration.",

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cos_update.concurrency import files
 from cos_update.config import holds_secrets
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.settings import Settings
@@ -50,6 +51,7 @@ def folders(settings: Settings) -> Iterator[Finding]:
     except CosUpdateError as error:
         yield failed("data dir", error)
     yield _log_dir(settings.log_dir)
+    yield _files(settings)
     try:
         view = store.peek()
     except BadView as error:
@@ -58,6 +60,13 @@ def folders(settings: Settings) -> Iterator[Finding]:
         yield failed("view", error)
     else:
         yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass makes it")
+
+
+def _files(settings: Settings) -> Finding:
+    wanted = files.needed(settings)
+    left = files.left(wanted)
+    text = f"{left} more files and connections may be opened, up to {wanted} are needed"
+    return ok("files", text) if left >= wanted else fail("files", text, files.HINT)
 
 
 def _log_dir(folder: Path) -> Finding:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cos_update.concurrency import files
 from cos_update.model.errors import LockedError, ViewError
 
 SLOTS = 64
@@ -144,6 +145,8 @@ def unwritable(path: Path, error: OSError) -> ViewError:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             mend = "Make room on its disk."
+        case errno.EMFILE | errno.ENFILE:
+            mend = files.HINT
         case errno.EROFS:
             mend = "It is on a read-only file system: mount it writable, or name another (--data-dir)."
         case errno.EACCES | errno.EPERM:
