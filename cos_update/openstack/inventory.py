@@ -16,14 +16,12 @@ from cos_update.model.openstack import SERVICE_OF, Inventory, Listing, Membershi
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
-from cos_update.openstack.keystone import watched_projects
+from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import CLOUD_WIDE, Reading
 from cos_update.openstack.sessions import Sessions
 from cos_update.openstack.stack_members import likely, possible, shrunken
 
 T = TypeVar("T")
-Watched = tuple[dict[str, Project], list[str]]
-"""Watched projects by id, and the names of those of which it can't be told."""
 
 
 class CloudReader:
@@ -67,15 +65,15 @@ class CloudReader:
         """
         began = self._clock()
         ahead, self._ahead = self._ahead, None
-        watched, undecided = self._watched() if ahead is None else ahead.result()
-        on_progress(Progress("Keystone", len(watched), is_over=True, has_gaps=bool(undecided)))
+        watched = self._watched() if ahead is None else ahead.result()
+        on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.untold)))
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
-            wanted = _chosen(watched, projects)
+            wanted = _chosen(watched.projects, projects)
             reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
-            for name in undecided:
+            for name in watched.untold:
                 reading.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
             past = memory or Membership()
-            inventory = _read(reading, past, Inventory(began, watched))
+            inventory = _read(reading, past, Inventory(began, watched.projects, disabled=watched.disabled))
             for unconfirmed_deletions in (shrunken, likely, possible):
                 inventory = reading.with_contents(inventory, unconfirmed_deletions(inventory, past))
         return replace(inventory, gaps=reading.gaps, chosen=None if projects is None else frozenset(wanted))

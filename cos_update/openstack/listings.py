@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from cos_update.model.errors import CloudError
+from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.openstack import (
     Flavor,
     Gap,
@@ -101,10 +101,12 @@ class Reading:
         with self._lock:
             return tuple(self._gaps)
 
-    def miss(self, listing: Listing, reason: str, project_id: str | None = None, **more: Any) -> None:
+    def miss(self, listing: Listing, why: str | CloudError, project_id: str | None = None, **more: Any) -> None:
         """Notes that a listing is not whole."""
+        if isinstance(why, CloudError):
+            more = {"hint": why.hint, "of_login": isinstance(why, CloudLoginError) and project_id is not None} | more
         with self._lock:
-            self._gaps.append(Gap(listing, reason, project_id, **more))
+            self._gaps.append(Gap(listing, str(why), project_id, **more))
 
     def flavors(self) -> dict[str, Flavor]:
         """Flavors, public and private as far as they may be seen."""
@@ -240,7 +242,7 @@ class Reading:
                 self.miss(Listing.STACKS, reason, stack.project_id, stack_id=stack.id)
                 del found[stack.id]
             else:
-                self.miss(Listing.RESOURCES, str(answer), stack.project_id, stack_id=stack.id)
+                self.miss(Listing.RESOURCES, answer, stack.project_id, stack_id=stack.id)
         return replace(inventory, stacks=found, contents=contents, gaps=self.gaps)
 
     def _content(self, stack: Stack) -> StackContent | CloudError:
@@ -284,7 +286,7 @@ class Reading:
         except CloudError as error:
             if error.status in (400, 401, 403, 404) and not only:
                 return None
-            self.miss(question.listing, str(error))
+            self.miss(question.listing, error)
             return []
         if question.is_honest(items, base.project_id):
             return items
@@ -296,14 +298,16 @@ class Reading:
     def _read_projects(self, question: _Question[T]) -> Iterator[T]:
         def ask(project_id: str) -> Iterable[T] | CloudError:
             try:
-                return question.ask(self.sessions.of_project(project_id), False)
+                session = self.sessions.of_project(project_id)
+                session.access()
+                return question.ask(session, False)
             except CloudError as error:
                 return error
 
         seen: set[object] = set()
         for project_id, answer in zip(self.projects, self.pool.map(ask, self.projects), strict=True):
             if isinstance(answer, CloudError):
-                self.miss(question.listing, str(answer), project_id)
+                self.miss(question.listing, answer, project_id)
                 continue
             for item in answer:
                 if (key := question.key(item)) not in seen:

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 from cos_update.model.absence import AbsenceCheck
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key, Kind
-from cos_update.model.openstack import Flavor, Network, Project, Server, Stack, StackContent, Volume
+from cos_update.model.openstack import Flavor, Network, Server, Stack, StackContent, Volume
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import nova, storage
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
-from cos_update.openstack.keystone import watched_projects
+from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
 from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, ProjectSession
@@ -79,8 +79,8 @@ class ObjectReader:
         """Lets the threads end; the sessions belong to others."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def watched(self) -> tuple[dict[str, Project], list[str]]:
-        """Watched projects by id, and names of those of which it can't be told; see `watched_projects`."""
+    def watched(self) -> Watched:
+        """Which projects are watched; see `watched_projects`."""
         return watched_projects(self._sessions, self._settings, self._pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:

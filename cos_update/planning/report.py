@@ -14,6 +14,7 @@ from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan
 _COUNTED = {
     NoticeKind.NO_OWNER: "watched projects without a team",
     NoticeKind.OTHER_OWNER: "racks in another team",
+    NoticeKind.DISABLED: "disabled projects",
 }
 
 

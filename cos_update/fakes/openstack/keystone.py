@@ -34,7 +34,7 @@ class Keystone(Service):
             self.get(router, path, self._root, open_=True)
             self.get(router, f"/v3{path}", lambda _: found({"version": self._version()}), open_=True)
         self.get(router, "/v3/auth/projects", self._own_projects)
-        self.get(router, "/v3/projects", self._projects, query="name domain_id")
+        self.get(router, "/v3/projects", self._projects, query="name domain_id enabled")
         self.get(router, "/v3/projects/{id}", self._project)
         self.get(router, "/v3/users", self._users, query="name domain_id")
         self.get(router, "/v3/users/{id}", self._user)
@@ -65,6 +65,8 @@ class Keystone(Service):
     def _projects(self, call: Call) -> web.Response:
         _admins_only(call, "list_projects")
         projects = [self.state.projects[id_] for id_ in sorted(self.state.projects)]
+        if (enabled := call.query("enabled")) is not None:
+            projects = [project for project in projects if project.enabled == (enabled.lower() not in ("false", "0"))]
         return self._listing(call, "projects", map(self._project_view, _matching(call, projects)))
 
     def _project(self, call: Call) -> web.Response:
