@@ -25,6 +25,8 @@ LONGEST = 200
 AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
 """413 is how the older rate limits of Nova and Cinder say 429."""
 PROXY_LOGIN = 407
+_OF_THE_LIBRARY = re.compile(r" \(HTTP \d+\)( \(Request-ID: .*\))?$")
+"""What keystoneauth adds to a message."""
 E = TypeVar("E", bound=BaseException)
 
 
@@ -43,6 +45,8 @@ class Cause(Enum):
     """This process may open no further file or connection."""
     ADDRESS = "address"
     """It is no address at all."""
+    GATEWAY = "gateway"
+    """Something before the service wants a login of its own."""
     OTHER = "other"
 
 
@@ -107,6 +111,8 @@ def hint(failure: Failure, *, is_login: bool) -> str:
             return f"Check {where}: is it http:// or https://, and is the port right?"
         case Cause.PROXY:
             return "Check the proxy in the environment (http_proxy, https_proxy), or name the host in no_proxy."
+        case Cause.GATEWAY:
+            return f"Check {where}, and whether a gateway or proxy before it is to let this machine pass."
         case Cause.FILES:
             return files.HINT
         case Cause.NAME:
@@ -189,8 +195,10 @@ def _of_answer(chain: Sequence[BaseException]) -> Failure:
     """What was answered; in the library's words when it was not even asked."""
     for each in chain:
         status = getattr(each, "http_status", None)
+        if getattr(each, "is_of_gateway", False):
+            return Failure("401: something before it wants a login of its own", Cause.GATEWAY, is_passing=True)
         if isinstance(status, int) and status:
-            return answered(status, getattr(each, "response", None), str(each))
+            return answered(status, getattr(each, "response", None), _OF_THE_LIBRARY.sub("", str(each)))
     outermost = chain[0]
     is_misshapen = any(isinstance(each, ValueError) or type(each).__name__ == "DiscoveryFailure" for each in chain)
     if is_misshapen:

@@ -68,6 +68,12 @@ class Transport:
         return http
 
 
+class LoginWantedError(exceptions.Unauthorized):  # type: ignore[misc]
+    """Keystone's version document is not given without a login, which takes that document."""
+
+    is_of_gateway = True
+
+
 class _LoginSession(Session):  # type: ignore[misc]  # the library is not typed for us
     """Carries the requests of a login, which cannot wait for a token: keystoneauth asks for one all the same.
 
@@ -79,7 +85,7 @@ class _LoginSession(Session):  # type: ignore[misc]  # the library is not typed 
 
     def get_auth_headers(self, auth: Any = None, **kwargs: Any) -> None:
         """Raises Unauthorized."""
-        raise exceptions.Unauthorized("a login is wanted before Keystone's own")
+        raise LoginWantedError("something before it wants a login of its own")
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """As it is, and keeps what Keystone's clock said."""
