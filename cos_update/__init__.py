@@ -1,3 +1,3 @@
 """cos-update keeps Concertim's racks and devices true to an OpenStack cloud."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.model.errors import CosUpdateError, LockedError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.cli.observers import MetricsOptions
+    from cos_update.planning.plan import Plan
     from cos_update.planning.report import Report
-    from cos_update.sync.reconciler import RunOptions, Services, Snapshot
+    from cos_update.planning.saved_plan import SavedPlan
+    from cos_update.sync.services import RunOptions, Services, Snapshot
 
-log = logging.getLogger("cos_update.bulk")
+_log = logging.getLogger("cos_update.pass")
 
 
 @click.command(
@@ -27,105 +36,209 @@ log = logging.getLogger("cos_update.bulk")
 Examples:
   cos-update bulk --once
   cos-update bulk --once --project CM_team_a --json
+  cos-update bulk --once --plan changes.plan
   cos-update bulk --interval 300
 """
 )
 @click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
 @click.option(
+    "--wait",
+    metavar="S",
+    callback=seconds(0),
+    help="Seconds to wait for another bulk that is at work (with --once); then exit 75.  [default: 0]",
+)
+@click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    callback=seconds(1),
     help="Seconds from the start of one pass to the start of the next.  [default: interval of the configuration]",
 )
 @options.project
+@options.rack
 @options.allow_deletes
 @options.prune_unwatched
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
+    help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
+)
+@click.option("--full", is_flag=True, help="Read all of OpenStack, not only what has changed since the last pass.")
 @options.metrics_port
 @options.metrics_address
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write metrics there for the textfile collector of node_exporter (with --once; needs the extra `metrics`).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
 @pass_context
 def bulk(
     context: Context,
     once: bool,
+    wait: float | None,
     interval: float | None,
     projects: tuple[str, ...],
+    racks: tuple[str, ...],
     allow_deletes: bool,
     prune_unwatched: bool,
+    plan_file: Path | None,
+    full: bool,
     metrics_port: int | None,
     metrics_address: str | None,
+    metrics_file: Path | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Bring Concertim in step with OpenStack, once or for ever."""
-    if as_json and not once:
-        raise click.UsageError("--json goes with --once.")
-    if interval is not None and once:
-        raise click.UsageError("--interval does not go with --once.")
-    if metrics_port is not None and once:
-        raise click.UsageError("--metrics-port does not go with --once.")
+    only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
+    only_once["--metrics-file"] = metrics_file
+    only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
+    for option, given in (only_daemon if once else only_once).items():
+        if given:
+            raise click.UsageError(f"{option} {'does not go' if once else 'goes'} with --once.")
+    if plan_file is not None and (projects or racks or allow_deletes or prune_unwatched):
+        raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
+    from cos_update.cli.daemon_signals import heeded
     from cos_update.cli.observers import MetricsOptions
-    from cos_update.cli.setup import services
-    from cos_update.sync.reconciler import RunOptions
+    from cos_update.cli.setup import services, settings_for
+    from cos_update.sync.services import RunOptions
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    run_options = RunOptions(projects, allow_deletes, prune_unwatched)
-    with services(context, "bulk", daemon=not once) as both:
+    saved = _saved_plan(plan_file) if plan_file else None
+    run_options = (
+        RunOptions(saved.projects, saved.allow_deletes, saved.prune_unwatched, saved.racks, "for a saved plan")
+        if saved
+        else RunOptions(projects, allow_deletes, prune_unwatched, racks, "--full" if full else "")
+    )
+    if not once:
+        return _forever(context, run_options, interval, metrics)
+    with heeded(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
         both.store.prepare()
-        with both.store.sole("bulk"):
-            if once:
-                return _once(both, run_options, as_json=as_json, shown=context.verbosity == 0 and not as_json)
-            return _forever(both, run_options, interval or both.settings.interval, metrics)
+        try:
+            held.enter_context(both.store.sole("bulk", wait or 0.0))
+        except LockedError as error:
+            if sys.stdout.isatty():
+                raise
+            # Under cron every line is a mail, and the next run comes anyway.
+            _log.info("nothing done: %s", error)
+            return ExitCode.BUSY
+        shown = context.verbosity == 0 and not as_json
+        return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
 
 
-def _forever(both: Services, run_options: RunOptions, interval: float, metrics: MetricsOptions) -> Exit:
+def _forever(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
+    from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import watched
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.reload import Reload
+    from cos_update.cli.setup import services, settings_for
+    from cos_update.cli.stop import stopping
     from cos_update.cli.supervision import StalledError, StoppedError, supervised
-    from cos_update.observability.logs import begin_run
+    from cos_update.observability.log_lines import begin_run
     from cos_update.observability.observer import ObserverGroup
+    from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
 
-    with (
-        stopping(within=both.settings.shutdown_timeout) as stop,
-        watched("bulk", both.store, BulkStatus(both, interval), metrics) as watcher,
+    hold_back()
+    reload = Reload(context, "bulk", settings_for(context, "bulk", daemon=True))
+    store = ViewStore(reload.settings.data_dir, "bulk")
+    store.prepare()
+    within = reload.settings.shutdown_timeout
+    with store.sole("bulk"), heeded(reload.hang_up), stopping(within=within) as stop:
+        while not stop.is_set():
+            every = interval or reload.settings.interval
+            with (
+                services(reload.settings, "bulk", keeps=True) as both,
+                watched("bulk", both.store, BulkStatus(both, every), metrics) as watcher,
+            ):
+                observer = ObserverGroup(watcher, stop)
+                passes = partial(run_forever, both, run_options, stop, every, begin_run, observer, reload.wanted)
+                try:
+                    supervised(passes, stop, both)
+                except StoppedError as stopped:
+                    if stopped.is_amid:
+                        _log.warning("ended amid posting: something did not end within the shutdown timeout")
+                except StalledError as stalled:
+                    _log.critical("%s %s", stalled, stalled.hint)
+                    return ExitCode.STALLED
+            reload.take()
+    return ExitCode.DONE
+
+
+def _saved_plan(path: Path) -> SavedPlan:
+    from cos_update.planning.saved_plan import saved_plan_from
+
+    try:
+        return saved_plan_from(json.loads(path.read_text()))
+    except ValueError:
+        raise CosUpdateError(f"{path} is no JSON.", "`cos-update diff --out FILE` saves a plan.") from None
+
+
+def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
+    """Refuses a plan that is not the saved one."""
+    from cos_update.planning.saved_plan import digest
+
+    for name, then, now in (
+        ("OpenStack", saved.openstack, both.openstack_address),
+        ("Concertim", saved.concertim, both.concertim_settings.url),
     ):
-        observer = ObserverGroup(watcher, stop)
-        try:
-            supervised(lambda: run_forever(both, run_options, stop, interval, begin_run, observer), stop, both)
-        except StoppedError as stopped:
-            if stopped.is_amid:
-                log.warning("ended amid posting: something did not end within the shutdown timeout")
-        except StalledError as stalled:
-            log.critical("%s %s", stalled, stalled.hint)
-            return Exit.STALLED
-    return Exit.OK
+        if then != now:
+            raise CosUpdateError(f"The plan was made for {name} at {then}, and this configuration names {now}.")
+
+    def approve(plan: Plan) -> None:
+        if digest(plan) != saved.digest:
+            raise CosUpdateError(
+                "What was planned is no longer what is to be done; nothing posted.",
+                "`cos-update diff --out FILE` shows and saves what is to be done now.",
+            )
+
+    return approve
 
 
-def _once(both: Services, run_options: RunOptions, *, as_json: bool, shown: bool) -> Exit:
+def _once(
+    both: Services,
+    run_options: RunOptions,
+    saved: SavedPlan | None,
+    metrics_file: Path | None,
+    *,
+    as_json: bool,
+    shown: bool,
+) -> ExitCode:
     """One pass; `shown` tells whether a person may be shown how far it is."""
+    from cos_update.cli.observers import observed_once
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.supervision import StoppedError, supervised
-    from cos_update.observability.run_log import RunLog, keep_off_stderr
+    from cos_update.observability.run_log import keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
-    run_log = RunLog()
-    run_log.pass_begins()
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
-    with waiting(run_log, within=both.settings.shutdown_timeout, shown=shown) as (observer, stop):
+    approve = _approval(both, saved) if saved else lambda _: None
+    within = both.settings.shutdown_timeout
+    with (
+        observed_once(both, metrics_file) as observers,
+        waiting(observers, within=within, shown=shown) as (observer, stop),
+    ):
+        observers.pass_begins()
         try:
-            report, snapshot = supervised(lambda: run_pass(both, run_options, stop, observer), stop, both)
+            report, snapshot = supervised(lambda: run_pass(both, run_options, stop, observer, approve), stop, both)
         except StoppedError:
-            stop.leave(f"{stop.word}: what was in hand is not finished.", Exit.PARTIAL)
-    run_log.pass_ends(report)
+            stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
+        except CosUpdateError as error:
+            observers.pass_failed(error)
+            raise
+        observers.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
     elif stop.is_set():
         stop.say(f"{stop.word}: {report}")
     else:
         _tell(report, snapshot)
-    return Exit(int(report.exit_code))
+    return report.exit_code
 
 
 def _tell(report: Report, snapshot: Snapshot) -> None:

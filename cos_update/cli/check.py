@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo, json_text
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.preflight import Finding
@@ -26,10 +28,29 @@ _INDENT = 20
 """Columns of the mark, and of what was looked at."""
 
 
+def _known(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in (known := _all_names()):
+            near = " or ".join(difflib.get_close_matches(name, known)) or f"one of {', '.join(known)}"
+            raise click.BadParameter(f"{name!r} is no check. Did you mean {near}?")
+    return names
+
+
+def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in _all_names() if name.startswith(incomplete)]
+
+
+def _all_names() -> list[str]:
+    from cos_update.preflight import CHECKS
+
+    return [word for name, words in CHECKS.items() for word in (name, *words)]
+
+
 @click.command(
     epilog="""\b
 Examples:
   cos-update check
+  cos-update check keystone rabbitmq
   cos-update check --listen-for 60
   cos-update check --json
 """
@@ -37,29 +58,31 @@ Examples:
 @click.option(
     "--listen-for",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    callback=seconds(),
     help="Wait so long for notifications, and say which services sent some.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.argument("names", nargs=-1, metavar="[NAME]...", callback=_known, shell_complete=_names)
 @pass_context
-def check(context: Context, listen_for: float | None, as_json: bool) -> Exit:
+def check(context: Context, listen_for: float | None, as_json: bool, names: tuple[str, ...]) -> ExitCode:
     """Try every precondition, and say how to mend what is wrong.
 
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
-    nothing is changed anywhere. Exits with 1 when something that is needed fails.
+    nothing is changed anywhere. With NAMEs only these are tried: config, folders, openstack, rabbitmq, concertim, or
+    one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed fails.
     """
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.stop import stopping
 
     with stopping(within=ENDING, in_hand=False, untouched=""):
-        findings = _tried(context, listen_for)
+        findings = _tried(context, listen_for, names)
         all_of_them = list(findings) if as_json else _show(findings)
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
         echo(json_text(_document(all_of_them, has_failed=has_failed)))
-    return Exit.FAILED if has_failed else Exit.OK
+    return ExitCode.FAILED if has_failed else ExitCode.DONE
 
 
-def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
+def _tried(context: Context, listen_for: float | None, names: tuple[str, ...]) -> Iterator[Finding]:
     from cos_update.model.errors import ConfigError
     from cos_update.preflight import run, unconfigured
 
@@ -69,7 +92,7 @@ def _tried(context: Context, listen_for: float | None) -> Iterator[Finding]:
     except ConfigError as error:
         yield from unconfigured(error)
         return
-    yield from run(loaded.settings, loaded.warnings, listen_for)
+    yield from run(loaded, listen_for, names)
 
 
 def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, object]:

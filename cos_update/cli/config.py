@@ -6,16 +6,17 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import echo
-from cos_update.model.settings import Settings
+from cos_update.model.exit_codes import ExitCode
 
-_NEEDED_BY = {"openstack": "every command", "concertim": "every command", "rmq": "listen"}
+if TYPE_CHECKING:
+    from cos_update.config import Loaded
+    from cos_update.model.settings import Settings
 
 
 @click.group(
@@ -34,6 +35,8 @@ def config() -> None:
 Examples:
   cos-update config sample > config.yaml
   cos-update config sample --systemd bulk > cos-update-bulk.service
+  cos-update config sample --compose > compose.yaml
+  cos-update config sample --kubernetes > cos-update.yaml
 """
 )
 @click.option(
@@ -42,14 +45,33 @@ Examples:
     type=click.Choice(["bulk", "listen"]),
     help="Print a systemd unit that runs this daemon, with the configuration and folders that are in effect.",
 )
+@click.option(
+    "--compose",
+    is_flag=True,
+    help="Print a Compose file with both daemons, and the configuration and folders that are in effect mounted.",
+)
+@click.option("--kubernetes", is_flag=True, help="Print a manifest with both daemons, to be completed.")
 @pass_context
-def sample(context: Context, daemon: Literal["bulk", "listen"] | None) -> Exit:
-    """Print a commented configuration with every key, or a systemd unit."""
+def sample(context: Context, daemon: Literal["bulk", "listen"] | None, compose: bool, kubernetes: bool) -> ExitCode:
+    """Print a commented configuration with every key, or what runs the daemons: for systemd, Compose or Kubernetes."""
+    if (daemon is not None) + compose + kubernetes > 1:
+        raise click.UsageError("--systemd, --compose and --kubernetes do not go together.")
+    echo(_sample(context, daemon, compose=compose, kubernetes=kubernetes), nl=False)
+    return ExitCode.DONE
+
+
+def _sample(context: Context, daemon: Literal["bulk", "listen"] | None, *, compose: bool, kubernetes: bool) -> str:
     from cos_update import config as settings_file
+    from cos_update.cli.compose import compose_file
+    from cos_update.cli.installation import Installation
+    from cos_update.cli.kubernetes import manifest
     from cos_update.cli.systemd import unit
 
-    echo(settings_file.sample() if daemon is None else unit(daemon, context), nl=False)
-    return Exit.OK
+    if daemon is not None:
+        return unit(daemon, context, Installation.of(context))
+    if compose:
+        return compose_file(Installation.of(context))
+    return manifest(Installation.of(context)) if kubernetes else settings_file.sample()
 
 
 @config.command(
@@ -60,12 +82,12 @@ Examples:
 """
 )
 @pass_context
-def show(context: Context) -> Exit:
+def show(context: Context) -> ExitCode:
     """Print the settings in effect, defaults included, secrets hidden."""
     from cos_update import config as settings_file
 
     echo(settings_file.shown(context.settings()), nl=False)
-    return Exit.OK
+    return ExitCode.DONE
 
 
 @config.command(
@@ -76,24 +98,47 @@ Examples:
 """
 )
 @pass_context
-def check(context: Context) -> Exit:
+def check(context: Context) -> ExitCode:
     """Check the configuration as far as that goes without a network.
 
+    Says what was taken how (note), what you have to decide (decide), what is odd (warn), and all that is wrong.
     `cos-update check` goes further: it tries every service that the configuration names.
     """
-    settings = context.settings()
-    for remark in _remarks(settings):
+    loaded = context.loaded()
+    if context.verbosity >= 0:
+        for warning in loaded.warnings:
+            echo(f"Warning: {warning}", err=True)
+    for note in loaded.notes:
+        echo(f"note  {note}")
+    for decision in loaded.decisions:
+        echo(f"decide {decision}")
+    for remark in _remarks(loaded):
         echo(f"warn  {remark}")
-    echo(f"ok    {settings.source}")
-    return Exit.OK
+    loaded.need_all()
+    echo(f"ok    {loaded.settings.source}")
+    return ExitCode.DONE
 
 
-def _remarks(settings: Settings) -> Iterator[str]:
-    for section, users in _NEEDED_BY.items():
-        if getattr(settings, section) is None:
-            yield f"the section {section} is missing, and {users} needs it"
-    if settings.source is not None and _is_open(settings.source):
-        yield f"readable by everybody: chmod 640 {settings.source}, it holds passwords"
+def _remarks(loaded: Loaded) -> Iterator[str]:
+    if loaded.settings.rmq is None and not loaded.is_broken("rmq"):
+        yield "the section rmq is missing, and listen needs it"
+    yield from _authorities(loaded.settings)
+    source = loaded.settings.source
+    if source is not None and _is_open(source):
+        yield f"readable by everybody: chmod 640 {source}, it holds passwords"
+
+
+def _authorities(settings: Settings) -> Iterator[str]:
+    """The CA files that can't be used as they are."""
+    from cos_update import tls
+    from cos_update.config.keys import SECTIONS
+
+    for name in SECTIONS:
+        section = getattr(settings, name)
+        if section is None or not isinstance(section.verify, str):
+            continue
+        if complaint := tls.unfit(section.verify, strict=section.verify_strict):
+            yield f"{name}.verify: {complaint}"
 
 
 def _is_open(path: Path) -> bool:

@@ -28,25 +28,28 @@ class Context:
     verbosity: int = 0
     """-1 with -q, else how many -v were given."""
 
-    def settings(self) -> Settings:
+    def settings(self, *needed: str) -> Settings:
         """The settings, with what the command line says in place of what the file says.
 
-        What is odd about the file is said on stderr. Raises ConfigError.
+        What is odd about the file is said on stderr, and so is what is wrong with sections that are not `needed`.
+        Raises ConfigError for what is wrong with those that are.
         """
         loaded = self.loaded()
+        loaded.need(*needed)
         if self.verbosity >= 0:
-            for warning in loaded.warnings:
+            for warning in loaded.warnings_for(*needed):
                 echo(f"Warning: {warning}", err=True)
         return loaded.settings
 
     def settings_with_logging(
-        self, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
+        self, *needed: str, process: Literal["bulk", "listen"] | None = None, daemon: bool = False
     ) -> Settings:
         """The same for commands that log: logging is started, and what is odd about the file is said there."""
         loaded = self.loaded()
+        loaded.need(*needed)
         self.start_logging(loaded.settings, process, daemon=daemon)
         log = logging.getLogger("cos_update.config")
-        for warning in loaded.warnings:
+        for warning in loaded.warnings_for(*needed):
             log.warning("%s", warning)
         return loaded.settings
 
@@ -60,23 +63,46 @@ class Context:
         secrets = config.secrets(settings)
         logs.configure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=self.verbosity)
 
+    def restart_logging(self, settings: Settings, process: Literal["bulk", "listen"]) -> None:
+        """Has a running daemon log by other settings, its file opened anew."""
+        from cos_update import config
+        from cos_update.observability import logs
+
+        secrets = config.secrets(settings)
+        logs.reconfigure(settings, secrets=secrets, process=process, daemon=True, verbosity=self.verbosity)
+
     def folders(self) -> Settings:
         """As `settings`, for commands that need no more than the folders: these do without a configuration file."""
         from cos_update import config
 
-        path = config.config_path(self.config, os.environ)
-        if self.data_dir is not None and self.config is None and not path.exists():
-            return self._overridden(Settings())
+        if self.data_dir is not None and self.config is None and not config.is_readable(self._path):
+            return self.overridden(Settings())
         return self.settings()
+
+    def require_rights(self) -> None:
+        """Raises CosUpdateError when the configuration may not be read or the data dir not be written."""
+        from cos_update import config
+        from cos_update.cli import rights
+
+        readable = config.is_readable(self._path)
+        settings = self.loaded().settings if readable else self.overridden(Settings())
+        rights.require(self._path, settings.data_dir, settings.log_dir)
 
     def loaded(self) -> Loaded:
         """The settings as above, and what is odd about the file. Raises ConfigError."""
         from cos_update import config
 
-        loaded = config.load(config.config_path(self.config, os.environ), os.environ)
-        return replace(loaded, settings=self._overridden(loaded.settings))
+        loaded = config.load(self._path, os.environ)
+        return replace(loaded, settings=self.overridden(loaded.settings))
 
-    def _overridden(self, settings: Settings) -> Settings:
+    @property
+    def _path(self) -> Path:
+        from cos_update import config
+
+        return config.config_path(self.config, os.environ)
+
+    def overridden(self, settings: Settings) -> Settings:
+        """The settings with what the command line says of them."""
         return replace(
             settings,
             data_dir=self.data_dir.absolute() if self.data_dir else settings.data_dir,

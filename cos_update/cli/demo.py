@@ -1,20 +1,37 @@
-"""`cos-update demo`: the main job against a stand-in OpenStack and a stand-in Concertim on this machine."""
+"""`cos-update demo`: the main job against a fake OpenStack and a fake Concertim on this machine."""
 
 from __future__ import annotations
 
 import tempfile
+import textwrap
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cos_update.cli.exits import Exit
+from cos_update.cli.output.encoding import echo
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cos_update.fakes.concertim import ConcertimApp
     from cos_update.fakes.openstack import OpenStackApp
+
+
+_ADMIN = "admin"
+"""The name and password of the fake Concertim's root user."""
+_TRY = (
+    ("cos-update diff --dry-run", "what differs, and nothing is posted"),
+    ("cos-update bulk --once", "one pass"),
+    ("cos-update view dump --format racks", "the racks as they stand"),
+    ("cos-update explain alpha-node1", "why an object is shown as it is"),
+    ("cos-update check", "every precondition, tried"),
+)
+ENDING = 5.0
+"""Seconds until it ends after Ctrl-C at the latest."""
+_DRAWN = ("groups", "growing")
+"""The racks that are shown: two that fit side by side on a page."""
 
 
 @click.command(
@@ -23,11 +40,12 @@ Examples:
   cos-update demo
 """
 )
-def demo() -> Exit:
+@click.option("--keep", is_flag=True, help="Leave both running until Ctrl-C, to try commands on them elsewhere.")
+def demo(keep: bool) -> ExitCode:
     """See it work, without OpenStack and without Concertim.
 
-    Serves a small cloud and an empty Concertim on loopback, shows what differs, brings them in step, draws the racks,
-    and shows that a second pass posts nothing.
+    Serves a small cloud and an empty Concertim on loopback, shows what differs, brings them in step, draws racks, and
+    shows that a second pass posts nothing.
     """
     try:
         from cos_update.fakes import Sandbox
@@ -36,17 +54,23 @@ def demo() -> Exit:
         from cos_update.fakes.openstack import OpenStackApp
     except ModuleNotFoundError as error:
         raise CosUpdateError(
-            f"The demo needs the stand-ins, and {error.name} is not installed.", "pip install 'cos-update[sandbox]'"
+            f"The demo needs the fakes, and {error.name} is not installed.", "pip install 'cos-update[sandbox]'"
         ) from None
     state = demo_cloud()
     openstack, concertim = OpenStackApp(state), ConcertimApp()
     for project in state.projects_of(state.watcher.id):
         concertim.state.add_team(project.name.removeprefix("CM_"), project.id)
     with Sandbox(openstack, concertim), tempfile.TemporaryDirectory(prefix="cos-update-demo-") as folder:
-        return _show(openstack, concertim, Path(folder))
+        code = _show(openstack, concertim, Path(folder))
+        if keep:
+            _keep(openstack, concertim, Path(folder))
+        else:
+            echo("\nTo try these on a Concertim and a cloud that stay: cos-update demo --keep")
+            _hint()
+        return code
 
 
-def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exit:
+def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> ExitCode:
     from rich.text import Text
 
     from cos_update.cli.output.console import console
@@ -57,11 +81,72 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
     from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
     from cos_update.openstack.inventory import CloudReader
     from cos_update.planning.report import forecast
-    from cos_update.planning.summary import sections
-    from cos_update.store import ViewStore
-    from cos_update.sync.reconciler import RunOptions, Services, read_and_plan, run_pass
+    from cos_update.planning.selection import only_racks
+    from cos_update.planning.summary import in_short, sections
+    from cos_update.store import Selection, ViewStore, select
+    from cos_update.sync.reconciler import read_and_plan, run_pass
+    from cos_update.sync.services import RunOptions, Services
 
-    auth = {
+    settings = ConcertimSettings(concertim.url, _ADMIN, _ADMIN)
+    out = console()
+    stop = threading.Event()
+    with ConcertimClient(settings) as client:
+        store = ViewStore(folder, "bulk")
+        cloud = CloudReader(CloudSettings(auth=_auth(openstack)))
+        both = Services(cloud, client, store, Settings(), settings)
+        out.rule("what differs: cos-update diff --dry-run --summary")
+        snapshot = read_and_plan(both, RunOptions())
+        show(out, in_short(sections(snapshot.plan, snapshot.projects)))
+        out.print(f"\n{forecast(snapshot.plan)}  nothing posted")
+        out.rule(f"one rack of it: cos-update diff --dry-run --rack {_DRAWN[0]}")
+        show(out, sections(only_racks(snapshot.plan, _DRAWN[:1]), snapshot.projects))
+        out.rule("cos-update bulk --once")
+        report, _ = run_pass(both, RunOptions(), stop)
+        out.print(str(report))
+        out.rule("cos-update view dump --format racks")
+        view = store.load()
+        if view is not None:
+            drawn = select(view, Selection(racks=_DRAWN)).actual
+            for pieces in draw(drawn, out.width, unicode=speaks_unicode()):
+                out.print(Text.assemble(*pieces), soft_wrap=True)
+        out.rule("cos-update bulk --once, again")
+        again, _ = run_pass(both, RunOptions(), stop)
+        out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
+    both.cloud.close()
+    return ExitCode.DONE if not any(again.done.values()) and not concertim.refusals else ExitCode.FAILED
+
+
+def _keep(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> None:
+    """Prints what is needed to run commands on the fakes, and waits. Ends with KeyboardInterrupt or on SIGTERM."""
+    import yaml
+
+    from cos_update.cli.stop import stopping
+
+    config = folder / "config.yaml"
+    document = {
+        "data_dir": str(folder),
+        "log_dir": str(folder),
+        "openstack": _auth(openstack),
+        "concertim": {"concertim_url": concertim.url, "concertim_username": _ADMIN, "concertim_password": _ADMIN},
+    }
+    config.touch(0o600)
+    config.write_text(yaml.safe_dump(document, sort_keys=False))
+    with stopping(within=ENDING) as stop:
+        echo(f"\n{config}:\n\n{textwrap.indent(config.read_text(), '    ')}")
+        echo(f"In another terminal:\n\n    export COS_UPDATE_CONFIG={config}")
+        _hint()
+        echo("\nBoth run until Ctrl-C.")
+        stop.wait()
+
+
+def _hint() -> None:
+    width = max(len(command) for command, _ in _TRY)
+    for command, purpose in _TRY:
+        echo(f"    {command:<{width}}  # {purpose}")
+
+
+def _auth(openstack: OpenStackApp) -> dict[str, str]:
+    return {
         "auth_url": openstack.auth_url,
         "username": "concertim",
         "password": "concertim",
@@ -69,25 +154,3 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
         "project_name": "admin",
         "project_domain_name": "Default",
     }
-    settings = ConcertimSettings(concertim.url, "admin", "admin")
-    out = console()
-    stop = threading.Event()
-    with ConcertimClient(settings) as client:
-        both = Services(CloudReader(CloudSettings(auth=auth)), client, ViewStore(folder, "bulk"), Settings(), settings)
-        out.rule("what differs: cos-update diff --dry-run")
-        snapshot = read_and_plan(both, RunOptions())
-        show(out, sections(snapshot.plan, snapshot.projects))
-        out.print(f"\n{forecast(snapshot.plan)}  nothing posted")
-        out.rule("cos-update bulk --once")
-        report, _ = run_pass(both, RunOptions(), stop)
-        out.print(str(report))
-        out.rule("cos-update view dump --format racks")
-        view = both.store.load()
-        if view is not None:
-            for pieces in draw(view.actual, out.width, unicode=speaks_unicode()):
-                out.print(Text.assemble(*pieces), soft_wrap=True)
-        out.rule("cos-update bulk --once, again")
-        again, _ = run_pass(both, RunOptions(), stop)
-        out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
-    both.cloud.close()
-    return Exit.OK if not any(again.done.values()) and not concertim.refusals else Exit.FAILED

@@ -8,8 +8,9 @@ import time
 import click
 
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.cli.numbers import seconds
 from cos_update.cli.output.encoding import clean, echo
+from cos_update.model.exit_codes import ExitCode
 
 
 def _known(_: click.Context, __: click.Parameter, daemon: str) -> str:
@@ -33,11 +34,11 @@ Examples:
 @click.option(
     "--max-age",
     metavar="S",
-    type=click.FloatRange(min=1),
+    callback=seconds(1),
     help="Seconds that something may be due without anything moving.  [default: as the daemon itself says]",
 )
 @pass_context
-def health(context: Context, daemon: str, max_age: float | None) -> Exit:
+def health(context: Context, daemon: str, max_age: float | None) -> ExitCode:
     """Tell whether a daemon is alive and moving.
 
     One line, and exit 0 if it is, else 1. Listeners that share the work are told apart by their shard. A daemon that
@@ -49,7 +50,7 @@ def health(context: Context, daemon: str, max_age: float | None) -> Exit:
     heartbeat = read(path)
     if heartbeat is None:
         echo(f"{daemon} has never run with this data dir: there is no {path}")
-        return Exit.FAILED
+        return ExitCode.FAILED
     alive, line = evaluate(heartbeat, time.time(), max_age)
     echo(clean(line))
-    return Exit.OK if alive else Exit.FAILED
+    return ExitCode.DONE if alive else ExitCode.FAILED

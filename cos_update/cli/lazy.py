@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 import traceback
@@ -11,9 +12,12 @@ from typing import IO, Any
 import click
 from click.shell_completion import CompletionItem
 
-from cos_update.cli.exits import Exit
+from cos_update import file_hints
+from cos_update.cli import options
 from cos_update.cli.output.encoding import clean, echo
-from cos_update.model.errors import CosUpdateError
+from cos_update.cli.output.streams import OutputError
+from cos_update.model.errors import ConfigError, ConfigErrors, CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,17 @@ class LazyCommand:
 
 
 class Failure(click.ClickException):
-    """An error as people read it: what failed, and what to do next."""
+    """Errors as people read them: what failed, and what to do next, of one or of several."""
 
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        super().__init__("\n".join(message for message, _ in errors))
+        self.errors = errors
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Writes it to stderr."""
-        for line in f"Error: {self.message}\n{self.hint}".rstrip().splitlines():
-            click.echo(clean(line), file=file or sys.stderr)
+        """Writes them to stderr."""
+        for message, hint in self.errors:
+            for line in f"Error: {message}\n{hint}".rstrip().splitlines():
+                click.echo(clean(line), file=file or sys.stderr)
 
 
 class LazyGroup(click.Group):
@@ -58,12 +63,26 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command of that name."""
         lazy = self.lazy.get(cmd_name)
-        return lazy.load() if lazy else None
+        return options.accepted_anywhere(lazy.load()) if lazy else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that is asked for, or names those that were probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.lazy)
+            if args[0].startswith("-") or not near:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {' or '.join(near)}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in the help, without importing anything."""
+        """The list in the help, without importing anything, and what any of them may end with."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.short_help) for name, lazy in self.lazy.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), code.meaning) for code in ExitCode])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and options, without importing anything."""
@@ -74,33 +93,32 @@ class LazyGroup(click.Group):
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parses; `--help` and `--version` print as early as here."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except BrokenPipeError:
-            raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
-
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; what it raises becomes a message."""
         try:
             return super().invoke(ctx)
+        except ConfigErrors as error:
+            _trace(ctx)
+            raise Failure(*((str(fault), fault.hint) for fault in error.faults)) from error
         except CosUpdateError as error:
             _trace(ctx)
-            raise Failure(_known_redacted(str(error)), error.hint) from error
+            message = str(error) if isinstance(error, ConfigError) else _known_redacted(str(error))
+            raise Failure((message, error.hint)) from error
         except KeyboardInterrupt:
             raise click.Abort from None
-        except BrokenPipeError:
-            raise click.exceptions.Exit(Exit.PIPE_CLOSED) from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OutputError):
             raise
         except OSError as error:
             _trace(ctx)
-            message = f"{error.filename or 'The system'}: {error.strerror or error}."
-            raise Failure(_known_redacted(message), "") from error
+            raise Failure((_known_redacted(_of_the_system(error)), file_hints.hint(error))) from error
         except Exception as error:
             hint = "This is a bug; please report it, with the traceback" + ("." if _trace(ctx) else " that -vv shows.")
-            raise Failure(_redacted(f"{type(error).__name__}: {error}"), hint) from error
+            raise Failure((_redacted(f"{type(error).__name__}: {error}"), hint)) from error
+
+
+def _of_the_system(error: OSError) -> str:
+    reason = file_hints.words(error)
+    return f"{error.filename}: {reason}." if error.filename else f"The operating system refuses: {reason}."
 
 
 def _trace(ctx: click.Context) -> bool:
@@ -111,12 +129,12 @@ def _trace(ctx: click.Context) -> bool:
 
 
 def _known_redacted(text: str) -> str:
-    from cos_update.observability.logs import hidden
+    from cos_update.observability.redaction import hidden
 
     return hidden.known(text)
 
 
 def _redacted(text: str) -> str:
-    from cos_update.observability.logs import hidden
+    from cos_update.observability.redaction import hidden
 
     return hidden(text)

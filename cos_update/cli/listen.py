@@ -6,7 +6,7 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
+from cos_update.model.exit_codes import ExitCode
 
 
 @click.command(
@@ -30,7 +30,7 @@ def listen(
     resync: bool,
     metrics_port: int | None,
     metrics_address: str | None,
-) -> Exit:
+) -> ExitCode:
     """Post OpenStack's changes to Concertim as they occur.
 
     Reads the notifications of Nova, Heat, Cinder, Neutron and Keystone from RabbitMQ (section rmq of the
@@ -39,22 +39,39 @@ def listen(
     if drain and metrics_port is not None:
         raise click.UsageError("--metrics-port does not go with --drain.")
     from cos_update import config
+    from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import MetricsOptions, watched
-    from cos_update.cli.setup import services
-    from cos_update.cli.signals import stopping
+    from cos_update.cli.reload import Reload, either
+    from cos_update.cli.setup import process_name, services, settings_for
+    from cos_update.cli.stop import stopping
     from cos_update.listener.service import Listener, Task
+    from cos_update.store import ViewStore
 
     metrics = MetricsOptions(metrics_port, metrics_address)
-    with services(context, "listen", daemon=not drain) as both:
-        broker = config.require(both.settings, "rmq")
-        both.store.prepare()
-        with stopping(within=both.settings.shutdown_timeout) as stop, both.store.sole(both.store.process):
-            listener = Listener(both, broker, Task(queue, drain=drain, resync=resync))
-            with watched("listen", both.store, listener.status, metrics) as observer:
-                is_drained = listener.run(stop, observer)
+    if not drain:
+        hold_back()
+    reload = Reload(context, "listen", settings_for(context, "listen", daemon=not drain))
+    process = process_name(reload.settings, "listen")
+    store = ViewStore(reload.settings.data_dir, process)
+    store.prepare()
+    is_drained = False
+    within = reload.settings.shutdown_timeout
+    with store.sole(process), heeded(None if drain else reload.hang_up), stopping(within=within) as stop:
+        while not stop.is_set():
+            with services(reload.settings, process) as both:
+                broker = config.require(both.settings, "rmq")
+                listener = Listener(both, broker, Task(queue, drain=drain, resync=resync))
+                with (
+                    watched("listen", both.store, listener.status, metrics) as observer,
+                    either(stop, reload.wanted) as ending,
+                ):
+                    is_drained = listener.run(ending, observer)
+            if drain:
+                break
+            reload.take()
     if not drain or is_drained:
-        return Exit.OK
-    if not (stop.is_terminated or stop.is_interrupted):
-        return Exit.PARTIAL
+        return ExitCode.DONE
+    if not stop.is_set():
+        return ExitCode.IN_PART
     stop.say(f"{stop.word}: not everything was worked off; the broker keeps the rest.")
-    return Exit.PARTIAL if listener.has_begun else stop.code
+    return ExitCode.IN_PART if listener.has_begun else stop.code

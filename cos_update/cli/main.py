@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
@@ -15,11 +14,12 @@ from typing import NoReturn
 import click
 
 from cos_update import __version__
-from cos_update.cli import options
+from cos_update.cli import options, signals
 from cos_update.cli.context import Context
-from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
-from cos_update.cli.output.encoding import suit_the_locale
+from cos_update.cli.output.encoding import echo, suit_the_locale
+from cos_update.cli.output.streams import OutputError, discard, guard_streams
+from cos_update.model.exit_codes import ExitCode
 
 COMMANDS = {
     "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
@@ -27,15 +27,24 @@ COMMANDS = {
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
+    "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
     "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
+    "takeover": LazyCommand(
+        "cos_update.cli.takeover:takeover",
+        "Look at a running deployment, and tell whether its update handlers can be replaced now.",
+    ),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
+    "status": LazyCommand(
+        "cos_update.cli.status:status",
+        "Tell what runs here: the daemons or the last `bulk --once`, the last pass, the view.",
+    ),
     "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
+    "completion": LazyCommand(
+        "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."
+    ),
     "demo": LazyCommand("cos_update.cli.demo:demo", "See it work, without OpenStack and without Concertim."),
 }
-
-FLUSHING = 1.0
-"""Seconds to wait at the end for a standard output or error that takes nothing more."""
 
 EPILOG = """\b
 Examples:
@@ -72,54 +81,57 @@ def cli(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the program and ends the process with its exit code."""
+    guard_streams()
     suit_the_locale()
-    if os.getpid() == 1:
-        # The kernel gives a container's first process no default action for this signal.
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.OK))
+    signals.begin()
     code = _run(arguments)
+    try:
+        sys.stdout.close()
+    except OutputError as error:
+        code = _output_lost(error) if code in _OUTPUT_MATTERS else code
     if threading.active_count() > 1:
         # The interpreter would wait for threads, of which one may hang; what had to be finished is.
         _end_without_them(code)
+    # Nothing is left to tidy: Ctrl-C need not wait for what the interpreter still waits for.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The interpreter would look once more through all that a pass has read, which ends with the process anyway.
     gc.freeze()
     sys.exit(code)
-
-
-def _run(arguments: Sequence[str] | None) -> int:
-    try:
-        code = cli.main(arguments, prog_name="cos-update", standalone_mode=False)
-        sys.stdout.flush()
-    except click.Abort:
-        from cos_update.cli.signals import say
-
-        say("Interrupted.")
-        return Exit.INTERRUPTED
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        return _pipe_closed()
-    return int(code or Exit.OK)
 
 
 def _end_without_them(code: int) -> NoReturn:
     from cos_update.observability.logs import shut_down
 
     shut_down()
-    flushing = threading.Thread(target=_flush, name="flush", daemon=True)
-    flushing.start()
-    flushing.join(FLUSHING)
     os._exit(code)
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+_OUTPUT_MATTERS = (ExitCode.DONE, ExitCode.IN_PART, ExitCode.HELD_BACK, ExitCode.DIFFERENT)
+"""What is worse than output that is lost has its own code."""
 
 
-def _pipe_closed() -> int:
-    """What is still buffered goes nowhere, so that Python does not complain about it at the very end."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.PIPE_CLOSED
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(arguments, prog_name="cos-update", standalone_mode=False)
+    except OutputError as error:
+        return _output_lost(error)
+    except click.Abort:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        discard()
+        signals.say("Interrupted.")
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except SystemExit as end:
+        if end.code == ExitCode.HUNG_UP:
+            discard()
+        return int(end.code or ExitCode.DONE)
+    return int(code or ExitCode.DONE)
+
+
+def _output_lost(error: OutputError) -> ExitCode:
+    """Says so, unless it is nobody's fault: who closes a pipe has read enough."""
+    if error.exit_code is not ExitCode.PIPE_CLOSED:
+        echo(f"Error: {error}", err=True)
+    return error.exit_code

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -14,6 +15,9 @@ from cos_update.observability.heartbeat import HeartbeatWriter, file_of
 from cos_update.observability.observer import Observer, ObserverGroup, StatusObserver
 from cos_update.observability.run_log import RunLog
 from cos_update.store import ViewStore
+
+if TYPE_CHECKING:
+    from cos_update.sync.services import Services
 
 LOOPBACK = "127.0.0.1"
 
@@ -31,6 +35,29 @@ class MetricsOptions:
 
 
 @contextmanager
+def observed_once(services: Services, metrics_file: Path | None) -> Iterator[Observer]:
+    """Who hears of the one pass of `bulk --once`: its log, its heartbeat, and metrics if they are to be in a file.
+
+    Raises ConfigError when metrics cannot be had, or their file cannot be written.
+    """
+    from cos_update.sync.daemon import BulkStatus
+
+    store = services.store
+    status = BulkStatus(services, None)
+    observers: list[Observer] = [RunLog(), status]
+    with ExitStack() as held:
+        if metrics_file is not None:
+            from cos_update.observability.metrics import BulkMetrics
+
+            metrics = BulkMetrics(store.path)
+            held.callback(metrics.write, metrics_file)
+            observers.append(metrics)
+        heartbeat = file_of(store.path.parent, store.process)
+        held.enter_context(HeartbeatWriter(heartbeat, store.process, status.collect))
+        yield ObserverGroup(*observers)
+
+
+@contextmanager
 def watched(
     process: Literal["bulk", "listen"], store: ViewStore, status: StatusObserver, options: MetricsOptions
 ) -> Iterator[Observer]:
@@ -43,7 +70,7 @@ def watched(
         if options.port is not None:
             from cos_update.observability.metrics import BulkMetrics, ListenMetrics
 
-            metrics = (BulkMetrics if process == "bulk" else ListenMetrics)(store.path)
+            metrics = (BulkMetrics if process == "bulk" else ListenMetrics)(store.layout.view)
             metrics.follow(status.figures)
             held.enter_context(metrics.served(options.address or LOOPBACK, options.port))
             observers.append(metrics)

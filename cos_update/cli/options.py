@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cos_update.cli.completion import project_names
+from cos_update.cli.context import Context
+from cos_update.cli.numbers import port
+
+path = click.Path(path_type=Path, readable=False)
+"""Whoever reads a file says what is wrong with it, in the same words wherever its name comes from."""
 
 config = click.option(
     "--config",
     "config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=path,
     envvar="COS_UPDATE_CONFIG",
     help="The configuration.  [default: /etc/concertim-openstack-service/config.yaml]",
 )
 data_dir = click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=path,
     envvar="COS_UPDATE_DATA_DIR",
     help="Where the view is kept, in place of what the configuration says.",
 )
 log_dir = click.option(
     "--log-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=path,
     envvar="COS_UPDATE_LOG_DIR",
     help="Where the log files go, in place of what the configuration says.",
 )
@@ -45,6 +53,29 @@ project = click.option(
     shell_complete=project_names,
     help="Only this watched project (name or id); may be given several times.",
 )
+rack = click.option(
+    "--rack",
+    "racks",
+    metavar="R",
+    multiple=True,
+    help="Only this rack (name, id, or id of its stack); may be given several times.",
+)
+statuses = click.option(
+    "--status",
+    "statuses",
+    metavar="S",
+    multiple=True,
+    help="Only what has this status (FAILED, ACTIVE, ...); may be given several times.",
+)
+types = click.option(
+    "--type",
+    "types",
+    type=click.Choice(["instance", "volume", "network"]),
+    multiple=True,
+    help="Only devices of this type; may be given several times.",
+)
+wide = click.option("--wide", is_flag=True, help="Cut no name and leave out no column, however narrow the terminal.")
+no_pager = click.option("--no-pager", is_flag=True, help="Print on even when the terminal is too short.")
 allow_deletes = click.option(
     "--allow-deletes", is_flag=True, help="Remove what is gone even when it is more than max_deletes percent."
 )
@@ -54,7 +85,7 @@ prune_unwatched = click.option(
 metrics_port = click.option(
     "--metrics-port",
     metavar="PORT",
-    type=click.IntRange(1, 65535),
+    callback=port,
     help="Serve metrics for Prometheus there (needs the extra `metrics`).",
 )
 metrics_address = click.option(
@@ -62,3 +93,57 @@ metrics_address = click.option(
     metavar="ADDRESS",
     help="The address at which metrics are served.  [default: 127.0.0.1]",
 )
+
+
+def accepted_anywhere(command: click.Command) -> click.Command:
+    """Lets a command, and those below it, take the program's options behind their own name as well as before it.
+
+    What is given behind the name wins; each `-v` counts. They are left out of the command's help, which would repeat
+    them on every page.
+    """
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            accepted_anywhere(below)
+    taken = {name for parameter in command.params for name in parameter.opts}
+    command.params.extend(option for option in _program_options() if not taken.intersection(option.opts))
+    return command
+
+
+def _program_options() -> list[click.Option]:
+    choice = click.Choice(["text", "json"])
+    return [
+        _late(["--config"], lambda context, given: replace(context, config=given), type=path),
+        _late(["--data-dir"], lambda context, given: replace(context, data_dir=given), type=path),
+        _late(["--log-dir"], lambda context, given: replace(context, log_dir=given), type=path),
+        _late(["--log-format"], lambda context, given: replace(context, log_format=given), type=choice),
+        _late(["-v", "--verbose"], _more_verbose, count=True),
+        _late(["-q", "--quiet"], lambda context, _: _verbosity(context, -1), is_flag=True),
+    ]
+
+
+def _late(names: list[str], change: Callable[[Context, Any], Context], **more: Any) -> click.Option:
+    def apply(ctx: click.Context, _: click.Parameter, given: Any) -> None:
+        root = ctx.find_root()
+        if not given:
+            return
+        root.params[own_name] = given
+        if isinstance(root.obj, Context):
+            context = change(root.obj, given)
+            inner: click.Context | None = ctx
+            while inner is not None:
+                inner.obj = context
+                inner = inner.parent
+
+    own_name = names[-1].lstrip("-").replace("-", "_")
+    name = f"program_{own_name}"
+    return click.Option([*names, name], expose_value=False, hidden=True, callback=apply, **more)
+
+
+def _more_verbose(context: Context, count: int) -> Context:
+    return _verbosity(context, max(context.verbosity, 0) + count)
+
+
+def _verbosity(context: Context, wanted: int) -> Context:
+    if wanted * context.verbosity < 0:
+        raise click.UsageError("-v and -q cannot go together.")
+    return replace(context, verbosity=wanted)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import TypeVar
 
-from cos_update.cli.signals import Stop
+from cos_update.cli.stop import Stop
 from cos_update.model.errors import CosUpdateError
+from cos_update.observability.threads import log_threads
 from cos_update.sync.daemon import stuck_after
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 LOOK = 0.25
 """Seconds between two looks at whether to go on waiting."""
@@ -23,7 +21,6 @@ GRACE = 0.5
 """Seconds for work that has nothing in hand to end by itself."""
 
 T = TypeVar("T")
-log = logging.getLogger("cos_update.process")
 
 
 class StoppedError(Exception):
@@ -86,17 +83,8 @@ class _Watch:
         if now - self._moved >= self._stuck_after:
             # Whatever hangs may hold what this thread needs to say so.
             self._stop.arm()
-            log.critical("nothing has moved for %.0f s; what the threads do:\n%s", now - self._moved, stacks())
+            log_threads(f"nothing has moved for {now - self._moved:.0f} s")
             raise StalledError(
                 f"Nothing has moved for {now - self._moved:.0f} s: something hangs.",
                 "The log says where each thread stands; please report it.",
             )
-
-
-def stacks() -> str:
-    """Where each thread stands, without any value that it holds."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    return "\n".join(
-        f"{names.get(ident, '?')}:\n{''.join(traceback.format_stack(frame)).rstrip()}"
-        for ident, frame in sys._current_frames().items()
-    )

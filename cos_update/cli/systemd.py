@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 from pathlib import Path
 from typing import Literal
 
 from cos_update.cli.context import Context
-from cos_update.config import config_path
-from cos_update.model.settings import Settings
+from cos_update.cli.installation import Installation
 
 _TITLES = {
     "bulk": "Concertim in step with OpenStack, pass after pass",
@@ -26,6 +24,7 @@ After=network-online.target
 [Service]
 Type=exec
 ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
 User=cos-update
 Group=cos-update
 UMask=0027
@@ -68,28 +67,21 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 """
-_STOP_MARGIN = 15.0
-"""Seconds beyond `shutdown_timeout` after which systemd kills."""
 
 
-def unit(daemon: Literal["bulk", "listen"], context: Context) -> str:
-    """The unit that runs `daemon` as this command was run: the same program, configuration and folders.
-
-    A configuration that is not there yet counts as one with the usual folders. Raises ConfigError for a wrong one.
-    """
-    path = config_path(context.config, os.environ)
-    settings = context.settings() if path.exists() else Settings()
+def unit(daemon: Literal["bulk", "listen"], context: Context, installation: Installation) -> str:
+    """The unit that runs `daemon` as this command was run: the same program, configuration and folders."""
+    settings = installation.settings
     given = {"--data-dir": context.data_dir, "--log-dir": context.log_dir}
     folders = [word for name, folder in given.items() if folder for word in (name, str(folder.absolute()))]
-    command = [*_program(), "--config", str(path.absolute()), *folders, daemon]
-    writable = (context.data_dir or settings.data_dir, context.log_dir or settings.log_dir)
+    command = [*_program(), "--config", str(installation.config), *folders, daemon]
     return _UNIT.format(
         name=f"cos-update-{daemon}",
         title=f"cos-update {daemon}: {_TITLES[daemon]}",
         command=" ".join(_word(word).replace("$", "$$") for word in command),
-        stop=settings.shutdown_timeout + _STOP_MARGIN,
+        stop=installation.stop_after,
         # With the minus a folder that is missing is said by the program itself, which knows what to do.
-        folders=" ".join(_word(f"-{folder.absolute()}") for folder in writable),
+        folders=" ".join(_word(f"-{folder.absolute()}") for folder in (settings.data_dir, settings.log_dir)),
     )
 
 

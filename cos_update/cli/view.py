@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.exits import Exit
 from cos_update.cli.output.encoding import clean, echo, speaks_unicode
 from cos_update.model.errors import ViewError
-from cos_update.store import View, ViewStore, to_plain
+from cos_update.model.exit_codes import ExitCode
+from cos_update.store import Selection, View, ViewStore, select, to_plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _OTHER_DIR = "--data-dir, COS_UPDATE_DATA_DIR, or data_dir in config.yaml name another folder."
 
 KINDS = ("owners", "templates", "racks", "devices")
+_WATCH_EVERY = 0.5
+"""Seconds from one look at the files to the next."""
 
 
 @click.group(
@@ -37,7 +44,8 @@ def view() -> None:
     epilog="""\b
 Examples:
   cos-update view dump
-  cos-update view dump --format racks | less
+  cos-update view dump --project CM_team_a --status FAILED
+  cos-update view dump --format racks --watch
   cos-update view dump --kind racks --kind devices
   cos-update view dump --format json --kind devices | jq '.devices[].name'
 """,
@@ -48,58 +56,111 @@ Examples:
     type=click.Choice(["table", "racks", "json", "yaml"]),
     default="table",
     show_default=True,
-    help="Tables, the racks as they stand, or everything for machines.",
+    help="Output format; json and yaml hold every field.",
 )
 @click.option(
     "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only these; may be given several times."
 )
+@options.project
+@options.rack
+@options.statuses
+@options.types
+@click.option("--watch", is_flag=True, help="Draw it again whenever it changes, until Ctrl-C.")
+@options.wide
+@options.no_pager
 @pass_context
-def dump(context: Context, form: str, kinds: Sequence[str]) -> Exit:
+def dump(
+    context: Context,
+    form: str,
+    kinds: Sequence[str],
+    projects: tuple[str, ...],
+    racks: tuple[str, ...],
+    statuses: tuple[str, ...],
+    types: tuple[str, ...],
+    watch: bool,
+    wide: bool,
+    no_pager: bool,
+) -> ExitCode:
     """Print the view: what is known of OpenStack and Concertim since the last pass.
 
     Nothing is asked of either; `cos-update diff` does that.
     """
     if form == "racks" and kinds:
-        raise click.UsageError("--kind says nothing with --format racks.")
-    found = _load(context)
-    match form:
-        case "json":
-            json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
-            echo()
-        case "yaml":
-            import yaml
+        raise click.UsageError("--kind has no effect with --format racks.")
+    if watch and form not in ("racks", "table"):
+        raise click.UsageError("--watch goes with --format racks or table.")
+    if watch and not sys.stdout.isatty():
+        raise click.UsageError("--watch needs a terminal.")
+    store = view_store(context)
+    selection = Selection(projects, racks, statuses, types)
+    found = select(peek(store), selection)
+    if form == "json":
+        json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
+        echo()
+    elif form == "yaml":
+        import yaml
 
-            yaml.safe_dump(_chosen(found, kinds), sys.stdout, sort_keys=False, allow_unicode=speaks_unicode())
-        case "racks":
-            _draw(found)
-        case _:
-            from cos_update.cli.output import tables
-            from cos_update.cli.output.console import console_for_tables
+        yaml.safe_dump(_chosen(found, kinds), sys.stdout, sort_keys=False, allow_unicode=speaks_unicode())
+    elif watch:
+        _watch(store, selection, form, kinds)
+    else:
+        from cos_update.cli.output.console import console, console_for_tables
+        from cos_update.cli.output.pager import paged
 
-            tables.show(console_for_tables(), found, kinds or KINDS)
-    if form in ("table", "racks"):
-        _sign(found)
-    return Exit.OK
+        out = console() if form == "racks" else console_for_tables(wide=wide)
+        with paged(out, wanted=not no_pager):
+            _show(out, found, form, kinds, wide=wide)
+    return ExitCode.DONE
 
 
-def _sign(found: View) -> None:
-    """Says how old and how whole the picture is."""
+def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[str]) -> None:
+    """Draws the view whenever it, the journal or the size of the terminal has changed. Ends with KeyboardInterrupt."""
+    from rich.text import Text
+
+    from cos_update.cli.output.console import console
+
+    drawn: object = None
+    with console().screen() as screen:
+        while True:
+            out = console()
+            current = (store.stamp(), store.seq(), out.size)
+            if current != drawn:
+                with out.capture() as captured:
+                    _show(out, select(peek(store), selection), form, kinds)
+                screen.update(Text.from_ansi(captured.get(), no_wrap=True))
+                drawn = current
+            time.sleep(_WATCH_EVERY)
+
+
+def _show(out: Console, found: View, form: str, kinds: Sequence[str], *, wide: bool = False) -> None:
+    """The racks or tables, then how old and how whole the picture is."""
+    if form == "racks":
+        _draw(out, found)
+    else:
+        from cos_update.cli.output import tables
+
+        tables.show(out, found, kinds or KINDS, wide=wide)
     moment = datetime.fromtimestamp(found.saved_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    echo(f"\nas of {moment}, saved by {found.saved_by}")
+    out.print(f"\nas of {moment}, saved by {found.saved_by}", soft_wrap=True)
     for gap in found.gaps:
-        echo(clean(f"not read: {gap}"))
+        out.print(clean(f"not read: {gap}", unicode=speaks_unicode()), soft_wrap=True)
 
 
-def _load(context: Context) -> View:
+def view_store(context: Context) -> ViewStore:
+    """The store of the data dir in effect, for reading."""
     settings = context.folders()
     context.start_logging(settings)
-    store = ViewStore(settings.data_dir, "view")
+    return ViewStore(settings.data_dir, "view")
+
+
+def peek(store: ViewStore) -> View:
+    """The view, as it stands on disk. Raises ViewError when there is none."""
     found = store.peek()
-    if found is None and not settings.data_dir.is_dir():
-        raise ViewError(f"The data dir {settings.data_dir} does not exist.", _OTHER_DIR)
+    if found is None and not store.path.parent.is_dir():
+        raise ViewError(f"The data dir {store.path.parent} does not exist.", _OTHER_DIR)
     if found is None:
         raise ViewError(
-            f"There is no view in {settings.data_dir} yet.",
+            f"There is no view in {store.path.parent} yet.",
             f"It is written by `cos-update bulk`. {_OTHER_DIR}",
         )
     return found
@@ -112,12 +173,10 @@ def _chosen(found: View, kinds: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key in ("schema", "saved_at", "saved_by", *kinds)}
 
 
-def _draw(found: View) -> None:
+def _draw(out: Console, found: View) -> None:
     from rich.text import Text
 
     from cos_update.cli.output import rack_diagram
-    from cos_update.cli.output.console import console
 
-    out = console()
     for line in rack_diagram.draw(found.actual, out.width, unicode=speaks_unicode()):
         out.print(Text.assemble(*line), soft_wrap=True)

@@ -10,22 +10,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 
-from cos_update.model.concertim import ApiFlavour, Device, DeviceType, Rack, Template
+from cos_update.model.concertim import DETAILS_TYPE, ApiFlavour, Device, Rack, Template
 from cos_update.model.errors import Refused
+from cos_update.model.kinds import ResourceKind
 
 Body = dict[str, object]
-
-DETAILS_TYPE: Mapping[DeviceType, str] = {
-    DeviceType.INSTANCE: "Device::ComputeDetails",
-    DeviceType.VOLUME: "Device::VolumeDetails",
-    DeviceType.NETWORK: "Device::NetworkDetails",
-}
-"""The app's names for the details of each type of device."""
 
 _SIZES = ("vcpus", "ram", "disk")
 _TEMPLATE_FIELDS = {name: name for name in ("name", "description", "foreign_id", *_SIZES)}
 _RACK_FIELDS = {name: name for name in ("name", "status", "metadata", "network_details", "creation_output")}
 _RACK_FIELDS["height"] = "u_height"
+_CHANGED_RACK_FIELDS = {**_RACK_FIELDS, "order_id": "order_id"}
 _DEVICE_FIELDS = {name: name for name in ("name", "status", "description", "metadata")}
 
 
@@ -47,13 +42,13 @@ def new_rack(rack: Rack, flavour: ApiFlavour) -> Body:
     if flavour is ApiFlavour.CREDITS:
         sent |= {"cloud_created_at": rack.created, "cluster_type_name": rack.cluster_type}
     else:
-        sent |= {"order_id": rack.order_id, **_cost(rack.cost)}
+        sent |= {**({"order_id": rack.order_id} if rack.order_id else {}), **_cost(rack.cost)}
     return {"rack": {owner_key: rack.owner_id, **sent}}
 
 
 def changed_rack(changes: Mapping[str, object]) -> Body:
     """PATCH /racks/ID; `changes` has the model's field names. Raises ValueError for what can't be changed."""
-    sent = _renamed(changes, _RACK_FIELDS)
+    sent = _renamed(changes, _CHANGED_RACK_FIELDS)
     if "creation_output" in sent:
         sent["creation_output"] = sent["creation_output"] or ""
     return {"rack": sent}
@@ -68,11 +63,11 @@ def new_device(device: Device, flavour: ApiFlavour) -> Body:
     given = {item.name: getattr(device.details, item.name) for item in fields(device.details)}
     details = _details(given, flavour)
     if flavour is not ApiFlavour.USERS:
-        sent |= {"type": device.type, "details": {"type": DETAILS_TYPE[device.type], **details}}
-    elif device.type is DeviceType.INSTANCE:
+        sent |= {"type": device.kind.device_type, "details": {"type": DETAILS_TYPE[device.kind], **details}}
+    elif device.kind is ResourceKind.SERVER:
         sent |= details
     else:
-        raise Refused(f"this Concertim's older API can't show a {device.type.lower()}")
+        raise Refused(f"this Concertim's older API can't show a {device.kind.label}")
     return {"template_id": device.template_id, "device": sent}
 
 

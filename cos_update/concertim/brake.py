@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 
 from cos_update.model.errors import Unavailable
+from cos_update.retry import Backoff
 
 FEW = 3
 """Failed writes in a row after which a trial is made."""
-FIRST_WAIT = 5.0
-"""Seconds until the next trial after one that failed; doubled each time."""
-LONGEST_WAIT = 60.0
+BACKOFF = Backoff(5.0, 60.0)
+"""Until the next trial after one that failed."""
 HINT = "Look into Concertim's log: its database or its Redis may be down."
 
 Trial = Callable[[], bool | None]
@@ -36,7 +36,7 @@ class WriteBrake:
         self._failures = 0
         self._reason = ""
         self._closed_until = float("-inf")
-        self._wait = FIRST_WAIT
+        self._trials = 1
 
     def admit(self) -> None:
         """Lets a write through. Raises Unavailable while the app fails whatever it is sent."""
@@ -51,7 +51,8 @@ class WriteBrake:
                 return
             self._close()
             if works is not None:
-                log.warning("Nothing is written to Concertim for %g s: %s", self._wait, self._stopped())
+                wait = BACKOFF.after(self._trials)
+                log.warning("Nothing is written to Concertim for %g s: %s", wait, self._stopped())
                 raise self._stopped()
             # With nothing to try it on this write is the trial, and others wait for what becomes of it.
 
@@ -60,7 +61,7 @@ class WriteBrake:
         with self._lock:
             self._failures = 0
             self._closed_until = float("-inf")
-            self._wait = FIRST_WAIT
+            self._trials = 1
 
     def failed(self, reason: str) -> None:
         """The app failed (5xx) at a write."""
@@ -71,8 +72,8 @@ class WriteBrake:
     def _close(self) -> None:
         now = self._clock()
         if self._closed_until > float("-inf"):
-            self._wait = min(self._wait * 2, LONGEST_WAIT)
-        self._closed_until = now + self._wait
+            self._trials += 1
+        self._closed_until = now + BACKOFF.after(self._trials)
 
     def _stopped(self) -> Unavailable:
         text = f"not sent: Concertim failed at the last {self._failures} writes ({self._reason})"

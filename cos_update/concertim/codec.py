@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import TypeVar
 
+from cos_update.model.accounts import Account, Person
 from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -27,10 +27,10 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Unavailable
+from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 
-_TYPES: Mapping[str, DeviceType] = {kind.value: kind for kind in DeviceType}
 Json = Mapping[str, object]
-Record = TypeVar("Record")
+T = TypeVar("T")
 
 DEFAULT_RACK_HEIGHT = 42
 """What the app gives a rack of which no height is said (observed)."""
@@ -56,14 +56,14 @@ class User:
     root: bool
 
 
-def listed(answer: object, what: str, decode: Callable[[Json], Record]) -> tuple[Record, ...]:
+def listed(answer: object, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
     """The records of an index; `what` names them in the error."""
     if not isinstance(answer, list):
         raise UnexpectedAnswer(f"Concertim's answer is not a list of {what}")
     return tuple(shown(item, what, decode) for item in answer)
 
 
-def shown(answer: object, what: str, decode: Callable[[Json], Record]) -> Record:
+def shown(answer: object, what: str, decode: Callable[[Json], T]) -> T:
     """The single record of an answer, which must have an id."""
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswer(f"Concertim's answer is not about {what}")
@@ -87,6 +87,29 @@ def owner(body: Json) -> Owner:
     """A team, or a user of the older API."""
     name = _text(body.get("name")) or _text(body.get("login"))
     return Owner(_text(body.get("id")), name, _text(body.get("project_id")))
+
+
+def account(body: Json) -> tuple[str, Account]:
+    """The id of a team, or of a user of the older API, and what is charged to it."""
+    return _text(body.get("id")), Account(
+        billing_id=_text(body.get("billing_acct_id")),
+        period_start=_text(body.get("billing_period_start")),
+        period_end=_text(body.get("billing_period_end")),
+        cost=_text(body.get("cost")),
+        credits=_text(body.get("credits")),
+    )
+
+
+def person(body: Json) -> Person:
+    """A user. Of a record only this is taken: some hold the password that the user has in the cloud."""
+    return Person(
+        id=_text(body.get("id")),
+        login=_text(body.get("login")),
+        full_name=_text(body.get("fullname")) or _text(body.get("name")),
+        email=_text(body.get("email")),
+        cloud_id=_text(body.get("cloud_user_id")),
+        is_root=body.get("root") is True,
+    )
 
 
 def template(body: Json) -> Template:
@@ -117,6 +140,8 @@ def rack(body: Json) -> Rack:
         creation_output=_text(body.get("creation_output")),
         order_id=_text(body.get("order_id")),
         cost=intern(_text(body.get("cost"))),
+        created=_text(body.get("cloud_created_at")),
+        cluster_type=_text(body.get("cluster_type_name")),
     )
 
 
@@ -132,7 +157,7 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
     found = Device(
         id=intern(_text(body.get("id"))),
         name=intern(_text(body.get("name"))),
-        type=DeviceType.INSTANCE,
+        kind=ResourceKind.SERVER,
         rack_id=intern(_text(place.get("rack_id"))),
         template_id=intern(template_id),
         status=intern(_text(body.get("status"))),
@@ -141,19 +166,20 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
         description=_text(body.get("description")),
         metadata=_metadata(body),
         cost=intern(_text(body.get("cost"))),
+        created=_text(body.get("cloud_created_at")),
     )
-    type_ = device_type(body.get("type"), flavour)
-    if type_ is None:
+    kind = device_kind(body.get("type"), flavour)
+    if kind is None:
         # It takes its units and its name, but whatever it is, it is none that we made.
         return replace(found, metadata={key: value for key, value in found.metadata.items() if key != OBJECT_ID})
-    return replace(found, type=type_, details=_DETAILS[type_](body))
+    return replace(found, kind=kind, details=_DETAILS[kind](body))
 
 
-def device_type(value: object, flavour: ApiFlavour) -> DeviceType | None:
-    """The type of a device; None when it is not known. In the older API every device is an instance."""
+def device_kind(value: object, flavour: ApiFlavour) -> ResourceKind | None:
+    """What a type of device stands for; None when it is not known. In the older API each is an instance."""
     if flavour is ApiFlavour.USERS:
-        return DeviceType.INSTANCE
-    return _TYPES.get(value) if isinstance(value, str) else None
+        return ResourceKind.SERVER
+    return BY_DEVICE_TYPE.get(value) if isinstance(value, str) else None
 
 
 def _location(place: Json, height: int) -> Location:
@@ -195,10 +221,10 @@ def _network_details(body: Json) -> Details:
     )
 
 
-_DETAILS: Mapping[DeviceType, Callable[[Json], Details]] = {
-    DeviceType.INSTANCE: _instance_details,
-    DeviceType.VOLUME: _volume_details,
-    DeviceType.NETWORK: _network_details,
+_DETAILS: Mapping[ResourceKind, Callable[[Json], Details]] = {
+    ResourceKind.SERVER: _instance_details,
+    ResourceKind.VOLUME: _volume_details,
+    ResourceKind.NETWORK: _network_details,
 }
 
 

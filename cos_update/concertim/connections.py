@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3
 
-from cos_update import __version__
+from cos_update import __version__, tls
 
 IDLE_LIMIT = 15.0
 """Seconds after which an idle connection is not used again: the app's server closes it after 20 (observed)."""
@@ -24,6 +26,7 @@ class Connections:
         self,
         verify: bool | str,
         *,
+        strict: bool = True,
         idle_limit: float = IDLE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -32,6 +35,8 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: list[tuple[float, requests.Session]] = []
         self._closed = False
+        # Without verification requests sees to the context itself.
+        self._tls = tls.http_context(strict=strict) if verify is not False else None
         if verify is False:
             # Whoever turns verification off knows it; the library would say so again at every connection.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -63,7 +68,16 @@ class Connections:
             fresh = self._idle.pop()[1] if self._idle else None
         for session in stale:
             session.close()
-        return fresh or _session()
+        return fresh or self._new()
+
+    def _new(self) -> requests.Session:
+        session = requests.Session()
+        if self._tls is not None:
+            session.mount("https://", _Adapter(self._tls))
+        session.headers.update({"Accept": "application/json", "User-Agent": f"cos-update/{__version__}"})
+        # The app's session cookie alone authenticates, also beside a dead token: with it, that would go unseen.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
 
     def _give_back(self, session: requests.Session) -> None:
         with self._lock:
@@ -73,9 +87,17 @@ class Connections:
         session.close()
 
 
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.headers.update({"Accept": "application/json", "User-Agent": f"cos-update/{__version__}"})
-    # The app's session cookie alone authenticates, also beside a dead token: with it, token trouble would go unseen.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connects with a TLS context of ours, also through a proxy."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As that of requests."""
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """As that of requests."""
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)

@@ -46,7 +46,7 @@ class Http:
     def __init__(
         self, settings: ConcertimSettings, *, trial: Trial = lambda: None, idle_limit: float = IDLE_LIMIT
     ) -> None:
-        self._connections = Connections(settings.verify, idle_limit=idle_limit)
+        self._connections = Connections(settings.verify, strict=settings.verify_strict, idle_limit=idle_limit)
         self._transport = Transport(settings, self._connections)
         self._reading = threading.BoundedSemaphore(READS_AT_ONCE)
         self._lock = threading.Lock()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from cos_update.concertim.transport import URL_HINT, Answer, Method, TransientError
 from cos_update.model.errors import Unavailable
+from cos_update.retry import retry_after
 
 TOO_MANY_REQUESTS = 429
 OVERLOADED = frozenset({TOO_MANY_REQUESTS, 503})
@@ -25,7 +23,7 @@ def busy(answer: Answer, address: str, method: Method, path: str) -> TransientEr
         f"Concertim at {address} answered {answer.status} ({method} {path})",
         sent=answer.status != TOO_MANY_REQUESTS,
         status=answer.status,
-        retry_after=_retry_after(answer.headers.get("Retry-After", "")),
+        retry_after=retry_after(answer.headers.get("Retry-After", ""), time.time()),
     )
 
 
@@ -39,16 +37,3 @@ def redirected(answer: Answer, address: str, method: Method, path: str) -> Unava
         URL_HINT,
         answer.status,
     )
-
-
-def _retry_after(header: str) -> float:
-    """Seconds, from either form that HTTP has for them (RFC 9110, 10.2.3); 0 when there is none to be understood."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(header)
-            seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time()
-        except (ValueError, OverflowError):
-            return 0.0
-    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0

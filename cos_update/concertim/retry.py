@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from cos_update.concertim.transport import TransientError
 from cos_update.model.errors import Unavailable
+from cos_update.retry import Backoff
 
-FIRST_WAIT = 0.5
-"""Seconds before the second try; doubled before each further one."""
-LONGEST_BACKOFF = 10.0
+BACKOFF = Backoff(0.5, 10.0)
 LONGEST_WAIT = 60.0
 """Whoever asks us to come back (Retry-After) later than this many seconds is not waited for."""
 
@@ -56,8 +54,7 @@ class RetryPolicy:
         """
         if trouble.retry_after > LONGEST_WAIT:
             return False
-        backoff = min(FIRST_WAIT * 2.0 ** (number - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1.0)  # noqa: S311
-        wait = max(backoff, trouble.retry_after)
+        wait = max(BACKOFF.scattered(number), trouble.retry_after)
         log.info("%s; again in %.1f s", trouble, wait)
         return not self._ended.wait(wait)
 

@@ -6,26 +6,32 @@ object, none are absent. A device is the Machine in its chassis' slot; ids and n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
-from cos_update.concertim.codec import Json, UnexpectedAnswer, device_type
-from cos_update.model.concertim import ApiFlavour, Device, DeviceType
+from cos_update.concertim.codec import Json, UnexpectedAnswer, device_kind
+from cos_update.model.concertim import ApiFlavour, Device
+from cos_update.model.kinds import ResourceKind
 
+_MONEY = re.compile(r"\$?(\d[\d,]*(?:\.\d+)?)")
 _MISUNDERSTOOD = (LookupError, TypeError, ValueError)
 
 
 class StructureDevice(NamedTuple):
-    """A device as the structure shows it; `type` is None when it is one that we don't know."""
+    """A device as the structure shows it; `kind` is None when its type is one that we don't know."""
 
     id: str
     name: str
     status: str
-    type: DeviceType | None
+    kind: ResourceKind | None
     start_u: int
     end_u: int
     facing: str
     template_id: str
+    cost: str = ""
+    """As text for people, with its currency; no difference that makes a device be read."""
 
 
 class StructureRack(NamedTuple):
@@ -96,10 +102,16 @@ def sort_out(
 
 def _is_as_shown(past: Device, shown: StructureDevice) -> bool:
     # One of a type that we don't know is remembered as an instance that is not ours.
-    is_unknown = shown.type is None and past.type is DeviceType.INSTANCE and not past.object_id
-    type_ = None if is_unknown else past.type
+    is_unknown = shown.kind is None and past.kind is ResourceKind.SERVER and not past.object_id
+    kind = None if is_unknown else past.kind
     place = (past.location.start_u, past.location.end_u, past.location.facing)
-    return shown == (past.id, past.name, past.status, type_, *place, past.template_id)
+    return shown[:-1] == (past.id, past.name, past.status, kind, *place, past.template_id)
+
+
+def costs(shown: Iterable[StructureRack]) -> dict[str, str]:
+    """What devices have cost by now, by their ids, as the app writes it elsewhere; without those that can't be read."""
+    found = ((device.id, _MONEY.fullmatch(device.cost)) for rack in shown for device in rack.devices)
+    return {item: intern(match[1].replace(",", "")) for item, match in found if match}
 
 
 def _rack(body: Json, flavour: ApiFlavour) -> StructureRack:
@@ -126,11 +138,12 @@ def _device(chassis: Json, machine: Json, flavour: ApiFlavour) -> StructureDevic
         id=_text(machine, "id"),
         name=_text(machine, "name"),
         status=_text(machine, "buildStatus"),
-        type=device_type(machine.get("type"), flavour),
+        kind=device_kind(machine.get("type"), flavour),
         start_u=int(_text(chassis, "uStart")),
         end_u=int(_text(chassis, "uEnd")),
         facing=_text(chassis, "facing") if chassis.get("facing") else "f",
         template_id=_text(_object(chassis["template"]), "id"),
+        cost=intern(cost) if isinstance(cost := machine.get("cost"), str) else "",
     )
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from cos_update import tls
 from cos_update.concertim.connections import Connections
-from cos_update.concurrency import files
+from cos_update.concurrency import open_files
 from cos_update.concurrency.calls import Calls, CallTimeoutError
 from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
+from cos_update.model.tls import not_trusted
 
 CONNECT_TIMEOUT = 10.0
 OTHERS_AT_ONCE = 4
@@ -28,7 +30,7 @@ PROXY_LOGIN = 407
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
 PROXY_HINT = "Check the proxy in the environment (http_proxy, https_proxy), or name Concertim's host in no_proxy."
-VERIFY_HINT = "Check concertim.verify: true, or the path of the CA file that signed the app's certificate."
+VERIFY_HINT = "Check concertim.verify: it must be the path of a file of CA certificates that can be read."
 
 ObjectHook = Callable[[dict[str, Any]], object]
 """What takes the place of a JSON object, the inner ones first."""
@@ -92,7 +94,7 @@ class Transport:
 
     def __init__(self, settings: ConcertimSettings, connections: Connections) -> None:
         self._url = settings.url.strip().rstrip("/")
-        self._verify = settings.verify
+        self._settings = settings
         self._timeout = settings.timeout
         self._deadline = 2 * settings.timeout + CONNECT_TIMEOUT
         self._connections = connections
@@ -116,7 +118,7 @@ class Transport:
                     headers=headers,
                     auth=_Bearer(token),
                     timeout=timeout,
-                    verify=self._verify,
+                    verify=self._settings.verify,
                     allow_redirects=False,
                 )
 
@@ -136,15 +138,15 @@ class Transport:
 
     def _explained(self, error: Exception, method: Method, path: str) -> Exception:
         request = f"({method} {path})"
-        chain = tuple(_chain(error))
+        chain = tuple(tls.chain(error))
         text = _os_error_text(chain) or type(error).__name__
-        if any(isinstance(link, OSError) and link.errno in files.TOO_MANY for link in chain):
-            return Unavailable(f"Concertim at {self.address} could not be reached {request}: {text}", files.HINT)
+        if any(isinstance(link, OSError) and link.errno in open_files.TOO_MANY for link in chain):
+            return Unavailable(f"Concertim at {self.address} could not be reached {request}: {text}", open_files.HINT)
+        if distrust := tls.distrust(error, self._settings, "concertim.verify"):
+            text = f"The certificate of Concertim at {self.address} is not trusted: {distrust.reason}"
+            return Unavailable(text, distrust.hint or not_trusted("concertim", self.address, distrust.reason))
         for link in chain:
             match link:
-                case ssl.SSLCertVerificationError():
-                    text = f"The certificate of Concertim at {self.address} is not trusted: {link.verify_message}"
-                    return Unavailable(text, VERIFY_HINT)
                 case urllib3.exceptions.ProxyError():
                     text = text or str(link.original_error)
                     text = f"Concertim at {self.address} could not be reached {request} through the proxy: {text}"
@@ -193,16 +195,3 @@ def _without_credentials(url: str) -> str:
 def _os_error_text(chain: Sequence[BaseException]) -> str:
     """The operating system's own words for what went wrong, when it has some."""
     return next((str(link.strerror) for link in chain if isinstance(link, OSError) and link.strerror), "")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made from, as requests and urllib3 nest them, each once."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        link = waiting.pop(0)
-        if not isinstance(link, BaseException) or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from cos_update.config.loading import DEFAULT_PATH, Loaded, config_path, holds_secrets, load, require
+from cos_update.config.loading import DEFAULT_PATH, Loaded, config_path, load, require
+from cos_update.config.opened import OPENED, is_readable
 from cos_update.config.sample import SAMPLE
 from cos_update.config.shown import secrets, shown
 
-__all__ = ["DEFAULT_PATH", "Loaded", "config_path", "holds_secrets", "load", "require", "sample", "secrets", "shown"]
+__all__ = [
+    "DEFAULT_PATH",
+    "OPENED",
+    "Loaded",
+    "config_path",
+    "is_readable",
+    "load",
+    "require",
+    "sample",
+    "secrets",
+    "shown",
+]
 
 
 def sample() -> str:

@@ -1,74 +1,106 @@
-"""config.yaml as a tree of items that know their line and key, so that every complaint can name them.
+"""config.yaml as a tree of items that know their line, key and text, so that every complaint can name them.
 
-Only PyYAML's safe loader is used. Sizes are bounded: a file that unfolds into millions of values is refused.
+Scalars stay the texts that are written: what a value means is for the rule of its key to say, not for YAML to guess.
+Only PyYAML's safe loader is used, and of it only the parser. Sizes are bounded: a file that unfolds into millions of
+values is refused.
 """
 
 from __future__ import annotations
 
-import datetime
-import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import yaml
 
+from cos_update.config import opened
 from cos_update.model.errors import ConfigError
 
 LARGEST = 1024 * 1024
 """Bytes that a config.yaml may have."""
 MOST_ITEMS = 10_000
 """Values that our sections may unfold into, aliases counted each time."""
+MASK = "***"
 _LONGEST_SHOWN = 40
+_SHORT = 5
+_QUOTE = "What is meant as a text and begins with a special character needs quotes: '...'."
+
+
+class Guess(StrEnum):
+    """What YAML takes a scalar for."""
+
+    TEXT = "a text"
+    NUMBER = "a number"
+    BOOLEAN = "true or false"
+    DATE = "a date"
+    NULL = "nothing"
+
+
+_GUESSES = {
+    "str": Guess.TEXT,
+    "value": Guess.TEXT,
+    "merge": Guess.TEXT,
+    "int": Guess.NUMBER,
+    "float": Guess.NUMBER,
+    "bool": Guess.BOOLEAN,
+    "timestamp": Guess.DATE,
+    "null": Guess.NULL,
+}
+_TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One value of the file: where it stands, and a scalar, a list of items or a dict of items.
+    """One value of the file: where it stands, and a scalar as it is written, a list of items or a dict of items.
 
-    `raw` is the text of a scalar as it was written, "" for the others.
+    None stands for a value that is left blank. `guess` is what YAML would make of a scalar, `secrets` are texts that no
+    complaint may quote.
     """
 
     file: Path
     line: int
     key: str
-    value: object = field(repr=False)
-    raw: str = field(default="", repr=False)
+    value: str | list[Item] | dict[str, Item] | None = field(repr=False)
+    guess: Guess = Guess.TEXT
+    secrets: Set[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether nothing is there, or a word that YAML takes for nothing."""
+        return self.value is None or self.guess is Guess.NULL
 
     def error(self, message: str, hint: str = "") -> ConfigError:
         """The error that names this item."""
         key = f" {self.key}:" if self.key else ""
-        return ConfigError(f"{self.file}, line {self.line}:{key} {message}", hint)
+        return ConfigError(f"{self.file}, line {self.line}:{key} {message}", hint, self.line)
 
     def expected(self, what: str, hint: str = "", secret: bool = False) -> ConfigError:
         """The error for a value that is not `what` it should be; a secret one is not quoted."""
         return self.error(f"expected {what}, found {self._kind() if secret else self._found()}.", hint)
 
     def entries(self) -> dict[str, Item]:
-        """The items of a mapping by their own key; those without a value count as absent. Raises ConfigError."""
-        if self.value is None:
+        """The items of a mapping by their own key; those left blank count as absent. Raises ConfigError."""
+        if self.is_null:
             return {}
         if not isinstance(self.value, dict):
-            raise self.expected("keys and values")
+            # Not quoted: `password:secret` without a space is a text, and lies here.
+            raise self.expected("keys and values", "Each is `key: value`, with a space after the colon.", secret=True)
         return {name: item for name, item in self.value.items() if item.value is not None}
 
     def _found(self) -> str:
-        if isinstance(self.value, (list, dict)):
+        if not isinstance(self.value, str):
             return self._kind()
-        shown = self.raw if len(self.raw) <= _LONGEST_SHOWN else self.raw[: _LONGEST_SHOWN - 1] + "…"
-        return repr(shown) if isinstance(self.value, str) else shown
+        if any(_holds(self.value, secret) for secret in self.secrets):
+            return MASK
+        shown = self.value if len(self.value) <= _LONGEST_SHOWN else self.value[: _LONGEST_SHOWN - 1] + "…"
+        return repr(shown) if self.guess is Guess.TEXT else shown
 
     def _kind(self) -> str:
         match self.value:
             case None:
                 return "nothing"
-            case bool():
-                return "true or false"
-            case int() | float():
-                return "a number"
-            case datetime.date():
-                return "a date"
             case list():
                 return "a list"
             case dict():
@@ -76,22 +108,32 @@ class Item:
         return "a text"
 
 
-def read(path: Path, foreign: Collection[str] = ()) -> Item:
-    """The file as one item; what stands under the top-level keys of `foreign` is not looked at.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole file, and the faults in it that leave the rest readable, each with the key that it belongs to."""
+
+    root: Item
+    faults: tuple[tuple[str, ConfigError], ...] = ()
+    secrets: Set[str] = field(default=frozenset(), repr=False)
+    """The secrets that stand in the file itself."""
+
+
+def read(path: Path, known: Collection[str], secret_keys: Collection[str] = ()) -> Document:
+    """The file. Of its top-level keys only those in `known` are looked into.
 
     Raises ConfigError for a file that is missing, unreadable, not UTF-8, not YAML, too large or not keys and values.
     """
     loader = _loader(path, _text(path))
     try:
         root = loader.get_single_node()
-        whole = Item(path, 1, "", None)
         if root is None:
-            return whole
+            return Document(Item(path, 1, "", None))
+        tree = _Tree(path, secret_keys)
         if not isinstance(root, yaml.MappingNode):
-            raise _Tree(path, loader).item(root, "").expected("keys and values")
-        return _Tree(path, loader).top(root, foreign)
+            raise tree.item(root, "").expected("keys and values", secret=True)
+        return Document(tree.top(root, known), tuple(tree.faults), tree.secrets)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error) from error
+        raise _syntax_error(path, error) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     except RecursionError as error:
@@ -102,8 +144,7 @@ def read(path: Path, foreign: Collection[str] = ()) -> Item:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        content = opened.content(path, LARGEST + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file.",
@@ -122,7 +163,7 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}, line {line}: not UTF-8 text.", "Save the file as UTF-8.") from error
+        raise ConfigError(f"{path}, line {line}: not UTF-8 text.", "Save the file as UTF-8.", line) from error
 
 
 def _loader(path: Path, text: str) -> yaml.SafeLoader:
@@ -131,29 +172,42 @@ def _loader(path: Path, text: str) -> yaml.SafeLoader:
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise ConfigError(
-            f"{path}, line {line}: a character that YAML does not allow (#{error.character:04x})."
+            f"{path}, line {line}: a character that YAML does not allow (#{error.character:04x}).", line=line
         ) from error
 
 
 def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> ConfigError:
+    """Without the parser's words where these quote what may be a password."""
     mark = error.problem_mark or error.context_mark
-    line = f", line {mark.line + 1}" if mark else ""
-    return ConfigError(f"{path}{line}: not YAML: {error.problem or error.context}.")
+    line = mark.line + 1 if mark else 0
+    problem = str(error.problem or error.context)
+    hint = ""
+    if "undefined alias" in problem:
+        problem, hint = "a value begins with *, and names nothing", _QUOTE
+    elif "undefined tag handle" in problem:
+        problem, hint = "a value begins with !, and names nothing", _QUOTE
+    elif "cannot start any token" in problem or "alphabetic or numeric character" in problem:
+        hint = _QUOTE
+    elif "mapping values are not allowed" in problem:
+        hint = "A text that holds a colon and a space needs quotes: '...'."
+    return ConfigError(f"{path}{f', line {line}' if line else ''}: not YAML: {problem}.", hint, line)
 
 
 class _Tree:
-    """Turns nodes into items, a bounded number of them."""
+    """Turns nodes into items, a bounded number of them. What is wrong with one value is noted in `faults`."""
 
-    def __init__(self, path: Path, loader: yaml.SafeLoader) -> None:
+    def __init__(self, path: Path, secret_keys: Collection[str]) -> None:
         self._path = path
-        self._loader = loader
+        self._secret_keys = secret_keys
         self._left = MOST_ITEMS
+        self.faults: list[tuple[str, ConfigError]] = []
+        self.secrets: set[str] = set()
 
-    def top(self, node: yaml.MappingNode, foreign: Collection[str]) -> Item:
-        """The root; foreign sections become items without a value."""
+    def top(self, node: yaml.MappingNode, known: Collection[str]) -> Item:
+        """The root; unknown keys become items without a value."""
         items = {
-            name: Item(self._path, line, name, None) if name in foreign else self.item(value, name, line)
-            for name, value, line in self._pairs(node, "")
+            name: self.item(value, name, line) if name in known else Item(self._path, line, name, None)
+            for name, value, line in self._pairs(node, "", known)
         }
         return Item(self._path, _line(node), "", items)
 
@@ -164,17 +218,23 @@ class _Tree:
         match node:
             case yaml.MappingNode():
                 pairs = self._pairs(node, f"{key}." if key else "")
-                return Item(
-                    self._path, line, key, {name: self._child(key, name, value, at) for name, value, at in pairs}
-                )
+                children = {name: self._child(key, name, value, at) for name, value, at in pairs}
+                return Item(self._path, line, key, children, secrets=self.secrets)
             case yaml.SequenceNode():
-                return Item(self._path, line, key, [self.item(value, key) for value in node.value])
-        return Item(self._path, line, key, self._scalar(node, key), str(node.value))
+                parts = [self.item(value, key) for value in node.value]
+                return Item(self._path, line, key, parts, secrets=self.secrets)
+        return self._scalar(node, key, line)
 
     def _child(self, key: str, name: str, value: yaml.Node, line: int) -> Item:
-        return self.item(value, f"{key}.{name}" if key else name, line)
+        item = self.item(value, f"{key}.{name}" if key else name, line)
+        if name in self._secret_keys and isinstance(item.value, str) and item.value:
+            self.secrets.add(item.value)
+        return item
 
-    def _pairs(self, node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, yaml.Node, int]]:
+    def _pairs(
+        self, node: yaml.MappingNode, prefix: str, known: Collection[str] | None = None
+    ) -> Iterator[tuple[str, yaml.Node, int]]:
+        """Key, value and line; of a key that is given twice the first. `known`: those whose doubles matter."""
         seen: dict[str, int] = {}
         merged: list[tuple[str, yaml.Node, int]] = []
         for key_node, value_node in node.value:
@@ -185,9 +245,9 @@ class _Tree:
                 continue
             name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             if name in seen:
-                raise Item(self._path, line, prefix + name, None).error(
-                    f"given twice, first in line {seen[name]}.", "Remove one of them."
-                )
+                if known is None or name in known:
+                    self._note(prefix + name, line, f"given twice, first in line {seen[name]}.", "Remove one of them.")
+                continue
             seen[name] = line
             yield name, value_node, line
         for name, value, line in merged:
@@ -199,22 +259,31 @@ class _Tree:
         """What `<<: *other` brings in, from one mapping or a list of them."""
         self._count(node)
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if not isinstance(source, yaml.MappingNode):
-                raise Item(self._path, _line(node), f"{prefix}<<", None).error("only keys and values can be merged.")
-            yield from self._pairs(source, prefix)
+            if isinstance(source, yaml.MappingNode):
+                yield from self._pairs(source, prefix)
+            else:
+                self._note(f"{prefix}<<", _line(node), "only keys and values can be merged.")
 
-    def _scalar(self, node: yaml.Node, key: str) -> object:
-        try:
-            value: object = self._loader.construct_object(node)
-        except (ValueError, yaml.constructor.ConstructorError) as error:
-            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
-            raise Item(self._path, _line(node), key, None).error(f"not a value that YAML knows: {reason}.") from error
-        return None if isinstance(value, float) and math.isnan(value) else value
+    def _scalar(self, node: yaml.Node, key: str, line: int) -> Item:
+        guess = _GUESSES.get(str(node.tag).removeprefix(_TAG))
+        if guess is None:
+            self._note(key, line, "not a value that YAML knows: it begins with !.", _QUOTE)
+        is_blank = guess is Guess.NULL and node.value == ""
+        value = None if is_blank else str(node.value)
+        return Item(self._path, line, key, value, guess or Guess.TEXT, self.secrets)
+
+    def _note(self, key: str, line: int, message: str, hint: str = "") -> None:
+        self.faults.append((key, Item(self._path, line, key, None).error(message, hint)))
 
     def _count(self, node: yaml.Node) -> None:
         self._left -= 1
         if self._left < 0:
             raise ConfigError(f"{self._path}, line {_line(node)}: unfolds into more than {MOST_ITEMS} values.")
+
+
+def _holds(text: str, secret: str) -> bool:
+    """Short secrets count where they stand alone: inside of words they would be everywhere."""
+    return text.strip() == secret.strip() or (len(secret) > _SHORT and secret in text)
 
 
 def _line(node: yaml.Node) -> int:

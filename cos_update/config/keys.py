@@ -29,6 +29,7 @@ class Secret:
     variable: str
     field: str = ""
     """The field of the settings that it sets; "" for one of keystoneauth's keys."""
+    read: Reader = readers.secret
 
 
 TOP: tuple[Key, ...] = (
@@ -39,8 +40,10 @@ TOP: tuple[Key, ...] = (
     Key("interval", "interval", readers.seconds),
     Key("max_deletes", "max_deletes", readers.percent),
     Key("full_read_every", "full_read_every", readers.whole(1)),
+    Key("full_cloud_read_every", "full_cloud_read_every", readers.whole(1)),
     Key("membership_refresh", "membership_refresh", readers.whole(1)),
     Key("shutdown_timeout", "shutdown_timeout", readers.seconds),
+    Key("view_for", "view_for", readers.view_for),
 )
 
 OPENSTACK: tuple[Key, ...] = (
@@ -58,8 +61,8 @@ OPENSTACK: tuple[Key, ...] = (
 
 KEYSTONE: Mapping[str, Reader] = {
     "auth_url": readers.url,
-    "username": readers.identifier,
-    "user_id": readers.identifier,
+    "username": readers.login,
+    "user_id": readers.login,
     "user_domain_name": readers.identifier,
     "user_domain_id": readers.identifier,
     "project_name": readers.identifier,
@@ -79,7 +82,7 @@ KEYSTONE: Mapping[str, Reader] = {
 
 CONCERTIM: tuple[Key, ...] = (
     Key("concertim_url", "url", readers.url, required=True),
-    Key("concertim_username", "username", readers.identifier, required=True),
+    Key("concertim_username", "username", readers.login, required=True),
     Key("default_rack_height", "default_rack_height", readers.whole(1, MAX_RACK_HEIGHT)),
     Key("api", "api", readers.flavour),
     Key("concurrency", "concurrency", readers.whole(1, 64)),
@@ -90,7 +93,7 @@ CONCERTIM: tuple[Key, ...] = (
 
 RMQ: tuple[Key, ...] = (
     Key("rmq_address", "hosts", readers.hosts, required=True),
-    Key("rmq_username", "username", readers.identifier, required=True),
+    Key("rmq_username", "username", readers.login, required=True),
     Key("rmq_port", "port", readers.whole(1, 65535)),
     Key("rmq_path", "virtual_host", readers.virtual_host),
     Key("tls", "tls", readers.boolean),
@@ -107,13 +110,23 @@ RMQ: tuple[Key, ...] = (
     Key("heartbeat", "heartbeat", readers.whole(0, 65535)),
 )
 
+KILLBILL: tuple[Key, ...] = (
+    Key("api_host", "url", readers.killbill_url, required=True),
+    Key("username", "username", readers.login, required=True),
+)
+
 SHARD: tuple[Key, ...] = (
     Key("count", "shard_count", readers.whole(1)),
     Key("index", "shard_index", readers.whole(0)),
 )
 """The keys of `rmq.shard`."""
 
-SECTIONS: Mapping[str, tuple[Key, ...]] = {"openstack": OPENSTACK, "concertim": CONCERTIM, "rmq": RMQ}
+SECTIONS: Mapping[str, tuple[Key, ...]] = {
+    "openstack": OPENSTACK,
+    "concertim": CONCERTIM,
+    "rmq": RMQ,
+    "killbill": KILLBILL,
+}
 
 SECRETS: Mapping[str, tuple[Secret, ...]] = {
     "openstack": (
@@ -122,16 +135,54 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
         Secret("token", "COS_UPDATE_OPENSTACK_TOKEN"),
     ),
     "concertim": (Secret("concertim_password", "COS_UPDATE_CONCERTIM_PASSWORD", "password"),),
-    "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password"),),
+    "rmq": (Secret("rmq_password", "COS_UPDATE_RMQ_PASSWORD", "password", readers.empty_or_secret),),
+    "killbill": (
+        Secret("password", "COS_UPDATE_KILLBILL_PASSWORD", "password"),
+        Secret("apikey", "COS_UPDATE_KILLBILL_APIKEY", "api_key"),
+        Secret("apisecret", "COS_UPDATE_KILLBILL_APISECRET", "api_secret"),
+    ),
 }
+
+VERIFICATION: tuple[Key, ...] = (
+    Key("ca", "verify", readers.near_path),
+    Key("strict", "verify_strict", readers.boolean),
+)
+"""The keys of `verify`, where it is not as such true, false or a path."""
 
 VERIFY = ("verify", "cacert", "insecure")
 """How the TLS verification of each section can be said; all of them set `verify`."""
 
+ALIASES: Mapping[str, str] = {
+    "admin_user_id": "user_id",
+    "admin_user_password": "password",
+    "admin_project_id": "project_id",
+}
+"""Other names of keys of the section openstack, in use for the update handlers that were before."""
+
 FOREIGN = frozenset(
     {
-        "api_server", "billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill", "metrics",
-        "payment", "payments",
+        "api_server", "billing", "billing_app", "billing_platform", "ceilometer", "cloud_type", "cloudkitty",
+        "credit_threshold", "gnocchi", "hostbill", "killbill", "message_queue", "metrics", "payment", "payments",
+        "sleep_timer",
     }
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
+BILLING = frozenset({"billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill"})
+"""Those of them that only an installation with a billing platform has."""
+
+SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
+    "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),
+    "password": frozenset({"change-me"}),
+    "application_credential_secret": frozenset({"change-me"}),
+    "concertim_url": frozenset({"https://concertim.example.com"}),
+    "concertim_password": frozenset({"change-me"}),
+    "rmq_address": frozenset({"rabbitmq.example.com"}),
+    "rmq_password": frozenset({"change-me"}),
+}
+"""What the sample says where only its reader knows what belongs there."""
+
+FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
+    "openstack": frozenset({"billing_enabled"}),
+    "killbill": frozenset({"plan_name"}),
+}
+"""Theirs in our sections."""

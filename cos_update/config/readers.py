@@ -1,6 +1,7 @@
 """What each kind of value must look like: from an item of config.yaml to the value of a setting.
 
-Every reader raises ConfigError that names file, line and key.
+Every reader works on the text as it is written, whatever YAML would take it for, leaves out the white space around it,
+and raises ConfigError that names file, line and key.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -15,65 +17,87 @@ from urllib.parse import urlsplit
 
 from cos_update.config.document import Item
 from cos_update.model.concertim import ApiFlavour
+from cos_update.model.settings import KILLBILL_ORDERS, ViewFor
 
 Reader = Callable[[Item], object]
 W = TypeVar("W", bound=StrEnum)
 
 _HOST = re.compile(
-    r"""\[[0-9A-Fa-f:.%]+\](?::(?P<v6port>\d+))?        # [::1]:5672
-    |   [^\s:/@\[\]]+(?::(?P<port>\d+))?              # rabbit:5672
+    r"""\[[0-9A-Fa-f:.%]+\](?::(?P<v6port>[0-9]{1,9}))?   # [::1]:5672
+    |   [^\s:/@\[\]]+(?::(?P<port>[0-9]{1,9}))?         # rabbit:5672
     |   [0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*     # ::1
     """,
     re.VERBOSE,
 )
+_WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
+_NUMBER = re.compile(r"[+-]?([0-9]+(_[0-9]+)*(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_MOST_DIGITS = 18
+_TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def text(item: Item) -> str:
     """A text that is not empty."""
-    if not isinstance(item.value, str):
-        raise item.expected("a text", "Put it in quotes if it is meant to be one.")
-    if not item.value.strip():
-        raise item.expected("a text", "Leave the key out if there is nothing to say.")
-    return item.value
-
-
-def secret(item: Item) -> str:
-    """A text that no complaint quotes."""
-    if not isinstance(item.value, str) or not item.value:
-        raise item.expected("a text", "Put it in quotes.", secret=True)
-    return item.value
+    return _text(item, "a text", "Leave the key out if there is nothing to say.")
 
 
 def identifier(item: Item) -> str:
-    """A text; one of digits only needs no quotes, since ids may look like numbers."""
-    if isinstance(item.value, (int, float)) and not isinstance(item.value, bool):
-        return item.raw
+    """A name or an id; one of digits is what is written."""
     return text(item)
+
+
+def login(item: Item) -> str:
+    """The name to log in with: what is written, even if YAML takes that for nothing."""
+    return text(item)
+
+
+def secret(item: Item) -> str:
+    """A text that no complaint quotes, white space included; only the end of its last line is left out."""
+    if not isinstance(item.value, str) or not item.value.rstrip("\r\n"):
+        raise item.expected("a text", secret=True)
+    return item.value.rstrip("\r\n")
+
+
+def empty_or_secret(item: Item) -> str:
+    """The same, or nothing in quotes."""
+    return "" if item.value == "" else secret(item)
+
+
+AS_WRITTEN: Collection[Reader] = (login, secret, empty_or_secret)
+"""The readers to whom `null` and `~` are texts; to the others they are nothing."""
 
 
 def boolean(item: Item) -> bool:
     """true or false."""
-    if not isinstance(item.value, bool):
+    truth = _truth(item)
+    if truth is None:
         raise item.expected("true or false")
-    return item.value
+    return truth
+
+
+def verify(item: Item) -> bool | str:
+    """true, false, or the path of a CA file, beside config.yaml if relative."""
+    truth = _truth(item)
+    return near_path(item) if truth is None else truth
 
 
 def whole(lowest: int, highest: int | None = None) -> Callable[[Item], int]:
-    """A whole number in a range, both ends included."""
+    """A whole number in a range, both ends included; zeros before it say nothing."""
 
     def read(item: Item) -> int:
-        if not isinstance(item.value, int) or isinstance(item.value, bool):
+        written = _text(item, "a whole number")
+        if not _WHOLE.fullmatch(written):
             raise item.expected("a whole number")
-        if item.value < lowest or (highest is not None and item.value > highest):
+        value = int(written) if len(written.lstrip("+-0_")) <= _MOST_DIGITS else None
+        if value is None or value < lowest or (highest is not None and value > highest):
             raise item.expected(f"a whole number {_range(lowest, highest)}")
-        return item.value
+        return value
 
     return read
 
 
 def seconds(item: Item) -> float:
     """A number above 0."""
-    value = _number(item)
+    value = _number(item, "a number of seconds")
     if value <= 0:
         raise item.expected("a number of seconds above 0")
     return value
@@ -81,7 +105,7 @@ def seconds(item: Item) -> float:
 
 def percent(item: Item) -> float:
     """A number from 0 to 100."""
-    value = _number(item)
+    value = _number(item, "a number")
     if not 0 <= value <= 100:
         raise item.expected("a percentage from 0 to 100")
     return value
@@ -111,6 +135,12 @@ def flavour(item: Item) -> ApiFlavour | None:
     return None if word == "auto" else ApiFlavour(word)
 
 
+def view_for(item: Item) -> ViewFor | None:
+    """con_opstk, conser, none, or auto for going by the file that is there."""
+    word = _one_of(item, ["auto", *ViewFor])
+    return None if word == "auto" else ViewFor(word)
+
+
 def log_level(item: Item) -> str:
     """A level of the standard library's logging, as it spells it."""
     word = _one_of(item, ["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"])
@@ -118,8 +148,8 @@ def log_level(item: Item) -> str:
 
 
 def url(item: Item) -> str:
-    """An http or https address without credentials; without its last slash."""
-    value = text(item).strip()
+    """An http or https address without credentials; without slashes at its end."""
+    value = text(item)
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -163,36 +193,61 @@ def names(item: Item) -> tuple[str, ...]:
 def virtual_host(item: Item) -> str:
     """RabbitMQ's virtual host, written like the path of an AMQP address: "" and "/" are "/", "/foo" is "foo"."""
     if not isinstance(item.value, str):
-        raise item.expected("a text", "Put it in quotes.")
-    return item.value.removeprefix("/") or "/"
+        raise item.expected("a text")
+    return item.value.strip().removeprefix("/") or "/"
 
 
 def order_id(item: Item) -> str:
-    """stack_id, or tag:NAME."""
+    """stack_id, tag:NAME, or one of those that are looked up in Killbill."""
     value = text(item)
-    if value != "stack_id" and not re.fullmatch(r"tag:[^\s=,]+", value):
-        raise item.expected("stack_id or tag:NAME")
+    if value not in ("stack_id", *KILLBILL_ORDERS) and not re.fullmatch(r"tag:[^\s=,]+", value):
+        raise item.expected(f"stack_id, tag:NAME, {' or '.join(KILLBILL_ORDERS)}")
     return value
+
+
+def killbill_url(item: Item) -> str:
+    """An address as Killbill's own clients take it: a URL, or a host with or without its port, over http then."""
+    if isinstance(item.value, str) and "://" not in item.value and item.value.strip():
+        item = replace(item, value=f"http://{item.value.strip()}")
+    return url(item)
 
 
 def _words(item: Item) -> list[tuple[Item, str]]:
     parts = item.value if isinstance(item.value, list) else [item]
-    found = [(part, word.strip()) for part in parts for word in text(part).split(",") if word.strip()]
+    found = [
+        (part, word.strip()) for part in parts for word in _text(part, "one name or more").split(",") if word.strip()
+    ]
     if not found:
         raise item.expected("one name or more")
     return found
 
 
-def _number(item: Item) -> float:
-    if not isinstance(item.value, (int, float)) or isinstance(item.value, bool) or not math.isfinite(item.value):
-        raise item.expected("a number")
-    return float(item.value)
+def _text(item: Item, what: str, hint: str = "") -> str:
+    """A scalar's text without the white space around it."""
+    if not isinstance(item.value, str):
+        raise item.expected(what)
+    if not item.value.strip():
+        raise item.expected(what, hint)
+    return item.value.strip()
+
+
+def _truth(item: Item) -> bool | None:
+    """What a text says of true and false; None when it does not."""
+    return _TRUTHS.get(item.value.strip().lower()) if isinstance(item.value, str) else None
+
+
+def _number(item: Item, what: str) -> float:
+    written = _text(item, what)
+    value = float(written) if _NUMBER.fullmatch(written) else math.inf
+    if not math.isfinite(value):
+        raise item.expected(what)
+    return value
 
 
 def _one_of(item: Item, words: Collection[str]) -> str:
     if isinstance(item.value, str):
         for word in words:
-            if item.value.lower() == word.lower():
+            if item.value.strip().lower() == word.lower():
                 return word
     raise item.expected(f"one of {', '.join(words)}")
 

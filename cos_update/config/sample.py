@@ -11,6 +11,7 @@ SAMPLE = """\
 #   - from a file: give `password_file: /run/secrets/openstack` in place of `password`, and so on;
 #   - from the environment: COS_UPDATE_OPENSTACK_PASSWORD, COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET,
 #     COS_UPDATE_OPENSTACK_TOKEN, COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD,
+#     COS_UPDATE_KILLBILL_PASSWORD, COS_UPDATE_KILLBILL_APIKEY, COS_UPDATE_KILLBILL_APISECRET,
 #     or the same names with _FILE for the path of a file.
 
 # DEBUG, INFO, WARNING, ERROR or CRITICAL.
@@ -27,10 +28,15 @@ SAMPLE = """\
 # max_deletes: 30
 # Passes after which every device of Concertim is read in full again.
 # full_read_every: 24
+# Passes after which all of OpenStack is read again, and not only what has changed since the last pass.
+# full_cloud_read_every: 12
 # Passes after which the content of every stack is asked of Heat again.
 # membership_refresh: 96
-# Seconds that a stopping process may take to finish what is in hand.
-# shutdown_timeout: 30
+# Whose services load view.pickle with classes of their own: con_opstk (releases 0.1 to 1.1 of the update handlers),
+# conser (1.2 and later), none, or auto for those whose classes the one in data_dir names (also COS_UPDATE_VIEW_FOR).
+# view_for: auto
+# Seconds that a stopping process may take to finish what is in hand. Docker kills after 10 unless it is told otherwise.
+# shutdown_timeout: 8
 
 openstack:
   # Any of keystoneauth's keys for passwords or application credentials. Besides those below: user_id, project_id,
@@ -55,7 +61,9 @@ openstack:
   #   region_name: RegionOne
   # Which endpoints of the catalog are used: public, internal or admin.
   # interface: public
-  # TLS verification: true, false, or the path of a CA file.
+  # TLS verification: true, false, or the path of a CA file. A private CA's certificate that lacks what RFC 5280 wants,
+  # as key usage, is taken with strict: false; chain and host name are verified all the same:
+  #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # auto reads cloud-wide where these credentials may, and per project where not; cloud and project insist on one.
   # scope: auto
@@ -75,13 +83,16 @@ concertim:
   concertim_password: change-me
   # Rack units of a new rack, 1 to 72, unless its devices need more.
   # default_rack_height: 42
-  # TLS verification: true, false, or the path of a CA file.
+  # TLS verification: true, false, or the path of a CA file. A private CA's certificate that lacks what RFC 5280 wants,
+  # as key usage, is taken with strict: false; chain and host name are verified all the same:
+  #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # Which API the app speaks: auto (ask it), teams, credits (the newer one), users (the older one).
   # api: auto
   # Writes under way at once. The app makes about 20 a second, and people use it too.
   # concurrency: 3
-  # A new rack's order id: stack_id, or tag:NAME for the value of the Heat stack's tag NAME=value.
+  # A new rack's order id: stack_id; tag:NAME for the value of the Heat stack's tag NAME=value; or looked up in Killbill
+  # with the section killbill: killbill (the id of the stack's subscription), killbill_bundle (that of its bundle).
   # order_id: stack_id
   # Seconds that one answer may take. The app needs minutes to list a large number of devices.
   # timeout: 300
@@ -98,7 +109,9 @@ rmq:
   # The virtual host; "" and "/" are both the usual one.
   # rmq_path: /
   # tls: false
-  # TLS verification: true, false, or the path of a CA file.
+  # TLS verification: true, false, or the path of a CA file. A private CA's certificate that lacks what RFC 5280 wants,
+  # as key usage, is taken with strict: false; chain and host name are verified all the same:
+  #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # A certificate of our own, where the broker asks for one.
   #   client_cert: /etc/concertim-openstack-service/client.pem
@@ -120,4 +133,15 @@ rmq:
   # prefetch: 20000
   # Seconds between the heartbeats of the connection, 0 for none.
   # heartbeat: 30
+
+# The billing service's own section, read with concertim.order_id: killbill or killbill_bundle only.
+# killbill:
+#   # Where Killbill is, and who asks it for which tenant; all of them are needed.
+#   api_host: http://killbill:8080
+#   username: admin
+#   password: change-me
+#   apikey: concertim
+#   apisecret: change-me
+#   # TLS verification: true, false, or the path of a CA file.
+#   verify: true
 """

@@ -28,7 +28,7 @@ def shown(settings: Settings) -> str:
         if name == "rmq":
             values["shard"] = _values(section, SHARD)
         values |= {secret.name: HIDDEN for secret in SECRETS[name] if _value(section, secret)}
-        whole[name] = values | {"verify": section.verify}
+        whole[name] = values | {"verify": _verify(section.verify, section.verify_strict)}
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -39,14 +39,20 @@ def secrets(settings: Settings) -> frozenset[str]:
     return frozenset(value for value in values if value)
 
 
+def _verify(verify: bool | str, strict: bool) -> object:
+    if strict:
+        return verify
+    return ({"ca": verify} if isinstance(verify, str) else {}) | {"strict": False}
+
+
 def _value(section: Any, secret: Secret) -> str:
     return str(getattr(section, secret.field) if secret.field else section.auth.get(secret.name, ""))
 
 
 def _values(section: object, keys: Iterable[Key]) -> dict[str, Any]:
     found = {key.name: _plain(getattr(section, key.field)) for key in keys}
-    if "api" in found:
-        found["api"] = found["api"] or "auto"
+    for name in found.keys() & {"api", "view_for"}:
+        found[name] = found[name] or "auto"
     if "rmq_path" in found:
         host = found["rmq_path"]
         found["rmq_path"] = host if host == "/" else f"/{host}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from types import TracebackType
 from typing import Protocol, Self
@@ -31,11 +32,13 @@ class StandIn(Protocol):
 class Sandbox:
     """Stand-ins, served from one background thread with its own event loop.
 
-    A sandbox that was stopped can be started again: state and ports stay, so that this is an outage.
+    A sandbox that was stopped can be started again: state and ports stay, so that this is an outage. With `tls` it is
+    reached over that.
     """
 
-    def __init__(self, *stand_ins: StandIn, keep_alive: float = KEEP_ALIVE) -> None:
+    def __init__(self, *stand_ins: StandIn, keep_alive: float = KEEP_ALIVE, tls: ssl.SSLContext | None = None) -> None:
         self._stand_ins = stand_ins
+        self._tls = tls
         self._keep_alive = keep_alive
         self._ports: dict[str, int] = {}
         self._thread: threading.Thread | None = None
@@ -52,11 +55,6 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    @property
-    def urls(self) -> dict[str, str]:
-        """The address of each stand-in, by its name."""
-        return {stand_in.name: stand_in.url for stand_in in self._stand_ins}
 
     def start(self) -> None:
         """Serve; returns when all stand-ins answer. Raises OSError when a port cannot be had."""
@@ -99,11 +97,11 @@ class Sandbox:
                 )
                 runners.append(runner)
                 await runner.setup()
-                site = web.TCPSite(runner, HOST, self._ports.get(stand_in.name, 0))
+                site = web.TCPSite(runner, HOST, self._ports.get(stand_in.name, 0), ssl_context=self._tls)
                 await site.start()
                 port = int(runner.addresses[0][1])
                 self._ports[stand_in.name] = port
-                stand_in.url = f"http://{HOST}:{port}"
+                stand_in.url = f"http{'s' if self._tls else ''}://{HOST}:{port}"
             self._ready.set()
             await self._stopping.wait()
         finally:

@@ -10,14 +10,9 @@ import threading
 from collections.abc import Hashable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
+from cos_update.listener.delivery import DeliveryTag, Fingerprint
+
 K = TypeVar("K", bound=Hashable)
-
-
-class DeliveryTag(NamedTuple):
-    """One delivered message: the number of the channel it came by, counted up with every channel, and its tag there."""
-
-    generation: int
-    tag: int
 
 
 class AckTracker(Generic[K]):
@@ -121,12 +116,17 @@ class PendingAcks:
     """
 
     def __init__(self) -> None:
-        self._tags: dict[int, None] = {}
+        self._tags: dict[int, Fingerprint | None] = {}
         self._held: set[int] = set()
 
-    def delivered(self, tag: int) -> None:
+    def delivered(self, tag: int, fingerprint: Fingerprint | None = None) -> None:
         """A message arrived. Tags rise by one with every delivery on a channel (AMQP 0-9-1)."""
-        self._tags[tag] = None
+        self._tags[tag] = fingerprint
+
+    @property
+    def oldest(self) -> Fingerprint | None:
+        """What the oldest unacknowledged message is known by; None when there is none."""
+        return next(iter(self._tags.values()), None)
 
     def settle(self, tags: Iterable[int]) -> list[Ack]:
         """Takes these tags for done with; returns the ack for the run at the front, if there is one.

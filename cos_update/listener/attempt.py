@@ -13,16 +13,18 @@ from enum import StrEnum
 from cos_update.listener.index import StateIndex
 from cos_update.model.concertim import Actual
 from cos_update.model.events import Key
-from cos_update.model.openstack import Inventory, Project
+from cos_update.model.openstack import Inventory
 from cos_update.observability.observer import Observer
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.planning.deletions import Scope
-from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Result
 from cos_update.planning.plan import RackPlan
-from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
+from cos_update.planning.planner import Rules
+from cos_update.store import Origin
+from cos_update.sync.apply import apply
 from cos_update.sync.cache_policy import origins
-from cos_update.sync.reconciler import Services, Snapshot, apply
+from cos_update.sync.plan_maker import PlanMaker
+from cos_update.sync.services import Services, Snapshot
 
 Tasks = Mapping[Key, Collection[Key]]
 """By stack what is dirty: objects of it, or (its own key) whatever it holds."""
@@ -68,22 +70,23 @@ class WorkContext:
     stop: threading.Event
     observer: Observer
 
-    def plan(
-        self, project: Project, inventory: Inventory, index: StateIndex, actual: Actual, stacks: Iterable[str]
-    ) -> Snapshot:
-        """The plan for the racks of these stacks, absences confirmed."""
-        settings = self.services.settings
+    def plan(self, inventory: Inventory, index: StateIndex, actual: Actual, scope: Scope) -> Snapshot:
+        """The plan for what `scope` covers, absences confirmed."""
+        settings = self.services.concertim_settings
         rules = Rules(
-            max_deletes=settings.max_deletes,
-            default_rack_height=self.services.concertim_settings.default_rack_height,
+            max_deletes=self.services.settings.max_deletes,
+            default_rack_height=settings.default_rack_height,
             out_of=index.managed(),
         )
-        scope = Scope(frozenset({project.id}), frozenset(stacks))
-        desired = desired_state(inventory, actual, self.services.concertim_settings.order_id)
-        missing = unconfirmed_deletions(desired, actual, inventory, rules, scope)
-        absence_checks = self.objects.confirm(missing) if missing else {}
-        plan = make_plan(desired, actual, inventory, absence_checks, rules, scope, dropped=index.dropped)
-        return Snapshot(inventory, actual, plan, index.seq, origins(inventory))
+        orders = self.services.orders
+        find_orders = orders.find if orders else None
+        planner = PlanMaker(inventory, rules, scope, self.objects.confirm, settings.order_id, find_orders)
+        actual, plan = planner.plan(actual, dropped=index.dropped)
+        return Snapshot(inventory, actual, plan, index.seq, self._origins(planner.inventory))
+
+    def _origins(self, inventory: Inventory) -> Mapping[str, Origin]:
+        """What OpenStack says of what was read, as the memory keeps it."""
+        return origins(inventory, dated=self.services.store.layout.is_shared())
 
     def apply(self, snapshot: Snapshot) -> Applied:
         """Carries out the plan of `sight`."""

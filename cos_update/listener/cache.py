@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from cos_update.listener.index import StateIndex
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import View
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 
@@ -96,8 +97,8 @@ class StateCache:
 
     def concerns(self, key: Key) -> bool:
         """Whether a key may be about something that is shown, and this listener's to see to."""
-        if key.kind in (Kind.PROJECT, Kind.FLAVOR):
-            return key.kind is Kind.PROJECT or self._mine(key.id)
+        if key.kind in (ResourceKind.PROJECT, ResourceKind.FLAVOR):
+            return key.kind is ResourceKind.PROJECT or self._mine(key.id)
         project_id = key.project_id or self.index().project_of(self.index().home(key.id))
         return (project_id in self._projects or not self._all_told) and self._mine(project_id)
 
@@ -110,15 +111,15 @@ class StateCache:
 
     def unit(self, key: Key) -> Key:
         """What a dirty key is worked off as: the stack that it belongs to, or itself while that is not known."""
-        if key.kind is Kind.PROJECT:
-            return Key(Kind.PROJECT, "")
+        if key.kind is ResourceKind.PROJECT:
+            return Key(ResourceKind.PROJECT, "")
         index = self.index()
         stack_id = index.home(key.id) or index.last_home(key.id)
-        if key.kind is Kind.STACK:
+        if key.kind is ResourceKind.STACK:
             stack_id = key.id if index.has_rack(key.id) else self._tops.get(key.id, "")
         if not stack_id:
             return key
-        return Key(Kind.STACK, stack_id, index.project_of(stack_id) or key.project_id)
+        return Key(ResourceKind.STACK, stack_id, index.project_of(stack_id) or key.project_id)
 
     def _take(self, view: View) -> None:
         self._index = StateIndex.of_view(view)

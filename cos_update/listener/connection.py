@@ -12,8 +12,10 @@ import pika
 import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
+from cos_update import tls
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.settings import BrokerSettings
+from cos_update.model.tls import not_trusted
 
 _CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection of one host, and again for the AMQP handshake."""
@@ -66,8 +68,11 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
     )
 
 
-def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
-    """What an exception of pika, `socket` or `ssl` means, and what to do about it; never holds a secret."""
+def explain(error: BaseException, settings: BrokerSettings, address: Address | None = None) -> BrokerError:
+    """What an exception of pika, `socket` or `ssl` means, and what to do about it; never holds a secret.
+
+    `address` is the broker that was asked, if it is known which.
+    """
     if isinstance(error, BrokerError):
         return error
     if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
@@ -87,10 +92,10 @@ def explain(error: BaseException, settings: BrokerSettings) -> BrokerError:
         )
     if isinstance(error, pika.exceptions.ChannelClosedByBroker):
         return _explain_refusal(error, settings)
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if distrust := tls.distrust(error, settings, "rmq.verify"):
         return BrokerError(
-            f"The broker's certificate is not trusted: {error.verify_message}",
-            "Set rmq.verify to the CA file that signed it, and rmq.rmq_address to a name that it is made out for.",
+            f"The broker's certificate is not trusted: {distrust.reason}",
+            distrust.hint or not_trusted("rmq", str(address or addresses(settings)[0]), distrust.reason),
         )
     if isinstance(error, ssl.SSLError):
         return BrokerError(
@@ -163,6 +168,7 @@ def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
         raise BrokerError(
             f"The CA file {authorities} cannot be used: {error.strerror or error}", "Check rmq.verify."
         ) from None
+    tls.apply(context, strict=settings.verify_strict)
     if settings.verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

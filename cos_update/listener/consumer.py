@@ -7,7 +7,6 @@ that must only take note of them, and acks come back from other threads through 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 import traceback
@@ -21,10 +20,13 @@ import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from cos_update.listener.ack_tracker import DeliveryTag, PendingAcks
+from cos_update.listener.ack_tracker import PendingAcks
 from cos_update.listener.connection import Address, BrokerError, addresses, connect, explain
+from cos_update.listener.continuity import Continuity
+from cos_update.listener.delivery import Delivery, DeliveryTag
 from cos_update.listener.topology import Topology, depth, topology
 from cos_update.model.settings import BrokerSettings
+from cos_update.retry import Backoff
 
 _log = logging.getLogger(__name__)
 
@@ -32,37 +34,23 @@ _TURN = 1.0
 """Seconds that the thread waits for something to happen before it looks around."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message, as it came."""
-
-    body: bytes
-    tag: int
-    generation: int
-    """The number of the channel that it came by."""
-    exchange: str
-    routing_key: str
-    redelivered: bool
-
-    @property
-    def delivery_tag(self) -> DeliveryTag:
-        """What to give to `ack` when the message is done with."""
-        return DeliveryTag(self.generation, self.tag)
+RECONNECT = Backoff(1.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds between two tries of whatever is tried again."""
 
-    first_retry: float = 1.0
-    """The first wait after a failure; it doubles, less up to half by chance."""
-    longest_retry: float = 30.0
+    retry: Backoff = RECONNECT
+    """Between two connections, less up to half by chance."""
     exchange_poll: float = 30.0
     """Between two looks for exchanges that were missing."""
     ack_hold: float = 5.0
     """For which acks are held that would be out of order."""
     depth_poll: float = 10.0
     """Between two looks at how full the queue is."""
+    settle: float = 5.0
+    """For which a connection stands before it is told that messages may be lost since the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +79,9 @@ class BrokerConsumer:
 
     `on_message(delivery)` and `on_gap(reason)` are called in the consumer's thread and must be quick. `on_gap` says
     that messages may have been lost up to now; it is called when everything is bound, so that a full read begun from
-    then on makes up for them, and is repeated until it returns without an exception. `on_turn()` is called at every
-    sign of life of the thread: after every wait, and before every try to connect. `existing_queue` is the name of a
-    queue that is consumed in place of our own.
+    then on makes up for them, and is repeated until it returns without an exception (see `Continuity`). `on_turn()` is
+    called at every sign of life of the thread: after every wait, and before every try to connect. `existing_queue` is
+    the name of a queue that is consumed in place of our own.
     """
 
     def __init__(
@@ -124,7 +112,8 @@ class BrokerConsumer:
         self._generation = 0
         self._pending = PendingAcks()
         self._held_since = 0.0
-        self._gap = ""
+        self._continuity = Continuity(self._timing.settle)
+        self._tries = 0
         self._overflowing = False
         self._last_reason: str | None = None
         self._host: str | None = None
@@ -219,22 +208,23 @@ class BrokerConsumer:
                 self._session()
             except Exception as error:
                 self._complain(error)
-            if time.monotonic() - began > self._timing.longest_retry:
+            if time.monotonic() - began > self._timing.retry.longest:
                 failures = 0
-            delay = min(self._timing.longest_retry, self._timing.first_retry * 2.0 ** min(failures, 30))
             failures += 1
             self._on_turn()
-            self._cancelling.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the load, guards nothing
+            self._cancelling.wait(self._timing.retry.scattered(failures))
 
     def _session(self) -> None:
         """One connection, from its making to its end. Returns when told to stop; every other end is an exception."""
         connection, address = self._connect()
         try:
-            reason = self._topology.establish(connection)
-            self._gap = self._gap or reason
+            self._doubt(self._topology.establish(connection))
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self._settings.prefetch)
             self._look_at_depth(channel)
+            # A broker that was away may have been started anew, without those of its messages that are not persistent.
+            provable = self._tries == 1 and self._topology.drops_oldest_first
+            self._continuity.connected(time.monotonic(), provable=provable)
             self._report_gap()
             self._begin(connection, address)
             channel.basic_consume(self._topology.queue, self._on_delivery)
@@ -252,12 +242,13 @@ class BrokerConsumer:
             if self._cancelling.is_set():
                 break
             self._on_turn()
+            self._tries += 1
             address = self._addresses[self._next_address]
             self._next_address = (self._next_address + 1) % len(self._addresses)
             try:
                 return connect(self._settings, address), address
             except Exception as error:
-                reasons.append((address, explain(error, self._settings)))
+                reasons.append((address, explain(error, self._settings, address)))
         reason_text = "; ".join(
             f"{address}: {reason}" for address, reason in sorted(reasons, key=lambda pair: str(pair[0]))
         )
@@ -270,6 +261,7 @@ class BrokerConsumer:
             self._generation += 1
         self._pending = PendingAcks()
         self._sessions += 1
+        self._tries = 0
         self._host = str(address)
         self._connected_since = time.time()
         self._last_reason = None
@@ -282,6 +274,8 @@ class BrokerConsumer:
             questions, self._questions = self._questions, []
         for question in questions:
             question.set_result(False)
+        if self._connected_since is not None:
+            self._continuity.disconnected(self._pending.oldest, time.monotonic())
         self._pending = PendingAcks()
         self._host = self._connected_since = self._depth = None
 
@@ -306,7 +300,7 @@ class BrokerConsumer:
             now = time.monotonic()
             if now >= next_look:
                 next_look = now + self._timing.exchange_poll
-                self._gap = self._gap or self._topology.look_again(connection)
+                self._doubt(self._topology.look_again(connection))
             if now >= next_depth:
                 next_depth = now + self._timing.depth_poll
                 self._look_at_depth(channel)
@@ -323,7 +317,6 @@ class BrokerConsumer:
         properties: pika.BasicProperties,
         body: bytes,
     ) -> None:
-        self._pending.delivered(method.delivery_tag)
         self._delivered += 1
         self._last_message = time.time()
         delivery = Delivery(
@@ -334,6 +327,8 @@ class BrokerConsumer:
             routing_key=method.routing_key,
             redelivered=method.redelivered,
         )
+        self._pending.delivered(delivery.tag, delivery.fingerprint)
+        self._continuity.delivered(delivery.fingerprint, time.monotonic(), redelivered=delivery.redelivered)
         try:
             self._on_message(delivery)
         except Exception as error:
@@ -341,7 +336,7 @@ class BrokerConsumer:
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("a message could not be taken note of: %s at\n%s", type(error).__name__, where)
             self.ack([delivery.delivery_tag])
-            self._gap = self._gap or "a message could not be taken note of"
+            self._doubt("a message could not be taken note of")
 
     def _send_acks(self, channel: BlockingChannel) -> None:
         with self._lock:
@@ -367,7 +362,7 @@ class BrokerConsumer:
             self._look_at_depth(channel)
             # What was delivered before the broker answered is with pika, and not yet with us.
             connection.process_data_events(time_limit=0)
-            drained = self._depth == 0 and not self._pending
+            drained = self._depth == 0 and not self._pending and self._continuity.is_whole
         finally:
             for question in questions:
                 question.set_result(drained)
@@ -378,17 +373,21 @@ class BrokerConsumer:
         overflowing = self._topology.is_overflowing(self._depth)
         if overflowing != self._overflowing:
             self._overflowing = overflowing
-            self._gap = self._gap or f"queue {self._topology.queue} overflowed"
+            self._doubt(f"queue {self._topology.queue} overflowed")
+
+    def _doubt(self, reason: str) -> None:
+        self._continuity.doubt(reason, time.monotonic())
 
     def _report_gap(self) -> None:
-        if not self._gap:
+        reason = self._continuity.due(time.monotonic())
+        if not reason:
             return
         try:
-            self._on_gap(self._gap)
+            self._on_gap(reason)
         except Exception:
-            _log.exception("that messages may have been lost (%s) could not be passed on; trying again", self._gap)
+            _log.exception("that messages may have been lost (%s) could not be passed on; trying again", reason)
         else:
-            self._gap = ""
+            self._continuity.told()
 
     def _complain(self, error: Exception) -> None:
         """Logs why there is no connection: once for as long as the reason stays the same."""

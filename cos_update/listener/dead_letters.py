@@ -16,9 +16,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cos_update import files
+from cos_update.file_hints import hint, words
+
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "quarantine.jsonl"
+FILES = (FILE_NAME, f"{FILE_NAME}.1")
+"""All of it, in the data dir."""
 LARGEST_BODY = 64 * 1024
 """Bytes of a body that are kept."""
 _LARGEST_REASON = 1000
@@ -60,9 +65,10 @@ class DeadLetters:
             except OSError as error:
                 if not self._failing:
                     _log.error(
-                        "%s cannot be written (%s): messages that cannot be understood are dropped until it can",
+                        "%s cannot be written (%s): messages that cannot be understood are dropped until it can. %s",
                         self.path,
-                        error.strerror or error,
+                        words(error),
+                        hint(error, self.path),
                     )
                 self._failing = True
             else:
@@ -72,9 +78,9 @@ class DeadLetters:
         with contextlib.suppress(FileNotFoundError):
             if self.path.stat().st_size + len(line) > self._limit:
                 self.path.replace(self.path.with_name(FILE_NAME + ".1"))
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            os.fchmod(handle, 0o600)
+            files.make_private(handle)
             before = os.fstat(handle).st_size
             try:
                 written = os.write(handle, line)

@@ -13,7 +13,8 @@ from cos_update.listener.cache import StateCache
 from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.observability.observer import Observer
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import RunOptions, Services, run_pass
+from cos_update.sync.reconciler import run_pass
+from cos_update.sync.services import RunOptions, Services
 
 log = logging.getLogger("cos_update.listen")
 
@@ -141,7 +142,8 @@ class Housekeeper:
         request = own.store.resync()
         try:
             projects = tuple(item for item in self._cache.projects() if self._mine(item))
-            run_options = RunOptions(() if len(projects) == len(self._cache.projects()) else projects)
+            chosen = () if len(projects) == len(self._cache.projects()) else projects
+            run_options = RunOptions(chosen, full="a resync")
             report, _ = run_pass(own, run_options, self._stop, self._observer)
         except CosUpdateError as error:
             self._observer.pass_failed(error)

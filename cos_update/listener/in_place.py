@@ -12,9 +12,11 @@ from dataclasses import replace
 from cos_update.listener.attempt import Tasks, WorkContext, WorkOutcome, WorkResult, WorkResults, results
 from cos_update.listener.index import StateIndex, attached
 from cos_update.model.concertim import Device
-from cos_update.model.events import Key, Kind
-from cos_update.model.openstack import Gap, Inventory, Listing, Project
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Gap, Inventory, Project
 from cos_update.openstack.single_objects import Asked, Found
+from cos_update.planning.deletions import Scope
 from cos_update.planning.plan import RackPlan, Verb
 from cos_update.planning.states import IN_PROGRESS, server_status, volume_status
 
@@ -23,7 +25,9 @@ NOT_ASKED = "only what has changed was asked for"
 
 def is_in_place(index: StateIndex, stack: Key, dirty: Collection[Key]) -> bool:
     """Whether a stack's dirty objects are all of a kind that may be changed in place, and shown in its rack."""
-    return all(key.kind in (Kind.SERVER, Kind.VOLUME) and index.home(key.id) == stack.id for key in dirty)
+    return all(
+        key.kind in (ResourceKind.SERVER, ResourceKind.VOLUME) and index.home(key.id) == stack.id for key in dirty
+    )
 
 
 def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
@@ -46,10 +50,11 @@ def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults
         projects={project.id: project},
         servers=found.servers,
         volumes=found.volumes,
-        gaps=tuple(Gap(listing, NOT_ASKED, project.id) for listing in Listing),
+        gaps=tuple(Gap(kind, NOT_ASKED, project.id) for kind in ResourceKind),
     )
     stacks = [stack.id for stack in able]
-    snapshot = context.plan(project, inventory, index, index.part(stacks, alone=True), stacks)
+    scope = Scope.of_stacks(project.id, stacks)
+    snapshot = context.plan(inventory, index, index.part(stacks, alone=True), scope)
     rack_plans = tuple(rack_plan for rack_plan in snapshot.plan.rack_plans if _is_in_place(rack_plan))
     left = {rack_plan.stack_id for rack_plan in snapshot.plan.rack_plans if not _is_in_place(rack_plan)}
     applied = context.apply(replace(snapshot, plan=replace(snapshot.plan, templates=(), rack_plans=rack_plans)))
@@ -65,8 +70,8 @@ def _read(
     context: WorkContext, project: Project, tasks: Tasks, index: StateIndex, devices: Mapping[str, Device]
 ) -> Found:
     dirty = {key for keys in tasks.values() for key in keys}
-    servers = {key.id for key in dirty if key.kind is Kind.SERVER}
-    volumes = {key.id for key in dirty if key.kind is Kind.VOLUME}
+    servers = {key.id for key in dirty if key.kind is ResourceKind.SERVER}
+    volumes = {key.id for key in dirty if key.kind is ResourceKind.VOLUME}
     # A server's details name its volumes.
     servers |= {item for item, device in devices.items() if attached(device) & volumes}
     asked = Asked(frozenset(servers), frozenset(volumes))
@@ -81,7 +86,7 @@ def _read(
         more = context.objects.read(project.id, Asked(volumes=frozenset(missing)), index.sizes(project.id))
         found.volumes |= more.volumes
         found.failed |= {
-            Key(Kind.SERVER, server.id, project.id): reason
+            Key(ResourceKind.SERVER, server.id, project.id): reason
             for server in found.servers.values()
             for key, reason in more.failed.items()
             if key.id in server.volume_ids
@@ -91,7 +96,7 @@ def _read(
 
 def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: set[str]) -> bool:
     """Whether the object is there, its device too, and its flavor's template."""
-    if key.kind is Kind.VOLUME:
+    if key.kind is ResourceKind.VOLUME:
         return key.id in found.volumes and key.id in devices
     server = found.servers.get(key.id)
     return server is not None and key.id in devices and server.flavor_id in flavors
@@ -109,6 +114,6 @@ def _is_in_place(rack_plan: RackPlan) -> bool:
 
 
 def _is_unsettled(key: Key, found: Found) -> bool:
-    if key.kind is Kind.VOLUME:
+    if key.kind is ResourceKind.VOLUME:
         return volume_status(found.volumes[key.id]) == IN_PROGRESS
     return server_status(found.servers[key.id]) == IN_PROGRESS

@@ -12,21 +12,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cos_update.model.concertim import Actual, Device, DeviceType, InstanceDetails, Owner, Rack, Template
-from cos_update.model.events import Kind
+from cos_update.model.concertim import Actual, Device, InstanceDetails, Owner, Rack, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import RememberedStack
 from cos_update.planning.recognition import device_with_identity, with_identity
 from cos_update.planning.stored import Memory
 from cos_update.store import JournalEntry, View
 from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain
-
-KINDS: Mapping[DeviceType, Kind] = {
-    DeviceType.INSTANCE: Kind.SERVER,
-    DeviceType.VOLUME: Kind.VOLUME,
-    DeviceType.NETWORK: Kind.NETWORK,
-}
-"""What each type of device stands for."""
 
 Seen = tuple[Rack, tuple[Device, ...]]
 """One rack with its devices, as Concertim shows it."""
@@ -140,6 +133,11 @@ class StateIndex:
         """What a stack held when it was read last, if it was."""
         return self._stacks.get(stack_id)
 
+    def owners(self) -> dict[str, Owner]:
+        """The owners that there are, by id."""
+        with self._lock:
+            return dict(self._owners)
+
     def home(self, object_id: str) -> str:
         """The stack in whose rack a server, volume or network is shown; "" when it is in none."""
         # No lock: each is one lookup, and who finds nothing because of a change asks OpenStack.
@@ -182,12 +180,12 @@ class StateIndex:
             devices = (device for held in self._held.values() for device in held.values())
             return next((device.object_id for device in devices if _has_address(device, address)), "")
 
-    def sizes(self, project_id: str) -> Counter[Kind]:
+    def sizes(self, project_id: str) -> Counter[ResourceKind]:
         """How many objects of each kind are shown of a project."""
         with self._lock:
             owners = {owner.id for owner in self._owners.values() if owner.project_id == project_id}
             racks = [rack.id for rack in self._racks.values() if rack.owner_id in owners]
-            return Counter(KINDS[device.type] for rack in racks for device in self._held.get(rack, {}).values())
+            return Counter(device.kind for rack in racks for device in self._held.get(rack, {}).values())
 
     def part(self, stacks: Iterable[str], *, alone: bool) -> Actual:
         """Concertim for a plan about these stacks: their racks with devices; without `alone` all other racks too, bare.
@@ -214,7 +212,7 @@ class StateIndex:
         self._stacks.update(stacks)
         for stack_id, past in stacks.items():
             content = past.content
-            self._members.update(dict.fromkeys((*content.servers, *content.volumes, *content.networks), stack_id))
+            self._members.update(dict.fromkeys(content.ids, stack_id))
 
     def _put_rack(self, rack: Rack) -> None:
         former = self._racks.get(rack.id)

@@ -8,15 +8,12 @@ from collections.abc import Callable, Sequence
 from cos_update.listener.attempt import WorkContext, WorkOutcome, WorkResult, WorkResults
 from cos_update.listener.index import StateIndex
 from cos_update.model.errors import CloudError
-from cos_update.model.events import Key, Kind
-from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Gap, Inventory, Project, Stack
 from cos_update.openstack.single_objects import Asked
 from cos_update.planning.deletions import Scope
-from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Result
-from cos_update.planning.planner import Rules, make_plan
-from cos_update.sync.cache_policy import origins
-from cos_update.sync.reconciler import Snapshot
 
 MOST_STACKS = 20
 """Stacks that are looked through for one unknown object; more of them are a whole pass's work."""
@@ -31,9 +28,9 @@ def homes(context: WorkContext, project: Project, keys: Sequence[Key], unit: Cal
     index = context.synced()
     ends: WorkResults = {}
     for key in keys:
-        if key.kind is Kind.ADDRESS:
+        if key.kind is ResourceKind.ADDRESS:
             server_id = index.server_at(key.id)
-            ends[key] = WorkResult(to=(unit(Key(Kind.SERVER, server_id, key.project_id)),) if server_id else ())
+            ends[key] = WorkResult(to=(unit(Key(ResourceKind.SERVER, server_id, key.project_id)),) if server_id else ())
         elif (known := unit(key)) != key:
             ends[key] = WorkResult(to=(known,))
     unknown = [key for key in keys if key not in ends]
@@ -45,7 +42,7 @@ def homes(context: WorkContext, project: Project, keys: Sequence[Key], unit: Cal
     except CloudError as error:
         return ends | {key: WorkResult(WorkOutcome.FAILED, str(error)) for key in unknown}
     holders = tuple(
-        Key(Kind.STACK, stack.id, project.id)
+        Key(ResourceKind.STACK, stack.id, project.id)
         for stack in stacks.values()
         if _may_hold_more(stack, index) or any(name.startswith(stack.name) for name in names)
     )
@@ -59,10 +56,12 @@ def homes(context: WorkContext, project: Project, keys: Sequence[Key], unit: Cal
 def _names(context: WorkContext, project: Project, keys: Sequence[Key]) -> set[str]:
     """The names of those objects that are there."""
 
-    def of(kind: Kind) -> frozenset[str]:
+    def of(kind: ResourceKind) -> frozenset[str]:
         return frozenset(key.id for key in keys if key.kind is kind)
 
-    found = context.objects.read(project.id, Asked(of(Kind.SERVER), of(Kind.VOLUME), of(Kind.NETWORK)))
+    found = context.objects.read(
+        project.id, Asked(of(ResourceKind.SERVER), of(ResourceKind.VOLUME), of(ResourceKind.NETWORK))
+    )
     return {item.name for items in (found.servers, found.volumes, found.networks) for item in items.values()} - {""}
 
 
@@ -85,11 +84,9 @@ def flavor(context: WorkContext, flavor_id: str) -> WorkResult:
             else WorkResult()
         )
     inventory = Inventory(
-        time.time(), flavors={found.id: found}, gaps=(Gap(Listing.FLAVORS, "only one was asked for"),)
+        time.time(), flavors={found.id: found}, gaps=(Gap(ResourceKind.FLAVOR, "only one was asked for"),)
     )
-    actual = index.part((), alone=True)
-    scope = Scope(frozenset(), frozenset())
-    plan = make_plan(desired_state(inventory, actual), actual, inventory, {}, Rules(), scope)
-    applied = context.apply(Snapshot(inventory, actual, plan, index.seq, origins(inventory)))
+    nothing = Scope(frozenset(), frozenset())
+    applied = context.apply(context.plan(inventory, index, index.part((), alone=True), nothing))
     unanswered = [o.reason for o in applied.outcomes if o.result in (Result.FAILED, Result.SKIPPED)]
     return WorkResult(WorkOutcome.FAILED, unanswered[0]) if unanswered else WorkResult()

@@ -13,27 +13,30 @@ from dataclasses import dataclass
 from cos_update.listener.attempt import WorkContext
 from cos_update.listener.cache import StateCache
 from cos_update.listener.connection import BrokerError
-from cos_update.listener.consumer import BrokerConsumer, Delivery
+from cos_update.listener.consumer import BrokerConsumer
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import Delivery
 from cos_update.listener.housekeeping import Housekeeper, in_shard
 from cos_update.listener.status import ListenerStatus
+from cos_update.listener.view_writer import ViewWriter
 from cos_update.listener.watchdog import Check, Stall, Watchdog
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
 from cos_update.observability.logs import shut_down
 from cos_update.observability.observer import Observer
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
-from cos_update.sync.reconciler import FINISHING, Services
+from cos_update.retry import Backoff
+from cos_update.sync.apply import FINISHING
+from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
 
-STALLED = 70
-"""The exit code when the watchdog ends the process (EX_SOFTWARE)."""
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+LEARNING = Backoff(1.0, 30.0)
 """Seconds between two tries to learn what there is, when one of both sides is away at the start."""
 CONNECT_WAIT = 60.0
 """Seconds that a drain waits for the broker."""
@@ -72,6 +75,7 @@ class Listener:
         stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
         self._keys = Check("keys", self._queue.due, stuck_after)
         self._turns = Check("broker", lambda: True, stuck_after)
+        self._view_writer: ViewWriter
         self._worker: Worker
         self._housekeeper: Housekeeper
         self.status = ListenerStatus(
@@ -99,6 +103,7 @@ class Listener:
         self._housekeeper = Housekeeper(
             self._services, self._cache, stop, observer, passes=self._task.resync, mine=self._is_mine
         )
+        self._view_writer = ViewWriter(self._services, lambda: self._cache.index().owners(), stop)
         self._worker = Worker(
             self._cache,
             context,
@@ -115,6 +120,7 @@ class Listener:
         self._consumer.start()
         watchdog.start()
         self._housekeeper.start()
+        self._view_writer.start()
         try:
             if self._task.drain:
                 self._drain(stop)
@@ -147,7 +153,7 @@ class Listener:
 
     def _learn(self, stop: threading.Event) -> bool:
         """Learns what there is, trying again until it is told to stop; a drain fails at once."""
-        delay = FIRST_WAIT
+        failures = 0
         while not stop.is_set():
             try:
                 self._cache.load()
@@ -155,8 +161,8 @@ class Listener:
                 if self._task.drain:
                     raise
                 log.error("cannot begin yet: %s %s", error, error.hint)
-                stop.wait(delay)
-                delay = min(LONGEST_WAIT, delay * 2)
+                failures += 1
+                stop.wait(LEARNING.after(failures))
             else:
                 return True
         return False
@@ -226,6 +232,7 @@ class Listener:
     def _save(self) -> bool:
         try:
             self._housekeeper.save()
+            self._view_writer.turn(at_once=True)
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
         return True
@@ -234,4 +241,4 @@ class Listener:
 def _end(stall: Stall) -> None:
     """Ends the process without waiting for any of its threads."""
     shut_down()
-    os._exit(STALLED)
+    os._exit(ExitCode.STALLED)

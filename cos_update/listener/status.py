@@ -9,8 +9,8 @@ from cos_update.listener.consumer import BrokerStatus
 from cos_update.listener.watchdog import Check
 from cos_update.listener.workqueue import QueueStats
 from cos_update.observability.heartbeat import DaemonStatus, moment
-from cos_update.observability.logs import hidden
 from cos_update.observability.observer import StatusObserver
+from cos_update.observability.redaction import hidden
 
 
 class ListenerStatus(StatusObserver):

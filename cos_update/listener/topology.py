@@ -42,6 +42,10 @@ class Topology(Protocol):
     def missing(self) -> tuple[str, ...]:
         """The exchanges that are not bound at present."""
 
+    @property
+    def drops_oldest_first(self) -> bool:
+        """Whether a message that is still there proves that all younger ones are."""
+
     def establish(self, connection: pika.BlockingConnection) -> str:
         """Puts everything in place on a new connection.
 
@@ -96,17 +100,18 @@ class ExistingQueue:
     def __init__(self, name: str) -> None:
         self.queue = name
         self.missing: tuple[str, ...] = ()
+        self.drops_oldest_first = False
         self._gap = _STARTED
 
     def establish(self, connection: pika.BlockingConnection) -> str:
-        """Sees that the queue is there. How it fared meanwhile can't be told, so every reconnect may have lost some."""
+        """Sees that the queue is there."""
         if not _succeeds(connection, lambda channel: channel.queue_declare(self.queue, passive=True)):
             raise BrokerError(
                 f"There is no queue {self.queue!r}",
                 "An existing queue is never declared by the listener: check its name (`rabbitmqctl list_queues`), "
                 "or leave out --queue.",
             )
-        reason, self._gap = self._gap, f"the connection was lost, and what became of queue {self.queue} is not known"
+        reason, self._gap = self._gap, ""
         return reason
 
     def look_again(self, connection: pika.BlockingConnection) -> str:
@@ -129,6 +134,9 @@ class OwnQueue:
     def __init__(self, settings: BrokerSettings) -> None:
         self.queue = queue_name(settings)
         self.missing: tuple[str, ...] = settings.exchanges
+        # An operator's policy cannot change the overflow behaviour that a classic queue was declared with; of a quorum
+        # queue it can, to reject-publish (RabbitMQ 3.10 to 4.x).
+        self.drops_oldest_first = settings.queue_type == "classic"
         self._settings = settings
         self._witness = f"{self.queue}.witness"
         self._gap = _STARTED
@@ -180,7 +188,10 @@ class OwnQueue:
             channel.exchange_declare(self._witness, "fanout", durable=False, auto_delete=True)
             channel.queue_bind(self.queue, self._witness)
 
-        stood = _succeeds(connection, lambda channel: channel.exchange_declare(self._witness, passive=True))
+        def look(channel: BlockingChannel) -> None:
+            channel.exchange_declare(self._witness, passive=True)
+
+        stood = _succeeds(connection, look, on_refusal=lambda _: None)
         _succeeds(connection, declare, on_refusal=lambda _: None)
         return stood
 

@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cos_update.listener.attempt import Tasks, WorkContext, WorkOutcome, WorkResult, WorkResults, results
-from cos_update.listener.index import KINDS, StateIndex
+from cos_update.listener.index import StateIndex
 from cos_update.model.errors import CloudError
-from cos_update.model.events import Key, Kind
-from cos_update.model.openstack import Gap, Inventory, Listing, Project, Stack, StackContent
-from cos_update.openstack.session import NotFound
+from cos_update.model.events import Key
+from cos_update.model.kinds import DEVICES, ResourceKind
+from cos_update.model.openstack import Gap, Inventory, Project, Stack, StackContent
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.single_objects import Asked, Found
 from cos_update.openstack.stack_members import remembered_stacks
+from cos_update.planning.deletions import Scope
 from cos_update.planning.plan import NoticeKind, RackPlan
 from cos_update.planning.states import IN_PROGRESS, server_status, stack_status, volume_status
 from cos_update.store import JournalEntry
-from cos_update.sync.guards import RACK_WAIT
-
-LISTINGS = {Kind.SERVER: Listing.SERVERS, Kind.VOLUME: Listing.VOLUMES, Kind.NETWORK: Listing.NETWORKS}
+from cos_update.sync.apply import RACK_WAIT
 
 
 @dataclass(slots=True)
@@ -39,14 +39,15 @@ def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults
     index = context.synced()
     _see_racks(context, index, trees)
     trees.done.update((stack, WorkResult()) for stack in trees.gone if not index.has_rack(stack.id))
-    concerned = [Key(Kind.STACK, item, project.id) for item in trees.stacks]
+    concerned = [Key(ResourceKind.STACK, item, project.id) for item in trees.stacks]
     concerned += [stack for stack in trees.gone if stack not in trees.done]
     if not concerned:
         return trees.done
     found = _members(context, index, project, trees, concerned)
     inventory = _inventory(began, project, trees, found)
     stacks = [stack.id for stack in concerned]
-    snapshot = context.plan(project, inventory, index, index.part(stacks, alone=False), stacks)
+    scope = Scope.of_stacks(project.id, stacks)
+    snapshot = context.plan(inventory, index, index.part(stacks, alone=False), scope)
     applied = context.apply(snapshot)
     index.remember(remembered_stacks(inventory))
     ends = results(applied, snapshot.plan.rack_plans)
@@ -81,7 +82,7 @@ def _trees(context: WorkContext, project: Project, tasks: Tasks) -> _Trees:
         elif answer is None:
             trees.gone.append(stack)
         elif answer[0].id != stack.id:
-            trees.done[stack] = WorkResult(to=(Key(Kind.STACK, answer[0].id, project.id),))
+            trees.done[stack] = WorkResult(to=(Key(ResourceKind.STACK, answer[0].id, project.id),))
         else:
             trees.stacks[stack.id], trees.contents[stack.id] = answer
     return trees
@@ -113,19 +114,19 @@ def _members(
     context: WorkContext, index: StateIndex, project: Project, trees: _Trees, concerned: Iterable[Key]
 ) -> Found:
     """Reads what the stacks hold, what their racks show, and the volumes attached to any of it."""
-    ids: dict[Kind, set[str]] = {kind: set() for kind in LISTINGS}
+    ids: dict[ResourceKind, set[str]] = {kind: set() for kind in DEVICES}
     for content in trees.contents.values():
-        ids[Kind.SERVER].update(content.servers)
-        ids[Kind.VOLUME].update(content.volumes)
-        ids[Kind.NETWORK].update(content.networks)
+        ids[ResourceKind.SERVER].update(content.servers)
+        ids[ResourceKind.VOLUME].update(content.volumes)
+        ids[ResourceKind.NETWORK].update(content.networks)
     for stack in concerned:
         for item, device in index.devices(stack.id).items():
-            ids[KINDS[device.type]].add(item)
+            ids[device.kind].add(item)
     sizes = index.sizes(project.id)
-    asked = Asked(*(frozenset(ids[kind]) for kind in (Kind.SERVER, Kind.VOLUME, Kind.NETWORK)))
+    asked = Asked(*(frozenset(ids[kind]) for kind in DEVICES))
     found = context.objects.read(project.id, asked, sizes)
-    attached = {volume for server in found.servers.values() for volume in server.volume_ids} - ids[Kind.VOLUME]
-    if attached and Kind.VOLUME not in found.absent:
+    attached = {volume for server in found.servers.values() for volume in server.volume_ids} - ids[ResourceKind.VOLUME]
+    if attached and ResourceKind.VOLUME not in found.absent:
         more = context.objects.read(project.id, Asked(volumes=frozenset(attached)), sizes)
         found.volumes |= more.volumes
         found.failed |= more.failed
@@ -138,10 +139,10 @@ def _members(
 
 def _inventory(began: float, project: Project, trees: _Trees, found: Found) -> Inventory:
     failed = {key.kind: reason for key, reason in found.failed.items()}
-    gaps = [Gap(LISTINGS[kind], reason, project.id) for kind, reason in failed.items()]
-    gaps += [Gap(LISTINGS[kind], "not in the catalog", project.id, absent=True) for kind in found.absent]
-    if Kind.NETWORK in failed or Kind.NETWORK in found.absent:
-        gaps.append(Gap(Listing.SUBNETS, failed.get(Kind.NETWORK, "not in the catalog"), project.id))
+    gaps = [Gap(kind, reason, project.id) for kind, reason in failed.items()]
+    gaps += [Gap(kind, "not in the catalog", project.id, absent=True) for kind in found.absent]
+    if ResourceKind.NETWORK in failed or ResourceKind.NETWORK in found.absent:
+        gaps.append(Gap(ResourceKind.SUBNET, failed.get(ResourceKind.NETWORK, "not in the catalog"), project.id))
     return Inventory(
         began,
         projects={project.id: project},

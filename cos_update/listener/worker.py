@@ -17,16 +17,18 @@ from datetime import UTC, datetime
 from functools import partial
 
 from cos_update.listener import in_place, whole_stack
-from cos_update.listener.ack_tracker import AckTracker, DeliveryTag
+from cos_update.listener.ack_tracker import AckTracker
 from cos_update.listener.attempt import WorkContext, WorkOutcome, WorkResult, WorkResults
 from cos_update.listener.cache import StateCache
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import DeliveryTag
 from cos_update.listener.lookup import flavor, homes
 from cos_update.listener.workqueue import WorkQueue
 from cos_update.model.errors import CosUpdateError
-from cos_update.model.events import Event, Key, Kind
+from cos_update.model.events import Event, Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
-from cos_update.observability.logs import RepeatSuppressor
+from cos_update.observability.repeats import RepeatSuppressor
 
 log = logging.getLogger("cos_update.listen")
 
@@ -164,14 +166,14 @@ class Worker:
 
     def _work(self, first: Key, tasks: dict[Key, set[Key]]) -> WorkResults:
         """One round of units that go together."""
-        if first.kind is Kind.FLAVOR:
+        if first.kind is ResourceKind.FLAVOR:
             return {first: flavor(self._context, first.id)}
-        if first.kind is Kind.PROJECT:
+        if first.kind is ResourceKind.PROJECT:
             return {unit: self._projects() for unit in tasks}
         project = self._cache.project(first.project_id)
         if project is None:
             return {unit: WorkResult() for unit in tasks}
-        if first.kind is not Kind.STACK:
+        if first.kind is not ResourceKind.STACK:
             return homes(self._context, project, list(tasks), self._cache.unit)
         return self._stacks(project, tasks)
 
@@ -288,9 +290,12 @@ class _Flow:
 
 def _go_together(first: Key, other: Key) -> bool:
     """Stacks of one project go together, and so do objects of one project whose stack is not known."""
-    if first.kind in (Kind.FLAVOR, Kind.PROJECT) or other.project_id != first.project_id:
+    if first.kind in (ResourceKind.FLAVOR, ResourceKind.PROJECT) or other.project_id != first.project_id:
         return False
-    return (other.kind is Kind.STACK) == (first.kind is Kind.STACK) and other.kind not in (Kind.FLAVOR, Kind.PROJECT)
+    return (other.kind is ResourceKind.STACK) == (first.kind is ResourceKind.STACK) and other.kind not in (
+        ResourceKind.FLAVOR,
+        ResourceKind.PROJECT,
+    )
 
 
 def _lag(sent: str) -> float | None:

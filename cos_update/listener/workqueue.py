@@ -16,10 +16,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-K = TypeVar("K", bound=Hashable)
+from cos_update.retry import Backoff
 
-_LARGEST_EXPONENT = 60
-"""Keeps the doubling within what a float holds, however often a key has failed."""
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,7 @@ class WorkQueue(Generic[K]):
     def __init__(
         self, *, base_delay: float = 0.5, max_delay: float = 60.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._base_delay = base_delay
-        self._max_delay = max_delay
+        self._backoff = Backoff(base_delay, max_delay)
         self._clock = clock
         self._lock = threading.RLock()
         self._available = threading.Condition(self._lock)
@@ -104,9 +102,8 @@ class WorkQueue(Generic[K]):
             known = self._waiting.get(key)
             if known is not None:
                 return max(0.0, known.ready - self._clock())
-            failures = self._failures.get(key, 0)
-            self._failures[key] = failures + 1
-            delay = min(self._max_delay, self._base_delay * 2.0 ** min(failures, _LARGEST_EXPONENT))
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            delay = self._backoff.after(failures)
             self.add_after(key, delay)
             return delay
 

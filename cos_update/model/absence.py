@@ -1,4 +1,4 @@
-"""What asking for one object by its id has shown of an object that was missing from a listing."""
+"""What asking OpenStack for an object by its id has shown, when it was missing from a listing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AbsenceCheck:
-    """The presence of one object, and for people why it is not known."""
+    """Whether one object is there; `reason` tells people why that is not known."""
 
     presence: Presence
     reason: str = ""

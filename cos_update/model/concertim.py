@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from cos_update.model.accounts import Accounts
+from cos_update.model.kinds import ResourceKind
 
 STACK_ID = "openstack_stack_id"
 """Metadata key that makes a rack ours: the id of its Heat stack."""
@@ -30,12 +34,12 @@ class ApiFlavour(StrEnum):
     """The older one: racks belong to users; every device is an instance."""
 
 
-class DeviceType(StrEnum):
-    """The types of device, as the API spells them."""
-
-    INSTANCE = "Instance"
-    VOLUME = "Volume"
-    NETWORK = "Network"
+DETAILS_TYPE: Mapping[ResourceKind, str] = {
+    ResourceKind.SERVER: "Device::ComputeDetails",
+    ResourceKind.VOLUME: "Device::VolumeDetails",
+    ResourceKind.NETWORK: "Device::NetworkDetails",
+}
+"""The app's names for the details of each kind of device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Owner:
 class Template:
     """A device template. Those with a `tag` are Concertim's own; ours carry the flavor's id in `foreign_id`."""
 
+    kind: ClassVar[ResourceKind] = ResourceKind.FLAVOR
+
     id: str
     name: str
     height: int
@@ -61,10 +67,17 @@ class Template:
     description: str = ""
     tag: str | None = None
 
+    @property
+    def openstack_id(self) -> str:
+        """The id of the flavor that it is for, or ""."""
+        return self.foreign_id
+
 
 @dataclass(frozen=True, slots=True)
 class Rack:
     """A rack. It is ours when its metadata names a stack."""
+
+    kind: ClassVar[ResourceKind] = ResourceKind.STACK
 
     id: str
     name: str
@@ -76,19 +89,24 @@ class Rack:
     creation_output: str = ""
     order_id: str = ""
     cost: str = field(default="", compare=False)
-    """What others have charged to it, as the app writes it; only ever sent when a rack is made again."""
+    """What others have charged to it, as the app writes it; sent only when the rack is created again."""
     known_as: str = field(default="", compare=False)
     """The stack that it is known to show though its metadata does not say so; else ""."""
 
     created: str = field(default="", compare=False)
-    """When its stack was made (ISO 8601); only ever sent when the rack is made."""
+    """When its stack was created (ISO 8601); sent only when the rack is created."""
     cluster_type: str = field(default="", compare=False)
-    """The cluster type that its stack was made from; only ever sent when the rack is made."""
+    """The cluster type that its stack was created from; sent only when the rack is created."""
 
     @property
     def stack_id(self) -> str:
         """The id of the stack that this rack shows, or "" when we do not manage it."""
         return self.known_as or _text(self.metadata.get(STACK_ID))
+
+    @property
+    def openstack_id(self) -> str:
+        """The same, by the name that all records have for it."""
+        return self.stack_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +168,7 @@ class Device:
 
     id: str
     name: str
-    type: DeviceType
+    kind: ResourceKind
     rack_id: str
     template_id: str
     status: str
@@ -159,17 +177,26 @@ class Device:
     description: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     cost: str = field(default="", compare=False)
-    """What others have charged to it, as the app writes it; only ever sent when a device is made again."""
+    """What others have charged to it, as the app writes it; sent only when the device is created again."""
     known_as: str = field(default="", compare=False)
     """The OpenStack object that it is known to show though its metadata does not say so; else ""."""
     created: str = field(default="", compare=False)
-    """When its object was made (ISO 8601); only ever sent when the device is made."""
+    """When its object was created (ISO 8601); sent only when the device is created."""
     object_id: str = field(init=False, repr=False, compare=False)
     """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
 
     def __post_init__(self) -> None:
-        # It is looked at a dozen times in each pass, so it is not looked up each time.
+        # Read a dozen times in each pass: computed once.
         object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
+
+    @property
+    def openstack_id(self) -> str:
+        """The same, by the name that all records have for it."""
+        return self.object_id
+
+
+Record: TypeAlias = Template | Rack | Device
+"""What is created, changed and removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +211,10 @@ class Actual:
     devices: Mapping[str, Device] = field(default_factory=dict)
     is_narrowed: bool = False
     """Whether our user is no root user of the app, who sees only what belongs to teams of its own."""
+    accounts: Accounts | None = None
+    """What is charged to the owners, and the users; None when nobody needs to know."""
+    costs: Mapping[str, str] = field(default_factory=dict)
+    """By device id, what it has cost by now, of devices that are otherwise as they were remembered."""
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from cos_update.model.concertim import Record
+
 
 class CosUpdateError(Exception):
     """Base of all errors that end as a message, never as a traceback.
@@ -15,7 +19,23 @@ class CosUpdateError(Exception):
 
 
 class ConfigError(CosUpdateError):
-    """config.yaml is missing, unreadable or wrong; the message names file, line and key."""
+    """config.yaml is missing, unreadable or wrong; the message names file, line and key.
+
+    Its texts need no masking: where they quote a value, no secret of the file is quoted. `line` is 0 where no line is
+    to blame.
+    """
+
+    def __init__(self, message: str, hint: str = "", line: int = 0) -> None:
+        super().__init__(message, hint)
+        self.line = line
+
+
+class ConfigErrors(ConfigError):
+    """Several faults of one config.yaml, in the order of its lines."""
+
+    def __init__(self, faults: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(f"{fault} {fault.hint}".rstrip() for fault in faults))
+        self.faults = tuple(faults)
 
 
 class CloudError(CosUpdateError):
@@ -27,7 +47,7 @@ class CloudError(CosUpdateError):
 
 
 class CloudLoginError(CloudError):
-    """Keystone could not be reached or refused the credentials: nothing can be said about the cloud."""
+    """Keystone could not be reached or refused the credentials: nothing can be learnt about the cloud."""
 
 
 class ConcertimError(CosUpdateError):
@@ -43,12 +63,12 @@ class ConcertimLoginError(ConcertimError):
 
 
 class Refused(ConcertimError):
-    """Concertim says no to this one object (400, 403, 422, 500); asking again in this pass would not help.
+    """Concertim refuses this one object (400, 403, 422, 500); trying again in this pass would not help.
 
-    A 5xx says nothing about what was done: `found` is then the object as it was found afterwards, when it was.
+    After a 5xx nobody knows what was done: `found` is the object as it was read afterwards, if it could be.
     """
 
-    def __init__(self, message: str, hint: str = "", status: int | None = None, found: object = None) -> None:
+    def __init__(self, message: str, hint: str = "", status: int | None = None, found: Record | None = None) -> None:
         super().__init__(message, hint, status)
         self.found = found
 

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Kind(StrEnum):
-    """The kinds of object that a key can name."""
-
-    SERVER = "server"
-    STACK = "stack"
-    VOLUME = "volume"
-    NETWORK = "network"
-    FLAVOR = "flavor"
-    PROJECT = "project"
-    """A project that may have begun or ceased to be watched; any of them, when the id is ""."""
-    ADDRESS = "address"
-    """A floating IP that leads to no server any more; the id is the address."""
+from cos_update.model.kinds import ResourceKind
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One object that may have changed. `project_id` is "" where the event does not say it (flavors)."""
+    """One object that may have changed. `project_id` is "" where the event does not say it (flavors).
 
-    kind: Kind
+    Of a project the id may be "": any project may have begun or ceased to be watched. Of a floating IP, which leads to
+    no server any more, it is the address.
+    """
+
+    kind: ResourceKind
     id: str
     project_id: str = ""
 

@@ -1,40 +1,16 @@
 """What OpenStack holds, as records of what the racks need and nothing more.
 
 Units: memory in MiB, disks and volumes in GiB, MTU in bytes, times as the services write them (ISO 8601, UTC).
-Every text is as the service sent it; making it fit for Concertim is the core's business.
+Every text is as the service sent it; making it fit for Concertim is left to `planning`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from typing import TypeAlias
 
-
-class Listing(StrEnum):
-    """The things that are read, each complete or not on its own."""
-
-    PROJECTS = "projects"
-    FLAVORS = "flavors"
-    SERVERS = "servers"
-    STACKS = "stacks"
-    RESOURCES = "resources"
-    VOLUMES = "volumes"
-    NETWORKS = "networks"
-    SUBNETS = "subnets"
-
-
-SERVICE_OF: Mapping[Listing, str] = {
-    Listing.PROJECTS: "Keystone",
-    Listing.FLAVORS: "Nova",
-    Listing.SERVERS: "Nova",
-    Listing.STACKS: "Heat",
-    Listing.RESOURCES: "Heat",
-    Listing.VOLUMES: "Cinder",
-    Listing.NETWORKS: "Neutron",
-    Listing.SUBNETS: "Neutron",
-}
-"""The name of the service, as people say it, that answers each listing."""
+from cos_update.model.kinds import ResourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +60,6 @@ class Server:
     addresses: tuple[Address, ...] = ()
     key_name: str | None = None
     volume_ids: tuple[str, ...] = ()
-    user_id: str = ""
     description: str = ""
     created: str = ""
 
@@ -128,6 +103,16 @@ class StackContent:
     outputs: tuple[Output, ...] | None = ()
     whole: bool = True
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all that it holds."""
+        return (*self.servers, *self.volumes, *self.networks)
+
+    def of(self, kind: ResourceKind) -> tuple[str, ...]:
+        """The ids of its servers, volumes or networks."""
+        ids: tuple[str, ...] = getattr(self, kind.listing)
+        return ids
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -145,6 +130,8 @@ class Volume:
     volume_type: str = ""
     description: str = ""
     created: str = ""
+    server_ids: tuple[str, ...] = ()
+    """The servers that Cinder takes it to be attached to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +157,19 @@ class Network:
     created: str = ""
 
 
+Resource: TypeAlias = Stack | Server | Volume | Network
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A listing that is not complete, for one project or (project_id None) for all, for one stack or all of them.
+    """A kind whose listing is not complete: for one project or (project_id None) for all, for one stack or all.
 
     `reason` ends the sentence "Cinder could not be read: ..." for a person, and `hint` says what to do. `absent` marks
     a service that the cloud does not have: nothing is wrong then, but nothing is known either. `of_login` marks that
     the whole project could not be logged in to: then each of its listings has such a gap.
     """
 
-    listing: Listing
+    kind: ResourceKind
     reason: str
     project_id: str | None = None
     stack_id: str | None = None
@@ -210,10 +200,15 @@ class Inventory:
     chosen: frozenset[str] | None = None
     """The ids of the projects whose objects were read; None: of all in `projects`."""
 
-    def is_complete(self, listing: Listing, project_id: str | None = None, stack_id: str | None = None) -> bool:
-        """Whether absence from `listing` can be believed, in this project and for this stack (None: for all)."""
+    def of(self, kind: ResourceKind) -> Mapping[str, Resource]:
+        """The records of a stack, server, volume or network, by id."""
+        records: Mapping[str, Resource] = getattr(self, kind.listing)
+        return records
+
+    def is_complete(self, kind: ResourceKind, project_id: str | None = None, stack_id: str | None = None) -> bool:
+        """Whether absence from a kind's listing can be believed, in this project and for this stack (None: all)."""
         return not any(
-            gap.listing == listing
+            gap.kind is kind
             and (gap.project_id is None or project_id is None or gap.project_id == project_id)
             and (gap.stack_id is None or stack_id is None or gap.stack_id == stack_id)
             for gap in self.gaps
@@ -238,7 +233,7 @@ class RememberedStack:
 class Membership:
     """What is remembered of Heat's answers: stacks by id, and the objects that were found in no stack.
 
-    `strays` tells by id of a server, volume or network whether it was still being made when it was looked for.
+    `unowned` tells by id of a server, volume or network whether it was still being made when it was looked for.
     """
 
     stacks: Mapping[str, RememberedStack] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How far a reading is, for whoever watches it."""
+"""How far a reading has come, for progress bars and heartbeats; a record, so that the readers know no observer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was read of one service (`side`, as people call it) up to now, in objects."""
+    """How many objects were read so far from one `side`: a service, as people call it, or Concertim."""
 
     side: str
     count: int
@@ -20,8 +20,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-"""Is told of progress, from any thread; must be quick and must not raise."""
+"""Receives progress, from any thread; must return quickly and must not raise."""
 
 
 def no_progress(_: Progress) -> None:
-    """For readings that nobody watches."""
+    """The callback of readings that nobody watches."""

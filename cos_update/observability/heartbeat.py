@@ -14,15 +14,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.errors import ViewError
+from cos_update.observability.process_identity import ProcessIdentity, is_gone, own_identity
 
 SCHEMA = 1
+FILES = ("health-*.json", ".health-*.json.tmp")
+"""Patterns of all heartbeats, in the data dir."""
+STALE_AFTER = "stale_after"
+"""The detail that tells a command which is run again and again from a daemon: seconds after which its end is stale."""
 WRITE_INTERVAL = 5.0
 """Seconds from one beat to the next."""
 ENDING = 1.0
@@ -63,6 +70,7 @@ class Heartbeat:
     process: str
     pid: int
     host: str
+    identity: ProcessIdentity | None
     written: float
     beat: float
     ended: float | None
@@ -84,6 +92,7 @@ def read(path: Path) -> Heartbeat | None:
             process=str(plain["process"]),
             pid=int(plain["pid"]),
             host=str(plain["host"]),
+            identity=_identity(plain.get("identity")),
             written=float(plain["written"]),
             beat=beat,
             ended=None if plain["ended"] is None else float(plain["ended"]),
@@ -92,12 +101,17 @@ def read(path: Path) -> Heartbeat | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ViewError(f"{path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
+        raise ViewError(f"{path} cannot be read: {words(error)}.", hint(error, path)) from error
     except (ValueError, TypeError, KeyError) as error:
         raise ViewError(f"{path} is no heartbeat of ours: {error}.", "Is that daemon of the same version?") from error
 
 
-def evaluate(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> tuple[bool, str]:
+def evaluate(
+    heartbeat: Heartbeat,
+    now: float,
+    max_age: float | None = None,
+    is_gone: Callable[[int, ProcessIdentity], bool] = is_gone,
+) -> tuple[bool, str]:
     """Whether the daemon is alive and moving at `now`, and the line that says so.
 
     `max_age` is the time in seconds, in place of the daemon's own, that something may be due without moving; when it is
@@ -105,8 +119,15 @@ def evaluate(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> 
     """
     process, status = heartbeat.process, heartbeat.status
     where = f"pid {heartbeat.pid} on {heartbeat.host}"
+    if heartbeat.ended is not None and (stale_after := status.details.get(STALE_AFTER)) is not None:
+        age = now - heartbeat.ended
+        result = f"{process} is run by cron or by hand: {status.text}"
+        limit = float(str(stale_after)) if max_age is None else max_age
+        return age <= limit, result if age <= limit else f"{result}; that was {age:.0f} s ago"
     if heartbeat.ended is not None:
         return False, f"{process} ended at {moment(heartbeat.ended)}"
+    if heartbeat.identity is not None and is_gone(heartbeat.pid, heartbeat.identity):
+        return False, f"{process} is gone: {where} was killed or died, without a sign after {moment(heartbeat.beat)}"
     # A beat from the future is one from before the clock was set back.
     silent = abs(now - heartbeat.beat)
     if silent > (SILENCE if max_age is None else min(SILENCE, max_age)):
@@ -123,6 +144,10 @@ def evaluate(heartbeat: Heartbeat, now: float, max_age: float | None = None) -> 
 def moment(when: float) -> str:
     """A Unix time as people read it."""
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _identity(plain: object) -> ProcessIdentity | None:
+    return ProcessIdentity(**plain) if isinstance(plain, dict) else None
 
 
 class HeartbeatWriter:
@@ -147,6 +172,7 @@ class HeartbeatWriter:
         self._interval = interval
         self._clock = clock
         self._started = clock()
+        self._identity = own_identity()
         self._failing = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
@@ -166,12 +192,13 @@ class HeartbeatWriter:
     def beat(self, ended: float | None = None) -> None:
         """One beat, now; `ended` is when the process ended, if it did."""
         now = self._clock()
-        status = self._status() if ended is None else DaemonStatus("it ended")
+        status = self._status()
         document = {
             "schema": SCHEMA,
             "process": self._process,
             "pid": os.getpid(),
             "host": socket.gethostname(),
+            "identity": asdict(self._identity) if self._identity else None,
             "started": self._started,
             "written": now,
             "ended": ended,
@@ -184,7 +211,9 @@ class HeartbeatWriter:
             self._write(json.dumps(document, default=str).encode() + b"\n")
         except OSError as error:
             if not self._failing:
-                _log.warning("the heartbeat %s cannot be written: %s", self._path, error.strerror or error)
+                _log.warning(
+                    "the heartbeat %s cannot be written: %s. %s", self._path, words(error), hint(error, self._path)
+                )
             self._failing = True
             with contextlib.suppress(OSError):
                 os.utime(self._path)
@@ -205,10 +234,6 @@ class HeartbeatWriter:
 
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(self._path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        with files.replacing(self._path, temporary, 0o644, durable=False) as new:
+            new.file.write(content)
+            new.put_in_place()

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cos_update.model.errors import ConfigError, CosUpdateError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.observability.observer import Observer
 from cos_update.planning.outcome import Outcome
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode, Report
+from cos_update.planning.report import Report
 
 CLOSING = 1.0
 """Seconds to wait for the thread that serves, at the end."""
@@ -65,7 +66,7 @@ class Metrics(Observer):
     def outcome(self, outcome: Outcome) -> None:
         """Counts an action."""
         action = outcome.action
-        self._actions.labels(action.target.value, action.verb.value, outcome.result.value).inc()
+        self._actions.labels(action.kind.label, action.verb.value, outcome.result.value).inc()
 
     def follow(self, figures: Callable[[], Mapping[str, float]]) -> None:
         """Shows at each scrape what `figures` gives then, by the names of `FIGURES`; must be quick."""
@@ -88,6 +89,18 @@ class Metrics(Observer):
             threading.Thread(target=server.shutdown, name="metrics-end", daemon=True).start()
             thread.join(CLOSING)
             server.server_close()
+
+    def write(self, path: Path) -> None:
+        """Writes all of it into a file, at once and whole, as node_exporter's textfile collector reads it.
+
+        Raises ConfigError.
+        """
+        try:
+            self._library.write_to_textfile(str(path), self.registry)
+        except OSError as error:
+            raise ConfigError(
+                f"Metrics cannot be written to {path}: {error.strerror or error}.", "Choose another --metrics-file."
+            ) from error
 
     def _counter(self, name: str, text: str, *labels: str) -> Any:
         return self._library.Counter(f"cos_update_{name}", text, labels, registry=self.registry)

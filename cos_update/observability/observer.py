@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.progress import Progress
@@ -44,6 +45,9 @@ class Observer:
 
     def effect(self, lag: float | None = None) -> None:
         """A key was done with; `lag` is the time in seconds since its oldest notification was sent."""
+
+
+_EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
 
 
 class StatusObserver(Observer):
@@ -96,46 +100,12 @@ class ObserverGroup(Observer):
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
+        for name in _EVENTS:
+            setattr(self, name, partial(self._tell, name))
 
-    def pass_begins(self) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.pass_begins())
-
-    def reading(self, progress: Progress) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.reading(progress))
-
-    def planned(self, actions: int) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.planned(actions))
-
-    def outcome(self, outcome: Outcome) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.outcome(outcome))
-
-    def pass_ends(self, report: Report) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.pass_ends(report))
-
-    def pass_failed(self, error: CosUpdateError) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.pass_failed(error))
-
-    def next_pass(self, due: float) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.next_pass(due))
-
-    def event(self, kind: str, *, keys: int = 0, coalesced: int = 0) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.event(kind, keys=keys, coalesced=coalesced))
-
-    def effect(self, lag: float | None = None) -> None:
-        """Tells all."""
-        self._tell(lambda observer: observer.effect(lag))
-
-    def _tell(self, what: Callable[[Observer], None]) -> None:
+    def _tell(self, name: str, *what: object, **details: object) -> None:
         for observer in self._observers:
             try:
-                what(observer)
+                getattr(observer, name)(*what, **details)
             except Exception:
                 _log.exception("%s cannot take note of what happened", type(observer).__name__)

@@ -7,16 +7,17 @@ import threading
 from dataclasses import dataclass
 
 from cos_update.model.errors import CosUpdateError
-from cos_update.observability.logs import LogFile, RepeatSuppressor
+from cos_update.model.kinds import ResourceKind
+from cos_update.observability.log_handlers import LogFile
 from cos_update.observability.observer import Observer
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.outcome import Outcome, Result
-from cos_update.planning.plan import Notice, NoticeKind, Target, Verb
+from cos_update.planning.plan import Notice, NoticeKind
 from cos_update.planning.report import Report, describe, located
 from cos_update.planning.summary import change_text
 
 log = logging.getLogger("cos_update.bulk")
 
-_DONE = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}
 _FAILED = "failed"
 _IDS = "openstack=%s concertim=%s"
 _NOT_DONE = f"not %s (%s) %s: %s {_IDS}"
@@ -34,7 +35,7 @@ class _Trouble:
 
 def keep_off_stderr() -> None:
     """What passes say goes to the log file only, for those who are shown all of it in another way."""
-    names = {log.name, *(f"cos_update.{target}" for target in Target)}
+    names = {log.name, *(f"cos_update.{kind.label}" for kind in ResourceKind)}
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, LogFile):
             handler.addFilter(lambda record: record.name not in names)
@@ -60,9 +61,9 @@ class RunLog(Observer):
     def outcome(self, outcome: Outcome) -> None:
         """One line of what was done, or not done and why."""
         action = outcome.action
-        logger = logging.getLogger(f"cos_update.{action.target}")
-        key = f"{action.target} {action.openstack_id or action.concertim_id or action.name}"
-        words = _DONE[action.verb]
+        logger = logging.getLogger(f"cos_update.{action.kind.label}")
+        key = f"{action.kind.label} {action.openstack_id or action.concertim_id or action.name}"
+        words = action.verb.past
         concertim_id = outcome.record.id if outcome.record else action.concertim_id
         ids = (action.openstack_id, concertim_id or "-")
         not_done = (words, outcome.result, located(action), outcome.reason, *ids)
@@ -107,9 +108,9 @@ class RunLog(Observer):
 
     def notice(self, notice: Notice, *, is_news: bool = False) -> None:
         """One line for something that was left alone, or is not as a person might expect; news is a warning."""
-        key = f"{notice.kind} {notice.target} {notice.name} {notice.openstack_id}"
+        key = f"{notice.kind} {notice.subject} {notice.name} {notice.openstack_id}"
         level = logging.WARNING if notice.leaves_work or is_news else logging.INFO
-        subject = f"{notice.target} {notice.name}: {notice.text}"
+        subject = f"{notice.subject} {notice.name}: {notice.text}"
         with self._lock:
             self._met.add(key)
         trouble = _Trouble(subject, level, self._logger, notice.kind is NoticeKind.UNREAD)

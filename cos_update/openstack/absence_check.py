@@ -12,27 +12,20 @@ from itertools import groupby
 
 from cos_update.model.absence import AbsenceCheck, Presence
 from cos_update.model.errors import CloudError
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.openstack import nova
 from cos_update.openstack.heat import stack_url
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
-    NETWORK,
     ORCHESTRATION,
-    VOLUME,
-    NotFound,
+    SERVICE_TYPE,
     ProjectSession,
 )
 from cos_update.openstack.sessions import Sessions
 
-_SERVICE_OF: Mapping[Kind, str] = {
-    Kind.SERVER: "Nova",
-    Kind.FLAVOR: "Nova",
-    Kind.STACK: "Heat",
-    Kind.VOLUME: "Cinder",
-    Kind.NETWORK: "Neutron",
-}
 SAMPLE = 50
 """So many of one kind are asked for; of more, a sample of this size."""
 
@@ -59,11 +52,11 @@ def _sample(keys: Sequence[Key]) -> list[Key]:
     return [keys[index * len(keys) // SAMPLE] for index in range(SAMPLE)]
 
 
-def _for_the_rest(kind: Kind, count: int, found: Sequence[AbsenceCheck]) -> AbsenceCheck:
+def _for_the_rest(kind: ResourceKind, count: int, found: Sequence[AbsenceCheck]) -> AbsenceCheck:
     there = sum(absence_check.presence is not Presence.GONE for absence_check in found)
     if not there:
         return AbsenceCheck(Presence.GONE)
-    reason = f"{count} {kind}s are missing at once, and of {len(found)} that were asked for {there} are not gone"
+    reason = f"{count} {kind.listing} are missing at once, and of {len(found)} that were asked for {there} are not gone"
     return AbsenceCheck(Presence.UNKNOWN, reason)
 
 
@@ -79,20 +72,15 @@ def _absence_check(sessions: Sessions, key: Key, wide: Collection[str]) -> Absen
 
 
 def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:
-    cloud_wide = _SERVICE_OF[key.kind] in wide
+    cloud_wide = key.kind.service in wide
     session = sessions.for_object(key.project_id, cloud_wide=cloud_wide) if key.project_id else sessions.scoped
-    if key.kind is Kind.STACK:
+    if key.kind is ResourceKind.STACK:
         stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
         gone = stack.get("stack_status") == "DELETE_COMPLETE"
         return AbsenceCheck(Presence.GONE if gone else Presence.EXISTS)
-    if key.kind is Kind.SERVER:
+    if key.kind is ResourceKind.SERVER:
         return _ask_nova(session, key)
-    service, path, body_key = {
-        Kind.FLAVOR: (COMPUTE, f"/flavors/{key.id}", "flavor"),
-        Kind.VOLUME: (VOLUME, f"/volumes/{key.id}", "volume"),
-        Kind.NETWORK: (NETWORK, f"/networks/{key.id}", "network"),
-    }[key.kind]
-    session.get(service, path, key=body_key)
+    session.get(SERVICE_TYPE[key.kind.service], f"/{key.kind.listing}/{key.id}", key=key.kind.value)
     return AbsenceCheck(Presence.EXISTS)
 
 

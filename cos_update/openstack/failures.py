@@ -10,15 +10,18 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from http.client import BadStatusLine
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from cos_update.concurrency import files
+from cos_update import tls
+from cos_update.concurrency import open_files
 from cos_update.concurrency.calls import CallTimeoutError
+from cos_update.model.settings import CloudSettings
+from cos_update.model.tls import not_trusted
 
 LONGEST = 200
 """Characters of a service's own words that are shown."""
@@ -58,13 +61,18 @@ class Failure:
     cause: Cause = Cause.OTHER
     is_passing: bool = False
     status: int | None = None
+    advice: str = ""
+    """What to do, where only the very failure tells."""
 
 
-def explained(error: BaseException, timeout: float) -> Failure:
-    """What an exception of keystoneauth, openstacksdk or requests means; `timeout` is what one answer was given."""
-    chain = tuple(_chain(error))
+def explained(error: BaseException, settings: CloudSettings) -> Failure:
+    """What an exception of keystoneauth, openstacksdk or requests means."""
+    chain = tuple(tls.chain(error))
     url = next((found for link in chain if (found := _url(link))), "")
-    failure = _of_wire(chain, without_credentials(url), timeout) or _of_answer(chain)
+    address = without_credentials(url)
+    failure = (
+        _of_certificate(error, settings, address) or _of_wire(chain, address, settings.timeout) or _of_answer(chain)
+    )
     if not (proxy := _proxy_for(url)):
         return failure
     is_at_fault = any(type(link).__name__ == "ProxyError" for link in chain)
@@ -106,7 +114,7 @@ def hint(failure: Failure, *, is_login: bool) -> str:
     where = "openstack.auth_url" if is_login else "the endpoint in the catalog (`openstack endpoint list`)"
     match failure.cause:
         case Cause.CERTIFICATE:
-            return f"Set openstack.verify to the CA file that signed it; it must be made out for the host in {where}."
+            return failure.advice
         case Cause.TLS:
             return f"Check {where}: is it http:// or https://, and is the port right?"
         case Cause.PROXY:
@@ -114,7 +122,7 @@ def hint(failure: Failure, *, is_login: bool) -> str:
         case Cause.GATEWAY:
             return f"Check {where}, and whether a gateway or proxy before it is to let this machine pass."
         case Cause.FILES:
-            return files.HINT
+            return open_files.HINT
         case Cause.NAME:
             return f"Check the host in {where}, and this machine's DNS."
         case Cause.ADDRESS:
@@ -158,6 +166,17 @@ def without_credentials(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}".rstrip("/")[:LONGEST] if host else url[:LONGEST]
 
 
+def _of_certificate(error: BaseException, settings: CloudSettings, address: str) -> Failure | None:
+    """Why a certificate is not trusted, which no new try would mend; None when it is something else."""
+    distrust = tls.distrust(error, settings, "openstack.verify")
+    if distrust is None:
+        return None
+    host = without_credentials(address).partition("://")[2].partition("/")[0]
+    where = f"https://{host}" if host else "the service"
+    advice = distrust.hint or not_trusted("openstack", where, distrust.reason)
+    return Failure(f"the certificate of {where} is not trusted: {distrust.reason}", Cause.CERTIFICATE, advice=advice)
+
+
 def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Failure | None:
     """What became of the request on its way; None when there was an answer."""
     from requests import exceptions
@@ -166,10 +185,9 @@ def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Fa
     to, from_ = (f" to {address}", f" from {address}") if address else ("", "")
     if hanging := _first(chain, CallTimeoutError):
         return Failure(f"the request{to} hangs: {hanging}", Cause.UNREACHABLE)
-    if untrusted := _first(chain, ssl.SSLCertVerificationError):
-        words = f"the certificate of {address or 'the service'} is not trusted: {untrusted.verify_message}"
-        return Failure(words, Cause.CERTIFICATE)
-    number = next((each.errno for each in chain if isinstance(each, OSError) and each.errno in files.TOO_MANY), None)
+    number = next(
+        (each.errno for each in chain if isinstance(each, OSError) and each.errno in open_files.TOO_MANY), None
+    )
     if number is not None:
         return Failure(f"no connection{to}: {os.strerror(number)}", Cause.FILES, is_passing=True)
     if nameless := _first(chain, socket.gaierror):
@@ -239,16 +257,3 @@ def shortened(text: str) -> str:
     """The beginning of a text from outside, on one line."""
     line = " ".join(html.unescape(text).split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made from, as requests, urllib3 and keystoneauth nest them, each once."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        link = waiting.pop(0)
-        if not isinstance(link, BaseException) or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

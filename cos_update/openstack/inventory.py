@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from cos_update.model.absence import AbsenceCheck
+from cos_update.model.cloud_memory import CloudMemory, why_full
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
-from cos_update.model.openstack import SERVICE_OF, Inventory, Listing, Membership, Project
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
+from cos_update.openstack.changed_listings import DoubtError
+from cos_update.openstack.changes import ChangesReading, remembered
 from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import CLOUD_WIDE, Reading
 from cos_update.openstack.sessions import Sessions
+from cos_update.openstack.single_objects import ObjectReader
 from cos_update.openstack.stack_members import likely, possible, shrunken
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudReading:
+    """One reading of the cloud, and what it leaves to the next one.
+
+    `why_full` says why the cloud was read in full; "" when it was read by changes.
+    """
+
+    inventory: Inventory
+    memory: CloudMemory | None
+    why_full: str = ""
+
+    def __str__(self) -> str:
+        return f"cloud read in full ({self.why_full})" if self.why_full else "cloud read by changes"
 
 
 class CloudReader:
@@ -64,19 +85,98 @@ class CloudReader:
         CloudLoginError, or CloudError when the watched projects can't be told; whatever else fails becomes a gap.
         """
         began = self._clock()
-        ahead, self._ahead = self._ahead, None
-        watched = self._watched() if ahead is None else ahead.result()
-        on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.untold)))
+        watched = self._told_watched(on_progress)
+        return self._in_full(began, watched, memory or Membership(), projects, on_progress)[0]
+
+    def refresh(
+        self,
+        known: CloudMemory | None,
+        memory: Membership | None = None,
+        on_progress: OnProgress = no_progress,
+        *,
+        every: int,
+        full: str = "",
+        recheck: Collection[Key] = (),
+    ) -> CloudReading:
+        """As `read`, by changes since the reading that has left `known`, if that can be.
+
+        The cloud is read in full on every doubt, after `every` passes, and when `full` says why it must be. The objects
+        of `recheck` are read anew in any case.
+        """
+        began = self._clock()
+        watched = self._told_watched(on_progress)
+        source = self._source()
+        past = memory or Membership()
+        why = full or why_full(known, watched.projects, source, every)
+        if known is not None and not why:
+            try:
+                return self._by_changes(began, watched, known, past, on_progress, recheck)
+            except DoubtError as doubt:
+                why = str(doubt)
+        inventory, reading = self._in_full(began, watched, past, None, on_progress)
+        return CloudReading(inventory, remembered(reading, inventory, source), why)
+
+    def _in_full(
+        self,
+        began: float,
+        watched: Watched,
+        past: Membership,
+        projects: Collection[str] | None,
+        on_progress: OnProgress,
+    ) -> tuple[Inventory, Reading]:
+        with self._reading(watched, projects, on_progress) as reading:
+            inventory = _read(reading, past, Inventory(began, watched.projects, disabled=watched.disabled))
+            for unconfirmed_deletions in (shrunken, likely, possible):
+                inventory = reading.with_contents(inventory, unconfirmed_deletions(inventory, past))
+        chosen = None if projects is None else frozenset(reading.projects)
+        return replace(inventory, gaps=reading.gaps, chosen=chosen), reading
+
+    def _by_changes(
+        self,
+        began: float,
+        watched: Watched,
+        known: CloudMemory,
+        past: Membership,
+        on_progress: OnProgress,
+        recheck: Collection[Key],
+    ) -> CloudReading:
+        objects = ObjectReader(self.sessions, self._settings)
+        try:
+            with self._reading(watched, None, on_progress) as reading:
+                changes = ChangesReading(reading, known, objects)
+                inventory, memory = changes.read(
+                    Inventory(began, watched.projects, disabled=watched.disabled), past, recheck
+                )
+        finally:
+            objects.close()
+        return CloudReading(inventory, memory)
+
+    @contextmanager
+    def _reading(
+        self, watched: Watched, projects: Collection[str] | None, on_progress: OnProgress
+    ) -> Iterator[Reading]:
+        """A new reading with threads of its own."""
+        self.sessions.clocks.begin()
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wanted = _chosen(watched.projects, projects)
             reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
             for name in watched.untold:
-                reading.miss(Listing.PROJECTS, f"these credentials can't tell whether {name} is watched")
-            past = memory or Membership()
-            inventory = _read(reading, past, Inventory(began, watched.projects, disabled=watched.disabled))
-            for unconfirmed_deletions in (shrunken, likely, possible):
-                inventory = reading.with_contents(inventory, unconfirmed_deletions(inventory, past))
-        return replace(inventory, gaps=reading.gaps, chosen=None if projects is None else frozenset(wanted))
+                reading.miss(ResourceKind.PROJECT, f"these credentials can't tell whether {name} is watched")
+            yield reading
+
+    def _told_watched(self, on_progress: OnProgress) -> Watched:
+        ahead, self._ahead = self._ahead, None
+        watched = self._watched() if ahead is None else ahead.result()
+        on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.untold)))
+        return watched
+
+    def _source(self) -> str:
+        """A checksum of what names the cloud and how it is read."""
+        settings = self._settings
+        names = ("auth_url", "username", "user_id", "application_credential_id", "project_id", "project_name")
+        login = [str(settings.auth.get(name, "")) for name in names]
+        parts = (settings.cloud or "", *login, settings.region_name or "", settings.interface, settings.scope)
+        return sha256(" ".join(parts).encode()).hexdigest()
 
     def begin(self) -> None:
         """Logs in and looks for the watched projects in a thread, ahead of `read`, which raises what goes wrong."""
@@ -108,12 +208,12 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
     """All listings at once, and the contents of stacks that are new or have changed."""
     with ThreadPoolExecutor(5, thread_name_prefix="service") as services:
         flavors = services.submit(reading.flavors)
-        servers = services.submit(_with_progress, reading, Listing.SERVERS, reading.servers)
+        servers = services.submit(_with_progress, reading, ResourceKind.SERVER, reading.servers)
         stacks = services.submit(
-            _with_progress, reading, Listing.STACKS, lambda: reading.stacks(past), lambda both: len(both[0])
+            _with_progress, reading, ResourceKind.STACK, lambda: reading.stacks(past), lambda both: len(both[0])
         )
-        volumes = services.submit(_with_progress, reading, Listing.VOLUMES, reading.volumes)
-        networks = services.submit(_with_progress, reading, Listing.NETWORKS, reading.networks)
+        volumes = services.submit(_with_progress, reading, ResourceKind.VOLUME, reading.volumes)
+        networks = services.submit(_with_progress, reading, ResourceKind.NETWORK, reading.networks)
         found_stacks, contents = stacks.result()
         known = flavors.result()
         return replace(
@@ -128,11 +228,11 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
         )
 
 
-def _with_progress(reading: Reading, listing: Listing, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
+def _with_progress(reading: Reading, kind: ResourceKind, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
     """What `read` gives, once whoever watches has been told."""
     found = read()
-    service = SERVICE_OF[listing]
-    has_gaps = any(SERVICE_OF[gap.listing] == service and not gap.absent for gap in reading.gaps)
+    service = kind.service
+    has_gaps = any(gap.kind.service == service and not gap.absent for gap in reading.gaps)
     reading.on_progress(Progress(service, size(found), is_over=True, has_gaps=has_gaps))
     return found
 

@@ -8,18 +8,20 @@ answer counts only when something in it shows that it is one.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
+from cos_update.model.cloud_memory import Newest, latest
 from cos_update.model.errors import CloudError, CloudLoginError
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import (
     Flavor,
     Gap,
     Inventory,
-    Listing,
     Membership,
     Network,
     Project,
@@ -30,16 +32,17 @@ from cos_update.model.openstack import (
 )
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import ReadScope
-from cos_update.openstack import nova, storage
+from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
-from cos_update.openstack.pages import linked, marked
+from cos_update.openstack.pages import Pages, linked, marked
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
     NETWORK,
     ORCHESTRATION,
+    SERVICE_TYPE,
     VOLUME,
-    NotFound,
     ProjectSession,
 )
 from cos_update.openstack.sessions import Sessions
@@ -65,8 +68,7 @@ class _Evidence:
 class _Question(Generic[T]):
     """How one listing is asked in a session, and whether a cloud-wide answer is honest."""
 
-    service: str
-    listing: Listing
+    kind: ResourceKind
     ask: Callable[[ProjectSession, bool], list[T]]
     is_honest: Callable[[Sequence[T], str], bool]
     own: Callable[[T, str], T] = lambda item, _: item
@@ -92,6 +94,12 @@ class Reading:
     pool: Executor
     projects: Mapping[str, Project]
     on_progress: OnProgress = no_progress
+    scopes: dict[ResourceKind, str] = field(default_factory=dict)
+    """By kind in which way it was read."""
+    newest: dict[ResourceKind, tuple[Newest, ...]] = field(default_factory=dict)
+    """The latest changes that each listing has told of."""
+    listed: Counter[ResourceKind] = field(default_factory=Counter)
+    """How many objects each listing had, those of other projects too."""
     _gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -101,12 +109,12 @@ class Reading:
         with self._lock:
             return tuple(self._gaps)
 
-    def miss(self, listing: Listing, why: str | CloudError, project_id: str | None = None, **more: Any) -> None:
-        """Notes that a listing is not whole."""
+    def miss(self, kind: ResourceKind, why: str | CloudError, project_id: str | None = None, **more: Any) -> None:
+        """Notes that the listing of a kind is not whole."""
         if isinstance(why, CloudError):
             more = {"hint": why.hint, "of_login": isinstance(why, CloudLoginError) and project_id is not None} | more
         with self._lock:
-            self._gaps.append(Gap(listing, str(why), project_id, **more))
+            self._gaps.append(Gap(kind, str(why), project_id, **more))
 
     def flavors(self) -> dict[str, Flavor]:
         """Flavors, public and private as far as they may be seen."""
@@ -119,7 +127,7 @@ class Reading:
         def is_honest(_: Sequence[Flavor], __: str) -> bool:
             return "admin" in self.sessions.base.access().role_names
 
-        return {flavor.id: flavor for flavor in self._read(_Question(COMPUTE, Listing.FLAVORS, ask, is_honest))}
+        return {flavor.id: flavor for flavor in self._read(_Question(ResourceKind.FLAVOR, ask, is_honest))}
 
     def servers(self) -> dict[str, Server]:
         """Servers of the wanted projects."""
@@ -127,9 +135,10 @@ class Reading:
         def ask(session: ProjectSession, cloud_wide: bool) -> list[Server]:
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
             pages = linked(session, COMPUTE, "/servers/detail", "servers", version)
-            return pages.read({"all_tenants": "1"} if cloud_wide else {}, nova.server_from)
+            params = {"all_tenants": "1"} if cloud_wide else {}
+            return self._counted(ResourceKind.SERVER, pages, params, "updated", nova.server_from)
 
-        servers = self._read(_Question(COMPUTE, Listing.SERVERS, ask, lambda *_: True))
+        servers = self._read(_Question(ResourceKind.SERVER, ask, lambda *_: True))
         return {server.id: server for server in servers if server.project_id in self.projects}
 
     def with_flavors(self, servers: dict[str, Server], flavors: Mapping[str, Flavor]) -> dict[str, Server]:
@@ -154,11 +163,12 @@ class Reading:
 
         def take(record: Record) -> Volume:
             hosts.note(whole="os-vol-host-attr:host" in record)
-            return storage.volume_from(record)
+            return cinder.volume_from(record)
 
         def ask(session: ProjectSession, cloud_wide: bool) -> list[Volume]:
             params = {"all_tenants": "1"} if cloud_wide else {}
-            found = linked(session, VOLUME, "/volumes/detail", "volumes").read(params, take)
+            pages = linked(session, VOLUME, "/volumes/detail", "volumes")
+            found = self._counted(ResourceKind.VOLUME, pages, params, "updated_at", take)
             if cloud_wide and not found:
                 hosts.note(whole=_may_ask_for_services(session))
             return found
@@ -169,7 +179,7 @@ class Reading:
         def own(volume: Volume, project_id: str) -> Volume:
             return volume if volume.project_id else replace(volume, project_id=project_id)
 
-        volumes = self._read(_Question(VOLUME, Listing.VOLUMES, ask, is_honest, own))
+        volumes = self._read(_Question(ResourceKind.VOLUME, ask, is_honest, own))
         return {volume.id: volume for volume in volumes if volume.project_id in self.projects}
 
     def networks(self) -> dict[str, Network]:
@@ -178,12 +188,13 @@ class Reading:
 
         def take(record: Record) -> Network:
             provider.note(whole="provider:network_type" in record)
-            return storage.network_from(record, None)
+            return neutron.network_from(record, None)
 
         def ask(session: ProjectSession, _: bool) -> list[Network]:
-            return linked(session, NETWORK, "/networks", "networks").read({}, take)
+            pages = linked(session, NETWORK, "/networks", "networks")
+            return self._counted(ResourceKind.NETWORK, pages, {}, "updated_at", take)
 
-        found = self._read(_Question(NETWORK, Listing.NETWORKS, ask, lambda *_: provider.found))
+        found = self._read(_Question(ResourceKind.NETWORK, ask, lambda *_: provider.found))
         networks = {network.id: network for network in found if network.project_id in self.projects}
         cidrs = self._cidrs()
         if cidrs is None:
@@ -194,13 +205,13 @@ class Reading:
         """The CIDRs by network id; None when the subnets could not be read."""
         wide = self.read_scopes.get("Neutron") == CLOUD_WIDE
 
-        def ask(session: ProjectSession, _: bool) -> list[storage.Subnet]:
-            return linked(session, NETWORK, "/subnets", "subnets").read({}, storage.subnet_from)
+        def ask(session: ProjectSession, _: bool) -> list[neutron.Subnet]:
+            return linked(session, NETWORK, "/subnets", "subnets").read({}, neutron.subnet_from)
 
-        subnets = self._read(_Question(NETWORK, Listing.SUBNETS, ask, lambda *_: wide))
-        if any(gap.listing is Listing.SUBNETS for gap in self.gaps):
+        subnets = self._read(_Question(ResourceKind.SUBNET, ask, lambda *_: wide))
+        if any(gap.kind is ResourceKind.SUBNET for gap in self.gaps):
             return None
-        return storage.cidrs_of(subnets)
+        return neutron.cidrs_of(subnets)
 
     def stacks(self, memory: Membership) -> tuple[dict[str, Stack], dict[str, StackContent]]:
         """Top-level stacks of the wanted projects, and what each holds: as remembered where it has not changed."""
@@ -219,7 +230,7 @@ class Reading:
             # Whoever may use another project's path is an admin to Heat, and an admin's listing is everybody's.
             return any(item != own for item in self.projects) or all(stack.project_id == own for stack in stacks)
 
-        stacks = self._read(_Question(ORCHESTRATION, Listing.STACKS, ask, is_honest))
+        stacks = self._read(_Question(ResourceKind.STACK, ask, is_honest))
         found = {stack.id: stack for stack in stacks if stack.project_id in self.projects}
         known = unchanged(found, memory)
         rest = [stack for stack in found.values() if stack.id not in known]
@@ -239,10 +250,10 @@ class Reading:
             contents.pop(stack.id, None)
             if isinstance(answer, NotFound):
                 reason = f"stack {stack.name} is gone since it was listed"
-                self.miss(Listing.STACKS, reason, stack.project_id, stack_id=stack.id)
+                self.miss(ResourceKind.STACK, reason, stack.project_id, stack_id=stack.id)
                 del found[stack.id]
             else:
-                self.miss(Listing.RESOURCES, answer, stack.project_id, stack_id=stack.id)
+                self.miss(ResourceKind.RESOURCE, answer, stack.project_id, stack_id=stack.id)
         return replace(inventory, stacks=found, contents=contents, gaps=self.gaps)
 
     def _content(self, stack: Stack) -> StackContent | CloudError:
@@ -255,22 +266,44 @@ class Reading:
         except MISSHAPEN:
             return CloudError("an answer of another shape")
 
+    def _counted(
+        self, kind: ResourceKind, pages: Pages, params: Mapping[str, str], time_key: str, take: Callable[[Record], T]
+    ) -> list[T]:
+        """What `pages` holds, noting how much that is and which of it has changed last."""
+        times: list[Newest] = []
+
+        def taken(record: Record) -> T:
+            times.append(newest_of(record, time_key))
+            return take(record)
+
+        found = pages.read(params, taken)
+        with self._lock:
+            self.newest[kind] = latest({*times, *self.newest.get(kind, ())})
+            self.listed[kind] += len(found)
+        return found
+
     def _read(self, question: _Question[T]) -> list[T]:
-        name = _SERVICE_NAMES[question.service]
         base = self.sessions.base
         if not self.projects:
             return []
-        if not self._catalog_session().offers(question.service):
-            self.read_scopes[name] = ABSENT
-            self.miss(question.listing, "not in the catalog", absent=True)
+        if not self.offers(question.kind):
+            self._note_scope(question.kind, ABSENT)
+            self.miss(question.kind, "not in the catalog", absent=True)
             return []
         if self.scope is not ReadScope.PROJECT and base.project_id:
             answer = self._read_cloud(question, base)
             if answer is not None:
-                self.read_scopes[name] = CLOUD_WIDE
+                self._note_scope(question.kind, CLOUD_WIDE)
                 return answer
-        self.read_scopes[name] = PER_PROJECT
+        self._note_scope(question.kind, PER_PROJECT)
         return list(self._read_projects(question))
+
+    def _note_scope(self, kind: ResourceKind, scope: str) -> None:
+        self.read_scopes[kind.service] = self.scopes[kind] = scope
+
+    def offers(self, kind: ResourceKind) -> bool:
+        """Whether the catalog has the service of a kind."""
+        return self._catalog_session().offers(SERVICE_TYPE[kind.service])
 
     def _catalog_session(self) -> ProjectSession:
         """An unscoped login has no catalog; any project's has."""
@@ -286,12 +319,12 @@ class Reading:
         except CloudError as error:
             if error.status in (400, 401, 403, 404) and not only:
                 return None
-            self.miss(question.listing, error)
+            self.miss(question.kind, error)
             return []
         if question.is_honest(items, base.project_id):
             return items
         if only:
-            self.miss(question.listing, "these credentials may see only a part of it (openstack.scope: cloud)")
+            self.miss(question.kind, "these credentials may see only a part of it (openstack.scope: cloud)")
             return items
         return None
 
@@ -307,12 +340,18 @@ class Reading:
         seen: set[object] = set()
         for project_id, answer in zip(self.projects, self.pool.map(ask, self.projects), strict=True):
             if isinstance(answer, CloudError):
-                self.miss(question.listing, answer, project_id)
+                self.miss(question.kind, answer, project_id)
                 continue
             for item in answer:
                 if (key := question.key(item)) not in seen:
                     seen.add(key)
                     yield question.own(item, project_id)
+
+
+def newest_of(record: Record, time_key: str) -> Newest:
+    """The last change of an object by its record."""
+    time = record.get(time_key)
+    return Newest(time if isinstance(time, str) else "", str(record["id"]))
 
 
 def _may_ask_for_services(session: ProjectSession) -> bool:
@@ -322,6 +361,3 @@ def _may_ask_for_services(session: ProjectSession) -> bool:
     except CloudError:
         return False
     return True
-
-
-_SERVICE_NAMES = {COMPUTE: "Nova", ORCHESTRATION: "Heat", VOLUME: "Cinder", NETWORK: "Neutron"}

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from cos_update.model.errors import MalformedNotification
-from cos_update.model.events import Event, Key, Kind
+from cos_update.model.events import Event, Key
+from cos_update.model.kinds import ResourceKind
 
 LONGEST_ID = 255
 """Characters of an id: the services' own columns hold no more."""
@@ -105,16 +106,16 @@ def _project(payload: Payload) -> str:
 def _instance(event_type: str, payload: Payload) -> Iterable[Key]:
     """Nova's unversioned events of servers, volumes' attachment included."""
     project_id = _project(payload)
-    yield Key(Kind.SERVER, _id(payload, "instance_id"), project_id)
+    yield Key(ResourceKind.SERVER, _id(payload, "instance_id"), project_id)
     if volume_id := _optional(payload, "volume_id"):
-        yield Key(Kind.VOLUME, volume_id, project_id)
+        yield Key(ResourceKind.VOLUME, volume_id, project_id)
 
 
 def _failed_task(event_type: str, payload: Payload) -> Iterable[Key]:
     """A server that could not be built, rebuilt or moved anywhere; its project stands in the request."""
     server_id = _optional(payload, "instance_id") or _optional(payload, "instance_uuid")
     if server_id:
-        yield Key(Kind.SERVER, server_id, _project(_within(payload, "request_spec", "instance_properties")))
+        yield Key(ResourceKind.SERVER, server_id, _project(_within(payload, "request_spec", "instance_properties")))
 
 
 def _within(payload: Payload, *names: str) -> Payload:
@@ -132,19 +133,19 @@ def _versioned(payload: Payload) -> Payload:
 def _versioned_instance(event_type: str, payload: Payload) -> Iterable[Key]:
     data = _versioned(payload)
     project_id = _project(data)
-    yield Key(Kind.SERVER, _id(data, "uuid"), project_id)
+    yield Key(ResourceKind.SERVER, _id(data, "uuid"), project_id)
     if volume_id := _optional(data, "volume_id"):
-        yield Key(Kind.VOLUME, volume_id, project_id)
+        yield Key(ResourceKind.VOLUME, volume_id, project_id)
 
 
 def _versioned_failed_task(event_type: str, payload: Payload) -> Iterable[Key]:
     data = _versioned(payload)
     if server_id := _optional(data, "instance_uuid"):
-        yield Key(Kind.SERVER, server_id, _project(_within(data, "request_spec", "nova_object.data")))
+        yield Key(ResourceKind.SERVER, server_id, _project(_within(data, "request_spec", "nova_object.data")))
 
 
 def _flavor(event_type: str, payload: Payload) -> Iterable[Key]:
-    yield Key(Kind.FLAVOR, _id(_versioned(payload), "flavorid"))
+    yield Key(ResourceKind.FLAVOR, _id(_versioned(payload), "flavorid"))
 
 
 def _stack(event_type: str, payload: Payload) -> Iterable[Key]:
@@ -152,22 +153,22 @@ def _stack(event_type: str, payload: Payload) -> Iterable[Key]:
     identity = payload.get("stack_identity")
     if isinstance(identity, str) and identity.startswith("arn:"):
         payload = {**payload, "stack_identity": identity.rpartition("/")[2]}
-    yield Key(Kind.STACK, _id(payload, "stack_identity"), _project(payload))
+    yield Key(ResourceKind.STACK, _id(payload, "stack_identity"), _project(payload))
 
 
 def _volume(event_type: str, payload: Payload) -> Iterable[Key]:
     project_id = _project(payload)
-    yield Key(Kind.VOLUME, _id(payload, "volume_id"), project_id)
+    yield Key(ResourceKind.VOLUME, _id(payload, "volume_id"), project_id)
     attachments = payload.get("volume_attachment")
     for attachment in attachments if isinstance(attachments, list) else ():
         if isinstance(attachment, dict) and (server_id := _optional(attachment, "instance_uuid")):
-            yield Key(Kind.SERVER, server_id, project_id)
+            yield Key(ResourceKind.SERVER, server_id, project_id)
 
 
 def _backup(event_type: str, payload: Payload) -> Iterable[Key]:
     """Cinder's, of backups: a volume's status says that it is being backed up, and no event of its own does."""
     if volume_id := _optional(payload, "volume_id"):
-        yield Key(Kind.VOLUME, volume_id, _project(payload))
+        yield Key(ResourceKind.VOLUME, volume_id, _project(payload))
 
 
 def _network(event_type: str, payload: Payload) -> Iterable[Key]:
@@ -175,7 +176,7 @@ def _network(event_type: str, payload: Payload) -> Iterable[Key]:
     kind = event_type.partition(".")[0]
     for record in _records(payload, kind):
         if network_id := _optional(record, "id" if kind == "network" else "network_id"):
-            yield Key(Kind.NETWORK, network_id, _project(record))
+            yield Key(ResourceKind.NETWORK, network_id, _project(record))
 
 
 def _port(event_type: str, payload: Payload) -> Iterable[Key]:
@@ -193,7 +194,7 @@ def _floating_ip(event_type: str, payload: Payload) -> Iterable[Key]:
         if _is_of_server(details):
             yield from _server_behind(details, project_id)
         elif address := _optional(floating, "floating_ip_address"):
-            yield Key(Kind.ADDRESS, address, project_id)
+            yield Key(ResourceKind.ADDRESS, address, project_id)
 
 
 def _is_of_server(port: Payload) -> bool:
@@ -205,7 +206,7 @@ def _server_behind(port: Payload, project_id: str) -> Iterable[Key]:
     """Neutron takes any text for a port's device: what can be no server's id is something else's name."""
     device_id = port.get("device_id")
     if _is_id(device_id):
-        yield Key(Kind.SERVER, device_id, project_id)
+        yield Key(ResourceKind.SERVER, device_id, project_id)
 
 
 def _records(payload: Payload, kind: str) -> Iterable[Payload]:
@@ -228,7 +229,7 @@ def _watching(event_type: str, payload: Payload) -> Iterable[Key]:
         project_id = _optional(payload, "resource_info")
     elif event_type.startswith("identity.role_assignment.") and not payload.get("inherited_to_projects"):
         project_id = _optional(payload, "project")
-    yield Key(Kind.PROJECT, project_id)
+    yield Key(ResourceKind.PROJECT, project_id)
 
 
 _READERS: Mapping[str, _Reader] = {

@@ -58,7 +58,6 @@ def server_from(record: Mapping[str, Any]) -> Server:
         volume_ids=tuple(
             sorted(intern(str(item["id"])) for item in record.get("os-extended-volumes:volumes_attached") or [])
         ),
-        user_id=intern(str(record.get("user_id") or "")),
         description=str(record.get("description") or ""),
         created=str(record.get("created") or ""),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cos_update.model.errors import CloudError
 from cos_update.openstack.session import MISSHAPEN, ProjectSession
@@ -14,6 +14,8 @@ from cos_update.openstack.session import MISSHAPEN, ProjectSession
 T = TypeVar("T")
 Record = Mapping[str, Any]
 
+Query = Mapping[str, str | tuple[str, ...]]
+"""The parameters of a request; those with several values are repeated."""
 RESTARTS = 3
 """How often a listing begins again because its page marker has vanished."""
 
@@ -23,7 +25,7 @@ def listing(
     service: str,
     path: str,
     key: str,
-    params: Mapping[str, str],
+    params: Query,
     *,
     microversion: str | None = None,
 ) -> list[Record]:
@@ -31,9 +33,7 @@ def listing(
     return linked(session, service, path, key, microversion).read(params, _as_it_is)
 
 
-def marked_listing(
-    session: ProjectSession, service: str, path: str, key: str, params: Mapping[str, str]
-) -> list[Record]:
+def marked_listing(session: ProjectSession, service: str, path: str, key: str, params: Query) -> list[Record]:
     """All records of a listing without links. Raises CloudError when the end is not reached."""
     return marked(session, service, path, key).read(params, _as_it_is)
 
@@ -46,10 +46,10 @@ class Pages:
     service: str
     path: str
     key: str
-    following: Callable[[Record, Mapping[str, str]], dict[str, str] | None]
+    following: Callable[[Record, Query], Query | None]
     microversion: str | None = None
 
-    def read(self, params: Mapping[str, str], take: Callable[[Record], T]) -> list[T]:
+    def read(self, params: Query, take: Callable[[Record], T]) -> list[T]:
         """What `take` makes of each record, to the listing's end.
 
         Each page is let go before the next one comes: as JSON it is far larger than what is kept of it. Raises
@@ -62,7 +62,7 @@ class Pages:
                 continue
         raise CloudError(f"its page marker vanished {RESTARTS} times")
 
-    def _taken(self, params: Mapping[str, str], take: Callable[[Record], T]) -> Iterator[T]:
+    def _taken(self, params: Query, take: Callable[[Record], T]) -> Iterator[T]:
         seen: set[str] = set()
         visited = {frozenset(params.items())}
         with ThreadPoolExecutor(1, thread_name_prefix="page") as ahead:
@@ -84,7 +84,7 @@ class Pages:
                 del fresh
                 fresh, asked = coming.result()
 
-    def _page(self, asked: Mapping[str, str], seen: set[str]) -> tuple[list[Record], Mapping[str, str] | None]:
+    def _page(self, asked: Query, seen: set[str]) -> tuple[list[Record], Query | None]:
         """The records of a page that were not `seen` before, and the query of the next page."""
         try:
             body = self.session.get(self.service, self.path, asked, key=self.key, microversion=self.microversion)
@@ -111,10 +111,13 @@ def linked(session: ProjectSession, service: str, path: str, key: str, microvers
     is used, since its host may be one that only the service knows.
     """
 
-    def following(body: Record, _: Mapping[str, str]) -> dict[str, str] | None:
+    def following(body: Record, _: Query) -> Query | None:
         links = body.get(f"{key}_links") or []
         found = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-        return dict(parse_qsl(urlsplit(found).query)) if found else None
+        if not found:
+            return None
+        asked = parse_qs(urlsplit(found).query)
+        return {name: values[0] if len(values) == 1 else tuple(values) for name, values in asked.items()}
 
     return Pages(session, service, path, key, following, microversion)
 
@@ -122,7 +125,7 @@ def linked(session: ProjectSession, service: str, path: str, key: str, microvers
 def marked(session: ProjectSession, service: str, path: str, key: str) -> Pages:
     """A listing without links (Heat's): the last id marks the next page, an empty page is the end."""
 
-    def following(body: Record, asked: Mapping[str, str]) -> dict[str, str] | None:
+    def following(body: Record, asked: Query) -> Query | None:
         page = body[key]
         return {**asked, "marker": str(page[-1].get("id"))} if page else None
 

@@ -6,33 +6,36 @@ about a hundred times the parsing of its JSON. keystoneauth itself retries nothi
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cos_update.concurrency.calls import CallTimeoutError
-from cos_update.model.errors import CloudError, CloudLoginError
+from cos_update.model.errors import CloudError
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
+from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Failure
+from cos_update.openstack.refusals import NotFound, as_error, is_the_services_own, raise_login_error
+from cos_update.retry import Backoff, retry_after
 
 if TYPE_CHECKING:
     from cos_update.openstack.transport import Transport
 
 T = TypeVar("T")
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
+SERVICE_TYPE: Mapping[str, str] = {
+    "Keystone": IDENTITY,
+    "Nova": COMPUTE,
+    "Heat": ORCHESTRATION,
+    "Cinder": VOLUME,
+    "Neutron": NETWORK,
+}
+"""The type of each service, as openstacksdk spells it."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What comes of reading JSON that is not what the service's API says."""
-BACKOFF = 0.5
-"""Seconds before the first new try; doubles with each."""
-LONGEST_WAIT = 30.0
-
-
-class NotFound(CloudError):
-    """The service itself says that there is no such object (404 with its own kind of body)."""
+BACKOFF = Backoff(0.5, 30.0)
 
 
 class ProjectSession:
@@ -53,6 +56,7 @@ class ProjectSession:
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
+        self.clocks = ServiceClocks()
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
@@ -67,10 +71,10 @@ class ProjectSession:
                 with self._lock:
                     return self._call(lambda: session.auth.get_access(session))
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
-                failure = failures.explained(error, self._settings.timeout)
+                failure = failures.explained(error, self._settings)
                 if attempt == self._settings.retries or not failure.is_passing:
-                    _raise_login_error(failure, attempt + 1, self._keystone)
-                wait = max(_delay(attempt), _retry_after(getattr(error, "response", None)))
+                    raise_login_error(failure, attempt + 1, self._keystone)
+                wait = max(BACKOFF.scattered(attempt + 1), _asked_wait(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
 
@@ -153,7 +157,7 @@ class ProjectSession:
         self,
         service: str,
         path: str,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | tuple[str, ...]] | None = None,
         *,
         key: str | None = None,
         microversion: str | None = None,
@@ -165,26 +169,27 @@ class ProjectSession:
         tries = self._settings.retries + 1
         for attempt in range(tries):
             answer = self._ask(service, path, params, microversion)
-            wait = _delay(attempt)
+            wait = BACKOFF.scattered(attempt + 1)
             if isinstance(answer, Failure):
                 failure = answer
             elif 200 <= answer.status_code < 300:
+                self.clocks.note(service, answer.headers.get("Date"))
                 body = _json(answer)
                 if isinstance(body, Mapping) and (key is None or key in body):
                     return body
                 failure = Failure("an answer that is cut off or of another shape", is_passing=True)
             else:
                 failure = failures.answered(answer.status_code, answer)
-                if answer.status_code == 404 and _is_the_services_own(_json(answer)):
+                if answer.status_code == 404 and is_the_services_own(_json(answer)):
                     raise NotFound(failure.text, status=404)
-                wait = max(wait, _retry_after(answer))
+                wait = max(wait, _asked_wait(answer))
             if attempt + 1 == tries or not failure.is_passing:
-                raise _as_error(failure, attempt + 1)
+                raise as_error(failure, attempt + 1)
             self._sleep(wait)
         raise AssertionError("unreachable")
 
     def _ask(
-        self, service: str, path: str, params: Mapping[str, str] | None, microversion: str | None
+        self, service: str, path: str, params: Mapping[str, str | tuple[str, ...]] | None, microversion: str | None
     ) -> Any | Failure:
         """The answer, whatever its status; a Failure when none came."""
         headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
@@ -209,7 +214,7 @@ class ProjectSession:
         except CloudError:
             raise
         except Exception as error:  # keystoneauth has no narrower base for what it raises
-            return failures.explained(error, self._settings.timeout)
+            return failures.explained(error, self._settings)
         return answer
 
     def _url(self, service: str, path: str) -> str:
@@ -235,7 +240,7 @@ class ProjectSession:
             raise
         except Exception as error:  # keystoneauth has no narrower base for what it raises
             self.is_spoiled = True
-            raise _as_error(failures.explained(error, self._settings.timeout), 1) from None
+            raise as_error(failures.explained(error, self._settings), 1) from None
 
     def _proxy(self, service: str) -> Any:
         """openstacksdk's client of a service, made by asking for its versions the first time. Raises CloudError."""
@@ -250,31 +255,11 @@ class ProjectSession:
             raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
             self.is_spoiled = True
-            failure = failures.explained(error, self._settings.timeout)
+            failure = failures.explained(error, self._settings)
             if failure.status == 401:
                 raise CloudError(f"Keystone refuses this login in the project ({failure.text})", status=401) from None
-            raise _as_error(failure, 1) from None
+            raise as_error(failure, 1) from None
         return proxy
-
-
-def _as_error(failure: Failure, tries: int) -> CloudError:
-    after = f" after {tries} tries" if tries > 1 else ""
-    return CloudError(f"{failure.text}{after}", failures.hint(failure, is_login=False), failure.status)
-
-
-def _raise_login_error(failure: Failure, tries: int, keystone: str) -> NoReturn:
-    after = f", after {tries} tries" if tries > 1 else ""
-    done = "refused the login" if failure.status == 401 else "can't be used"
-    words = f"(401): {failure.text.removeprefix('401: ')}" if failure.status == 401 else f"({failure.text})"
-    text = f"Keystone at {keystone} {done} {words}{after}."
-    raise CloudLoginError(text, failures.hint(failure, is_login=True), failure.status) from None
-
-
-def _is_the_services_own(body: object) -> bool:
-    """Whether a 404 is Nova's or Cinder's, Neutron's, or Heat's, and not that of a proxy in between."""
-    if not isinstance(body, Mapping):
-        return False
-    return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
 
 
 def _json(response: Any) -> object:
@@ -284,16 +269,7 @@ def _json(response: Any) -> object:
         return None
 
 
-def _retry_after(response: Any) -> float:
-    """The seconds that Retry-After asks for, in seconds or by a date, bounded; 0 when it does not."""
-    retry_after = str(response.headers.get("Retry-After", "")) if response is not None else ""
-    if retry_after.isdecimal():
-        return min(float(retry_after), LONGEST_WAIT)
-    try:
-        return min(max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0), LONGEST_WAIT)
-    except ValueError:
-        return 0.0
-
-
-def _delay(attempt: int) -> float:
-    return float(min(BACKOFF * 2**attempt, LONGEST_WAIT) * random.uniform(0.75, 1.25))  # noqa: S311
+def _asked_wait(response: Any) -> float:
+    """The seconds that an answer's Retry-After asks for, as far as we are willing to wait."""
+    header = "" if response is None else str(response.headers.get("Retry-After", ""))
+    return min(retry_after(header, time.time()), BACKOFF.longest)

@@ -12,6 +12,7 @@ from cos_update import __version__
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
+from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Cause
 from cos_update.openstack.session import ProjectSession
 
@@ -33,6 +34,8 @@ class Sessions:
         self._base: ProjectSession | None = None
         self._transport: Transport | None = None
         self.request_id = ""
+        self.clocks = ServiceClocks()
+        """What the services' clocks say, to all sessions."""
 
     @property
     def base(self) -> ProjectSession:
@@ -73,8 +76,8 @@ class Sessions:
     @property
     def requests(self) -> int:
         """The requests of all sessions that are open, as a sign of life."""
-        with self._lock:
-            return sum(session.requests for session in (self._base, *self._of_project.values()) if session)
+        # Without the lock: whoever asks must not wait for a session that hangs.
+        return sum(session.requests for session in [self._base, *list(self._of_project.values())] if session)
 
     def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
         """The session to ask for one object of a project: the project's own, in which a 404 can be believed.
@@ -126,7 +129,7 @@ class Sessions:
             connection = openstack.connection.Connection(config=region)
             connection.session  # noqa: B018  made when it is first asked for
         except Exception as error:  # the sdk raises many kinds for what a person has written wrongly
-            failure = failures.explained(error, settings.timeout)
+            failure = failures.explained(error, settings)
             if failure.cause is Cause.FILES:
                 text = f"OpenStack can't be asked: {failure.text}."
                 raise CloudLoginError(text, failures.hint(failure, is_login=True)) from None
@@ -134,7 +137,9 @@ class Sessions:
                 f"The credentials for OpenStack can't be used: {str(error)[:200]}.",
                 "Check the section openstack of the configuration.",
             ) from None
-        return ProjectSession(connection, settings, transport, self._sleep)
+        session = ProjectSession(connection, settings, transport, self._sleep)
+        session.clocks = self.clocks
+        return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
         settings = self._settings

@@ -14,25 +14,26 @@ from typing import Any, TypeVar
 
 from cos_update.model.absence import AbsenceCheck
 from cos_update.model.errors import CloudError
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Flavor, Network, Server, Stack, StackContent, Volume
 from cos_update.model.settings import CloudSettings, ReadScope
-from cos_update.openstack import nova, storage
+from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
 from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
-from cos_update.openstack.session import COMPUTE, NETWORK, ORCHESTRATION, VOLUME, NotFound, ProjectSession
+from cos_update.openstack.refusals import NotFound
+from cos_update.openstack.session import (
+    COMPUTE,
+    NETWORK,
+    ORCHESTRATION,
+    SERVICE_TYPE,
+    ProjectSession,
+)
 from cos_update.openstack.sessions import Sessions
 
-SERVICES: Mapping[Kind, str] = {
-    Kind.SERVER: COMPUTE,
-    Kind.FLAVOR: COMPUTE,
-    Kind.STACK: ORCHESTRATION,
-    Kind.VOLUME: VOLUME,
-    Kind.NETWORK: NETWORK,
-}
 FEW = 8
 """So many objects of one kind are asked for one by one, whatever a listing would cost."""
 WORTH = 25
@@ -62,7 +63,7 @@ class Found:
     networks: dict[str, Network] = field(default_factory=dict)
     flavors: dict[str, Flavor] = field(default_factory=dict)
     failed: dict[Key, str] = field(default_factory=dict)
-    absent: frozenset[Kind] = frozenset()
+    absent: frozenset[ResourceKind] = frozenset()
 
 
 class ObjectReader:
@@ -136,16 +137,24 @@ class ObjectReader:
             return None
         return nova.flavor_from(body["flavor"])
 
-    def read(self, project_id: str, asked: Asked, sizes: Mapping[Kind, int] | None = None) -> Found:
+    def read(self, project_id: str, asked: Asked, sizes: Mapping[ResourceKind, int] | None = None) -> Found:
         """Reads the objects of one project.
 
         `sizes` tells how many of each kind the project is known to have: a listing is taken when that costs less than
         to ask for each. What fails is told in `failed`; nothing is raised but CloudLoginError.
         """
         found = Found()
-        absent = {kind for kind in (Kind.VOLUME, Kind.NETWORK) if not self._session(project_id).offers(SERVICES[kind])}
+        absent = {
+            kind
+            for kind in (ResourceKind.VOLUME, ResourceKind.NETWORK)
+            if not self._session(project_id).offers(SERVICE_TYPE[kind.service])
+        }
         found.absent = frozenset(absent)
-        kinds = ((Kind.SERVER, asked.servers), (Kind.VOLUME, asked.volumes), (Kind.NETWORK, asked.networks))
+        kinds = (
+            (ResourceKind.SERVER, asked.servers),
+            (ResourceKind.VOLUME, asked.volumes),
+            (ResourceKind.NETWORK, asked.networks),
+        )
         for kind, ids in kinds:
             if ids and kind not in absent:
                 self._read_kind(found, project_id, kind, ids, (sizes or {}).get(kind, 0))
@@ -162,7 +171,7 @@ class ObjectReader:
             if flavor is not None:
                 found.servers[server.id] = replace(server, flavor=flavor)
 
-    def _read_kind(self, found: Found, project_id: str, kind: Kind, ids: frozenset[str], size: int) -> None:
+    def _read_kind(self, found: Found, project_id: str, kind: ResourceKind, ids: frozenset[str], size: int) -> None:
         try:
             if len(ids) > max(FEW, size // WORTH):
                 records = self._list(project_id, kind, ids)
@@ -171,7 +180,7 @@ class ObjectReader:
             else:
                 keys = [Key(kind, item, project_id) for item in sorted(ids)]
                 answers = list(self._pool.map(self._show, keys))
-            subnets = self._cidrs(project_id, ids) if kind is Kind.NETWORK else None
+            subnets = self._cidrs(project_id, ids) if kind is ResourceKind.NETWORK else None
         except CloudError as error:
             found.failed |= {Key(kind, item, project_id): str(error) for item in ids}
             return
@@ -181,18 +190,19 @@ class ObjectReader:
             elif answer is not None:
                 _take(found, key, answer, subnets)
 
-    def _list(self, project_id: str, kind: Kind, ids: frozenset[str]) -> Records:
+    def _list(self, project_id: str, kind: ResourceKind, ids: frozenset[str]) -> Records:
         """Those records of a project's listing that are wanted."""
         session = self._session(project_id)
         elsewhere = session.project_id != project_id
         version = None
-        if kind is Kind.NETWORK:
+        if kind is ResourceKind.NETWORK:
             path, params = "/networks", {"project_id": project_id} if elsewhere else {}
         else:
-            path, params = f"/{kind}s/detail", {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
-        if kind is Kind.SERVER:
+            path = f"/{kind.listing}/detail"
+            params = {"all_tenants": "1", "project_id": project_id} if elsewhere else {}
+        if kind is ResourceKind.SERVER:
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
-        pages = linked(session, SERVICES[kind], path, f"{kind}s", version)
+        pages = linked(session, SERVICE_TYPE[kind.service], path, kind.listing, version)
         found = pages.read(params, lambda record: record if record["id"] in ids else None)
         return [record for record in found if record is not None]
 
@@ -200,8 +210,9 @@ class ObjectReader:
         name = str(key.kind)
         try:
             session = self._session(key.project_id)
-            version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is Kind.SERVER else None
-            body = session.get(SERVICES[key.kind], f"/{name}s/{key.id}", key=name, microversion=version)
+            version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is ResourceKind.SERVER else None
+            path = f"/{key.kind.listing}/{key.id}"
+            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version)
         except NotFound:
             return None
         except CloudError as error:
@@ -213,12 +224,12 @@ class ObjectReader:
         session = self._session(project_id)
         if len(networks) > FEW:
             params = {} if session.project_id == project_id else {"project_id": project_id}
-            return storage.cidrs_by_network(listing(session, NETWORK, "/subnets", "subnets", params))
+            return neutron.cidrs_by_network(listing(session, NETWORK, "/subnets", "subnets", params))
 
         def ask(network: str) -> Records:
             return listing(session, NETWORK, "/subnets", "subnets", {"network_id": network})
 
-        return storage.cidrs_by_network([subnet for page in self._pool.map(ask, sorted(networks)) for subnet in page])
+        return neutron.cidrs_by_network([subnet for page in self._pool.map(ask, sorted(networks)) for subnet in page])
 
     def _embedded(self, project_id: str, server_id: str) -> Flavor | None:
         try:
@@ -241,15 +252,15 @@ class ObjectReader:
 
 def _take(found: Found, key: Key, record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> None:
     """Keeps a record, unless it is another project's."""
-    if key.kind is Kind.SERVER:
+    if key.kind is ResourceKind.SERVER:
         server = nova.server_from(record)
         if server.project_id in ("", key.project_id):
             found.servers[server.id] = replace(server, project_id=key.project_id)
-    elif key.kind is Kind.VOLUME:
-        volume = storage.volume_from(record)
+    elif key.kind is ResourceKind.VOLUME:
+        volume = cinder.volume_from(record)
         if volume.project_id in ("", key.project_id):
             found.volumes[volume.id] = replace(volume, project_id=key.project_id)
     else:
-        network = storage.network_from(record, cidrs)
+        network = neutron.network_from(record, cidrs)
         if network.project_id in ("", key.project_id):
             found.networks[network.id] = replace(network, project_id=key.project_id)

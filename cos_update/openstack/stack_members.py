@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 
 from cos_update.model.absence import AbsenceCheck
+from cos_update.model.kinds import DEVICES, ResourceKind
 from cos_update.model.openstack import (
     Inventory,
-    Listing,
     Membership,
     Network,
     RememberedStack,
@@ -63,8 +63,8 @@ def with_soft_deleted(inventory: Inventory, absence_checks: Iterable[AbsenceChec
 
 def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
     """Remembered stacks that may hold a newcomer, by its name: Heat begins names with that of the stack."""
-    newcomers = _newcomers(inventory, memory)
-    if not newcomers:
+    unexplained = newcomers(inventory, memory)
+    if not unexplained:
         return []
     names: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for stack in inventory.stacks.values():
@@ -73,7 +73,7 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
     for known in names.values():
         known.sort()
     near = set()
-    for item in newcomers:
+    for item in unexplained:
         known = names[item.project_id]
         place = bisect_left(known, (item.name, ""))
         # The names with the longest beginning in common stand next to it.
@@ -85,14 +85,14 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
 
 def possible(inventory: Inventory, memory: Membership) -> list[Stack]:
     """All remembered stacks of the projects in which there is a newcomer."""
-    projects = {item.project_id for item in _newcomers(inventory, memory)}
+    projects = {item.project_id for item in newcomers(inventory, memory)}
     return [stack for stack in _remembered(inventory, memory) if stack.project_id in projects]
 
 
 def remember(inventory: Inventory, past: Membership) -> Membership:
     """What the next reading need not ask; `past` still holds where this reading is not complete."""
     stacks = remembered_stacks(inventory)
-    if inventory.chosen is not None or not inventory.is_complete(Listing.STACKS):
+    if inventory.chosen is not None or not inventory.is_complete(ResourceKind.STACK):
         stacks = {item: stack for item, stack in past.stacks.items() if item not in inventory.stacks} | stacks
     return Membership(stacks, _unowned(inventory, past))
 
@@ -104,7 +104,7 @@ def remembered_stacks(inventory: Inventory) -> dict[str, RememberedStack]:
         for stack in inventory.stacks.values()
         if (content := inventory.contents.get(stack.id))
         and _may_remember(stack, content)
-        and inventory.is_complete(Listing.RESOURCES, stack.project_id, stack.id)
+        and inventory.is_complete(ResourceKind.RESOURCE, stack.project_id, stack.id)
     }
 
 
@@ -113,19 +113,17 @@ def _may_remember(stack: Stack, content: StackContent) -> bool:
 
 
 def _unowned(inventory: Inventory, past: Membership) -> dict[str, bool]:
-    sure = {project for project in inventory.projects if inventory.is_complete(Listing.STACKS, project)}
+    sure = {project for project in inventory.projects if inventory.is_complete(ResourceKind.STACK, project)}
     loose = list(_loose(inventory))
     found = {item.id: _is_being_made(item) for item in loose if item.project_id in sure}
     needs_reread = {item.id for item in loose if item.project_id not in sure}
     listed = (inventory.servers, inventory.volumes, inventory.networks)
-    if inventory.chosen is not None or not all(
-        inventory.is_complete(each) for each in (Listing.SERVERS, Listing.VOLUMES, Listing.NETWORKS)
-    ):
+    if inventory.chosen is not None or not all(inventory.is_complete(each) for each in DEVICES):
         needs_reread |= {item for item in past.unowned if not any(item in items for items in listed)}
     return {item: past.unowned[item] for item in needs_reread if item in past.unowned} | found
 
 
-def _newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
+def newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
     """Objects that no stack holds, and of which that was not known; nor of those that were being made till now."""
     return [
         item
@@ -135,7 +133,7 @@ def _newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
 
 
 def _loose(inventory: Inventory) -> Iterator[Item]:
-    held = {item for content in inventory.contents.values() for item in _ids(content)}
+    held = {item for content in inventory.contents.values() for item in content.ids}
     for items in (inventory.servers, inventory.volumes, inventory.networks):
         yield from (item for item in items.values() if item.id not in held)
 
@@ -155,14 +153,10 @@ def _remembered(inventory: Inventory, memory: Membership) -> Iterator[Stack]:
 
 
 def _absent(inventory: Inventory, stack: Stack, content: StackContent) -> Iterator[str]:
-    kinds: tuple[tuple[Listing, Collection[str], Mapping[str, Item]], ...] = (
-        (Listing.SERVERS, content.servers, inventory.servers),
-        (Listing.VOLUMES, content.volumes, inventory.volumes),
-        (Listing.NETWORKS, content.networks, inventory.networks),
-    )
-    for listing, ids, listed in kinds:
-        missing = [item for item in ids if item not in listed]
-        if missing and inventory.is_complete(listing, stack.project_id):
+    for kind in DEVICES:
+        listed = inventory.of(kind)
+        missing = [item for item in content.of(kind) if item not in listed]
+        if missing and inventory.is_complete(kind, stack.project_id):
             yield from missing
 
 
@@ -176,9 +170,3 @@ def _members(inventory: Inventory, stack_id: str) -> Iterable[Item]:
     yield from (inventory.servers[item] for item in content.servers if item in inventory.servers)
     yield from (inventory.volumes[item] for item in content.volumes if item in inventory.volumes)
     yield from (inventory.networks[item] for item in content.networks if item in inventory.networks)
-
-
-def _ids(content: StackContent) -> Iterator[str]:
-    yield from content.servers
-    yield from content.volumes
-    yield from content.networks

@@ -1,4 +1,7 @@
-"""Field by field: what is there against what should be there, in Concertim's own form."""
+"""Field by field: what is there against what should be there, in Concertim's own form.
+
+The one place that decides what differs; what is known of each side is decided elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,8 @@ def template_difference(template: Template, wanted: DesiredTemplate, name: str) 
     return _difference(changes)
 
 
-def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int) -> Difference:
-    """What a rack lacks: only what is known, and only our own keys of its metadata."""
+def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int, order_id: str = "") -> Difference:
+    """What a rack lacks: only what is known, and only our own keys of its metadata; "" for no order id to be added."""
     changes = _fields(
         rack,
         {
@@ -47,6 +50,7 @@ def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int) -> 
             "height": height,
             "network_details": wanted.network_details,
             "creation_output": wanted.creation_output,
+            "order_id": order_id or None,
         },
         leave_none=True,
     )

@@ -1,4 +1,4 @@
-"""What may be removed, and why the rest may not: nothing on doubt.
+"""What may be deleted, and why the rest is kept: when in doubt, it is kept.
 
 A managed object goes only when every listing concerned was read completely for its project, the object is in none of
 them, and its service answered 404 to its own id. More than `max_deletes` percent at once are held back altogether.
@@ -10,38 +10,29 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from cos_update.model.absence import AbsenceCheck, Presence
-from cos_update.model.concertim import Actual, Device, DeviceType, Rack
-from cos_update.model.events import Key, Kind
-from cos_update.model.openstack import SERVICE_OF, Inventory, Listing
+from cos_update.model.concertim import Actual, Device, Rack
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Inventory
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, is_managed
-from cos_update.planning.plan import Notice, NoticeKind, Target
+from cos_update.planning.plan import RACK, SERVICE, Notice, NoticeKind
 
-LISTING_OF: Mapping[DeviceType, Listing] = {
-    DeviceType.INSTANCE: Listing.SERVERS,
-    DeviceType.VOLUME: Listing.VOLUMES,
-    DeviceType.NETWORK: Listing.NETWORKS,
-}
-TARGET_OF: Mapping[DeviceType, Target] = {
-    DeviceType.INSTANCE: Target.INSTANCE,
-    DeviceType.VOLUME: Target.VOLUME,
-    DeviceType.NETWORK: Target.NETWORK,
-}
-_KIND_OF: Mapping[DeviceType, Kind] = {
-    DeviceType.INSTANCE: Kind.SERVER,
-    DeviceType.VOLUME: Kind.VOLUME,
-    DeviceType.NETWORK: Kind.NETWORK,
-}
 FEW = 10
-"""So many removals are never held back for being too many."""
+"""Up to so many removals are never held back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan is about; None: everything. Racks of other projects and stacks are not looked at."""
+    """What a plan covers; None: everything. Racks of other projects and stacks are left alone."""
 
     projects: frozenset[str] | None = None
     stacks: frozenset[str] | None = None
+
+    @classmethod
+    def of_stacks(cls, project_id: str, stacks: Iterable[str]) -> Scope:
+        """The racks of these stacks of one project."""
+        return cls(frozenset({project_id}), frozenset(stacks))
 
     @property
     def is_everything(self) -> bool:
@@ -49,7 +40,7 @@ class Scope:
         return self.projects is None and self.stacks is None
 
     def covers(self, project_id: str, stack_id: str) -> bool:
-        """Whether the rack of this stack is looked at."""
+        """Whether the rack of this stack is part of the plan."""
         return (self.projects is None or project_id in self.projects) and (
             self.stacks is None or stack_id in self.stacks
         )
@@ -57,9 +48,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """What is to go, by Concertim id, each with why; by rack id what is to be said; and whom to ask first.
+    """What is to be deleted, by Concertim id, each with why; by rack id what to report; and what to confirm first.
 
-    `asked` are the objects whose absence decides something, `held` tells that there were too many.
+    `asked` are the objects whose absence decides something.
     """
 
     devices: Mapping[str, str] = field(default_factory=dict)
@@ -74,7 +65,7 @@ class Deletions:
 
 @dataclass(slots=True)
 class DeletionReview:
-    """Collects what goes and what stays, and remembers which absences mattered."""
+    """Collects what is deleted and what is kept, and which absences that depends on."""
 
     inventory: Inventory
     absence_checks: Mapping[Key, AbsenceCheck]
@@ -85,7 +76,7 @@ class DeletionReview:
     asked: dict[Key, None] = field(default_factory=dict)
 
     def ask(self, key: Key) -> AbsenceCheck:
-        """The verdict on an object that is missing from a complete listing."""
+        """What is known of an object that is missing from a complete listing; notes that it matters."""
         self.asked[key] = None
         return self.absence_checks.get(key, AbsenceCheck(Presence.UNKNOWN, "it was not asked for"))
 
@@ -109,7 +100,7 @@ def review_deletions(
     *,
     prune_unwatched: bool = False,
 ) -> Deletions:
-    """What is gone for good. Called without verdicts it tells by `asked` which ones are needed."""
+    """What is gone for good. Without absence checks `asked` tells which ones are needed."""
     review = DeletionReview(inventory, absence_checks)
     homes = {device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices}
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
@@ -134,11 +125,11 @@ def _review_lost_rack(
     review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
 ) -> None:
     if rack.known_as:
-        return  # it does not say itself that it is ours
+        return  # its own metadata does not say that it is ours
     # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
     if rack.stack_id in review.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
-        review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, rack.stack_id, text))
+        review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, rack.stack_id, text))
         return
     if project_id in review.inventory.disabled:
         return  # said of the project
@@ -146,32 +137,32 @@ def _review_lost_rack(
         _review_unwatched_rack(review, rack, project_id, matches, prune_unwatched=prune_unwatched)
         return
     ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
-    for listing in (Listing.STACKS, *(LISTING_OF[device.type] for device in ours)):
-        if not review.inventory.is_complete(listing, project_id):
-            text = f"its stack is not listed any more, but {SERVICE_OF[listing]} could not be read: kept"
-            review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, Target.RACK, rack.name, rack.stack_id, text))
+    for kind in (ResourceKind.STACK, *(device.kind for device in ours)):
+        if not review.inventory.is_complete(kind, project_id):
+            text = f"its stack is not listed any more, but {kind.service} could not be read: kept"
+            review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, RACK, rack.name, rack.stack_id, text))
             return
-    absence_check = review.ask(Key(Kind.STACK, rack.stack_id, project_id))
+    absence_check = review.ask(Key(ResourceKind.STACK, rack.stack_id, project_id))
     if absence_check.presence is Presence.GONE:
         _empty(review, rack, matches, "its stack is gone from Heat (404)")
     else:
-        _keep(review, rack.id, Target.RACK, rack.name, rack.stack_id, "Heat", absence_check)
+        _keep(review, rack.id, RACK, rack.name, rack.stack_id, "Heat", absence_check)
 
 
 def _review_unwatched_rack(
     review: DeletionReview, rack: Rack, project_id: str, matches: Matches, *, prune_unwatched: bool
 ) -> None:
     inventory = review.inventory
-    if not inventory.is_complete(Listing.PROJECTS):
+    if not inventory.is_complete(ResourceKind.PROJECT):
         return
     why = "its project is not watched any more" if project_id else "its team stands for no project"
     # Without a project's id only the stacks themselves tell that it is not one of those that are watched.
-    is_known = bool(project_id) or inventory.is_complete(Listing.STACKS)
+    is_known = bool(project_id) or inventory.is_complete(ResourceKind.STACK)
     if prune_unwatched and inventory.projects and is_known:
         _empty(review, rack, matches, why)
         return
     text = f"{why}: kept (bulk --prune-unwatched removes it)"
-    review.say(rack.id, Notice(NoticeKind.ORPHANED, Target.RACK, rack.name, rack.stack_id, text))
+    review.say(rack.id, Notice(NoticeKind.ORPHANED, RACK, rack.name, rack.stack_id, text))
 
 
 def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> None:
@@ -180,7 +171,7 @@ def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> No
     foreign = [device.name for device in held if not device.object_id]
     if foreign:
         text = f"{why}, but it holds devices that are not ours ({', '.join(sorted(foreign)[:3])}): rack kept"
-        review.say(rack.id, Notice(NoticeKind.SHARED_RACK, Target.RACK, rack.name, rack.stack_id, text))
+        review.say(rack.id, Notice(NoticeKind.SHARED_RACK, RACK, rack.name, rack.stack_id, text))
     else:
         review.racks[rack.id] = why
 
@@ -191,10 +182,9 @@ def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, hom
         home = matches.racks.get(homes.get(device.object_id, ""))
         stays = matches.devices.get(device.object_id)
         if home and stays and stays.id != device.id and stays.rack_id == home.id:
-            target = TARGET_OF[device.type]
-            why = f"device {stays.name} in rack {home.name} stands for the same {target}"
+            why = f"device {stays.name} in rack {home.name} stands for the same {device.kind.label}"
             review.devices[device.id] = why
-            review.say(rack.id, Notice(NoticeKind.DUPLICATE, target, device.name, device.object_id, why))
+            review.say(rack.id, Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
 
 def _review_devices(review: DeletionReview, rack: Rack, wanted: DesiredRack, matches: Matches, shown: Set[str]) -> None:
@@ -204,38 +194,29 @@ def _review_devices(review: DeletionReview, rack: Rack, wanted: DesiredRack, mat
 
 
 def _review_device(review: DeletionReview, device: Device, wanted: DesiredRack, rack: Rack) -> None:
-    listing = LISTING_OF[device.type]
     inventory = review.inventory
     if not (
-        inventory.is_complete(listing, wanted.project_id)
-        and inventory.is_complete(Listing.STACKS, wanted.project_id, wanted.stack_id)
-        and inventory.is_complete(Listing.RESOURCES, wanted.project_id, wanted.stack_id)
+        inventory.is_complete(device.kind, wanted.project_id)
+        and inventory.is_complete(ResourceKind.STACK, wanted.project_id, wanted.stack_id)
+        and inventory.is_complete(ResourceKind.RESOURCE, wanted.project_id, wanted.stack_id)
     ):
         return
-    if _is_listed(device, inventory):
+    if device.object_id in inventory.of(device.kind):
         if wanted.settled:
             review.devices[device.id] = "no longer in its stack"
         return
-    absence_check = review.ask(Key(_KIND_OF[device.type], device.object_id, wanted.project_id))
-    service = SERVICE_OF[listing]
+    absence_check = review.ask(Key(device.kind, device.object_id, wanted.project_id))
+    service = device.kind.service
     if absence_check.presence is Presence.GONE:
         review.devices[device.id] = f"gone from {service} (404)"
     else:
-        _keep(review, rack.id, TARGET_OF[device.type], device.name, device.object_id, service, absence_check)
-
-
-def _is_listed(device: Device, inventory: Inventory) -> bool:
-    if device.type is DeviceType.INSTANCE:
-        return device.object_id in inventory.servers
-    if device.type is DeviceType.VOLUME:
-        return device.object_id in inventory.volumes
-    return device.object_id in inventory.networks
+        _keep(review, rack.id, device.kind.label, device.name, device.object_id, service, absence_check)
 
 
 def _keep(
     review: DeletionReview,
     rack_id: str,
-    target: Target,
+    subject: str,
     name: str,
     openstack_id: str,
     service: str,
@@ -245,15 +226,15 @@ def _keep(
         text = f"missing from {service}'s listing, but {service} still has it when asked by id: kept"
     else:
         text = f"missing from {service}'s listing, but not proven gone ({absence_check.reason}): kept"
-    review.say(rack_id, Notice(NoticeKind.UNCONFIRMED, target, name, openstack_id, text))
+    review.say(rack_id, Notice(NoticeKind.UNCONFIRMED, subject, name, openstack_id, text))
 
 
 def _review_templates(review: DeletionReview, desired: Desired, actual: Actual) -> None:
-    if not review.inventory.is_complete(Listing.FLAVORS):
+    if not review.inventory.is_complete(ResourceKind.FLAVOR):
         return
     for template in sorted(actual.templates.values(), key=lambda t: t.id):
         if is_managed(template) and template.foreign_id not in desired.templates:
-            absence_check = review.ask(Key(Kind.FLAVOR, template.foreign_id))
+            absence_check = review.ask(Key(ResourceKind.FLAVOR, template.foreign_id))
             if absence_check.presence is Presence.GONE:
                 review.templates[template.id] = "its flavor is gone from Nova (404)"
 
@@ -274,7 +255,7 @@ def too_many(
         f"max_deletes: {max_deletes:g}): all removals held back. If they are really gone, run "
         "cos-update bulk --once --allow-deletes, or raise max_deletes in the configuration"
     )
-    return Notice(NoticeKind.HELD_BACK, Target.SERVICE, "removals", "", text)
+    return Notice(NoticeKind.HELD_BACK, SERVICE, "removals", "", text)
 
 
 def _managed(actual: Actual, scope: Scope) -> Iterable[str]:

@@ -1,28 +1,30 @@
 """What Concertim should show, by OpenStack's own ids: inventory -> templates, racks and devices.
 
 None stands for what is not known and must be left as it is. Names are OpenStack's own; making them legal and unique
-is the delta's business, which sees the names that are taken.
+is left to the planner, which knows the names that are taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from cos_update.model.concertim import OBJECT_ID, STACK_ID, Actual, ApiFlavour, DeviceType, Owner
-from cos_update.model.openstack import Flavor, Inventory, Listing, Network, Output, Server, Stack, StackContent, Volume
+from cos_update.model.concertim import OBJECT_ID, STACK_ID, Actual, ApiFlavour, Owner
+from cos_update.model.kinds import DEVICES, ResourceKind
+from cos_update.model.openstack import Flavor, Inventory, Network, Output, Server, Stack, StackContent, Volume
 from cos_update.planning import details, states, values
-from cos_update.planning.plan import Notice, NoticeKind, Target
+from cos_update.planning.plan import SERVICE, Notice, NoticeKind
 
 CLUSTER_TYPE = "concertim_cluster_type"
 """The stack output that names the cluster type which the stack was made from."""
-TAG_OF: Mapping[DeviceType, str] = {DeviceType.VOLUME: "volume", DeviceType.NETWORK: "network"}
-"""The tags of Concertim's own templates for volumes and networks."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredTemplate:
-    """The template of a flavor. `listed` is False for a flavor that only a server remembers."""
+    """The template of a flavor. `listed` is False for a flavor that only a server remembers.
+
+    `height` is that of a new one; one that is there may have any of `heights`.
+    """
 
     flavor_id: str
     name: str
@@ -31,6 +33,7 @@ class DesiredTemplate:
     ram: int | None
     disk: int | None
     description: str
+    heights: frozenset[int]
     listed: bool = True
 
 
@@ -39,7 +42,7 @@ class DesiredDevice:
     """A device. `details` and `metadata` hold only what OpenStack knows; `template` is a flavor's id or a tag."""
 
     object_id: str
-    type: DeviceType
+    kind: ResourceKind
     name: str
     status: str
     description: str
@@ -62,7 +65,10 @@ class DesiredRack:
     owner: Owner
     name: str | None = None
     status: str | None = None
-    order_id: str = ""
+    order_id: str | None = ""
+    """That of a new rack. None: billing has it, and it could not be found there (yet)."""
+    completes_order_id: bool = False
+    """Whether a rack without an order id is to be given this one: it is known to be billing's."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     network_details: Mapping[str, object] | None = None
     creation_output: str | None = None
@@ -74,25 +80,29 @@ class DesiredRack:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """All that should be there: templates by flavor id, racks by stack id, and what is to be said about the rest."""
+    """All that should be there: templates by flavor id, racks by stack id, and notices about the rest."""
 
     templates: Mapping[str, DesiredTemplate]
     racks: Mapping[str, DesiredRack]
     notices: tuple[Notice, ...] = ()
 
 
-def desired_state(inventory: Inventory, actual: Actual, order_id: str = "stack_id") -> Desired:
+def desired_state(
+    inventory: Inventory, actual: Actual, order_id: str = "stack_id", orders: Mapping[str, str] | None = None
+) -> Desired:
     """What Concertim should show of `inventory`.
 
     `actual` gives the owners, what Concertim can show at all, and the devices of racks whose stack could not be
-    read. `order_id` is the setting concertim.order_id.
+    read. `order_id` is the setting concertim.order_id. `orders` are the order ids that billing has, by stack id, as
+    far as they were found; None: billing is not asked.
     """
     owners = _owners(actual)
     racks: dict[str, DesiredRack] = {}
     claimed: set[str] = set()
     for stack in sorted(inventory.stacks.values(), key=lambda s: (s.created, s.id)):
         if owner := owners.get(stack.project_id):
-            racks[stack.id] = _rack(stack, owner, inventory, actual, order_id, claimed)
+            rack = _rack(stack, owner, inventory, actual, order_id, claimed)
+            racks[stack.id] = rack if orders is None else _billed(rack, orders)
     for rack in _unread_racks(inventory, actual, owners):
         racks[rack.stack_id] = rack
     notices = (
@@ -109,6 +119,31 @@ def desired_state(inventory: Inventory, actual: Actual, order_id: str = "stack_i
 def template_height(vcpus: int) -> int:
     """The height of a flavor's template, in rack units."""
     return 4 if vcpus > 4 else 3 if vcpus > 2 else max(vcpus, 1)
+
+
+def heights_in_the_field(vcpus: int) -> frozenset[int]:
+    """The heights that a flavor's template may have been given, by us or by the update handlers that were before us.
+
+    Their first generation had our rule, the second had another. Concertim can't change the height of a template, so one
+    that is there stays: to make it anew is to make its devices anew, and with them their metrics' history.
+    """
+    return frozenset({template_height(vcpus), min(max(vcpus, 0) // 2 + 1, 4)})
+
+
+def without_order(inventory: Inventory, actual: Actual) -> tuple[str, ...]:
+    """The ids of the stacks whose racks have no order id, or are yet to be made."""
+    if actual.flavour is ApiFlavour.CREDITS:
+        return ()
+    owners = _owners(actual)
+    ordered = {rack.stack_id for rack in actual.racks.values() if rack.order_id}
+    return tuple(
+        stack.id for stack in inventory.stacks.values() if stack.project_id in owners and stack.id not in ordered
+    )
+
+
+def _billed(rack: DesiredRack, orders: Mapping[str, str]) -> DesiredRack:
+    order_id = orders.get(rack.stack_id)
+    return replace(rack, order_id=order_id, completes_order_id=order_id is not None)
 
 
 def _owners(actual: Actual) -> dict[str, Owner]:
@@ -134,6 +169,7 @@ def _template(flavor: Flavor, flavor_id: str, *, listed: bool) -> DesiredTemplat
         flavor_id=flavor_id,
         name=flavor.name,
         height=template_height(flavor.vcpus),
+        heights=heights_in_the_field(flavor.vcpus),
         vcpus=values.positive(flavor.vcpus),
         ram=values.positive(flavor.ram),
         disk=values.positive(flavor.disk),
@@ -154,10 +190,10 @@ def _rack(
     metadata: dict[str, object] = {
         STACK_ID: stack.id,
         "openstack_stack_owner": values.clean_text(stack.owner),
+        # Not the owner's: other services find the rack's team by it, and so do the update handlers that were before us.
+        "openstack_stack_owner_id": stack.project_id,
         "stack_status_reason": values.clean_text(stack.status_reason),
     }
-    if owner_id := _stack_owner_id(content, inventory):
-        metadata["openstack_stack_owner_id"] = owner_id
     if outputs is not None:
         metadata["openstack_stack_output"] = values.stack_output(outputs)
     return DesiredRack(
@@ -176,7 +212,7 @@ def _rack(
         settled=known
         and content.whole
         and not stack.status.endswith("_IN_PROGRESS")
-        and inventory.is_complete(Listing.RESOURCES, stack.project_id, stack.id),
+        and inventory.is_complete(ResourceKind.RESOURCE, stack.project_id, stack.id),
     )
 
 
@@ -192,7 +228,7 @@ def _unread_racks(inventory: Inventory, actual: Actual, owners: Mapping[str, Own
         if not rack.stack_id or owner is None or rack.stack_id in inventory.stacks:
             continue
         if owner.project_id in inventory.projects and not inventory.is_complete(
-            Listing.STACKS, owner.project_id, rack.stack_id
+            ResourceKind.STACK, owner.project_id, rack.stack_id
         ):
             content = _content_shown(rack.stack_id, actual)
             devices = _devices(rack.stack_id, content, inventory, actual, set())
@@ -203,10 +239,10 @@ def _content_shown(stack_id: str, actual: Actual) -> StackContent:
     racks = {rack.id for rack in actual.racks.values() if rack.stack_id == stack_id}
     shown = [device for device in actual.devices.values() if device.rack_id in racks and device.object_id]
 
-    def of(kind: DeviceType) -> tuple[str, ...]:
-        return tuple(sorted({device.object_id for device in shown if device.type == kind}))
-
-    return StackContent(of(DeviceType.INSTANCE), of(DeviceType.VOLUME), of(DeviceType.NETWORK), None, whole=False)
+    servers, volumes, networks = (
+        tuple(sorted({device.object_id for device in shown if device.kind is kind})) for kind in DEVICES
+    )
+    return StackContent(servers, volumes, networks, outputs=None, whole=False)
 
 
 def _devices(
@@ -233,60 +269,47 @@ def _devices(
 
 
 def _instance(stack_id: str, server: Server, inventory: Inventory, flavour: ApiFlavour) -> DesiredDevice:
-    return DesiredDevice(
-        object_id=server.id,
-        type=DeviceType.INSTANCE,
-        name=server.name,
-        status=states.server_status(server),
-        description=values.clean_text(server.description, values.SHORT_TEXT),
-        template=server.flavor_id,
-        metadata={**_ids(server.id, stack_id), "net_interfaces": details.net_interfaces(server)},
-        details=details.of_server(server, inventory, flavour),
-        created=values.timestamp(server.created),
-    )
+    known = details.of_server(server, inventory, flavour)
+    addresses = {"net_interfaces": details.net_interfaces(server)}
+    status = states.server_status(server)
+    return _device(ResourceKind.SERVER, server, stack_id, status, known, server.flavor_id, **addresses)
 
 
 def _volume(stack_id: str, volume: Volume) -> DesiredDevice:
-    return DesiredDevice(
-        object_id=volume.id,
-        type=DeviceType.VOLUME,
-        name=volume.name,
-        status=states.volume_status(volume),
-        description=values.clean_text(volume.description, values.SHORT_TEXT),
-        template=TAG_OF[DeviceType.VOLUME],
-        metadata=_ids(volume.id, stack_id),
-        details=details.of_volume(volume),
-        created=values.timestamp(volume.created),
-    )
+    return _device(ResourceKind.VOLUME, volume, stack_id, states.volume_status(volume), details.of_volume(volume))
 
 
 def _network(stack_id: str, network: Network) -> DesiredDevice:
+    return _device(ResourceKind.NETWORK, network, stack_id, states.network_status(network), details.of_network(network))
+
+
+def _device(
+    kind: ResourceKind,
+    item: Server | Volume | Network,
+    stack_id: str,
+    status: str,
+    known: Mapping[str, object],
+    flavor_id: str = "",
+    **metadata: object,
+) -> DesiredDevice:
     return DesiredDevice(
-        object_id=network.id,
-        type=DeviceType.NETWORK,
-        name=network.name,
-        status=states.network_status(network),
-        description=values.clean_text(network.description, values.SHORT_TEXT),
-        template=TAG_OF[DeviceType.NETWORK],
-        metadata=_ids(network.id, stack_id),
-        details=details.of_network(network),
-        created=values.timestamp(network.created),
+        object_id=item.id,
+        kind=kind,
+        name=item.name,
+        status=status,
+        description=values.clean_text(item.description, values.SHORT_TEXT),
+        template=flavor_id or kind.template_tag,
+        metadata={OBJECT_ID: item.id, STACK_ID: stack_id, **metadata},
+        details=known,
+        created=values.timestamp(item.created),
     )
 
 
-def _ids(object_id: str, stack_id: str) -> dict[str, object]:
-    return {OBJECT_ID: object_id, STACK_ID: stack_id}
-
-
-def _stack_owner_id(content: StackContent, inventory: Inventory) -> str:
-    """Heat tells the owner's name only; Nova tells who made the servers, which is the owner's trust."""
-    servers = [inventory.servers[item] for item in content.servers if item in inventory.servers]
-    users = {server.user_id for server in servers}
-    return users.pop() if len(users) == 1 and len(servers) == len(content.servers) else ""
-
-
 def _network_details(content: StackContent, inventory: Inventory, project_id: str) -> Mapping[str, object] | None:
-    if not (inventory.is_complete(Listing.NETWORKS, project_id) and inventory.is_complete(Listing.SUBNETS, project_id)):
+    if not (
+        inventory.is_complete(ResourceKind.NETWORK, project_id)
+        and inventory.is_complete(ResourceKind.SUBNET, project_id)
+    ):
         return None
     found: dict[str, set[str]] = {}
     for item in content.networks:
@@ -314,7 +337,7 @@ def _unread(inventory: Inventory) -> Iterable[Notice]:
 def _disabled(inventory: Inventory) -> Iterable[Notice]:
     for project in inventory.disabled.values():
         text = "the project is disabled: it counts as not watched, and its racks stay as they are"
-        yield Notice(NoticeKind.DISABLED, Target.PROJECT, project.name, project.id, text)
+        yield Notice(NoticeKind.DISABLED, ResourceKind.PROJECT, project.name, project.id, text)
 
 
 def _narrowed(actual: Actual) -> Iterable[Notice]:
@@ -323,7 +346,7 @@ def _narrowed(actual: Actual) -> Iterable[Notice]:
             "concertim.concertim_username is no root user: only the teams that it belongs to are seen, "
             "and no racks or templates can be created; name a root user"
         )
-        yield Notice(NoticeKind.UNREAD, Target.SERVICE, "Concertim", "", text)
+        yield Notice(NoticeKind.UNREAD, SERVICE, "Concertim", "", text)
 
 
 def _ownerless(inventory: Inventory, owners: Mapping[str, Owner]) -> Iterable[Notice]:
@@ -334,7 +357,7 @@ def _ownerless(inventory: Inventory, owners: Mapping[str, Owner]) -> Iterable[No
                 f"no team of Concertim has the project id {project.id}: {stacks} stacks not shown; "
                 "create the team, or give an existing one this project id"
             )
-            yield Notice(NoticeKind.NO_OWNER, Target.PROJECT, project.name, project.id, text)
+            yield Notice(NoticeKind.NO_OWNER, ResourceKind.PROJECT, project.name, project.id, text)
 
 
 def _not_shown(inventory: Inventory, actual: Actual) -> Iterable[Notice]:
@@ -342,22 +365,15 @@ def _not_shown(inventory: Inventory, actual: Actual) -> Iterable[Notice]:
     networks = sum(len(content.networks) for content in inventory.contents.values())
     if actual.flavour is ApiFlavour.USERS and volumes + networks:
         text = f"this Concertim's API shows instances only: {volumes} volumes and {networks} networks left out"
-        yield Notice(NoticeKind.NOT_SHOWN, Target.SERVICE, "Concertim", "", text)
+        yield Notice(NoticeKind.NOT_SHOWN, SERVICE, "Concertim", "", text)
 
 
 def _unknown(inventory: Inventory) -> Iterable[Notice]:
     words: dict[str, Notice] = {}
-    kinds: tuple[
-        tuple[Target, Mapping[str, Server] | Mapping[str, Stack] | Mapping[str, Volume] | Mapping[str, Network]], ...
-    ] = (
-        (Target.INSTANCE, inventory.servers),
-        (Target.STACK, inventory.stacks),
-        (Target.VOLUME, inventory.volumes),
-        (Target.NETWORK, inventory.networks),
-    )
-    for target, items in kinds:
-        for item in items.values():
+    for kind in (ResourceKind.SERVER, ResourceKind.STACK, ResourceKind.VOLUME, ResourceKind.NETWORK):
+        subject = kind if kind is ResourceKind.STACK else kind.label
+        for item in inventory.of(kind).values():
             if word := states.unknown_word(item):
-                text = f"the state {word!r} of {target} {item.name} is not known here"
-                words.setdefault(word, Notice(NoticeKind.UNKNOWN_STATE, target, item.name, item.id, text))
+                text = f"the state {word!r} of {subject} {item.name} is not known here"
+                words.setdefault(word, Notice(NoticeKind.UNKNOWN_STATE, subject, item.name, item.id, text))
     yield from words.values()

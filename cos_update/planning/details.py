@@ -1,13 +1,14 @@
-"""The details of devices, of what OpenStack knows; a field that it leaves unsaid is left out."""
+"""The details of devices, as far as OpenStack tells them; a field that it leaves out is left out here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from cos_update.model.concertim import ApiFlavour
-from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Network, Server, Volume
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Gap, Inventory, Network, Server, Volume
 from cos_update.planning import values
-from cos_update.planning.plan import Notice, NoticeKind, Target
+from cos_update.planning.plan import SERVICE, Notice, NoticeKind
 
 
 def of_server(server: Server, inventory: Inventory, flavour: ApiFlavour) -> Mapping[str, object]:
@@ -71,24 +72,24 @@ def of_network(network: Network) -> Mapping[str, object]:
 
 def gap_notice(gap: Gap, inventory: Inventory) -> Notice:
     """What a listing that is not complete means, in words."""
-    service = SERVICE_OF[gap.listing]
+    service = gap.kind.service
     if gap.absent:
-        text = f"the cloud has no {service}: {gap.listing} are left alone"
-        return Notice(NoticeKind.ABSENT, Target.SERVICE, service, "", text)
+        text = f"the cloud has no {service}: {gap.kind.listing} are left alone"
+        return Notice(NoticeKind.ABSENT, SERVICE, service, "", text)
     project = inventory.projects.get(gap.project_id or "")
     if gap.of_login and project:
         text = f"it can't be read ({gap.reason}): all of it is left alone"
-        return Notice(NoticeKind.UNREAD, Target.PROJECT, project.name, project.id, text)
+        return Notice(NoticeKind.UNREAD, ResourceKind.PROJECT, project.name, project.id, text)
     stack = inventory.stacks.get(gap.stack_id or "")
     where = f" of stack {stack.name}" if stack else f" of project {project.name}" if project else ""
-    text = f"{service} could not be read ({gap.reason}): {gap.listing}{where} left alone"
+    text = f"{service} could not be read ({gap.reason}): {gap.kind.listing}{where} left alone"
     name = stack.name if stack else project.name if project else service
-    return Notice(NoticeKind.UNREAD, Target.SERVICE, name, gap.stack_id or gap.project_id or "", text)
+    return Notice(NoticeKind.UNREAD, SERVICE, name, gap.stack_id or gap.project_id or "", text)
 
 
 def _attached(server: Server, inventory: Inventory) -> list[dict[str, object]] | None:
     known = [inventory.volumes[item] for item in sorted(server.volume_ids) if item in inventory.volumes]
-    if len(known) < len(server.volume_ids) and not inventory.is_complete(Listing.VOLUMES, server.project_id):
+    if len(known) < len(server.volume_ids) and not inventory.is_complete(ResourceKind.VOLUME, server.project_id):
         return None
     return [{"id": v.id, "name": values.clean_text(v.name), "size": v.size} for v in known]
 

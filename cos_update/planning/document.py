@@ -1,4 +1,7 @@
-"""A plan for machines: plain containers with a schema number, stable from release to release."""
+"""A plan or report as JSON: plain containers with a schema number, stable from release to release.
+
+Apart from `summary`, whose words may change.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,7 @@ def plan_document(plan: Plan, projects: Mapping[str, Project]) -> dict[str, obje
         "notices": [_notice(notice) for notice in plan.notices],
         "held_back": [_action(action) for action in plan.held],
         "totals": {
-            "create": _count(plan.actions, Verb.CREATE),
-            "update": _count(plan.actions, Verb.UPDATE),
-            "remove": _count(plan.actions, Verb.REMOVE),
+            **{verb.value: _count(plan.actions, verb) for verb in Verb},
             "held_back": len(plan.held),
             "left_alone": sum(notice.leaves_work for notice in plan.all_notices),
             "in_step": plan.in_step,
@@ -43,9 +44,7 @@ def report_document(report: Report) -> dict[str, object]:
         "outcomes": [_outcome(outcome) for outcome in report.outcomes],
         "notices": [_notice(notice) for notice in report.notices],
         "totals": {
-            "created": done[Verb.CREATE],
-            "changed": done[Verb.UPDATE],
-            "removed": done[Verb.REMOVE],
+            **{verb.past: done[verb] for verb in Verb},
             "refused": len(report.refused),
             "not_done": len(report.undone) - len(report.refused),
             "held_back": report.held,
@@ -54,6 +53,7 @@ def report_document(report: Report) -> dict[str, object]:
             "in_other_team": sum(notice.kind is NoticeKind.OTHER_OWNER for notice in report.notices),
             "in_step": report.in_step,
         },
+        "cloud": report.cloud,
         "seconds": round(report.seconds, 3),
         "exit_code": int(report.exit_code),
     }
@@ -84,7 +84,7 @@ def _action(action: Action) -> dict[str, object]:
     place = action.device.location if action.device else None
     return {
         "action": action.verb,
-        "kind": action.target,
+        "kind": action.kind.label,
         "name": action.name,
         "rack": action.rack_name or None,
         "openstack_id": action.openstack_id,
@@ -105,7 +105,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
 def _notice(notice: Notice) -> dict[str, object]:
     return {
         "notice": notice.kind,
-        "kind": notice.target,
+        "kind": notice.subject,
         "name": notice.name,
         "openstack_id": notice.openstack_id or None,
         "text": notice.text,

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cos_update.model.concertim import Actual, Device, Rack, Template
-from cos_update.planning.desired import TAG_OF, Desired, DesiredDevice
+from cos_update.model.kinds import ResourceKind
+from cos_update.planning.desired import Desired, DesiredDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Matches:
     """What stands for what.
 
     `racks` by stack id, `devices` by OpenStack id, `templates` by flavor id, `tagged` by tag; `in_rack` tells by
-    rack id what each rack holds.
+    rack id what each rack holds, `serving` by template id for which flavor it would do.
     """
 
     racks: Mapping[str, Rack]
@@ -28,12 +29,20 @@ class Matches:
     templates: Mapping[str, Template]
     tagged: Mapping[str, Template]
     in_rack: Mapping[str, tuple[Device, ...]]
+    serving: Mapping[str, str]
 
     def template_of(self, device: DesiredDevice) -> Template | None:
         """The template that a device is to have, None when there is none yet."""
-        if device.type in TAG_OF:
+        if device.kind.template_tag:
             return self.tagged.get(device.template)
         return self.templates.get(device.template)
+
+    def has_template_of(self, there: Device, device: DesiredDevice) -> bool:
+        """Whether a device has the template that it is to have, or another that stands for the same flavor."""
+        template = self.template_of(device)
+        if template is not None and there.template_id == template.id:
+            return True
+        return device.kind is ResourceKind.SERVER and self.serving.get(there.template_id) == device.template
 
 
 def match(desired: Desired, actual: Actual) -> Matches:
@@ -43,13 +52,15 @@ def match(desired: Desired, actual: Actual) -> Matches:
     for device in actual.devices.values():
         in_rack[device.rack_id].append(device)
         users[device.template_id] += 1
-    templates = _templates(desired, actual, users)
+    serving = [template for template in actual.templates.values() if _serves(template, desired)]
+    templates = _templates(desired, serving, users)
     racks = _racks(desired, actual, in_rack)
     return Matches(
         racks=racks,
         devices=_devices(desired, actual, racks, templates),
         templates=templates,
         tagged={t.tag: t for t in sorted(actual.templates.values(), key=lambda t: t.id, reverse=True) if t.tag},
+        serving={template.id: template.foreign_id for template in serving},
         in_rack={rack_id: tuple(sorted(held, key=lambda d: d.id)) for rack_id, held in in_rack.items()},
     )
 
@@ -59,14 +70,23 @@ def is_managed(template: Template) -> bool:
     return bool(template.foreign_id) and template.tag is None
 
 
-def _templates(desired: Desired, actual: Actual, users: Mapping[str, int]) -> dict[str, Template]:
-    found: dict[str, Template] = {}
-    candidates = [template for template in actual.templates.values() if is_managed(template)]
-    for template in sorted(candidates, key=lambda t: (-users.get(t.id, 0), t.id)):
+def _serves(template: Template, desired: Desired) -> bool:
+    """Whether a template is ours, and as high as its flavor's may be.
+
+    The app ignores a new height: a flavor that was made anew with other vCPUs needs another template.
+    """
+    wanted = desired.templates.get(template.foreign_id)
+    return is_managed(template) and (wanted is None or template.height in wanted.heights)
+
+
+def _templates(desired: Desired, serving: Iterable[Template], users: Mapping[str, int]) -> dict[str, Template]:
+    def rank(template: Template) -> tuple[int, bool, str]:
         wanted = desired.templates.get(template.foreign_id)
-        # The app ignores a new height: a flavor that was made anew with other vCPUs needs another template.
-        if wanted is None or wanted.height == template.height:
-            found.setdefault(template.foreign_id, template)
+        return -users.get(template.id, 0), wanted is not None and template.height != wanted.height, template.id
+
+    found: dict[str, Template] = {}
+    for template in sorted(serving, key=rank):
+        found.setdefault(template.foreign_id, template)
     return found
 
 
@@ -102,7 +122,7 @@ def _devices(
         template = templates.get(place[1].template)
         return (
             rack is None or device.rack_id != rack.id,
-            device.type != place[1].type,
+            device.kind is not place[1].kind,
             template is not None and device.template_id != template.id,
             device.id,
         )

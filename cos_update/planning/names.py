@@ -1,7 +1,7 @@
 """Names that Concertim accepts, unique where it demands it, stable, and as close to the original as can be.
 
 Who keeps the clean name when several want it depends on the objects alone, never on the order in which they come:
-first whoever is really called so, then the smallest id.
+first whoever bears it already, then whoever is really called so, then the smallest id.
 """
 
 from __future__ import annotations
@@ -17,6 +17,19 @@ from cos_update.planning.values import clean_text
 
 PIECE = 8
 """Characters of an object's own id that set a name apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An object that needs a name. Those of a lower `rank` go first, whatever their ids.
+
+    `current` is what it is called now, "" when it is not there yet.
+    """
+
+    object_id: str
+    name: str
+    rank: int = 0
+    current: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,12 @@ class NameRule:
         plain = "".join(char for char in plain if not unicodedata.combining(char))
         return self.illegal.sub("-", plain).strip("-")[: self.limit] or self.piece(object_id)
 
+    def best(self, wish: Wish) -> str:
+        """The clean name, or the one that an object bears if the update handlers before us made that of its name."""
+        name = wish.current
+        is_legal = self.illegal is not None and 0 < len(name) <= self.limit and not self.illegal.search(name)
+        return name if is_legal and name == earlier_name(wish.name) else self.clean(wish.name, wish.object_id)
+
     def piece(self, object_id: str, length: int = PIECE) -> str:
         """The first `length` legal characters of an id (ids of flavors may be any text)."""
         legal = clean_text(object_id) if self.illegal is None else self.illegal.sub("-", object_id)
@@ -46,6 +65,11 @@ class NameRule:
         """`name` with a piece of the object's id appended, within the limit."""
         piece = self.piece(object_id, length)[: self.limit - 2]
         return f"{name[: self.limit - len(piece) - 1]}-{piece}"
+
+
+def earlier_name(original: str) -> str:
+    """What the update handlers before us made of an object's name."""
+    return original.replace(".", "-").replace("_", "-")
 
 
 # The app builds a hidden chassis name of the template's and the rack's name; together they stay under 220.
@@ -58,21 +82,12 @@ DEVICE_NAME: Mapping[ApiFlavour, NameRule] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """An object that wants a name. `rank` lets those of a lower one go first, whatever their ids."""
-
-    object_id: str
-    name: str
-    rank: int = 0
-
-
 def assign(wishes: Iterable[Wish], taken: Collection[str], rule: NameRule) -> dict[str, str]:
     """A legal name for each wish by object id, all different from each other and from `taken`."""
     used = set(taken)
     assigned: dict[str, str] = {}
-    clean = [(wish, rule.clean(wish.name, wish.object_id)) for wish in wishes]
-    clean.sort(key=lambda pair: (pair[0].rank, pair[0].name != pair[1], pair[0].object_id))
+    clean = [(wish, rule.best(wish)) for wish in wishes]
+    clean.sort(key=lambda pair: (pair[0].rank, pair[0].current != pair[1], pair[0].name != pair[1], pair[0].object_id))
     # A rank is served to the end, those it sets apart too: else one that goes would keep a name from one that stays.
     for _, served in groupby(clean, key=lambda pair: pair[0].rank):
         clashing = []
@@ -117,7 +132,7 @@ class Rename:
 def in_order(renames: Sequence[Rename]) -> tuple[list[Rename], list[Rename]]:
     """Renames in an order in which no name is taken twice at any time.
 
-    Gives (first, then): where names go round in a circle, `first` moves one of them out of the way, and `then`
+    Gives (first, then): where names are swapped in a circle, `first` moves one of them out of the way, and `then`
     starts from there.
     """
     waiting = sorted(renames, key=lambda r: r.object_id)

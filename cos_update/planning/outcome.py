@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.concertim import Record
 from cos_update.planning.plan import Action, Change
 
 
@@ -14,9 +14,9 @@ class Result(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
-    """Concertim said no to this object, for good as far as this pass goes."""
+    """Concertim refused it; another try in this pass would not help."""
     STALE = "stale"
-    """The object was gone when we came: the rack must be looked at again."""
+    """The object was gone: its rack must be read and planned again."""
     FAILED = "failed"
     """No usable answer: it may or may not have been done."""
     SKIPPED = "skipped"
@@ -30,14 +30,14 @@ class Outcome:
     action: Action
     result: Result
     reason: str = ""
-    record: Template | Rack | Device | None = None
+    record: Record | None = None
     dropped: tuple[Change, ...] = ()
     """What Concertim has accepted and not stored: from what it shows to what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """All outcomes, and the stacks whose lanes must be planned anew (`stale`)."""
+    """All outcomes, and the stacks whose racks must be planned again (`stale`)."""
 
     outcomes: tuple[Outcome, ...] = ()
     stale: frozenset[str] = frozenset()

@@ -14,7 +14,7 @@ from cos_update.model.concertim import MAX_RACK_HEIGHT
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A device that wants a place: its height in rack units, and the unit where it would rather stand."""
+    """A device to be placed: its height in rack units, and the unit that it should keep if it can."""
 
     key: str
     height: int
@@ -24,7 +24,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The rack's height that serves best, the lowest unit of each placed item, and what fits nowhere."""
+    """The best height for the rack, the lowest unit of each placed item, and what fits nowhere."""
 
     height: int
     starts: Mapping[str, int]

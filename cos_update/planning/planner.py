@@ -1,6 +1,6 @@
-"""Desired against actual: the plan that makes them agree. Pure; the heart of the matter.
+"""Desired state against actual state: the plan that makes them agree.
 
-The plan is complete in itself: names and places are settled here, so that whatever order the lanes run in, Concertim
+The plan is complete in itself: names and places are settled here, so that whatever order racks are posted in, Concertim
 has no reason to refuse anything.
 """
 
@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cos_update.model.absence import AbsenceCheck
-from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner, Rack
+from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Owner
 from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory
-from cos_update.planning.deletions import TARGET_OF, Deletions, Scope, review_deletions, too_many
+from cos_update.planning.deletions import Deletions, Scope, review_deletions, too_many
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, match
 from cos_update.planning.names import RACK_NAME, Rename, Wish, assign, in_order
-from cos_update.planning.plan import Action, Change, Plan, RackPlan, Target, Verb
+from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.planning.rack_plan import PlanContext, plan_rack, plan_rack_removal
 from cos_update.planning.stored import Memory, with_notices
 from cos_update.planning.template_plan import plan_templates
@@ -132,7 +133,7 @@ def _rack_plans(context: PlanContext, actual: Actual, scope: Scope) -> tuple[tup
 
 
 def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[RackPlan]:
-    """The lanes of racks that stand for no stack (any more), or for one that another rack stands for."""
+    """The plans of racks that stand for no stack (any more), or for one that another rack stands for."""
     rack_plans = []
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
@@ -159,7 +160,7 @@ def _rack_names(
     ends = {
         rack_plan.rack_id
         for rack_plan in removal_plans
-        if any(a.rack and a.verb is Verb.REMOVE for a in rack_plan.actions)
+        if any(a.kind is ResourceKind.STACK and a.verb is Verb.REMOVE for a in rack_plan.actions)
     }
     named: dict[str, str] = {}
     moving: set[str] = set()
@@ -169,7 +170,8 @@ def _rack_names(
         if rack.name is None:
             named[rack.stack_id] = current.name if current else rack.stack_id
             continue
-        wishes[current.owner_id if current else rack.owner.id].append(Wish(rack.stack_id, rack.name))
+        wish = Wish(rack.stack_id, rack.name, current=current.name if current else "")
+        wishes[current.owner_id if current else rack.owner.id].append(wish)
         if current:
             moving.add(current.id)
     taken: dict[str, set[str]] = defaultdict(set)
@@ -182,24 +184,36 @@ def _rack_names(
 
 
 def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
-    """Order ids of new racks, unique over all owners: where the wish is taken it is the stack's id."""
+    """Order ids of new racks, and of those that lack one that billing has, unique over all owners.
+
+    Where the wish is taken it is the stack's id; but where billing gives the order ids, it is none rather than a wrong
+    one.
+    """
     taken = {rack.order_id for rack in actual.racks.values()}
     chosen: dict[str, str] = {}
     for rack in sorted(wanted, key=lambda r: r.stack_id):
-        if rack.stack_id in context.matches.racks:
+        if there := context.matches.racks.get(rack.stack_id):
+            if rack.completes_order_id and rack.order_id and not there.order_id and rack.order_id not in taken:
+                chosen[rack.stack_id] = rack.order_id
+                taken.add(rack.order_id)
             continue
+        is_billed = rack.order_id is None or rack.completes_order_id
         former = context.former_racks.get(rack.stack_id)
         order_id = next(
-            candidate
-            for candidate in (
-                former.order_id if former else "",
-                rack.order_id,
-                *(f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken)))),
-            )
-            if candidate and candidate not in taken
+            (
+                candidate
+                for candidate in (
+                    former.order_id if former else "",
+                    rack.order_id,
+                    *(() if is_billed else (f"{rack.stack_id}{n}" for n in ("", *_numbers(len(taken))))),
+                )
+                if candidate and candidate not in taken
+            ),
+            "",
         )
-        chosen[rack.stack_id] = order_id
-        taken.add(order_id)
+        if order_id:
+            chosen[rack.stack_id] = order_id
+            taken.add(order_id)
     return chosen
 
 
@@ -207,51 +221,39 @@ def _numbers(count: int) -> list[str]:
     return [f"-{number}" for number in range(2, count + 3)]
 
 
-def _renaming(rack_plan: RackPlan) -> tuple[Action, Rack, str] | None:
-    for action in rack_plan.actions:
-        if action.rack and action.verb is Verb.UPDATE and "name" in action.payload:
-            return action, action.rack, str(action.payload["name"])
-    return None
-
-
 def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
-    """Renames that must come before all lanes, because names go round in a circle within an owner."""
-    found = [renaming for rack_plan in rack_plans if (renaming := _renaming(rack_plan))]
-    by_owner: dict[str, list[tuple[Action, Rack, str]]] = defaultdict(list)
-    for renaming in found:
-        by_owner[renaming[1].owner_id].append(renaming)
+    """Renames that must come before everything else, because racks of one owner swap names in a circle."""
+    by_owner: dict[str, list[tuple[Rename, Action]]] = defaultdict(list)
+    for rack_plan in rack_plans:
+        for action in rack_plan.actions:
+            if action.kind is ResourceKind.STACK and action.new_name is not None:
+                rename = Rename(action.concertim_id, action.name, action.new_name)
+                by_owner[rack_plan.owner_id].append((rename, action))
     parked = []
     for renamings in by_owner.values():
-        actions = {rack.id: action for action, rack, _ in renamings}
-        first, _ = in_order([Rename(rack.id, rack.name, new) for _, rack, new in renamings])
-        parked += [
-            replace(
-                actions[rename.object_id],
-                payload={"name": rename.new},
-                changes=(Change("name", rename.old, rename.new),),
-            )
-            for rename in first
-        ]
+        actions = {rename.object_id: action for rename, action in renamings}
+        first, _ = in_order([rename for rename, _ in renamings])
+        parked += [actions[rename.object_id].renaming_only(rename.new) for rename in first]
     return tuple(parked)
 
 
 def _after(rack_plans: Sequence[RackPlan], parked: set[str]) -> tuple[RackPlan, ...]:
-    """Lets each lane wait for the one that frees the name which it takes."""
+    """Lets each rack wait for the one that frees the name which it takes."""
     freed: dict[tuple[str, str], str] = {}
     takes: dict[str, tuple[str, str]] = {}
     for rack_plan in rack_plans:
         for action in rack_plan.actions:
-            if action.rack is None:
+            if action.kind is not ResourceKind.STACK:
                 continue
-            rack = action.rack
+            owner_id = rack_plan.owner_id
             if action.verb is Verb.CREATE:
-                takes[rack_plan.key] = (rack.owner_id, rack.name)
+                takes[rack_plan.key] = (owner_id, action.name)
             elif action.verb is Verb.REMOVE:
-                freed[rack.owner_id, rack.name] = rack_plan.key
-            elif "name" in action.payload:
-                takes[rack_plan.key] = (rack.owner_id, str(action.payload["name"]))
-                if rack.id not in parked:
-                    freed[rack.owner_id, rack.name] = rack_plan.key
+                freed[owner_id, action.name] = rack_plan.key
+            elif action.new_name is not None:
+                takes[rack_plan.key] = (owner_id, action.new_name)
+                if action.concertim_id not in parked:
+                    freed[owner_id, action.name] = rack_plan.key
     waits = {key: freed[name] for key, name in takes.items() if name in freed and freed[name] != key}
     return tuple(
         replace(rack_plan, after=frozenset({waits[rack_plan.key]})) if rack_plan.key in waits else rack_plan
@@ -264,23 +266,9 @@ def _held(deletions: Deletions, actual: Actual) -> tuple[Action, ...]:
     racks = (actual.racks[item] for item in deletions.racks)
     templates = (actual.templates[item] for item in deletions.templates)
     return (
-        *(
-            Action(
-                Verb.REMOVE,
-                TARGET_OF[d.type],
-                d.name,
-                d.object_id,
-                device=d,
-                why=deletions.devices[d.id],
-                rack_name=actual.racks[d.rack_id].name,
-            )
-            for d in devices
-        ),
-        *(Action(Verb.REMOVE, Target.RACK, r.name, r.stack_id, rack=r, why=deletions.racks[r.id]) for r in racks),
-        *(
-            Action(Verb.REMOVE, Target.TEMPLATE, t.name, t.foreign_id, template=t, why=deletions.templates[t.id])
-            for t in templates
-        ),
+        *(Action(Verb.REMOVE, d, why=deletions.devices[d.id], rack_name=actual.racks[d.rack_id].name) for d in devices),
+        *(Action(Verb.REMOVE, r, why=deletions.racks[r.id]) for r in racks),
+        *(Action(Verb.REMOVE, t, why=deletions.templates[t.id]) for t in templates),
     )
 
 

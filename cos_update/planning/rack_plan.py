@@ -1,4 +1,7 @@
-"""One rack's part of the plan: its own fields, then its devices; or its end."""
+"""One rack's part of the plan: its own fields, then its devices; or its removal.
+
+Apart from `planner`, which settles what the racks share: names, order ids, and who waits for whom.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -18,26 +20,26 @@ from cos_update.model.concertim import (
     Rack,
     VolumeDetails,
 )
+from cos_update.model.kinds import DEVICES, ResourceKind
 from cos_update.planning.compare import device_difference, rack_difference
-from cos_update.planning.deletions import TARGET_OF, Deletions
+from cos_update.planning.deletions import Deletions
 from cos_update.planning.desired import CLUSTER_TYPE, Desired, DesiredDevice, DesiredRack
 from cos_update.planning.matching import Matches
 from cos_update.planning.names import DEVICE_NAME, Rename, Wish, assign, in_order, natural
 from cos_update.planning.placement import Item, Placement, place
-from cos_update.planning.plan import Action, Change, Notice, NoticeKind, RackPlan, Target, Verb
+from cos_update.planning.plan import RACK, Action, Notice, NoticeKind, RackPlan, Verb
 from cos_update.planning.stored import Memory, without_dropped
 
-_ORDER: Mapping[DeviceType, int] = {DeviceType.INSTANCE: 0, DeviceType.VOLUME: 1, DeviceType.NETWORK: 2}
-_NOTHING_KNOWN: Mapping[DeviceType, Details] = {
-    DeviceType.INSTANCE: InstanceDetails(),
-    DeviceType.VOLUME: VolumeDetails(),
-    DeviceType.NETWORK: NetworkDetails(),
+_NOTHING_KNOWN: Mapping[ResourceKind, Details] = {
+    ResourceKind.SERVER: InstanceDetails(),
+    ResourceKind.VOLUME: VolumeDetails(),
+    ResourceKind.NETWORK: NetworkDetails(),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What every lane stands on.
+    """What the plan of every rack is made from.
 
     `homes` tells by OpenStack id the stack whose rack an object belongs in; `former_devices` by OpenStack id and
     `former_racks` by stack id what is gone from Concertim and is to be made again with all that others wrote to it.
@@ -58,7 +60,12 @@ class PlanContext:
 _Replaced = tuple[Device, DesiredDevice, str]
 """A device, what is to stand in its place, and why."""
 _Todo = tuple[list[_Replaced], list[DesiredDevice], Mapping[str, int]]
-"""What wants a place: what is replaced, what is new, and where of the new ones those stood that were there before."""
+"""What is to be placed: what is replaced, what is new, and where the new ones stood that were there before."""
+
+_NO_ORDER = (
+    "no order of it was found in Killbill (yet): it is sent without an order id, and completed when one turns up; a "
+    "Concertim that insists on one refuses it until then"
+)
 
 
 @dataclass(slots=True)
@@ -74,19 +81,22 @@ class _Sorted:
 
 
 def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
-    """All that the rack of a stack needs, when it is to be called `name`."""
+    """All that the rack of a stack needs, when it is to be called `name`, and `order_id` is the order id that it lacks.
+
+    "": it lacks none, or none is known.
+    """
     rack = context.matches.racks.get(wanted.stack_id)
     if rack is None and context.flavour is ApiFlavour.CREDITS and not wanted.cluster_type:
         return _without_type(wanted, name)
     found = _sort(context, wanted, rack)
     rule = DEVICE_NAME[context.flavour]
     names = assign(
-        [Wish(device.object_id, device.name) for device in wanted.devices],
+        [_wish(context, device, rack) for device in wanted.devices],
         {device.name for device in found.others},
         rule,
     )
     placement = _place(context, rack, found)
-    found.removals += [_removal(device, why) for device, _, why in found.replaced]
+    found.removals += [Action(Verb.REMOVE, device, why=why) for device, _, why in found.replaced]
     found.notices += [_no_template(wish) for wish in found.new if _height(context, wish) is None]
     found.notices += [
         _unplaced(context, wish, names[wish.object_id], placement)
@@ -96,27 +106,19 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     shell = rack or _new_rack(context, wanted, name, placement.height, order_id)
     actions: list[Action] = []
     if rack is None:
-        actions.append(Action(Verb.CREATE, Target.RACK, name, wanted.stack_id, rack=shell))
+        actions.append(Action(Verb.CREATE, shell))
+        if wanted.order_id is None and not shell.order_id:
+            found.notices.append(Notice(NoticeKind.NO_ORDER, RACK, name, wanted.stack_id, _NO_ORDER))
     elif difference := without_dropped(
-        rack_difference(rack, wanted, name, placement.height), context.dropped.get(rack.id, {})
+        rack_difference(rack, wanted, name, placement.height, order_id), context.dropped.get(rack.id, {})
     ):
-        actions.append(
-            Action(
-                Verb.UPDATE,
-                Target.RACK,
-                rack.name,
-                wanted.stack_id,
-                rack=rack,
-                payload=difference.payload,
-                changes=difference.changes,
-            )
-        )
+        actions.append(Action(Verb.UPDATE, rack, difference.payload, difference.changes))
     actions += found.removals
     actions += _updates(context, found, names)
     actions += _creations(context, found, names, placement, (shell, wanted.created))
     if rack is not None and wanted.owner.id != rack.owner_id:
         text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
-        found.notices.append(Notice(NoticeKind.OTHER_OWNER, Target.RACK, rack.name, wanted.stack_id, text))
+        found.notices.append(Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, wanted.stack_id, text))
     return RackPlan(
         stack_id=wanted.stack_id,
         project_id=wanted.project_id,
@@ -131,29 +133,35 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     )
 
 
+def _wish(context: PlanContext, wanted: DesiredDevice, rack: Rack | None) -> Wish:
+    there = context.matches.devices.get(wanted.object_id)
+    is_here = there is not None and rack is not None and there.rack_id == rack.id
+    return Wish(wanted.object_id, wanted.name, current=there.name if there and is_here else "")
+
+
 def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
-    """The lane of a rack that this Concertim would refuse."""
+    """The plan of a rack that this Concertim would refuse: nothing but why."""
     text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
-    notice = Notice(NoticeKind.NOT_SHOWN, Target.STACK, wanted.name or name, wanted.stack_id, text)
+    notice = Notice(NoticeKind.NOT_SHOWN, ResourceKind.STACK, wanted.name or name, wanted.stack_id, text)
     owner, status = wanted.owner, wanted.status or ""
     return RackPlan(wanted.stack_id, wanted.project_id, owner.id, owner.name, name, status, notices=(notice,))
 
 
 def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str | None) -> RackPlan:
-    """The end of a rack: of ours what is lost, or with `why` (a doubled rack) all that is ours."""
+    """The removal of a rack: of our devices what is gone, or with `why` (a duplicate rack) all of them."""
     actions = []
     foreign = False
     for device in context.matches.in_rack.get(rack.id, ()):
         reason = context.deletions.devices.get(device.id) or (why if device.object_id else None)
         foreign = foreign or not device.object_id
         if reason:
-            actions.append(_removal(device, reason))
+            actions.append(Action(Verb.REMOVE, device, why=reason))
     reason = context.deletions.racks.get(rack.id) or (None if foreign else why)
     if reason:
-        actions.append(Action(Verb.REMOVE, Target.RACK, rack.name, rack.stack_id, rack=rack, why=reason))
+        actions.append(Action(Verb.REMOVE, rack, why=reason))
     notices = list(_rack_notices(context, rack))
     if why:
-        notices.append(Notice(NoticeKind.DUPLICATE, Target.RACK, rack.name, rack.stack_id, why))
+        notices.append(Notice(NoticeKind.DUPLICATE, RACK, rack.name, rack.stack_id, why))
     return RackPlan(
         stack_id=rack.stack_id,
         project_id=owner.project_id,
@@ -182,13 +190,13 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
     for device in context.matches.in_rack.get(rack.id, ()) if rack else ():
         home = context.homes.get(device.object_id)
         if why := context.deletions.devices.get(device.id):
-            found.removals.append(_removal(device, why))
+            found.removals.append(Action(Verb.REMOVE, device, why=why))
         elif home is None:
             found.others.append(device)
         elif (stays := context.matches.devices[device.object_id]).id != device.id:
             _drop_duplicate(found, device, stays)
         elif home != wanted.stack_id:
-            found.removals.append(_removal(device, "now in another stack"))
+            found.removals.append(Action(Verb.REMOVE, device, why="now in another stack"))
         else:
             present.add(device.object_id)
             _keep_or_replace(context, found, device, wishes[device.object_id])
@@ -197,17 +205,17 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
 
 
 def _drop_duplicate(found: _Sorted, device: Device, stays: Device) -> None:
-    why = f"device {stays.name} stands for the same {TARGET_OF[device.type]}"
-    found.removals.append(_removal(device, why))
-    found.notices.append(Notice(NoticeKind.DUPLICATE, TARGET_OF[device.type], device.name, device.object_id, why))
+    why = f"device {stays.name} stands for the same {device.kind.label}"
+    found.removals.append(Action(Verb.REMOVE, device, why=why))
+    found.notices.append(Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
 
 def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish: DesiredDevice) -> None:
     template = context.matches.template_of(wish)
-    remade = template is None and wish.type is DeviceType.INSTANCE and wish.template in context.desired.templates
-    if device.type != wish.type:
+    remade = template is None and wish.kind is ResourceKind.SERVER and wish.template in context.desired.templates
+    if device.kind is not wish.kind:
         why = "of the wrong type; made anew"
-    elif remade or (template is not None and device.template_id != template.id):
+    elif remade or (template is not None and not context.matches.has_template_of(device, wish)):
         why = "of another flavor now; made anew in its place"
     else:
         found.kept.append((device, wish))
@@ -215,26 +223,15 @@ def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish:
     found.replaced.append((device, wish, why))
 
 
-def _removal(device: Device, why: str) -> Action:
-    return Action(
-        Verb.REMOVE,
-        TARGET_OF[device.type],
-        device.name,
-        device.object_id,
-        device=device,
-        why=why,
-    )
-
-
 def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
     if template := context.matches.template_of(wish):
         return template.height
-    desired = context.desired.templates.get(wish.template) if wish.type is DeviceType.INSTANCE else None
+    desired = context.desired.templates.get(wish.template) if wish.kind is ResourceKind.SERVER else None
     return desired.height if desired else None
 
 
 def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement:
-    """Places what is replaced or new. What can't be replaced for want of space stays as it is.
+    """Places what is replaced or new. What can't be replaced because there is no room stays as it is.
 
     That is tried again once others have their places, for what has left its old one may have made room: another
     call for the rack as it will be then would place nothing more.
@@ -299,21 +296,21 @@ def _items(
             *((wish, device.location.start_u) for device, wish, _ in replaced),
             *((wish, places.get(wish.object_id)) for wish in new),
         ],
-        key=lambda pair: (_ORDER[pair[0].type], natural(pair[0].name), pair[0].object_id),
+        key=lambda pair: (DEVICES.index(pair[0].kind), natural(pair[0].name), pair[0].object_id),
     )
     return [
-        Item(wish.object_id, height, wish.type is DeviceType.NETWORK, start)
+        Item(wish.object_id, height, wish.kind is ResourceKind.NETWORK, start)
         for wish, start in ordered
         if (height := _height(context, wish)) is not None
     ]
 
 
 def _no_template(wish: DesiredDevice) -> Notice:
-    if wish.type is DeviceType.INSTANCE:
+    if wish.kind is ResourceKind.SERVER:
         text = f"its flavor {wish.template or '(none)'} is not known: not shown yet"
     else:
         text = f"Concertim has no template with the tag {wish.template!r}: not shown"
-    return Notice(NoticeKind.NOT_SHOWN, TARGET_OF[wish.type], wish.name, wish.object_id, text)
+    return Notice(NoticeKind.NOT_SHOWN, wish.kind.label, wish.name, wish.object_id, text)
 
 
 def _new_rack(context: PlanContext, wanted: DesiredRack, name: str, height: int, order_id: str) -> Rack:
@@ -339,26 +336,11 @@ def _updates(context: PlanContext, found: _Sorted, names: Mapping[str, str]) -> 
     for device, wish in found.kept:
         difference = device_difference(device, wish, names[wish.object_id])
         if difference := without_dropped(difference, context.dropped.get(device.id, {})):
-            updates[device.id] = Action(
-                Verb.UPDATE,
-                TARGET_OF[device.type],
-                device.name,
-                device.object_id,
-                device=device,
-                payload=difference.payload,
-                changes=difference.changes,
-            )
-    renames = [Rename(i, a.name, str(a.payload["name"])) for i, a in updates.items() if "name" in a.payload]
+            updates[device.id] = Action(Verb.UPDATE, device, difference.payload, difference.changes)
+    renames = [Rename(i, a.name, a.new_name) for i, a in updates.items() if a.new_name is not None]
     first, then = in_order(renames)
-    parked = [
-        replace(
-            updates[rename.object_id],
-            payload={"name": rename.new},
-            changes=(Change("name", rename.old, rename.new),),
-        )
-        for rename in first
-    ]
-    plain = [action for action in updates.values() if "name" not in action.payload]
+    parked = [updates[rename.object_id].renaming_only(rename.new) for rename in first]
+    plain = [action for action in updates.values() if action.new_name is None]
     return [*parked, *(updates[rename.object_id] for rename in then), *plain]
 
 
@@ -378,16 +360,16 @@ def _creation(
     start: int,
     home: tuple[Rack, str],
 ) -> Action:
-    """The creation of a device in its rack, `home`; its object may keep to itself when it was made: after its stack."""
+    """The creation of a device in its rack, `home`, with its own creation time or else its stack's."""
     rack, created = home
     template = context.matches.template_of(wish)
     former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)
     known: dict[str, Any] = dict(wish.details)
-    details = former.details if former and former.type is wish.type else _NOTHING_KNOWN[wish.type]
+    details = former.details if former and former.kind is wish.kind else _NOTHING_KNOWN[wish.kind]
     device = Device(
         id="",
         name=name,
-        type=wish.type,
+        kind=wish.kind,
         rack_id=rack.id,
         template_id=template.id if template else "",
         status=wish.status,
@@ -398,24 +380,16 @@ def _creation(
         cost=former.cost if former else "",
         created=wish.created or created,
     )
-    return Action(
-        Verb.CREATE,
-        TARGET_OF[wish.type],
-        name,
-        wish.object_id,
-        device=device,
-        flavor_id="" if template else wish.template,
-        label=_label(context, wish),
-    )
+    return Action(Verb.CREATE, device, flavor_id="" if template else wish.template, size=_size(context, wish))
 
 
 def _unplaced(context: PlanContext, wish: DesiredDevice, name: str, placement: Placement) -> Notice:
     text = f"needs {_height(context, wish)}U, {placement.free}U free in {placement.height}U: not placed"
-    return Notice(NoticeKind.UNPLACED, TARGET_OF[wish.type], name, wish.object_id, text)
+    return Notice(NoticeKind.UNPLACED, wish.kind.label, name, wish.object_id, text)
 
 
-def _label(context: PlanContext, wish: DesiredDevice) -> str:
-    if wish.type is DeviceType.VOLUME:
+def _size(context: PlanContext, wish: DesiredDevice) -> str:
+    if wish.kind is ResourceKind.VOLUME:
         return f"{wish.details.get('size', '?')} GiB"
     flavor = context.desired.templates.get(wish.template)
-    return flavor.name if flavor and wish.type is DeviceType.INSTANCE else ""
+    return flavor.name if flavor and wish.kind is ResourceKind.SERVER else ""

@@ -1,21 +1,21 @@
-"""Racks and devices that are ours although their metadata does not say so (any more): repaired, never doubled.
+"""Racks and devices that are ours although their metadata does not say so (any more): repaired, never duplicated.
 
 A person, or another service, may wipe or overwrite the metadata that carries the OpenStack id. What is still
 unmistakably ours is marked by `known_as`, so that the plan writes the metadata again instead of making a twin. Such a
-record is never removed while it is known by its looks only (see `removal`). Apart from `matching`, which trusts ids.
+record is never removed while it is known by its looks only (see `deletions`). Apart from `matching`, which trusts ids.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
-from cos_update.model.concertim import STACK_ID, Actual, Device, DeviceType, Rack
+from cos_update.model.concertim import STACK_ID, Actual, Device, Rack
 from cos_update.model.openstack import Inventory, Stack
 from cos_update.planning.compare import device_difference
-from cos_update.planning.desired import TAG_OF, Desired, DesiredDevice, DesiredRack
-from cos_update.planning.names import DEVICE_NAME, RACK_NAME, NameRule
+from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
+from cos_update.planning.names import DEVICE_NAME, RACK_NAME, NameRule, earlier_name
 
 _LOOKS = frozenset({"status", "description", "metadata"})
 """What may differ in a device that is recognised by its looks."""
@@ -49,7 +49,7 @@ def with_identity(rack: Rack, former: Rack | None) -> Rack:
 
 def device_with_identity(device: Device, former: Device | None) -> Device:
     """A device as just read, known as what it was when it was read before."""
-    if device.object_id or former is None or not former.object_id or device.type is not former.type:
+    if device.object_id or former is None or not former.object_id or device.kind is not former.kind:
         return device
     return replace(device, known_as=former.object_id)
 
@@ -100,20 +100,15 @@ def _claims(rack: Rack, held: list[Device], inventory: Inventory, past: Actual) 
 
 
 def _devices(actual: Actual, inventory: Inventory, past: Actual) -> Iterator[tuple[str, Device]]:
-    listed: Mapping[DeviceType, Mapping[str, object]] = {
-        DeviceType.INSTANCE: inventory.servers,
-        DeviceType.VOLUME: inventory.volumes,
-        DeviceType.NETWORK: inventory.networks,
-    }
     lost = [
         (device, before.object_id)
         for device in actual.devices.values()
         if (before := past.devices.get(device.id)) is not None
         and before is not device
         and before.object_id != device.object_id
-        and device.object_id not in listed[device.type]
-        and (before.type, before.rack_id) == (device.type, device.rack_id)
-        and before.object_id in listed[device.type]
+        and device.object_id not in inventory.of(device.kind)
+        and (before.kind, before.rack_id) == (device.kind, device.rack_id)
+        and before.object_id in inventory.of(device.kind)
     ]
     if not lost:
         return
@@ -146,10 +141,10 @@ def _alike(actual: Actual, desired: Desired) -> Iterator[tuple[str, Device]]:
 
 def _is_alike(actual: Actual, device: Device, wish: DesiredDevice, rack: DesiredRack) -> bool:
     rule = DEVICE_NAME[actual.flavour]
-    if device.type is not wish.type or device.name not in _names(rule, wish.name, wish.object_id):
+    if device.kind is not wish.kind or device.name not in _names(rule, wish.name, wish.object_id):
         return False
     template = actual.templates.get(device.template_id)
-    mark = template and (template.tag if wish.type in TAG_OF else template.foreign_id)
+    mark = template and (template.tag if wish.kind.template_tag else template.foreign_id)
     if mark != wish.template:
         return False
     if device.metadata.get(STACK_ID) == rack.stack_id:
@@ -159,6 +154,6 @@ def _is_alike(actual: Actual, device: Device, wish: DesiredDevice, rack: Desired
     return tells and device_difference(device, wish, device.name).payload.keys() <= _LOOKS
 
 
-def _names(rule: NameRule, name: str, object_id: str) -> tuple[str, str]:
+def _names(rule: NameRule, name: str, object_id: str) -> tuple[str, ...]:
     clean = rule.clean(name, object_id)
-    return clean, rule.apart(clean, object_id)
+    return clean, rule.apart(clean, object_id), earlier_name(name)

@@ -1,15 +1,19 @@
-"""What has become of a plan: Concertim as it is afterwards, and the report that is the exit code."""
+"""What has become of a plan: Concertim as it is afterwards, the totals, and the exit code.
+
+Apart from `outcome`, so that the executor knows nothing of reports.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from typing import Any
 
-from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Record, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import TOLD_ONCE, Action, Notice, NoticeKind, Plan, Verb
+from cos_update.planning.plan import REPORTED_ONCE, Action, Notice, NoticeKind, Plan, Verb
 
 _COUNTED = {
     NoticeKind.NO_OWNER: "watched projects without a team",
@@ -18,31 +22,19 @@ _COUNTED = {
 }
 
 
-class ExitCode(IntEnum):
-    """What the process says to its caller of a pass that took place."""
-
-    DONE = 0
-    IN_PART = 3
-    HELD_BACK = 4
-
-
 def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
     """`actual` with the effects of what was done."""
-    templates, racks, devices = dict(actual.templates), dict(actual.racks), dict(actual.devices)
+    records: dict[type[Record], dict[str, Any]] = {
+        Template: dict(actual.templates),
+        Rack: dict(actual.racks),
+        Device: dict(actual.devices),
+    }
     for outcome in outcomes:
-        record = outcome.record
-        if isinstance(record, Template):
-            templates[record.id] = record
-        elif isinstance(record, Rack):
-            racks[record.id] = record
-        elif isinstance(record, Device):
-            devices[record.id] = record
+        if outcome.record is not None:
+            records[type(outcome.record)][outcome.record.id] = outcome.record
         elif _is_gone(outcome):
-            gone = outcome.action.concertim_id
-            templates.pop(gone, None)
-            racks.pop(gone, None)
-            devices.pop(gone, None)
-    return replace(actual, templates=templates, racks=racks, devices=devices)
+            records[type(outcome.action.record)].pop(outcome.action.concertim_id, None)
+    return replace(actual, templates=records[Template], racks=records[Rack], devices=records[Device])
 
 
 def _is_gone(outcome: Outcome) -> bool:
@@ -61,9 +53,11 @@ class Report:
     seconds: float
     stopped: str = ""
     news: tuple[Notice, ...] = ()
-    """Of the notices those that are told once, and were not told before."""
+    """Of the notices that are reported once those that are new."""
     stale: int = 0
-    """Racks that another process had in hand, also at the second look."""
+    """Racks to which another process was posting, also at the second attempt."""
+    cloud: str = ""
+    """How the cloud was read, in words."""
 
     @property
     def done(self) -> Counter[Verb]:
@@ -92,7 +86,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the process says of this pass."""
+        """The exit code of this pass."""
         if self.held:
             return ExitCode.HELD_BACK
         in_part = self.undone or self.not_stored or self.troubles or self.stopped or self.stale
@@ -105,11 +99,7 @@ class Report:
 
     def __str__(self) -> str:
         done = self.done
-        parts = [
-            f"{done[verb]} {word}"
-            for verb, word in ((Verb.CREATE, "created"), (Verb.UPDATE, "changed"), (Verb.REMOVE, "removed"))
-            if done[verb]
-        ]
+        parts = [f"{done[verb]} {verb.past}" for verb in Verb if done[verb]]
         text = f"{sum(done.values())} posted"
         text += f" ({', '.join(parts)})" if parts else ""
         text += f", {len(self.refused)} refused"
@@ -123,11 +113,12 @@ class Report:
             text += f", {kinds[kind]} {words}" if kinds[kind] else ""
         left = len(self.troubles)
         text += f", {left} left alone" if left else ""
+        text += f", {self.cloud}" if self.cloud else ""
         return f"{text}, in {self.seconds:.1f} s"
 
 
-def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] = ()) -> Report:
-    """The report of a plan that was carried out; `told` are the keys of notices that earlier passes have told."""
+def report(plan: Plan, applied: Applied, seconds: float, reported: Collection[str] = (), cloud: str = "") -> Report:
+    """The report of a plan that was carried out; `reported` has the keys of notices in earlier reports."""
     return Report(
         outcomes=applied.outcomes,
         notices=plan.all_notices,
@@ -135,8 +126,9 @@ def report(plan: Plan, applied: Applied, seconds: float, told: Collection[str] =
         in_step=plan.in_step,
         seconds=seconds,
         stopped=applied.stopped,
-        news=tuple(n for n in plan.all_notices if n.kind in TOLD_ONCE and n.key not in told),
+        news=tuple(n for n in plan.all_notices if n.kind in REPORTED_ONCE and n.key not in reported),
         stale=len(applied.stale),
+        cloud=cloud,
     )
 
 
@@ -151,14 +143,14 @@ def forecast(plan: Plan) -> str:
 
 
 def plan_exit_code(plan: Plan) -> ExitCode:
-    """What `diff` says of a plan that was only shown."""
+    """The exit code of `diff` for a plan that was only shown."""
     if plan.held:
         return ExitCode.HELD_BACK
     return ExitCode.IN_PART if any(notice.leaves_work for notice in plan.all_notices) else ExitCode.DONE
 
 
 def merged(first: Applied, second: Applied) -> Applied:
-    """Two applications as one: what the first found stale was planned anew and done by the second."""
+    """Both as one: what the first found stale was planned again and done by the second."""
     kept = tuple(outcome for outcome in first.outcomes if outcome.result is not Result.STALE)
     return Applied(kept + second.outcomes, second.stale, first.stopped or second.stopped)
 
@@ -169,13 +161,13 @@ def first_words(report_: Report) -> str:
         return f"{describe(outcome.action)} ({outcome.reason})"
     heavy = [n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK]
     for notice in (*heavy, *report_.news):
-        return f"{notice.target} {notice.name}: {notice.text}"
+        return f"{notice.subject} {notice.name}: {notice.text}"
     return ""
 
 
 def describe(action: Action) -> str:
     """An action's object in words: kind, name and, of a device, the rack that it is in."""
-    return f"{action.target} {located(action)}"
+    return f"{action.kind.label} {located(action)}"
 
 
 def located(action: Action) -> str:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cos_update.model.concertim import Actual, Device, Rack, Template
+from cos_update.model.concertim import Actual, Device, Rack, Record, Template
 from cos_update.planning.compare import Difference, is_same
-from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Plan, Target, Verb
+from cos_update.planning.plan import RACK, TEMPLATE, Action, Change, Notice, NoticeKind, Plan, Verb
 
 _CREATED: Mapping[type, tuple[str, ...]] = {
     Template: ("name", "description", "vcpus", "ram", "disk"),
@@ -21,9 +21,6 @@ _CREATED: Mapping[type, tuple[str, ...]] = {
 }
 """What a creation sends and its answer shows, by the kind of record."""
 METADATA = "metadata."
-
-Record = Template | Rack | Device
-
 
 Memory = Mapping[str, Mapping[str, tuple[object, object]]]
 """By Concertim id and field: what was sent, and what was then shown."""
@@ -78,36 +75,34 @@ def remembered(past: Memory, done: Iterable[tuple[Action, Record | None, tuple[C
 
 def with_notices(plan: Plan, known: Memory, actual: Actual) -> Plan:
     """The plan with a notice for each field that is not stored, of each kind of object."""
-    counts: Counter[tuple[Target, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for item, fields in known.items():
-        target = _target(item, actual)
-        if target:
-            counts.update((target, name) for name in fields)
+        subject = _subject(item, actual)
+        if subject:
+            counts.update((subject, name) for name in fields)
     notices = tuple(
         Notice(
             NoticeKind.NOT_STORED,
-            target,
+            subject,
             name,
             "",
             f"this Concertim does not store {name} as it was sent ({count} of them): not sent again until it changes",
         )
-        for (target, name), count in sorted(counts.items())
+        for (subject, name), count in sorted(counts.items())
     )
     return replace(plan, notices=(*plan.notices, *notices)) if notices else plan
 
 
-def _target(item: str, actual: Actual) -> Target | None:
+def _subject(item: str, actual: Actual) -> str:
     if device := actual.devices.get(item):
-        return Target(device.type.value.lower())
+        return device.kind.label
     if item in actual.racks:
-        return Target.RACK
-    return Target.TEMPLATE if item in actual.templates else None
+        return RACK
+    return TEMPLATE if item in actual.templates else ""
 
 
 def _created(action: Action) -> Iterable[Change]:
-    record = action.template or action.rack or action.device
-    if record is None:
-        return
+    record = action.record
     yield from (Change(name, None, getattr(record, name)) for name in _CREATED[type(record)])
     if isinstance(record, Template):
         return

@@ -1,16 +1,21 @@
-"""A plan, or what became of it, as lines for people; `diff`, `bulk` and the logs use these same words."""
+"""A plan, or what became of it, as lines for people; `diff`, `bulk` and the logs use the same words.
+
+Apart from `document`, the form for programs, and from the command line, which draws these lines.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from cos_update.model.concertim import Device, Template
+from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.planning.outcome import Outcome, Result
-from cos_update.planning.plan import Action, Change, Notice, Plan, RackPlan, Target, Verb
+from cos_update.planning.plan import Action, Change, Notice, Plan, RackPlan, Verb
 
 MARKS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.REMOVE: "-"}
 LEFT_ALONE = "!"
@@ -20,7 +25,7 @@ OUTPUTS = frozenset({"creation_output", "metadata.openstack_stack_output"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One object: its mark, what it is, its name, and what is said of it, one piece a column or a row."""
+    """One object: its mark, what it is, its name, and details, each in a column (`cells`) or a row."""
 
     mark: str
     kind: str
@@ -62,19 +67,32 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
     return tuple(teams)
 
 
+def in_short(found: Sequence[Section]) -> tuple[Section, ...]:
+    """The same sections with a count of each mark in place of their lines."""
+    return tuple(
+        replace(section, aside=_counts(section) or section.aside, lines=(), sections=in_short(section.sections))
+        for section in found
+    )
+
+
+def _counts(section: Section) -> str:
+    counted = Counter(line.mark for line in section.lines)
+    return "  ".join(f"{mark}{counted[mark]}" for mark in (*MARKS.values(), LEFT_ALONE) if counted[mark])
+
+
 def _rack_section(rack_plan: RackPlan, lines: tuple[Line, ...]) -> Section:
     stack = f"stack {rack_plan.stack_id[:8]}" if rack_plan.stack_id else "of no stack"
     aside = f"{stack} · {'new' if rack_plan.new else rack_plan.status}"
     return Section(f"rack {rack_plan.rack_name}", aside, lines)
 
 
-def _identity(action: Action) -> tuple[Verb, Target, str, str]:
-    return (action.verb, action.target, action.openstack_id, "" if action.verb is Verb.CREATE else action.concertim_id)
+def _identity(action: Action) -> tuple[Verb, ResourceKind, str, str]:
+    return (action.verb, action.kind, action.openstack_id, "" if action.verb is Verb.CREATE else action.concertim_id)
 
 
 def _lines(
     actions: Iterable[Action],
-    outcome_of: Mapping[tuple[Verb, Target, str, str], Outcome],
+    outcome_of: Mapping[tuple[Verb, ResourceKind, str, str], Outcome],
 ) -> list[Line]:
     lines = []
     for action in actions:
@@ -87,38 +105,34 @@ def _lines(
 
 
 def _outcome_text(outcome: Outcome) -> str:
-    verb = {Verb.CREATE: "not created", Verb.UPDATE: "not changed", Verb.REMOVE: "not removed"}[outcome.action.verb]
-    return f"{verb}, refused" if outcome.result is Result.REFUSED else verb
+    text = f"not {outcome.action.verb.past}"
+    return f"{text}, refused" if outcome.result is Result.REFUSED else text
 
 
 def _line(action: Action) -> Line:
     mark = MARKS[action.verb]
     if action.verb is Verb.REMOVE:
-        return Line(mark, action.target, action.name, rows=(action.why,))
+        return Line(mark, action.kind.label, action.name, rows=(action.why,))
     if action.verb is Verb.UPDATE:
-        return Line(mark, action.target, action.name, rows=tuple(change_text(c) for c in action.changes))
-    if action.device is not None:
-        return Line(mark, action.target, action.name, _device_cells(action.device, action.label))
-    if action.template is not None:
-        return Line(mark, action.target, action.name, _template_cells(action.template))
-    height = f"{action.rack.height}U" if action.rack else ""
-    return Line(mark, action.target, action.name, (height, action.rack.status if action.rack else ""))
+        return Line(mark, action.kind.label, action.name, rows=tuple(change_text(c) for c in action.changes))
+    return Line(mark, action.kind.label, action.name, _cells(action))
 
 
 def _held(action: Action) -> Line:
     where = f"in {action.rack_name}: " if action.rack_name else ""
-    return Line(LEFT_ALONE, action.target, action.name, rows=(f"{where}{action.why}",))
+    return Line(LEFT_ALONE, action.kind.label, action.name, rows=(f"{where}{action.why}",))
 
 
-def _device_cells(device: Device, label: str) -> tuple[str, ...]:
-    place = device.location
-    units = f"U{place.start_u}" if place.height == 1 else f"U{place.start_u}-U{place.end_u}"
-    return (units, label, device.status)
-
-
-def _template_cells(template: Template) -> tuple[str, ...]:
-    disk = f"{template.disk} GB" if template.disk else "no disk"
-    return (f"{template.height}U", f"{template.vcpus or 0} vCPU", _memory(template.ram), disk)
+def _cells(action: Action) -> tuple[str, ...]:
+    match action.record:
+        case Device(location=place, status=status):
+            units = f"U{place.start_u}" if place.height == 1 else f"U{place.start_u}-U{place.end_u}"
+            return (units, action.size, status)
+        case Template() as template:
+            disk = f"{template.disk} GB" if template.disk else "no disk"
+            return (f"{template.height}U", f"{template.vcpus or 0} vCPU", _memory(template.ram), disk)
+        case Rack(height=height, status=status):
+            return (f"{height}U", status)
 
 
 def _memory(mebibytes: int | None) -> str:
@@ -127,7 +141,7 @@ def _memory(mebibytes: int | None) -> str:
 
 
 def _notice_line(notice: Notice) -> Line:
-    return Line(LEFT_ALONE, notice.target, notice.name, rows=(notice.text,))
+    return Line(LEFT_ALONE, notice.subject, notice.name, rows=(notice.text,))
 
 
 def change_text(change: Change) -> str:

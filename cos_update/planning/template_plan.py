@@ -1,4 +1,7 @@
-"""The templates' part of the plan: made before anything else, removed after everything else."""
+"""The templates' part of the plan: created before anything else, removed after everything else.
+
+Apart from the racks', since templates belong to no project and are shared by all racks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from cos_update.planning.compare import template_difference
 from cos_update.planning.desired import Desired, DesiredTemplate
 from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.names import TEMPLATE_NAME, Rename, Wish, assign, in_order
-from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Target, Verb
+from cos_update.planning.plan import TEMPLATE, Action, Change, Notice, NoticeKind, Verb
 from cos_update.planning.stored import Memory, without_dropped
 
 HIDDEN_NAMES = frozenset({"rack"})
@@ -43,7 +46,11 @@ def plan_templates(
     kept = {template.id for template in matches.templates.values() if template.foreign_id in desired.templates}
     rest = [t for t in actual.templates.values() if is_managed(t) and t.id not in kept]
     taken = {t.name for t in actual.templates.values() if not is_managed(t)} | HIDDEN_NAMES
-    wishes = [Wish(w.flavor_id, w.name, 0 if w.listed else 1) for w in desired.templates.values()]
+    bearing = {flavor_id: template.name for flavor_id, template in matches.templates.items()}
+    wishes = [
+        Wish(w.flavor_id, w.name, 0 if w.listed else 1, bearing.get(w.flavor_id, ""))
+        for w in desired.templates.values()
+    ]
     wishes += [Wish(t.id, t.name, 2) for t in rest]
     names = assign(wishes, taken, TEMPLATE_NAME)
     updates = [
@@ -62,53 +69,30 @@ def _updates(desired: Desired, matches: Matches, names: Mapping[str, str], dropp
             continue
         difference = template_difference(template, wanted, names[flavor_id])
         if difference := without_dropped(difference, dropped.get(template.id, {})):
-            actions.append(_update(template, difference.payload, difference.changes))
+            actions.append(Action(Verb.UPDATE, template, difference.payload, difference.changes))
     return actions
 
 
 def _renamed(templates: Collection[Template], names: Mapping[str, str]) -> list[Action]:
     return [
-        _update(template, {"name": name}, (Change("name", template.name, name),))
+        Action(Verb.UPDATE, template, {"name": name}, (Change("name", template.name, name),))
         for template in sorted(templates, key=lambda t: t.id)
         if (name := names[template.id]) != template.name
     ]
 
 
-def _update(template: Template, payload: Mapping[str, object], changes: tuple[Change, ...]) -> Action:
-    return Action(
-        Verb.UPDATE,
-        Target.TEMPLATE,
-        template.name,
-        template.foreign_id,
-        template=template,
-        payload=payload,
-        changes=changes,
-    )
-
-
 def _ordered(updates: list[Action]) -> list[Action]:
     """Updates in an order in which no name is there twice."""
-    named = {a.concertim_id: a for a in updates if "name" in a.payload}
-    first, then = in_order([Rename(i, a.name, str(a.payload["name"])) for i, a in named.items()])
-    parked = [
-        _update(template, {"name": r.new}, (Change("name", r.old, r.new),))
-        for r in first
-        if (template := named[r.object_id].template)
-    ]
+    named = {a.concertim_id: a for a in updates if a.new_name is not None}
+    first, then = in_order([Rename(i, a.name, a.new_name) for i, a in named.items() if a.new_name is not None])
+    parked = [named[rename.object_id].renaming_only(rename.new) for rename in first]
     others = [action for action in updates if action.concertim_id not in named]
-    return [*others, *parked, *(named[r.object_id] for r in then)]
+    return [*others, *parked, *(named[rename.object_id] for rename in then)]
 
 
 def _creations(desired: Desired, matches: Matches, names: Mapping[str, str]) -> list[Action]:
     return [
-        Action(
-            Verb.CREATE,
-            Target.TEMPLATE,
-            names[flavor_id],
-            flavor_id,
-            template=_record(wanted, names[flavor_id]),
-            flavor_id=flavor_id,
-        )
+        Action(Verb.CREATE, _record(wanted, names[flavor_id]), flavor_id=flavor_id)
         for flavor_id, wanted in sorted(desired.templates.items())
         if flavor_id not in matches.templates
     ]
@@ -146,9 +130,7 @@ def _removals(
             continue
         if template.id in used:
             text = f"{why}, but devices still use it: kept until the last one is gone"
-            notices.append(Notice(NoticeKind.IN_USE, Target.TEMPLATE, template.name, template.foreign_id, text))
+            notices.append(Notice(NoticeKind.IN_USE, TEMPLATE, template.name, template.foreign_id, text))
         else:
-            actions.append(
-                Action(Verb.REMOVE, Target.TEMPLATE, template.name, template.foreign_id, template=template, why=why)
-            )
+            actions.append(Action(Verb.REMOVE, template, why=why))
     return tuple(actions), tuple(notices)

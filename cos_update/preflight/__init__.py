@@ -1,6 +1,6 @@
 """Every precondition of a working installation, tried for real."""
 
 from cos_update.preflight.finding import Finding, Status
-from cos_update.preflight.run import run, unconfigured
+from cos_update.preflight.run import CHECKS, run, unconfigured
 
-__all__ = ["Finding", "Status", "run", "unconfigured"]
+__all__ = ["CHECKS", "Finding", "Status", "run", "unconfigured"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from cos_update.concertim.client import OVER_THE_LIMIT, ConcertimClient
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConcertimError, CosUpdateError
+from cos_update.model.kinds import DEVICES
 from cos_update.model.settings import Settings
-from cos_update.planning.desired import TAG_OF
 from cos_update.preflight.clocks import compared
 from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.preflight.owners import Seen
@@ -18,7 +18,7 @@ def concertim(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]
     """Login, root, API, clock, templates, owners, licence. Notes in `seen` what the other side's check can't know."""
     seen = seen or Seen()
     if settings.concertim is None:
-        yield skip("concertim", "not tried: its section is missing")
+        yield skip("concertim", "not tried: its section is missing or wrong")
         return
     with ConcertimClient(settings.concertim) as client:
         try:
@@ -47,7 +47,7 @@ def _templates(client: ConcertimClient, flavour: ApiFlavour, _: Seen) -> Iterato
         yield warn("templates", "volumes and networks can't be shown by this older API", fix)
         return
     tags = {template.tag for template in client.templates() if template.tag}
-    wanted = sorted(TAG_OF.values())
+    wanted = sorted(kind.template_tag for kind in DEVICES if kind.template_tag)
     if missing := [tag for tag in wanted if tag not in tags]:
         fix = "load Concertim's own templates (rake db:seed in its container)"
         yield fail("templates", f"without the tag {', '.join(missing)}: such devices can't be shown", fix)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 
 from cos_update.model.errors import CloudError, CosUpdateError
-from cos_update.model.openstack import SERVICE_OF, Gap, Inventory, Listing, Membership
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Gap, Inventory, Membership
 from cos_update.model.settings import CloudSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE
@@ -27,14 +28,15 @@ _SHOWN = 5
 """Projects and regions that are named one by one."""
 
 
-def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
+def cloud(settings: Settings, seen: Seen | None = None, *, has_billing: bool = False) -> Iterator[Finding]:
     """Login, roles, watched projects, each service with what these credentials may list, and the clock.
 
-    Notes in `seen` what the other side's check can't know.
+    Notes in `seen` what the other side's check can't know. Where the installation `has_billing`, what that needs of
+    OpenStack is looked for too.
     """
     seen = seen or Seen()
     if settings.openstack is None:
-        yield skip("openstack", "not tried: its section is missing")
+        yield skip("openstack", "not tried: its section is missing or wrong")
         return
     reader = CloudReader(settings.openstack)
     try:
@@ -45,7 +47,7 @@ def cloud(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
         yield from _not_tried("for want of a login")
         return
     try:
-        yield from _accounts(reader.sessions, settings.openstack)
+        yield from _accounts(reader.sessions, settings.openstack, has_billing=has_billing)
         yield from _services(reader, settings, seen)
         yield from _clock(reader.sessions)
     finally:
@@ -72,15 +74,14 @@ def _not_tried(why: str) -> Iterator[Finding]:
         yield skip(service.lower(), f"not tried, {why}")
 
 
-def _accounts(sessions: Sessions, settings: CloudSettings) -> Iterator[Finding]:
+_WATCHING = "watches projects"
+_BILLING = (("role", "rating", "belongs to billing", False), ("user", "cloudkitty", "belongs to billing", False))
+
+
+def _accounts(sessions: Sessions, settings: CloudSettings, *, has_billing: bool) -> Iterator[Finding]:
     """The users and roles that must be there, as far as they may be seen."""
-    wanted = (
-        ("role", settings.watcher_role, "watches projects", True),
-        ("user", settings.watcher_user, "watches projects", True),
-        ("role", "rating", "belongs to billing", False),
-        ("user", "cloudkitty", "belongs to billing", False),
-    )
-    for kind, name, why, is_needed in wanted:
+    watching = (("role", settings.watcher_role, _WATCHING, True), ("user", settings.watcher_user, _WATCHING, True))
+    for kind, name, why, is_needed in watching + (_BILLING if has_billing else ()):
         try:
             found = listing(sessions.base, IDENTITY, f"/{kind}s", f"{kind}s", {"name": name})
         except CloudError as error:
@@ -112,7 +113,7 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     yield ok("projects", f"{len(names)} watched: {', '.join(names[:_SHOWN])}{more}")
     for gap in inventory.gaps:
-        if gap.listing is Listing.PROJECTS:
+        if gap.kind is ResourceKind.PROJECT:
             yield warn("projects", gap.reason)
     for service in _COUNTED:
         yield _service(service, reader, inventory)
@@ -132,7 +133,7 @@ def _service(service: str, reader: CloudReader, inventory: Inventory) -> Finding
     way = reader.read_scopes.get(service)
     if way == ABSENT:
         return _absent(service)
-    gaps = [gap for gap in inventory.gaps if SERVICE_OF[gap.listing] == service]
+    gaps = [gap for gap in inventory.gaps if gap.kind.service == service]
     if gaps:
         return _incomplete(service, gaps, inventory)
     count = f"{len(getattr(inventory, _COUNTED[service]))} {_COUNTED[service]}"
@@ -157,7 +158,7 @@ def _incomplete(service: str, gaps: Sequence[Gap], inventory: Inventory) -> Find
     gap = (whole or gaps)[0]
     project = inventory.projects.get(gap.project_id or "")
     more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
-    text = f"{gap.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
+    text = f"{gap.kind.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
     fix = f"see whether {service} answers, and what its policy allows these credentials"
     # A single stack may be on its way out, or broken; the others are shown all the same.
     return fail(service.lower(), text, fix) if whole else warn(service.lower(), text, fix)

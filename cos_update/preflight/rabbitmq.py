@@ -36,7 +36,7 @@ def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Find
     `listen_for` is in seconds. Neither our own queue nor anybody else's is touched.
     """
     if settings.rmq is None:
-        yield warn("rabbitmq", "the section rmq is missing: listen can't run, bulk can")
+        yield warn("rabbitmq", "the section rmq is missing or wrong: listen can't run, bulk can")
         return
     usable: Address | None = None
     for address in addresses(settings.rmq):
@@ -64,7 +64,7 @@ def _host(settings: BrokerSettings, address: Address) -> Finding:
     try:
         connect(settings, address).close()
     except Exception as error:  # pika, socket and ssl have no common base; `explain` knows them
-        reason = explain(error, settings)
+        reason = explain(error, settings, address)
         fix = reason.hint or "see whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
         return fail("rabbitmq", f"{address}: {reason}", fix)
     return ok("rabbitmq", f"{address} as {settings.username}, virtual host {settings.virtual_host}")
@@ -112,12 +112,19 @@ class _OneBroker:
         return refusal or ok("queue", f"queues named like {name} may be declared and read")
 
     def _is_there(self, exchange: str) -> bool:
+        """Whether it can be bound, as far as we may know.
+
+        RabbitMQ 4.3 refuses the question about an exchange on which a user has no permission, whether or not it is
+        there; the refusal to bind then says which permission is missing.
+        """
         channel = self._connection.channel()
         try:
             channel.exchange_declare(exchange, passive=True)
         except pika.exceptions.ChannelClosedByBroker as error:
             if is_missing(error):
                 return False
+            if is_refused(error):
+                return True
             raise
         channel.close()
         return True

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 
+from cos_update.config import Loaded
 from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.preflight.concertim import concertim
 from cos_update.preflight.finding import Finding, fail, failed, skip
+from cos_update.preflight.killbill import killbill
 from cos_update.preflight.local import configuration, folders
 from cos_update.preflight.openstack import cloud
 from cos_update.preflight.owners import Seen, owners
@@ -26,27 +28,54 @@ LONGEST_CHECK = 900.0
 Check = Callable[[], Iterable[Finding]]
 
 
-def run(settings: Settings, warnings: tuple[str, ...], listen_for: float | None = None) -> Iterator[Finding]:
-    """Every finding, whatever else fails or hangs; `warnings` are those of the configuration.
+CHECKS: Mapping[str, tuple[str, ...]] = {
+    "config": (),
+    "folders": ("data-dir", "log-dir", "open-files", "view", "view-for"),
+    "openstack": ("keystone", "role", "user", "projects", "nova", "heat", "cinder", "neutron"),
+    "rabbitmq": ("queue", "exchanges", "notifications"),
+    "concertim": ("licence", "templates", "racks", "teams"),
+}
+"""What may be asked for by name: each check, and those of its findings that may be asked for alone."""
 
-    `listen_for` is how many seconds to wait for notifications; None: not at all.
+
+def run(loaded: Loaded, listen_for: float | None = None, names: Collection[str] = ()) -> Iterator[Finding]:
+    """Every finding, whatever else fails or hangs: of the configuration, and of all that it says enough of.
+
+    `listen_for` is how many seconds to wait for notifications; None: not at all. `names` (of `CHECKS`) narrows what is
+    tried; nothing narrows nothing.
     """
+    settings = loaded.settings
     hasty = impatient(settings)
     seen = Seen()
     checks: tuple[tuple[str, Check], ...] = (
-        ("config", lambda: configuration(settings, warnings)),
+        ("config", lambda: configuration(loaded)),
         ("folders", lambda: folders(settings)),
-        ("openstack", lambda: cloud(hasty, seen)),
+        ("openstack", lambda: cloud(hasty, seen, has_billing=loaded.has_billing)),
         ("rabbitmq", lambda: broker(hasty, listen_for)),
         ("concertim", lambda: concertim(hasty, seen)),
+        ("killbill", lambda: killbill(settings)),
     )
+    wanted = set(names)
+    # Teams are compared with what OpenStack shows.
+    needed = wanted | ({"openstack"} if "teams" in wanted else set())
+    chosen = [pair for pair in checks if not wanted or needed.intersection((pair[0], *CHECKS.get(pair[0], ())))]
+    begun = [(name, _begun(name, check)) for name, check in chosen]
     deadline = time.monotonic() + LONGEST_CHECK + (listen_for or 0.0)
-    for name, answer in [(name, _begun(name, check)) for name, check in checks]:
+    for name, answer in begun:
         try:
-            yield from answer.result(max(0.0, deadline - time.monotonic()))
+            found = answer.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            yield fail(name, f"the check has not ended within {LONGEST_CHECK:g} s", "see whether something hangs there")
-    yield from owners(seen)
+            text = f"the check has not ended within {LONGEST_CHECK:g} s"
+            found = [fail(name, text, "see whether something hangs there")]
+        yield from (finding for finding in found if _is_asked_for(finding, wanted))
+    yield from (finding for finding in owners(seen) if _is_asked_for(finding, wanted))
+
+
+def _is_asked_for(finding: Finding, wanted: Collection[str]) -> bool:
+    """Whether it is one of these, or belongs to one; what stands in its way always is."""
+    word = finding.name.replace(" ", "-")
+    side = next((name for name, words in CHECKS.items() if word in (name, *words)), word)
+    return not wanted or word in wanted or side in wanted or finding.status == "FAIL"
 
 
 def unconfigured(error: ConfigError) -> tuple[Finding, ...]:

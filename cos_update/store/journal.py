@@ -22,13 +22,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.concertim import Device, Rack, Template
 from cos_update.model.errors import ViewError
 from cos_update.model.openstack import RememberedStack
 from cos_update.store import schema
 from cos_update.store.locks import unwritable
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, simplified
-from cos_update.store.schema import Origin, View
+from cos_update.store.view import Origin, View
 
 FILE_NAME = "view.journal"
 KEPT = 3600.0
@@ -216,9 +218,7 @@ class Journal:
         except FileNotFoundError:
             self._begin()
         except OSError as error:
-            raise ViewError(
-                f"{self.path} cannot be read: {error.strerror or error}.", "Check its permissions."
-            ) from error
+            raise ViewError(f"{self.path} cannot be read: {words(error)}.", hint(error, self.path)) from error
 
     def _take(self, line: bytes) -> None:
         try:
@@ -239,7 +239,7 @@ class Journal:
             self._postings.append(journal_entry)
 
     def _write(self, line: bytes) -> None:
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         try:
             os.ftruncate(handle, self._offset)  # a torn line would spoil the next one
             try:
@@ -254,19 +254,17 @@ class Journal:
 
     def _rewrite(self, base: int, lines: bytes) -> None:
         temporary = self.path.with_name(f".{FILE_NAME}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                os.fchmod(file.fileno(), 0o640)
-                file.write(_line({"base": base, "id": uuid.uuid4().hex}))
-                file.write(lines)
-            temporary.replace(self.path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with files.replacing(self.path, temporary, granted=0o640, durable=False) as new:
+            new.file.write(_line({"base": base, "id": uuid.uuid4().hex}))
+            new.file.write(lines)
+            new.put_in_place()
 
 
 def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) -> View:
-    """The view after what was posted; the postings are put onto it in their order."""
+    """The view after what was posted; the postings are put onto it in their order.
+
+    Those from another reading of the cloud than the view's own may know what the view does not.
+    """
     wanted = list(journal_entries)
     if not wanted:
         return view
@@ -282,7 +280,22 @@ def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) ->
         origins=_patched(view.origins, [journal_entry.origins for journal_entry in wanted]),
         stacks=_patched(view.stacks, [journal_entry.stacks for journal_entry in wanted]),
         journal_seq=max(view.journal_seq, wanted[-1].seq),
+        recheck={**view.recheck, **_posted_by_others(view, wanted)},
     )
+
+
+def _posted_by_others(view: View, journal_entries: Iterable[JournalEntry]) -> dict[str, tuple[str, str]]:
+    """By OpenStack id kind and project of what was posted from another reading of the cloud than the view's."""
+    found = {}
+    for entry in journal_entries:
+        if entry.cloud_read_at == view.cloud_read_at:
+            continue
+        for device_id, posted in entry.devices.items():
+            device = posted or view.actual.devices.get(device_id)
+            if device and device.object_id:
+                origin = entry.origins.get(device.object_id) or view.origins.get(device.object_id)
+                found[device.object_id] = (device.kind.value, origin.project_id if origin else "")
+    return found
 
 
 def entry_plain(journal_entry: JournalEntry) -> dict[str, Any]:

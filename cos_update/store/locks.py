@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cos_update.concurrency import files
+from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.errors import LockedError, ViewError
 
 SLOTS = 64
@@ -77,7 +78,7 @@ class FileLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            return files.open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
             raise unwritable(self.path, error) from error
 
@@ -105,7 +106,7 @@ class Locks:
         slot = zlib.crc32(stack_id.encode(errors="replace")) % SLOTS
         path = self._data_dir / _RACKS / f"rack-{slot:02d}.lock"
         with contextlib.suppress(OSError):  # what is wrong with the data dir is said when the lock is opened
-            path.parent.mkdir(mode=0o750, exist_ok=True)
+            files.make_folder(path.parent, 0o750)
         with FileLock(path, self._process).hold(
             timeout, f"It is posting stack {stack_id} or one that shares its lock."
         ):
@@ -121,37 +122,51 @@ class Locks:
         with lock.hold(VIEW_WAIT, "If that process hangs, restart it."):
             yield
 
+    def prove(self) -> None:
+        """Sees that a lock which is held is not given away once more, as some file systems do. Raises ViewError.
+
+        To be called while the view's lock is held.
+        """
+        lock = FileLock(self._data_dir / "view.lock", self._process)
+        with contextlib.suppress(LockedError), lock.hold(0.0):
+            raise ViewError(
+                f"Locks have no effect in {self._data_dir}: its file system gives the same one away twice.",
+                "Name a data dir on another file system (data_dir, COS_UPDATE_DATA_DIR, --data-dir).",
+            )
+
     @contextlib.contextmanager
-    def sole(self, name: str) -> Iterator[None]:
+    def publication(self) -> Iterator[None]:
+        """Holds what guards the view that is written for other services, for as long as making one takes.
+
+        Apart from `view`, so that nobody waits with a posting meanwhile. Raises LockedError after a minute, ViewError
+        when the data dir cannot be written.
+        """
+        lock = FileLock(self._data_dir / "publication.lock", self._process)
+        with lock.hold(VIEW_WAIT, "If that process hangs, restart it."):
+            yield
+
+    @contextlib.contextmanager
+    def sole(self, name: str, timeout: float = 0.0) -> Iterator[None]:
         """Makes this process the only `name` of the data dir, for as long as the context lasts.
 
-        Raises LockedError that says who is in the way and since when, ViewError when the data dir cannot be written.
+        Waits `timeout` seconds at most for the one that is. Raises LockedError that says who is in the way and since
+        when, ViewError when the data dir cannot be written.
         """
         lock = FileLock(self._data_dir / f"{name}.lock", name)
-        with lock.hold(0.0, "Stop that one first, or give this one a data dir of its own (--data-dir)."):
+        # Not on another data dir: two of them on one Concertim would know nothing of each other's postings.
+        with lock.hold(timeout, "Only one may run for each Concertim. Wait until that one has ended, or stop it."):
             yield
 
 
 def unwritable(path: Path, error: OSError) -> ViewError:
     """The error for a file of the data dir that could not be written, with what to do about it."""
     data_dir = path.parent.parent if path.parent.name == _RACKS else path.parent
-    reason = error.strerror or str(error)
-    mend = "Check its owner and its permissions (the containers' user must own it)."
-    if not os.path.exists(data_dir):
+    if error.errno == errno.ENOENT and not os.path.exists(data_dir):
         return ViewError(
             f"The data dir {data_dir} does not exist.",
             f"Create it: mkdir -p {data_dir}; or name another (data_dir, COS_UPDATE_DATA_DIR, --data-dir).",
         )
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            mend = "Make room on its disk."
-        case errno.EMFILE | errno.ENFILE:
-            mend = files.HINT
-        case errno.EROFS:
-            mend = "It is on a read-only file system: mount it writable, or name another (--data-dir)."
-        case errno.EACCES | errno.EPERM:
-            mend = f"This runs as uid {os.geteuid()}: chown -R {os.geteuid()} {data_dir} (or what is mounted there)"
-    return ViewError(f"{path} cannot be written: {reason}.", mend)
+    return ViewError(f"{path} cannot be written: {words(error)}.", hint(error, path))
 
 
 def _taken(handle: int, path: Path) -> bool:
@@ -162,7 +177,9 @@ def _taken(handle: int, path: Path) -> bool:
         return False
     except OSError as error:
         raise ViewError(
-            f"{path} cannot be locked: {error.strerror or error}.", "The data dir must be on a file system with flock."
+            f"{path} cannot be locked: {words(error)}.",
+            "The data dir must be on a file system with locks (flock): of NFS, a client with rpc.statd, or one mounted "
+            "with local_lock=flock when all processes run on this host.",
         ) from error
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(handle), path.stat())

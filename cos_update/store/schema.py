@@ -1,4 +1,4 @@
-"""The view and its plain form, which other services read too: dicts, lists, tuples, texts, numbers, None.
+"""The plain form of the view, which other services read too: dicts, lists, tuples, texts, numbers, None.
 
 A change of the plain form that a reader could notice raises `SCHEMA`.
 """
@@ -11,6 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
+from cos_update.model.cloud_memory import CloudMemory
 from cos_update.model.concertim import (
     MAX_RACK_HEIGHT,
     OBJECT_ID,
@@ -18,7 +19,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -27,74 +27,17 @@ from cos_update.model.concertim import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
+from cos_update.store.cloud_memory import cloud_from, cloud_plain
+from cos_update.store.extras import accounts_from, extras_plain, view_for_from
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, records, texts
+from cos_update.store.view import Origin, Resync, View
 
 SCHEMA = 1
 """The number of the plain form that this release writes and reads."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What OpenStack itself says of an object: its own name and its own word for its state.
-
-    `stack_id` is the top-level stack that it belongs to; "" for a stack itself.
-    """
-
-    kind: str
-    name: str
-    state: str
-    project_id: str
-    stack_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Resync:
-    """A pass asked for out of turn: its id, when (Unix time) and why."""
-
-    id: str
-    at: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is known of both sides. Times are Unix times, 0 for never.
-
-    `origins` is keyed by OpenStack id. `stacks` and `strays` are the memory of Heat's answers (see `Membership`);
-    `unsure` are the ids of devices that an update has left in a state which could not be read. `gaps` says in words
-    what the last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their
-    objects are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim
-    accepts and does not store, by Concertim id and field: as it was sent, and as it was shown. `told` are the keys of
-    notices that need not be told again. `journal_seq` is the last posting of the journal that `actual` includes; `torn`
-    tells that the journal has lost postings after the saved view. `resync` is the request that was on disk at loading;
-    saving never changes it.
-    """
-
-    actual: Actual
-    projects: Mapping[str, Project] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
-    stacks: Mapping[str, RememberedStack] = field(default_factory=dict)
-    unowned: Mapping[str, bool] = field(default_factory=dict)
-    needs_reread: tuple[str, ...] = ()
-    cloud_read_at: float = 0.0
-    concertim_read_at: float = 0.0
-    concertim_full_read_at: float = 0.0
-    passes_since_full: int = 0
-    passes_since_membership: int = 0
-    gaps: tuple[str, ...] = ()
-    former: Mapping[str, Device] = field(default_factory=dict)
-    dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
-    last_read: str = ""
-    """The id of the last device that was read in its turn."""
-    saved_at: float = 0.0
-    saved_by: str = ""
-    journal_seq: int = 0
-    torn: bool = False
-    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +65,9 @@ _TEMPLATE = RecordSchema(Template)
 _RACK = RecordSchema(Rack)
 _DEVICE = RecordSchema(_PlainDevice)
 _DETAILS: Mapping[str, RecordSchema[Any]] = {
-    DeviceType.INSTANCE.value: RecordSchema(InstanceDetails),
-    DeviceType.VOLUME.value: RecordSchema(VolumeDetails),
-    DeviceType.NETWORK.value: RecordSchema(NetworkDetails),
+    ResourceKind.SERVER.device_type: RecordSchema(InstanceDetails),
+    ResourceKind.VOLUME.device_type: RecordSchema(VolumeDetails),
+    ResourceKind.NETWORK.device_type: RecordSchema(NetworkDetails),
 }
 _PROJECT = RecordSchema(Project)
 _ORIGIN = RecordSchema(Origin)
@@ -133,9 +76,9 @@ _CONTENT = RecordSchema(StackContent, nested=("servers", "volumes", "networks"))
 _MEMORY = RecordSchema(RememberedStack, nested=("content", "absent"))
 _RESYNC = RecordSchema(Resync)
 
-_TYPES = {kind.value: kind for kind in DeviceType}
+_KINDS = {kind.value: kind for kind in ResourceKind}
 _FLAVOURS = {flavour.value: flavour for flavour in ApiFlavour}
-_UNKNOWN = Origin(kind="", name="", state="", project_id="")
+_UNKNOWN = Origin(ResourceKind.RESOURCE, name="", state="", project_id="")
 
 
 def to_plain(view: View) -> dict[str, Any]:
@@ -167,11 +110,14 @@ def to_plain(view: View) -> dict[str, Any]:
         "strays": dict(view.unowned),
         "unsure": list(view.needs_reread),
         "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
-        "told": list(view.told),
+        "told": list(view.reported),
         "last_read": view.last_read,
+        "cloud": cloud_plain(view.cloud) if isinstance(view.cloud, CloudMemory) else view.cloud,
+        "recheck": {key: tuple(what) for key, what in view.recheck.items()},
         "former": _plain_all(view.former, device_plain),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
+        **extras_plain(view.view_for, view.view_for_since, actual.accounts),
     }
 
 
@@ -190,7 +136,9 @@ def from_plain(plain: object) -> View:
         templates=records(whole.get("templates"), template_from, "templates"),
         racks=records(whole.get("racks"), rack_from, "racks"),
         devices=records(whole.get("devices"), device_from, "devices"),
+        accounts=accounts_from(whole),
     )
+    view_for, view_for_since = view_for_from(whole)
     return View(
         actual=actual,
         projects=records(whole.get("projects"), _PROJECT.record, "projects"),
@@ -199,7 +147,9 @@ def from_plain(plain: object) -> View:
         unowned=records(whole.get("strays", {}), _truth, "strays"),
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
         dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
-        told=texts(whole.get("told", ()), "told"),
+        reported=texts(whole.get("told", ()), "told"),
+        cloud=None if whole.get("cloud") is None else dict_of(whole["cloud"], "cloud"),
+        recheck=records(whole.get("recheck", {}), _kind_and_project, "recheck"),
         last_read=_is({"last_read": "", **whole}, "last_read", str),
         former=records(whole.get("former", {}), device_from, "former"),
         cloud_read_at=_number(cloud, "read_at"),
@@ -212,6 +162,8 @@ def from_plain(plain: object) -> View:
         saved_by=_is(whole, "saved_by", str),
         journal_seq=_is(whole, "journal_seq", int),
         resync=resync_from(whole.get("resync")),
+        view_for=view_for,
+        view_for_since=view_for_since,
     )
 
 
@@ -261,7 +213,7 @@ def device_plain(device: Device, origin: Origin | None = None) -> dict[str, Any]
         "project_id": known.project_id,
         "stack_id": known.stack_id,
         "status": device.status,
-        "type": device.type.value,
+        "type": device.kind.device_type,
         "rack_id": device.rack_id,
         "template_id": device.template_id,
         "start_u": location.start_u,
@@ -287,9 +239,19 @@ def device_from(plain: object) -> Device:
     if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
         intern(object_id)  # what is read of the cloud next shares it
     found: Details = shape.record(details)
-    type_ = _TYPES[kind]
     return Device(
-        key, intern(name), type_, rack, template, status, location, found, description, metadata, intern(cost), known_as
+        key,
+        intern(name),
+        BY_DEVICE_TYPE[kind],
+        rack,
+        template,
+        status,
+        location,
+        found,
+        description,
+        metadata,
+        intern(cost),
+        known_as,
     )
 
 
@@ -310,25 +272,29 @@ def _details_plain(details: Details) -> dict[str, Any]:
                 "volume_details": details.volume_details,
             }
         case VolumeDetails():
-            return _DETAILS["Volume"].plain(details)
+            return _DETAILS[ResourceKind.VOLUME.device_type].plain(details)
         case NetworkDetails():
-            return _DETAILS["Network"].plain(details)
+            return _DETAILS[ResourceKind.NETWORK.device_type].plain(details)
 
 
 def origin_plain(origin: Origin) -> dict[str, Any]:
     """An origin as a dict."""
-    return {
-        "kind": str(origin.kind),  # a member of an enum is no plain text
+    plain = {
+        "kind": origin.kind.value,
         "name": origin.name,
         "state": origin.state,
         "project_id": origin.project_id,
         "stack_id": origin.stack_id,
     }
+    if origin.created:
+        plain["created"] = origin.created
+    return plain
 
 
 def origin_from(plain: object) -> Origin:
     """An origin from a dict. Raises WrongShape."""
-    return _ORIGIN.record(plain)
+    kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
+    return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
 
 def memory_plain(memory: RememberedStack) -> dict[str, Any]:
@@ -372,6 +338,21 @@ def resync_from(plain: object) -> Resync | None:
 
 def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     return {key: convert(value) for key, value in mapping.items()}
+
+
+def cloud_memory(view: View) -> CloudMemory | None:
+    """What the view knows of the cloud; None when that is nothing, or not to be understood."""
+    if view.cloud is None or isinstance(view.cloud, CloudMemory):
+        return view.cloud
+    try:
+        return cloud_from(view.cloud)
+    except SchemaError:
+        return None
+
+
+def _kind_and_project(plain: object) -> tuple[str, str]:
+    kind, project_id = texts(plain, "kind and project")
+    return kind, project_id
 
 
 def _dropped(plain: object) -> dict[str, tuple[object, object]]:

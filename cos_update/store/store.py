@@ -1,41 +1,43 @@
 """The view on disk: loaded without trusting it, saved so that a reader never sees half of it.
 
-The file is a pickle of plain containers. Our loader refuses every class, so that a hostile file can run nothing.
+Our memory is a pickle of plain containers (`pickles`). It is in view.pickle, or beside it in state.pickle when that is
+written for other services with classes of their own (`layout`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import logging
 import os
-import pickle
 import socket
 import stat
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from cos_update import files
+from cos_update.file_hints import hint, words
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import LockedError, ViewError
+from cos_update.model.settings import ViewFor
+from cos_update.store.extras import view_for_from
 from cos_update.store.journal import LIMIT, Journal, JournalEntry, with_journal_entries
+from cos_update.store.layout import OTHERS, VIEW_NAME, Layout, Stamp, stamp_of
 from cos_update.store.locks import Locks, unwritable
-from cos_update.store.records import SchemaError, dict_of, simplified
-from cos_update.store.schema import Resync, View, check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.pickles import OUR_OWN, SHARED, paused_gc, read_plain, write_plain
+from cos_update.store.records import SchemaError
+from cos_update.store.schema import check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.view import Resync, View
 
-FILE_NAME = "view.pickle"
-LARGEST = 4 * 1024**3
-"""Bytes above which a file is not taken for a view."""
 _BAD_KEPT = 5
 _PROBE_SIZE = 4096
 _TRIES = 5
-_PROTOCOL = 4
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Troubles of ours, which say nothing about the file."""
 
@@ -46,37 +48,56 @@ class BadView(ViewError):
     """The file of the view is there, but it cannot be read or is not a view of ours."""
 
 
-_Stamp = tuple[int, int, int]
-"""Inode, time of change and size of the file: what tells one saved view from the next."""
-
-
 class ViewStore:
-    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it."""
+    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it.
 
-    def __init__(self, data_dir: Path, process: str, clock: Callable[[], float] = time.time) -> None:
-        self.path = data_dir / FILE_NAME
+    `keeps` is for who loads it again and again: what was loaded or saved last stays in memory, and is not read from
+    disk as long as nobody else has written.
+    """
+
+    def __init__(
+        self, data_dir: Path, process: str, clock: Callable[[], float] = time.time, *, keeps: bool = False
+    ) -> None:
         self.process = process
+        self.layout = Layout(data_dir)
         self._journal = Journal(data_dir, clock)
         self._locks = Locks(data_dir, process)
         self._data_dir = data_dir
         self._clock = clock
         self._mutex = threading.Lock()
-        self._request: tuple[_Stamp | None, Resync | None] = (None, None)
+        self._request: tuple[Stamp | None, Resync | None] = (None, None)
+        self._keeps = keeps
+        self._kept: tuple[Stamp | None, View | None] = (None, None)
 
-    def prepare(self) -> None:
-        """Makes sure that the data dir can be written, by writing; removes what a killed process left half written.
+    @property
+    def path(self) -> Path:
+        """The file of our memory."""
+        return self.layout.memory
 
-        Raises ViewError that says what to do when it is missing, not writable or full, LockedError when the view is
-        held for too long.
+    @property
+    def data_dir(self) -> Path:
+        """Where it and all that belongs to it is kept."""
+        return self._data_dir
+
+    def prepare(self) -> list[str]:
+        """Makes sure that the view can be saved, by writing; removes what a killed process left half written.
+
+        Returns what its file system cannot do and is done without, in words. Raises ViewError that says what to do when
+        the data dir is missing, not writable or full, or gives no locks; LockedError when the view is held for too
+        long.
         """
-        probe = self._data_dir / f".{FILE_NAME}.probe.tmp"
+        probe = self._data_dir / f".{VIEW_NAME}.probe.tmp"
         with self._locks.view():
+            self._locks.prove()
+            for path in (self.layout.view, self.layout.state):
+                if files.is_mounted_apart(path):
+                    raise unwritable(path, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
             try:
                 self._remove_stale()
-                with _new_file(probe) as file:
-                    file.write(bytes(_PROBE_SIZE))
-                    file.flush()
-                    os.fsync(file.fileno())
+                with files.replacing(probe, temporary_of(self.layout.view), SHARED, granted=stat.S_IRGRP) as new:
+                    new.file.write(bytes(_PROBE_SIZE))
+                    new.put_in_place()
+                return new.done_without
             except OSError as error:
                 raise unwritable(probe, error) from error
             finally:
@@ -88,25 +109,39 @@ class ViewStore:
 
         Raises BadView when the file is no view of ours, ViewError when it could not be read.
         """
+        found = None
         for _ in range(_TRIES):
-            before = self._stamp()
+            path = self.path
+            before = stamp_of(path)
             if before is None:
                 return None
-            with paused_gc():
-                view = _checked(self.path, self._read_plain())
+            with self._mutex:
+                stamp, kept = self._kept
+            if kept is not None and stamp == before:
+                view = kept
+            else:
+                try:
+                    with paused_gc():
+                        view = _checked(path, self._read_plain(path))
+                except BadView:
+                    if stamp_of(path) is None:
+                        continue  # it has just been moved
+                    raise
             with self._mutex:
                 self._request = (before, view.resync)
+                self._kept = (before, view) if self._keeps else (None, None)
             journal_entries = self._journal.since(view.journal_seq)
             torn = self._journal.dropped > view.journal_seq
+            found = replace(with_journal_entries(view, journal_entries), torn=torn) if view.saved_by else None
+            self._journal.remember(view.journal_seq)
             if self._stamp() == before:
                 break
-        self._journal.remember(view.journal_seq)
-        return replace(with_journal_entries(view, journal_entries), torn=torn) if view.saved_by else None
+        return found
 
     def load(self) -> View | None:
         """As `peek`, but whatever is wrong is logged, and the answer is None: the view is to be built anew.
 
-        A file that is no view of ours is set aside as `view.pickle.bad-<time>`.
+        A file that is no view of ours is set aside as `view.pickle.bad-<time>` (or `state.pickle.bad-<time>`).
         """
         try:
             try:
@@ -116,18 +151,19 @@ class ViewStore:
                     try:
                         return self.peek()  # somebody may have put a good one in its place meanwhile
                     except BadView as error:
-                        self._set_aside(error)
+                        self._set_aside(self.path, error)
         except (ViewError, LockedError) as error:
             _log.warning("the view could not be loaded and is rebuilt: %s", error)
         return None
 
-    def save(self, view: View) -> None:
+    def save(self, view: View) -> View:
         """Writes the view with what was posted since its `journal_seq`; a resync request on disk stays as it is.
 
-        Sets `saved_at` and `saved_by`. Raises ViewError when it cannot be written; the old file is then still there.
+        Sets `saved_at` and `saved_by`, and gives the view as it was saved. Raises ViewError when it cannot be written;
+        the old file is then still there.
         """
         with paused_gc(), self._locks.view():
-            self._save(view)
+            return self._save(view)
 
     def record(self, journal_entry: JournalEntry) -> int:
         """Tells the other processes what this one posted, and returns its number.
@@ -143,6 +179,24 @@ class ViewStore:
                     if view is not None:
                         self._save(view)
         return seq
+
+    def arrange(self, wanted: ViewFor | None) -> ViewFor:
+        """Has our memory be where it belongs when view.pickle is for `wanted`, and gives whose that is.
+
+        With None it stays for those whose classes it names. For passes only: everybody else goes by what is on disk.
+        Raises ViewError.
+        """
+        with self._locks.view():
+            there = self.layout.form()
+            form = self._found(there) if wanted is None else wanted
+            try:
+                if form is ViewFor.NONE:
+                    self._unshare(there)
+                else:
+                    self._share(form, there)
+            except OSError as error:
+                raise unwritable(self.layout.view, error) from error
+        return form
 
     def take_in(self) -> None:
         """Brings the saved view up to date with the journal, for those who read the file. Raises ViewError."""
@@ -171,9 +225,9 @@ class ViewStore:
         """The posting lock of one rack, waited for `timeout` seconds at most; see `Locks.rack`."""
         return self._locks.rack(stack_id, timeout)
 
-    def sole(self, name: str) -> contextlib.AbstractContextManager[None]:
+    def sole(self, name: str, timeout: float = 0.0) -> contextlib.AbstractContextManager[None]:
         """Makes this process the only `name` of the data dir while the context lasts; see `Locks.sole`."""
-        return self._locks.sole(name)
+        return self._locks.sole(name, timeout)
 
     def resync(self) -> Resync | None:
         """The pending request for a pass out of turn. Costs one look at the file's time while nothing changes."""
@@ -183,7 +237,7 @@ class ViewStore:
                 return None
             if stamp != self._request[0]:
                 try:
-                    self._request = (stamp, resync_from(self._read_plain().get("resync")))
+                    self._request = (stamp, resync_from(self._read_plain(self.path).get("resync")))
                 except (BadView, SchemaError):
                     self._request = (stamp, None)
             return self._request[1]
@@ -204,24 +258,61 @@ class ViewStore:
 
     def _change_resync(self, request: Resync | None) -> None:
         try:
-            plain = self._read_plain() if self._stamp() else _nothing()
+            plain = self._read_plain(self.path) if self._stamp() else _nothing()
         except BadView as error:
-            self._set_aside(error)
+            self._set_aside(self.path, error)
             plain = _nothing()
         plain["resync"] = resync_plain(request)
         self._write(plain, request)
 
-    def _save(self, view: View) -> None:
+    def _save(self, view: View) -> View:
         merged = with_journal_entries(view, self._journal.since(view.journal_seq))
         pending = self.resync()
-        plain = to_plain(replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature()))
-        self._write(plain, pending)
+        saved = replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature())
+        self._write(to_plain(saved), pending)
+        if self._keeps:
+            with self._mutex:
+                self._kept = (self._request[0], saved)
         self._journal.remember(merged.journal_seq)
         self._journal.drop(merged.journal_seq)
+        return saved
+
+    def _found(self, there: ViewFor | None) -> ViewFor:
+        if there in OTHERS:
+            return there
+        return self._shared_form() if self.layout.is_shared() else ViewFor.NONE
+
+    def _shared_form(self) -> ViewFor:
+        """For whom view.pickle was written from the memory beside it."""
+        with contextlib.suppress(ViewError, SchemaError):
+            return view_for_from(self._read_plain(self.layout.state))[0]
+        return ViewFor.NONE
+
+    def _share(self, form: ViewFor, there: ViewFor | None) -> None:
+        view, state = self.layout.view, self.layout.state
+        if there is ViewFor.NONE and self.layout.is_view_newer():
+            view.replace(state)
+            files.flush_folder(self._data_dir)
+            _log.info("view.pickle is to be %s's; our own memory has become %s", form, state.name)
+        elif not self.layout.is_shared():
+            self._write(_nothing(), None, state)
+        if there is None and stamp_of(view) is not None:
+            self._set_aside(view, f"{view} is nobody's that is known here.")
+
+    def _unshare(self, there: ViewFor | None) -> None:
+        view, state, is_shared = self.layout.view, self.layout.state, self.layout.is_shared()
+        if there in OTHERS and not (is_shared and self._shared_form() in OTHERS):
+            self._set_aside(view, f"{view} names classes of {there}, and view_for says that nobody loads it.")
+        if is_shared and there is ViewFor.NONE and self.layout.is_view_newer():
+            state.unlink()
+        elif is_shared:
+            state.replace(view)
+            files.flush_folder(self._data_dir)
+            _log.info("view.pickle is our own memory again")
 
     def _saved_seq(self) -> int:
         with contextlib.suppress(ViewError):
-            seq = self._read_plain().get("journal_seq") if self._stamp() else 0
+            seq = self._read_plain(self.path).get("journal_seq") if self._stamp() else 0
             if type(seq) is int:
                 return seq
         return 0
@@ -229,134 +320,62 @@ class ViewStore:
     def _signature(self) -> str:
         return f"{self.process} (pid {os.getpid()} on {socket.gethostname()})"
 
-    def _stamp(self) -> _Stamp | None:
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ViewError(f"{self.path} cannot be looked at: {error.strerror}.", "Check the permissions.") from error
-        return found.st_ino, found.st_mtime_ns, found.st_size
+    def _stamp(self) -> Stamp | None:
+        return stamp_of(self.path)
 
-    def _read_plain(self) -> dict[str, Any]:
+    def _read_plain(self, path: Path) -> dict[str, Any]:
         try:
-            # A pipe of that name must not make us wait.
-            with paused_gc(), open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode):
-                    raise BadView(f"{self.path} is not a file.")
-                if found.st_size > LARGEST:
-                    raise BadView(f"{self.path} is too large for a view ({found.st_size} bytes).")
-                plain = dict_of(_PlainUnpickler(file).load(), "view")
-                check_schema(plain)
-                return plain
+            plain = read_plain(path)
+            check_schema(plain)
+            return plain
         except OSError as error:
             kind = ViewError if error.errno in _PASSING else BadView
-            raise kind(f"{self.path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
-        except ViewError:
-            raise
+            raise kind(f"{path} cannot be read: {words(error)}.", hint(error, path)) from error
         except Exception as error:
             # Damaged pickles raise nearly anything: ValueError, EOFError, MemoryError, RecursionError, IndexError, ...
-            raise BadView(f"{self.path} is not a view of ours: {error or type(error).__name__}") from error
+            raise BadView(f"{path} is not a view of ours: {error or type(error).__name__}") from error
 
-    def _set_aside(self, error: BadView) -> None:
+    def _set_aside(self, path: Path, reason: object) -> None:
         moment = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        aside = self.path.with_name(f"{FILE_NAME}.bad-{moment}")
+        aside = path.with_name(f"{path.name}.bad-{moment}")
         try:
-            self.path.rename(aside)
+            path.rename(aside)
         except OSError as problem:
-            _log.warning("%s It cannot be set aside either (%s); it is rebuilt", error, problem.strerror)
+            _log.warning("%s It cannot be set aside either (%s); it is rebuilt", reason, problem.strerror)
             return
-        _log.warning("%s It was set aside as %s and is rebuilt", error, aside.name)
-        for old in sorted(self._data_dir.glob(f"{FILE_NAME}.bad-*"))[:-_BAD_KEPT]:
+        _log.warning("%s It was set aside as %s and is rebuilt", reason, aside.name)
+        for old in sorted(self._data_dir.glob(f"{path.name}.bad-*"))[:-_BAD_KEPT]:
             with contextlib.suppress(OSError):
                 old.unlink()
 
-    def _write(self, plain: dict[str, Any], request: Resync | None) -> None:
+    def _write(self, plain: dict[str, Any], request: Resync | None, path: Path | None = None) -> None:
         """Puts a new file in the place of the old one; the lock of the view is held."""
-        temporary = self.path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
+        path = path or self.path
+        mode = SHARED if path == self.layout.view else OUR_OWN
         try:
             self._remove_stale()
-            with _new_file(temporary) as file:
-                _dump(plain, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-            _fsync_dir(self._data_dir)
+            with files.replacing(path, temporary_of(path), mode, granted=stat.S_IRGRP) as new:
+                write_plain(plain, new.file)
+                new.put_in_place()
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise unwritable(path, error) from error
         except (TypeError, RecursionError) as error:
-            raise ViewError(f"{self.path} cannot be written: {error}.", "Please report this as a bug.") from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            raise ViewError(f"{path} cannot be written: {error}.", "Please report this as a bug.") from error
         with self._mutex:
-            self._request = (self._stamp(), request)
+            self._request = (stamp_of(path), request)
 
     def _remove_stale(self) -> None:
         """What was begun and not finished: we hold the lock, so its writer is dead. Process ids say nothing here,
         because each container counts its own.
         """
-        for stale in self._data_dir.glob(".view.*.tmp"):
-            stale.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def paused_gc() -> Iterator[None]:
-    """No cyclic collection meanwhile.
-
-    The collector would look through hundreds of thousands of new records again and again and find nothing: they have
-    no cycles (measured: a third of the CPU time of a pass).
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads plain containers only."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """Refuses every class and function: only these can run code."""
-        raise SchemaError(f"it names {module_name}.{global_name}, and a view names no code")
-
-    def persistent_load(self, pid: object, /) -> Any:
-        """Refuses references to what is outside of the file."""
-        raise SchemaError("it refers to something outside of itself")
-
-
-class _PlainPickler(pickle.Pickler):
-    """Writes plain containers only."""
-
-    def reducer_override(self, obj: object, /) -> Any:
-        """Called for whatever is not exactly a plain type."""
-        raise SchemaError(f"a {type(obj).__name__} is not plain")
-
-
-def _dump(plain: dict[str, Any], file: BinaryIO) -> None:
-    try:
-        _PlainPickler(file, _PROTOCOL).dump(plain)
-    except SchemaError:
-        # Some text is of a subclass (a member of a StrEnum, say). That is rare, so it is looked for only then.
-        file.seek(0)
-        file.truncate()
-        _PlainPickler(file, _PROTOCOL).dump(simplified(plain))
+        for pattern in (".view.*.tmp", ".state.*.tmp"):
+            for stale in self._data_dir.glob(pattern):
+                stale.unlink(missing_ok=True)
 
 
 def _nothing() -> dict[str, Any]:
     """The file that carries a request before any view was saved: `saved_by` is "" in it."""
     return to_plain(View(Actual(began=0.0)))
-
-
-def _new_file(path: Path) -> BinaryIO:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    os.fchmod(handle, 0o640)  # whatever the umask says: other services' group reads it
-    return open(handle, "wb")
 
 
 def _checked(path: Path, plain: dict[str, Any]) -> View:
@@ -366,9 +385,6 @@ def _checked(path: Path, plain: dict[str, Any]) -> View:
         raise BadView(f"{path} is not a view of ours: {error}") from error
 
 
-def _fsync_dir(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def temporary_of(path: Path) -> Path:
+    """Where a file is written before it takes the place of `path`; to be used under the view's lock."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

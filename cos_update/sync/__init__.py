@@ -1,1 +1,1 @@
-"""Acting: both sides read, the plan carried out, and the view kept; pass after pass."""
+"""What acts: both sides read, the plan posted, the view kept; pass after pass."""

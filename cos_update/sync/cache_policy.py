@@ -1,4 +1,6 @@
-"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides."""
+"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides.
+
+Apart from the reconciler, so that the rules of what may be remembered, and for how long, stand in one place."""
 
 from __future__ import annotations
 
@@ -7,24 +9,18 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from cos_update.model.concertim import Actual, Device
-from cos_update.model.openstack import Inventory, Listing, Membership
+from cos_update.model.kinds import DEVICES, ResourceKind
+from cos_update.model.openstack import Inventory, Membership
 from cos_update.model.settings import Settings
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Verb
 from cos_update.planning.states import origin_state
 from cos_update.planning.stored import Memory, remembered
+from cos_update.planning.values import timestamp
 from cos_update.store import Origin, View
 
-_LISTINGS = {
-    "stack": Listing.STACKS,
-    "server": Listing.SERVERS,
-    "volume": Listing.VOLUMES,
-    "network": Listing.NETWORKS,
-}
-"""What tells of each kind of origin."""
-
 NOTHING = View(Actual(began=0.0))
-"""The view of who knows nothing yet."""
+"""The view of a process that knows nothing yet."""
 
 
 def remembered_devices(settings: Settings, past: View) -> Actual | None:
@@ -67,6 +63,27 @@ def dropped(past: View, outcomes: Iterable[Outcome], now: Actual) -> Memory:
     return remembered(known, ((o.action, o.record, o.dropped) for o in written), now)
 
 
+def with_costs(actual: Actual, past: Actual) -> Actual:
+    """`actual` with what its devices have cost by now, where they are as `past` remembers them.
+
+    After planning only: whether a record is the remembered one tells whether the device was read.
+    """
+    changed = {
+        item: replace(device, cost=cost)
+        for item, cost in actual.costs.items()
+        if (device := actual.devices.get(item)) is not None and device is past.devices.get(item) and device.cost != cost
+    }
+    return replace(actual, devices={**actual.devices, **changed}, costs={}) if actual.costs else actual
+
+
+def with_known_people(actual: Actual, past: Actual) -> Actual:
+    """`actual` with the accounts, or the people in them, that `past` knew, where they were not read this time."""
+    accounts, before = actual.accounts, past.accounts
+    if before is None or (accounts is not None and accounts.people is not None):
+        return actual
+    return replace(actual, accounts=replace(accounts, people=before.people) if accounts else before)
+
+
 def with_former(past: View) -> Actual:
     """Concertim as it was, and with it the devices that were gone before already."""
     return replace(
@@ -89,22 +106,14 @@ def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
     return {before.devices[item].object_id: before.devices[item] for item in gone}
 
 
-def origins(inventory: Inventory) -> dict[str, Origin]:
-    """What OpenStack itself says of all that was read, by OpenStack id."""
-    homes = {
-        item: stack_id
-        for stack_id, content in inventory.contents.items()
-        for item in (*content.servers, *content.volumes, *content.networks)
-    }
+def origins(inventory: Inventory, *, dated: bool = False) -> dict[str, Origin]:
+    """What OpenStack itself says of all that was read, by OpenStack id; when it was made only if `dated`."""
+    homes = {item: stack_id for stack_id, content in inventory.contents.items() for item in content.ids}
     found = {}
-    for kind, items in (
-        ("stack", inventory.stacks),
-        ("server", inventory.servers),
-        ("volume", inventory.volumes),
-        ("network", inventory.networks),
-    ):
-        for item in items.values():
-            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, homes.get(item.id, ""))
+    for kind in (ResourceKind.STACK, *DEVICES):
+        for item in inventory.of(kind).values():
+            home, created = homes.get(item.id, ""), timestamp(item.created) if dated else ""
+            found[item.id] = Origin(kind, item.name, origin_state(item), item.project_id, home, created)
     return found
 
 
@@ -118,7 +127,7 @@ def with_unread(found: Mapping[str, Origin], inventory: Inventory, past: Mapping
         if item not in found
         and (
             (inventory.chosen is not None and origin.project_id not in inventory.chosen)
-            or (origin.kind in _LISTINGS and not inventory.is_complete(_LISTINGS[origin.kind], origin.project_id))
+            or not inventory.is_complete(origin.kind, origin.project_id)
         )
     }
     return {**kept, **found}

@@ -1,6 +1,6 @@
 """One action of a plan: its call to Concertim, and what became of it.
 
-All effects go through the `Concertim` protocol, so that the order of business can be tested without HTTP.
+All effects go through the `Concertim` protocol, so that the order of work can be tested without HTTP.
 """
 
 from __future__ import annotations
@@ -11,31 +11,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.concertim import Device, Record
 from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Action, Verb
 from cos_update.planning.recognition import device_with_identity
 from cos_update.planning.stored import not_stored
 
 FORBIDDEN = 403
-NOT_BEGUN = "stopped before its turn"
 SILENCE = 3
 """Calls in a row without any usable answer after which the rest is not tried."""
+NOT_BEGUN = "stopped before its turn"
 
 
 class Concertim(Protocol):
     """What is asked of Concertim's client; every call raises errors of `cos_update.model.errors`."""
 
-    def create_template(self, template: Template) -> Template: ...
-    def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template: ...
-    def delete_template(self, template_id: str) -> None: ...
-    def create_rack(self, rack: Rack) -> Rack: ...
-    def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack: ...
-    def delete_rack(self, rack_id: str) -> None: ...
-    def create_device(self, device: Device) -> Device: ...
-    def update_device(self, device: Device, changes: Mapping[str, object]) -> Device: ...
-    def delete_device(self, device_id: str) -> None: ...
+    def create(self, record: Record) -> Record: ...
+    def update(self, record: Record, changes: Mapping[str, object]) -> Record: ...
+    def delete(self, record: Record) -> None: ...
     def device(self, device_id: str) -> Device | None: ...
     def end_retries(self) -> None: ...
 
@@ -74,9 +69,9 @@ class Run:
                     self.stopped = outcome.reason
             elif outcome.result is not Result.SKIPPED:
                 self.silent = 0
-            made = outcome.action.verb is Verb.CREATE and outcome.result is Result.DONE
-            if made and isinstance(outcome.record, Template):
-                self.templates[outcome.action.openstack_id] = outcome.record.id
+            action, record = outcome.action, outcome.record
+            if action.kind is ResourceKind.FLAVOR and action.verb is Verb.CREATE and record is not None:
+                self.templates[action.openstack_id] = record.id
         self.on_outcome(outcome)
 
     def close(self) -> tuple[list[Outcome], set[str]]:
@@ -115,26 +110,26 @@ def attempt(run: Run, action: Action) -> Outcome:
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:
-        if isinstance(error.found, Template | Rack | Device):
+        if error.found is not None:
             return run.book(_after_fault(action, error, error.found))
-        # Who may not do it is told what to do: no other pass will fare better.
+        # The hint too: without the right to do it no other pass will fare better.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
         return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
     except Unavailable as error:
         return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
 
 
-def _done(action: Action, record: Template | Rack | Device | None) -> Outcome:
+def _done(action: Action, record: Record | None) -> Outcome:
     dropped = not_stored(action, record)
     if not dropped:
         return Outcome(action, Result.DONE, record=record)
     reason = f"Concertim accepts but does not store {', '.join(change.field for change in dropped)}"
-    # What was made is there, whatever it lacks.
+    # A new object is there, whatever it lacks.
     result = Result.DONE if action.verb is Verb.CREATE else Result.REFUSED
     return Outcome(action, result, reason, record, dropped)
 
 
-def _after_fault(action: Action, error: Refused, found: Template | Rack | Device) -> Outcome:
+def _after_fault(action: Action, error: Refused, found: Record) -> Outcome:
     """An update that was answered by a 5xx, when the object was read again: the app may have done all of it."""
     if isinstance(found, Device) and action.device is not None:
         found = device_with_identity(found, action.device)
@@ -154,34 +149,12 @@ def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
         return None
 
 
-def _call(concertim: Concertim, action: Action) -> Template | Rack | Device | None:
-    if action.template is not None:
-        return _call_template(concertim, action, action.template)
-    if action.rack is not None:
-        return _call_rack(concertim, action, action.rack)
-    if action.device is None:
-        raise TypeError("an action is about a template, a rack or a device")
-    if action.verb is Verb.CREATE:
-        return concertim.create_device(action.device)
-    if action.verb is Verb.UPDATE:
-        return concertim.update_device(action.device, action.payload)
-    concertim.delete_device(action.device.id)
-    return None
-
-
-def _call_template(concertim: Concertim, action: Action, template: Template) -> Template | None:
-    if action.verb is Verb.CREATE:
-        return concertim.create_template(template)
-    if action.verb is Verb.UPDATE:
-        return concertim.update_template(template.id, action.payload)
-    concertim.delete_template(template.id)
-    return None
-
-
-def _call_rack(concertim: Concertim, action: Action, rack: Rack) -> Rack | None:
-    if action.verb is Verb.CREATE:
-        return concertim.create_rack(rack)
-    if action.verb is Verb.UPDATE:
-        return concertim.update_rack(rack.id, action.payload)
-    concertim.delete_rack(rack.id)
-    return None
+def _call(concertim: Concertim, action: Action) -> Record | None:
+    match action.verb:
+        case Verb.CREATE:
+            return concertim.create(action.record)
+        case Verb.UPDATE:
+            return concertim.update(action.record, action.payload)
+        case Verb.REMOVE:
+            concertim.delete(action.record)
+            return None

@@ -1,4 +1,4 @@
-"""The bulk update for ever: one pass after another, and what the daemon's heartbeat says of them."""
+"""The bulk daemon: one pass after another, and what its heartbeat says of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cos_update.model.errors import CosUpdateError, ViewError
-from cos_update.observability.heartbeat import DaemonStatus, moment
-from cos_update.observability.logs import RepeatSuppressor, hidden
+from cos_update.model.exit_codes import ExitCode
+from cos_update.observability.heartbeat import STALE_AFTER, DaemonStatus, moment
 from cos_update.observability.observer import Observer, StatusObserver
-from cos_update.planning.report import ExitCode, Report
-from cos_update.sync.reconciler import RunOptions, Services, run_pass
+from cos_update.observability.redaction import hidden
+from cos_update.observability.repeats import RepeatSuppressor
+from cos_update.planning.report import Report
+from cos_update.sync.reconciler import run_pass
+from cos_update.sync.services import RunOptions, Services
 
 log = logging.getLogger("cos_update.bulk")
 
 RESYNC_LOOK = 15.0
-"""Seconds between two looks for a resync request."""
+"""Seconds between two checks for a resync request."""
+STALE = 3600.0
+"""Seconds after which the last pass of cron is too long ago: few let it run less often than hourly."""
+RELOAD_LOOK = 0.5
+"""Seconds between two checks whether the configuration was read again."""
 _FAILED = 1
 """The exit code that `bulk --once` would have had."""
 STILL = 600.0
@@ -31,10 +39,12 @@ def run_forever(
     interval: float,
     begin: Callable[[], str],
     observer: Observer,
+    reload: threading.Event,
 ) -> None:
     """Passes that begin every `interval` seconds, at once when the last took longer, or when a resync is asked for.
 
-    A failed pass is reported, and the next one comes. Ends when `stop` is set; `begin` gives each pass its request id.
+    A failed pass is reported, and the next one comes. Ends when `stop` is set, amid a pass, or when `reload` is,
+    between two; `begin` gives each pass its request id.
     """
     repeats = RepeatSuppressor(log)
     while not stop.is_set():
@@ -44,19 +54,23 @@ def run_forever(
         due = began + interval
         late = time.monotonic() - due
         observer.next_pass(time.time() + max(0.0, -late))
-        if stop.is_set():
+        if stop.is_set() or reload.is_set():
             return
         if late > 0:
             repeats.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
         else:
             repeats.over("late", "passes longer than the interval")
-        _wait(services, stop, due, repeats)
+        _wait(services, stop, reload, due, repeats)
+        if reload.is_set():
+            return
 
 
 def _one(services: Services, run_options: RunOptions, stop: threading.Event, observer: Observer) -> None:
     observer.pass_begins()
     try:
         request = services.store.resync()
+        if request is not None:
+            run_options = replace(run_options, full="a resync was asked for")
         report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
             services.store.clear_resync(request)
@@ -65,9 +79,15 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
         observer.pass_failed(error)
 
 
-def _wait(services: Services, stop: threading.Event, due: float, repeats: RepeatSuppressor) -> None:
-    while not stop.is_set() and (left := due - time.monotonic()) > 0:
-        stop.wait(min(left, RESYNC_LOOK))
+def _wait(
+    services: Services, stop: threading.Event, reload: threading.Event, due: float, repeats: RepeatSuppressor
+) -> None:
+    look = time.monotonic() + RESYNC_LOOK
+    while not stop.is_set() and not reload.is_set() and (left := due - time.monotonic()) > 0:
+        stop.wait(min(left, RELOAD_LOOK))
+        if time.monotonic() < look:
+            continue
+        look = time.monotonic() + RESYNC_LOOK
         try:
             if services.store.resync() is not None:
                 return
@@ -89,10 +109,11 @@ _WORDS = {ExitCode.DONE: "done", ExitCode.IN_PART: "done in part", ExitCode.HELD
 class BulkStatus(StatusObserver):
     """What the heartbeat of the daemon says: whether a pass is under way, and what became of the last one.
 
-    Every request to either side is a sign of life; between passes nothing is due.
+    Every request to either side is a sign of life; between passes nothing is due. Without an `interval` there is one
+    pass, which cron or a person runs again.
     """
 
-    def __init__(self, services: Services, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, services: Services, interval: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._services = services
         self._interval = interval
         self._clock = clock
@@ -106,25 +127,20 @@ class BulkStatus(StatusObserver):
         self._last = ""
 
     def pass_begins(self) -> None:
-        """Notes when."""
         self._moved = self._clock()
         self._began, self._due = time.time(), None
 
     def pass_ends(self, report: Report) -> None:
-        """Notes the result."""
         self._end(f"{_WORDS[report.exit_code]}: {report}", int(report.exit_code))
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """Notes why."""
         self._end(f"failed: {hidden(str(error))}", _FAILED)
 
     def next_pass(self, due: float) -> None:
-        """Notes when it is due."""
         self._moved = self._clock() + max(0.0, due - time.time())
         self._due = due
 
     def collect(self) -> DaemonStatus:
-        """The pulse of this moment."""
         requests = (self._services.cloud.sessions.requests, self._services.concertim.counts)
         if requests != self._requests:
             self._requests = requests
@@ -140,6 +156,7 @@ class BulkStatus(StatusObserver):
                 "exit_code": self._exit_code,
                 "result": self._last,
                 "next_pass": self._due,
+                **({STALE_AFTER: STALE} if self._interval is None else {}),
             },
         )
 
@@ -148,6 +165,8 @@ class BulkStatus(StatusObserver):
         self._last, self._exit_code = result, exit_code
 
     def _text(self) -> str:
+        if self._interval is None and self._ended:
+            return f"the last pass ended at {moment(self._ended)}, {self._last}"
         now = "a pass is under way"
         if self._due is not None:
             now = f"next pass at {moment(self._due)}"

@@ -14,7 +14,8 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
-from cos_update.model.concertim import Rack, Template
+from cos_update.model.concertim import Device, Template
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.sync.calls import NOT_BEGUN, Concertim, Run, attempt
@@ -27,17 +28,17 @@ STUCK_AFTER = 3600.0
 """Seconds without any outcome after which what is in flight hangs, when nobody says otherwise."""
 UNKNOWN = "no answer, and not waited for any longer: it may be done or not"
 
-Record = Callable[[Sequence[Outcome]], None]
-"""Told what was posted to a rack, before anybody else may post to it."""
-Guard = Callable[[RackPlan], AbstractContextManager[Record | None]]
-"""Holds a rack while its lane runs; gives None when the rack is not any more what the plan was made from."""
+OnPosted = Callable[[Sequence[Outcome]], None]
+"""Receives what was posted to a rack, before anybody else may post to it."""
+Guard = Callable[[RackPlan], AbstractContextManager[OnPosted | None]]
+"""Holds a rack while its plan is executed; gives None when the rack is no longer what the plan was made from."""
 TemplateGuard = Callable[[Action], AbstractContextManager[Template | None]]
 """Holds the templates during an action on one; gives the template that somebody else has made for it meanwhile."""
 
 
 @contextmanager
 def unguarded(_: Action) -> Iterator[Template | None]:
-    """For those who are alone with Concertim."""
+    """The guard of a process that is the only one to post."""
     yield None
 
 
@@ -139,7 +140,7 @@ def _run_single(run: Run, action: Action) -> None:
 
 def single_key(action: Action) -> str:
     """What is being posted to, for an action that is about no rack."""
-    return f"{action.target} {action.openstack_id or action.concertim_id}"
+    return f"{action.kind} {action.openstack_id or action.concertim_id}"
 
 
 def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience: _Patience, workers: int) -> None:
@@ -153,7 +154,7 @@ def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience:
     running: dict[Future[None], str] = {}
     while waiting or running:
         if not ready and not running:
-            # Only names that were freed elsewhere are waited for; whoever has the name, Concertim says so.
+            # What is left waits for names that something else frees; if it does not, Concertim will say so.
             ready.append(next(iter(waiting)))
         while ready and len(running) < max(workers, 1):
             key = ready.popleft()
@@ -188,7 +189,7 @@ def _settle_unfinished(run: Run, plan: Plan) -> None:
 
 def _identity(action: Action) -> tuple[object, ...]:
     """What tells an action from all others of a plan; what it was carried out with may differ from what was planned."""
-    return action.verb, action.target, action.openstack_id, action.concertim_id, action.name
+    return action.verb, action.kind, action.openstack_id, action.concertim_id, action.name
 
 
 def _run_rack(run: Run, rack_plan: RackPlan, guard: Guard) -> None:
@@ -213,21 +214,23 @@ def _rack_outcomes(run: Run, rack_plan: RackPlan) -> Iterator[Outcome]:
     blocked: set[int] = set()
     needed = _without_template(run, rack_plan)
     for action in rack_plan.actions:
-        if action.rack is not None and action.verb is Verb.REMOVE and blocked:
-            yield run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
-            continue
-        if action.device is not None and action.verb is Verb.CREATE:
-            outcome = _create_device(run, action, rack_id, blocked)
-        elif action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
-            outcome = run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
-        else:
-            outcome = attempt(run, action)
-        if outcome.result is Result.DONE and isinstance(outcome.record, Rack):
+        yield (outcome := _within_rack(run, action, rack_id, blocked, needed))
+        if action.kind is ResourceKind.STACK and outcome.result is Result.DONE and outcome.record is not None:
             rack_id = outcome.record.id
         if action.device is not None and action.verb is Verb.REMOVE and outcome.result is not Result.DONE:
-            place = action.device.location
-            blocked.update(range(place.start_u, place.end_u + 1))
-        yield outcome
+            blocked.update(_units(action.device))
+
+
+def _within_rack(run: Run, action: Action, rack_id: str, blocked: set[int], needed: set[str]) -> Outcome:
+    """Does one action on a rack or a device in it; `blocked` are units that could not be freed (see `_without_template`
+    for `needed`)."""
+    if action.verb is Verb.CREATE and action.device is not None:
+        return _create_device(run, action, action.device, rack_id, blocked)
+    if action.verb is Verb.REMOVE and action.device is None and blocked:
+        return run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
+    if action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
+        return run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
+    return attempt(run, action)
 
 
 def _without_template(run: Run, rack_plan: RackPlan) -> set[str]:
@@ -242,19 +245,20 @@ def _without_template(run: Run, rack_plan: RackPlan) -> set[str]:
     }
 
 
-def _create_device(run: Run, action: Action, rack_id: str, blocked: set[int]) -> Outcome:
-    device = action.device
-    if device is None:
-        raise TypeError("an action on a device has none")
+def _create_device(run: Run, action: Action, device: Device, rack_id: str, blocked: set[int]) -> Outcome:
     template_id = device.template_id or run.templates.get(action.flavor_id, "")
     if not rack_id:
         return run.book(Outcome(action, Result.SKIPPED, "its rack could not be created"))
     if not template_id:
         return run.book(Outcome(action, Result.SKIPPED, "its template could not be created"))
-    if blocked.intersection(range(device.location.start_u, device.location.end_u + 1)):
+    if blocked.intersection(_units(device)):
         return run.book(Outcome(action, Result.SKIPPED, "a device in its place could not be removed"))
     ready = replace(device, rack_id=rack_id, template_id=template_id)
-    return attempt(run, replace(action, device=ready))
+    return attempt(run, replace(action, record=ready))
+
+
+def _units(device: Device) -> range:
+    return range(device.location.start_u, device.location.end_u + 1)
 
 
 def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:

@@ -16,10 +16,11 @@ from .broker import Broker
 from .figures import Result, shown
 from .installation import Installation, Size
 from .listening import Stage, amounts
+from .sharing import sharing
 
 SIZES = {"cold": Size(4000, 400, 0.02)}
 USUAL = Size(10_000, 1000, 0.02)
-SCENARIOS = ("start", "cold", "warm", "churn", "view", "idle", "burst", "single", "beside")
+SCENARIOS = ("start", "cold", "warm", "churn", "view", "sharing", "idle", "burst", "single", "beside")
 
 
 class Bench:
@@ -52,6 +53,8 @@ class Bench:
                 return passes.churn(self._filled(size), self._repeat)
             case "view":
                 return small.view(self._filled(size), self._repeat)
+            case "sharing":
+                return sharing(self._filled(size), self._repeat)
             case "idle":
                 return self._stage(size).idle(self._repeat)
             case "burst":

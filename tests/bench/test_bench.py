@@ -36,12 +36,12 @@ def bench(*scenarios: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def passes() -> dict[str, dict[str, Any]]:
-    return bench("start", "cold", "warm", "churn", "view")
+    return bench("start", "cold", "warm", "churn", "view", "sharing")
 
 
 def test_passes_are_measured_beside_their_floors(passes: dict[str, dict[str, Any]]) -> None:
     results = passes
-    assert list(results) == ["start", "cold", "warm", "churn", "view"]
+    assert list(results) == ["start", "cold", "warm", "churn", "view", "sharing"]
     for result in results.values():
         assert all(figure["value"] >= 0 for figure in result["figures"].values())
     cold, warm, churn = (results[name]["figures"] for name in ("cold", "warm", "churn"))
@@ -52,6 +52,8 @@ def test_passes_are_measured_beside_their_floors(passes: dict[str, dict[str, Any
     for figures in (cold, warm, churn):
         assert figures["peak memory"]["value"] > 10
         assert {"CPU", "CPU of the OpenStack stand-in", "CPU of the Concertim stand-in"} <= figures.keys()
+    sharing = results["sharing"]["figures"]
+    assert sharing["requests, conser"]["value"] == sharing["requests, conser"]["floor"] + 1, "the users"
     with_targets = {
         name: [figure["what"] for figure in result["figures"].values() if figure["target"]]
         for name, result in results.items()

@@ -7,35 +7,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import Pass, World
+from world import Pass, World, served
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.settings import CloudSettings, ConcertimSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
+from cos_update.retry import Backoff
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import RunOptions, Services, run_pass
+from cos_update.sync.reconciler import run_pass
+from cos_update.sync.services import RunOptions, Services
 
 
 @pytest.fixture(params=["admin", "watcher"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    admin = request.param == "admin"
-    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure("admin" if admin else "CM_team_a")
+    """The demo's cloud, read cloud-wide by an admin, and per project by a mere watcher."""
+    with served(tmp_path, admin=request.param == "admin") as world:
         yield world
 
 
 @pytest.fixture
 def one_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> Pass:
     """Runs a pass with fresh clients; keywords are those of `RunOptions`."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF", Backoff(0.01, 10.0))
     auth = {
         "auth_url": world.openstack.auth_url,
         "username": "concertim",

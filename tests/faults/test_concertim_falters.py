@@ -9,7 +9,7 @@ from world import Pass, World, shown, wanted
 
 from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.errors import ConcertimLoginError
-from cos_update.planning.report import ExitCode
+from cos_update.model.exit_codes import ExitCode
 
 
 def _doubles(world: World) -> list[str]:

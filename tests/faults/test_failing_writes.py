@@ -6,8 +6,9 @@ import pytest
 from world import Pass, World
 
 from cos_update.fakes import Fault, FaultKind
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Result
-from cos_update.planning.plan import Target, Verb
+from cos_update.planning.plan import Verb
 from cos_update.planning.report import ExitCode
 
 BODY = {"errors": [{"status": "500", "title": "ActiveRecord::ConnectionNotEstablished", "description": "down"}]}
@@ -62,7 +63,7 @@ def test_what_was_made_though_answered_by_a_500_is_known_to_be_there(world: Worl
         fault = Fault(FaultKind.DONE_THEN_STATUS, "/api/v1/racks", method, code=500, body=BODY)
         world.concertim.wire.faults.add(fault)
     report = one_pass()
-    made = {o.action.name for o in report.outcomes if o.action.target is Target.RACK and o.result is Result.DONE}
+    made = {o.action.name for o in report.outcomes if o.action.kind is ResourceKind.STACK and o.result is Result.DONE}
     assert made == {rack.name for rack in world.concertim.state.racks.values()}
     assert 0 < len(made) <= 6
     assert not report.refused

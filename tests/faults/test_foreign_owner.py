@@ -42,6 +42,23 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+MAIN_AS_NOBODY = """
+import os, sys
+import encodings.utf_8_sig
+import cos_update.cli.config, cos_update.cli.view, cos_update.config, cos_update.observability.logs
+from cos_update.cli.main import COMMANDS, main
+os.setegid({nobody})
+os.seteuid({nobody})
+main(sys.argv[1:])
+"""
+
+
+def main_as_nobody(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The program, all of its files read before it is nobody who runs it."""
+    command = [sys.executable, "-c", MAIN_AS_NOBODY.format(nobody=NOBODY), *arguments]
+    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
+
+
 def as_nobody(folder: Path, work: str) -> str:
     program = AS_NOBODY.format(nobody=NOBODY, folder=str(folder), work=work)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -56,7 +73,8 @@ def test_the_data_dir_of_another_user_is_said_with_the_command_that_mends_it(fol
 
 def test_the_log_dir_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
     said = as_nobody(folder, "logs.configure(Settings(log_dir=folder), process='bulk'); logging.error('x')")
-    assert f"updates_bulk.log cannot be written (Permission denied: chown -R {NOBODY} {folder})" in said
+    assert "updates_bulk.log cannot be written (Permission denied)" in said
+    assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in said
 
 
 def test_a_configuration_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
@@ -66,3 +84,28 @@ def test_a_configuration_of_another_user_is_said_with_the_command_that_mends_it(
     said = as_nobody(folder, "config.load(folder / 'config.yaml', {})")
     assert f"{path}: cannot be read: Permission denied." in said
     assert f"This runs as uid {NOBODY} and gid {NOBODY}: chgrp {NOBODY} {path}; chmod 640 {path}" in said
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_file_that_may_not_be_read_is_one_fault_however_it_is_named(folder: Path, way: str) -> None:
+    path = folder / "config.yaml"
+    path.write_text("")
+    path.chmod(0)
+    given = ["--config", str(path)] if way == "option" else []
+    done = main_as_nobody(*given, "config", "check", **({} if given else {"COS_UPDATE_CONFIG": str(path)}))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {path}: cannot be read: Permission denied.\nThis runs as uid {NOBODY}")
+
+
+@pytest.mark.parametrize("way", ["--data-dir", "COS_UPDATE_DATA_DIR", "data_dir"])
+def test_a_data_dir_that_may_not_be_read_is_one_fault_however_it_is_named(folder: Path, way: str) -> None:
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    (folder / "config.yaml").write_text(f"data_dir: {data if way == 'data_dir' else folder}\n")
+    given = ["--config", str(folder / "config.yaml"), *(["--data-dir", str(data)] if way == "--data-dir" else [])]
+    environ = {"COS_UPDATE_DATA_DIR": str(data)} if way.startswith("COS") else {}
+    done = main_as_nobody(*given, "view", "dump", **environ)
+    assert done.returncode == 1
+    assert f"{data}" in done.stderr
+    assert "Permission denied" in done.stderr
+    assert "Usage:" not in done.stderr

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import Pass, World, shown, wanted
+from world import Pass, World, served, shown, wanted
 
-from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 CHARGES = {"order_id", "cost", "billing_acct_id", "billing_period_start", "billing_period_end"}
@@ -25,12 +22,9 @@ CHARGES = {"order_id", "cost", "billing_acct_id", "billing_period_start", "billi
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(ApiFlavour.CREDITS), tmp_path)
-    for stack in world.cloud.stacks.values():
-        world.cloud.set_outputs(stack, {"concertim_cluster_type": "slurm", "web_access": "http://10.0.0.1/"})
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
+    with served(tmp_path, concertim=ConcertimApp(ApiFlavour.CREDITS)) as world:
+        for stack in world.cloud.stacks.values():
+            world.cloud.set_outputs(stack, {"concertim_cluster_type": "slurm", "web_access": "http://10.0.0.1/"})
         yield world
 
 

@@ -6,24 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import Pass, World
+from world import Pass, World, served
 
-from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.concertim.records import Device
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.model.concertim import ApiFlavour
-from cos_update.planning.report import ExitCode
+from cos_update.model.exit_codes import ExitCode
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(ApiFlavour.USERS), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        for project in world.cloud.projects_of(world.cloud.watcher.id):
-            world.concertim.state.add_user(project.name, project_id=project.id)
-        world.configure()
+    with served(tmp_path, concertim=ConcertimApp(ApiFlavour.USERS)) as world:
         yield world
 
 

@@ -7,9 +7,9 @@ from world import Pass, World, shown, wanted
 
 from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.errors import CloudError
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import ReadScope
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode
 
 LISTINGS = {
     "servers": ("nova", r"/servers/detail"),
@@ -71,7 +71,7 @@ def test_the_servers_of_a_down_cell_stay(world: World, one_pass: Pass) -> None:
     for server in servers:
         server.cell = "cell2"
     world.cloud.down_cells.add("cell2")
-    report = one_pass(allow_deletes=True)
+    report = one_pass(allow_deletes=True, full="to see what it lists")
     assert {server.id for server in servers} <= set(shown(world.actual()))
     assert NoticeKind.UNCONFIRMED in {notice.kind for notice in report.notices}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from world import Pass, World, shown, wanted
 
 from cos_update.fakes.wire import Fault, FaultKind
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode
 from cos_update.store import ViewStore
 from cos_update.sync import reconciler
 

@@ -6,8 +6,9 @@ import pytest
 from world import Pass, World
 
 from cos_update.fakes.concertim.records import Team
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.plan import NoticeKind
-from cos_update.planning.report import ExitCode, Report
+from cos_update.planning.report import Report
 
 
 def team(world: World, name: str) -> Team:

@@ -9,11 +9,12 @@ from world import Pass, World, shown
 
 from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.openstack.records import Flavor
+from cos_update.model.exit_codes import ExitCode
 from cos_update.planning.desired import template_height
 from cos_update.planning.outcome import Result
-from cos_update.planning.report import ExitCode
 from cos_update.store import JournalEntry, ViewStore
-from cos_update.sync import guards, reconciler
+from cos_update.sync import reconciler
+from cos_update.sync.services import Snapshot
 
 
 def _stopped(world: World, name: str) -> tuple[str, str]:
@@ -25,7 +26,7 @@ def _stopped(world: World, name: str) -> tuple[str, str]:
 def test_a_rack_that_another_process_holds_is_left_and_the_rest_is_synced(
     world: World, one_pass: Pass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guards, "RACK_WAIT", 0.1)
+    monkeypatch.setattr("cos_update.sync.apply.RACK_WAIT", 0.1)
     one_pass()
     held, rack_id = _stopped(world, "alpha-node0")
     free, _ = _stopped(world, "beta-node0")
@@ -49,7 +50,7 @@ def test_a_rack_that_another_process_has_posted_to_is_looked_at_again(
     looks = []
     read_and_plan = reconciler.read_and_plan
 
-    def then_the_other_posts(*arguments: object, **more: object) -> reconciler.Snapshot:
+    def then_the_other_posts(*arguments: object, **more: object) -> Snapshot:
         snapshot = read_and_plan(*arguments, **more)  # type: ignore[arg-type]
         if not looks:
             ViewStore(world.data_dir, "listen").record(JournalEntry(0, "listen", 0.0, 0.0, stack_id))
@@ -98,7 +99,7 @@ def test_a_template_that_the_other_process_has_made_meanwhile_is_taken(
     flavor = _made_anew(world, 8)
     read_and_plan = reconciler.read_and_plan
 
-    def then_the_other_makes_them(*arguments: object, **more: object) -> reconciler.Snapshot:
+    def then_the_other_makes_them(*arguments: object, **more: object) -> Snapshot:
         snapshot = read_and_plan(*arguments, **more)  # type: ignore[arg-type]
         state = world.concertim.state
         old = next(t for t in state.templates.values() if t.foreign_id == flavor.id)

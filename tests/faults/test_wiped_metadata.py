@@ -9,7 +9,7 @@ from world import Pass, World
 
 from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.concertim.records import Device, Json, Rack
-from cos_update.planning.report import ExitCode
+from cos_update.model.exit_codes import ExitCode
 
 WIPED: dict[str, Callable[[Json], Json]] = {
     "emptied": lambda _: {},

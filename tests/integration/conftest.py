@@ -10,22 +10,34 @@ import pytest
 from checking import Checked
 from daemons import start
 from rabbit import RabbitNode
-from world import World
+from world import World, served
 
 from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
+from cos_update.model.concertim import ApiFlavour
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """The demo's cloud, its teams, and nothing else in Concertim."""
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
+    with served(tmp_path) as world:
         yield world
+
+
+@pytest.fixture
+def app() -> Iterator[ConcertimApp]:
+    """An empty Concertim."""
+    app = ConcertimApp()
+    with Sandbox(app):
+        yield app
+
+
+@pytest.fixture
+def older() -> Iterator[ConcertimApp]:
+    """An empty Concertim of the older API."""
+    app = ConcertimApp(ApiFlavour.USERS)
+    with Sandbox(app):
+        yield app
 
 
 @pytest.fixture

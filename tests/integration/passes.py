@@ -14,7 +14,8 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.report import Report
 from cos_update.store import View, ViewStore
-from cos_update.sync.reconciler import RunOptions, Services, run_pass
+from cos_update.sync.reconciler import run_pass
+from cos_update.sync.services import RunOptions, Services
 
 NEVER = 10**9
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pika
+from certificates import Authority
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 """The plain scripts; those in /usr/sbin change user and directory."""
@@ -56,38 +57,6 @@ def wait_for(condition: Callable[[], Any], timeout: float = 15.0, what: str = "t
         time.sleep(0.02)
 
 
-class Certificates:
-    """An authority of our own, and what it signed: a server (127.0.0.1 and localhost) and a client."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.authority = self.make_authority("authority")
-        self._sign("server", "subjectAltName=IP:127.0.0.1,DNS:localhost")
-        self._sign("client", "extendedKeyUsage=clientAuth")
-
-    def path(self, name: str) -> str:
-        return str(self._directory / name)
-
-    def make_authority(self, name: str) -> str:
-        """Makes a self-signed authority and returns the path of its certificate; its key is beside it."""
-        self._openssl("req", "-x509", *self._new_key(name), "-days", "2", "-subj", f"/CN={name}", "-out", f"{name}.pem")
-        return self.path(f"{name}.pem")
-
-    def _sign(self, name: str, extension: str) -> None:
-        (self._directory / f"{name}.ext").write_text(extension + "\n")
-        self._openssl("req", *self._new_key(name), "-subj", f"/CN={name}", "-out", f"{name}.csr")
-        signer = ("-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial")
-        target = ("-in", f"{name}.csr", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-        self._openssl("x509", "-req", *signer, *target)
-
-    @staticmethod
-    def _new_key(name: str) -> tuple[str, ...]:
-        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key")
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self._directory, check=True, capture_output=True, timeout=60)
-
-
 class RabbitNode:
     """One broker node, with a plain and a TLS port on loopback."""
 
@@ -95,7 +64,9 @@ class RabbitNode:
         self.home = Path(tempfile.mkdtemp(prefix="rabbit-"))
         self.port = free_port()
         self.tls_port = free_port()
-        self.certificates = Certificates(self.home)
+        self.authority = Authority(self.home)
+        """What the node's certificate and those of its clients are signed with."""
+        server = self.authority.sign("server", "127.0.0.1", "localhost")
         self._name = f"test-{os.getpid()}-{self.port}@localhost"
         self._epmd_port, self._dist_port, self._ctl_port = free_port(), free_port(), free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -104,9 +75,9 @@ class RabbitNode:
         (self.home / "rabbitmq.conf").write_text(
             "loopback_users = none\n"
             f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
-            f"ssl_options.cacertfile = {self.certificates.authority}\n"
-            f"ssl_options.certfile = {self.certificates.path('server.pem')}\n"
-            f"ssl_options.keyfile = {self.certificates.path('server.key')}\n"
+            f"ssl_options.cacertfile = {self.authority.certificate()}\n"
+            f"ssl_options.certfile = {server}\n"
+            f"ssl_options.keyfile = {server}\n"
             "ssl_options.verify = verify_peer\n"
             "ssl_options.fail_if_no_peer_cert = false\n"
         )

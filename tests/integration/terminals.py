@@ -11,13 +11,15 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
+from pathlib import Path
 
 from world import World
 
 CTRL_C = b"\x03"
+CTRL_D = b"\x04"
 _CONTROL = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 
 
@@ -30,8 +32,17 @@ class Terminal:
         self._terminal = terminal
         self._raw = b""
 
+    @property
+    def is_gone(self) -> bool:
+        return self._terminal == -1
+
     def press(self, keys: bytes) -> None:
         os.write(self._terminal, keys)
+
+    def hang_up(self) -> None:
+        """Closes the window: the kernel sends SIGHUP, and nothing can be read or written any more."""
+        os.close(self._terminal)
+        self._terminal = -1
 
     def wait_for(self, text: str, seconds: float = 30) -> None:
         """Waits until the text was sent, wherever it stands."""
@@ -40,8 +51,9 @@ class Terminal:
 
     def end(self, seconds: float = 60) -> int:
         """Waits for the process's end; its exit code."""
-        self._read_until(lambda: False, seconds)
-        return self.process.wait(5)
+        if not self.is_gone:
+            self._read_until(lambda: False, seconds)
+        return self.process.wait(seconds)
 
     @property
     def screen(self) -> str:
@@ -60,30 +72,51 @@ class Terminal:
             self.seen = self._raw.decode(errors="replace")
 
 
-@contextmanager
 def on_terminal(
-    world: World, *arguments: str, columns: int = 80, environ: Mapping[str, str] | None = None
+    world: World,
+    *arguments: str,
+    before: Sequence[str] = (),
+    columns: int = 80,
+    environ: Mapping[str, str] | None = None,
+) -> AbstractContextManager[Terminal]:
+    """The real program with a world's configuration, in its folder, on a terminal of that width."""
+    config = str(world.folder / "config.yaml")
+    return program_on_terminal(
+        "--config", config, *arguments, before=before, columns=columns, environ=environ, cwd=world.folder
+    )
+
+
+@contextmanager
+def program_on_terminal(
+    *arguments: str,
+    before: Sequence[str] = (),
+    columns: int = 80,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Iterator[Terminal]:
-    """The real program on a terminal of that width, with Ctrl-C as a terminal has it."""
+    """The real program, `before` its command line, on a terminal of that width, with Ctrl-C as a terminal has it."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "LC_ALL")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cos_update", "--config", str(world.folder / "config.yaml"), *arguments],
+        [*before, sys.executable, "-m", "cos_update", *arguments],
         env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
+        cwd=cwd,
         start_new_session=True,
         preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
+    terminal = Terminal(process, ours)
     try:
-        yield Terminal(process, ours)
+        yield terminal
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
+        if not terminal.is_gone:
+            terminal.hang_up()
 
 
 def screen(sent: str) -> str:

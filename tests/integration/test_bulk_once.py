@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from world import World, shown, wanted
+from daemons import start
+from world import World, served, shown, wanted
 
 from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
@@ -19,12 +20,8 @@ from cos_update.store import ViewStore
 
 @pytest.fixture(params=["admin", "watcher"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """The demo cloud, read cloud-wide by an admin, and per project by a mere watcher."""
-    admin = request.param == "admin"
-    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure("admin" if admin else "CM_team_a")
+    """The demo's cloud, read cloud-wide by an admin, and per project by a mere watcher."""
+    with served(tmp_path, admin=request.param == "admin") as world:
         yield world
 
 
@@ -169,3 +166,27 @@ def test_the_outputs_of_a_stack_are_in_no_log_and_no_diff(world: World) -> None:
     log = (world.folder / "log" / "updates_bulk.log").read_text()
     assert "tr0ub4dor" not in shown_.stdout + done.stdout + done.stderr + log
     assert any("tr0ub4dor" in rack.creation_output for rack in world.actual().racks.values())
+
+
+def test_a_second_bulk_of_cron_ends_at_once_and_prints_nothing(world: World) -> None:
+    with ViewStore(world.data_dir, "bulk").sole("bulk"):
+        done = world.run("bulk", "--once", expect=75)
+        assert (done.stdout, done.stderr) == ("", "")
+        assert "another cos-update bulk" in (world.folder / "log" / "updates_bulk.log").read_text()
+    assert world.writes() == []
+
+
+def test_it_may_wait_for_the_first(world: World) -> None:
+    with ViewStore(world.data_dir, "bulk").sole("bulk"):
+        waiting = start(world, "bulk", "--once", "--wait", "60")
+        # One that began later has come to the lock and ended, so the first has come there too.
+        world.run("bulk", "--once", expect=75)
+    assert waiting.wait(60) == 0
+    assert world.writes()
+
+
+def test_the_daemon_says_who_is_in_its_way_and_advises_no_second_data_dir(world: World) -> None:
+    with ViewStore(world.data_dir, "bulk").sole("bulk"):
+        said = world.run("bulk", expect=1).stderr
+    assert "another cos-update bulk" in said
+    assert "data dir" not in said

@@ -40,7 +40,7 @@ def test_one_broker_of_several_that_is_away(world: World, broker: RabbitNode, ch
     [
         ("^nothing$", ".*", "queue", "queue 'cos-update.check-"),
         ("^cos-update", "^nova$", "queue", "queue 'cos-update.check-"),
-        ("^cos-update", "^(cos-update|nova$|neutron$|keystone$|openstack$)", "exchanges", "exchange 'heat'"),
+        ("^cos-update", "^(cos-update|nova$|neutron$|cinder$|keystone$|openstack$)", "exchanges", "exchange 'heat'"),
     ],
     ids=["declare", "read", "bind"],
 )

@@ -7,25 +7,9 @@ import json
 import os
 import pty
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from world import World
-
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
-        yield world
 
 
 def test_a_dry_run_writes_nothing_anywhere(world: World) -> None:
@@ -96,3 +80,65 @@ def test_what_is_no_longer_true_is_not_posted(world: World) -> None:
     assert code == 1
     assert "no longer what is to be done" in text
     assert world.writes() == []
+
+
+def test_one_rack_is_shown_and_posted_and_nothing_else(world: World) -> None:
+    world.run("diff", "--rack", "groups", "--yes")
+    racks = {rack.name for rack in world.concertim.state.racks.values()}
+    assert racks == {"groups"}
+    assert "no rack 'nope'" in world.run("diff", "--dry-run", "--rack", "nope", expect=1).stderr
+    assert "0 posted" not in world.run("bulk", "--once", "--rack", "growing").stdout
+    assert {rack.name for rack in world.concertim.state.racks.values()} == {"groups", "growing"}
+
+
+def test_a_saved_plan_is_posted_as_it_was_shown(world: World) -> None:
+    file = world.folder / "plan.json"
+    shown = world.run("diff", "--out", str(file), "--rack", "groups").stdout
+    assert f"bulk --once --plan {file}" in shown
+    assert world.writes() == []
+    assert file.stat().st_mode & 0o777 == 0o600
+    totals = json.loads(file.read_text())["plan"]["totals"]
+    assert f"{totals['create']} created" in world.run("bulk", "--once", "--plan", str(file)).stdout
+    assert "no longer what is to be done" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+
+
+def test_a_saved_plan_is_refused_when_the_cloud_has_changed_since(world: World) -> None:
+    file = world.folder / "plan.json"
+    world.run("diff", "--out", str(file))
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node1")
+    world.cloud.set_server_state(server, "stopped")
+    assert "no longer what is to be done" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+    assert world.writes() == []
+
+
+def test_a_saved_plan_is_refused_elsewhere(world: World) -> None:
+    file = world.folder / "plan.json"
+    world.run("diff", "--out", str(file))
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"concertim": "https://elsewhere"}))
+    assert (
+        "made for Concertim at https://elsewhere" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+    )
+    file.write_text("not json")
+    assert "is no JSON" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+
+
+def test_the_preview_takes_what_the_pass_takes(world: World) -> None:
+    world.bulk()
+    for server in list(world.cloud.servers.values()):
+        world.cloud.delete_server(server)
+    assert "held back" in world.run("diff", "--dry-run", expect=4).stdout
+    assert "to remove" in world.run("diff", "--dry-run", "--allow-deletes").stdout
+
+
+def test_the_summary_is_a_line_for_each_rack(world: World) -> None:
+    lines = world.run("diff", "--dry-run", "--summary").stdout.splitlines()
+    assert [line.split() for line in lines if "groups" in line] == [["rack", "groups", "+5"]]
+    assert "totals" in json.loads(world.run("diff", "--dry-run", "--summary", "--format", "json").stdout)
+
+
+def test_a_part_that_is_only_shown_is_never_posted(world: World) -> None:
+    world.run("diff", "--type", "volume", "--yes", expect=2)
+    shown = world.run("diff", "--dry-run", "--type", "volume", "--status", "failed").stdout
+    assert "volume-error" in shown
+    assert "instance" not in shown

@@ -76,8 +76,16 @@ def test_one_that_is_paused_or_killed(world: World, daemon: Start) -> None:
     assert "no sign of life" in until_health(world, 1, "--max-age", "8")
     process.send_signal(signal.SIGCONT)
     until_health(world, 0, "--max-age", "8")
+
+
+def test_one_that_was_killed_is_not_alive_from_that_moment_on(world: World, daemon: Start) -> None:
+    process = daemon()
+    until_health(world, 0)
     process.kill()
-    assert str(process.pid) in until_health(world, 1, "--max-age", "8")
+    process.wait()
+    line = health(world, expect=1)
+    assert "is gone" in line
+    assert str(process.pid) in line
 
 
 def test_a_pass_that_does_not_get_on_is_stuck_although_it_beats(world: World, daemon: Start) -> None:

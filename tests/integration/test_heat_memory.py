@@ -9,7 +9,7 @@ from world import World, shown, wanted
 from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.openstack.records import Project, Stack
 from cos_update.planning.report import ExitCode
-from cos_update.sync.reconciler import RunOptions
+from cos_update.sync.services import RunOptions
 
 IN_PROGRESS = ["growing"]
 """The stacks of the demo's cloud of which nothing is remembered."""

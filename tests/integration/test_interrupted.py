@@ -1,6 +1,7 @@
 """Ctrl-C at any moment: one line and no traceback; at once, or when what is in hand is done and in the view.
 
-It exits with 130 when nothing was posted or somebody had no patience, else with what the pass itself says.
+It exits with 130 when nothing was posted or somebody had no patience, else with what the pass itself says. So it is
+with SIGTERM (143) and a terminal that goes away (129).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from daemons import until
-from terminals import CTRL_C, on_terminal
+from daemons import log_of, until
+from terminals import CTRL_C, CTRL_D, on_terminal
 from world import World, shown, wanted
 
 from cos_update.fakes.wire import Fault, FaultKind
@@ -44,9 +45,9 @@ def begin(world: World) -> Iterator[Begin]:
         process.communicate()
 
 
-def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Presses Ctrl-C; exit code, standard output and standard error."""
-    process.send_signal(signal.SIGINT)
+def interrupt(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+    """Presses Ctrl-C, or sends that signal; exit code, standard output and standard error."""
+    process.send_signal(number)
     out, error = process.communicate(timeout=15)
     return process.returncode, out, error
 
@@ -155,13 +156,100 @@ def test_on_a_terminal_while_it_reads(world: World) -> None:
         assert terminal.seen.rpartition("\x1b[?25")[2].startswith("h"), "the cursor is still hidden"
 
 
-def test_when_diff_asks(world: World) -> None:
+QUESTION = "Post this? [y/N]: "
+
+
+@pytest.mark.parametrize(("key", "caret"), [(CTRL_C, r"( \^C)?"), (CTRL_D, "")])
+def test_when_diff_asks(world: World, key: bytes, caret: str) -> None:
     with on_terminal(world, "diff") as terminal:
-        terminal.wait_for("Post this? [y/N]: ")
-        terminal.press(CTRL_C)
+        terminal.wait_for(QUESTION)
+        terminal.press(key)
         assert terminal.end() == 130
-    assert re.search(r"Post this\? \[y/N\]: (\^C)?\nInterrupted\.$", terminal.screen)
+    assert re.search(rf"Post this\? \[y/N\]:{caret}\nInterrupted\.$", terminal.screen)
     assert world.writes() == []
+
+
+def test_when_diff_asks_and_is_told_to_end(world: World) -> None:
+    with on_terminal(world, "diff") as terminal:
+        terminal.wait_for(QUESTION)
+        terminal.process.terminate()
+        assert terminal.end() == -signal.SIGTERM
+    assert terminal.screen.endswith(QUESTION.rstrip())
+    assert world.writes() == []
+
+
+def test_when_diff_asks_and_the_terminal_goes_away(world: World) -> None:
+    with on_terminal(world, "diff") as terminal:
+        terminal.wait_for(QUESTION)
+        terminal.hang_up()
+        assert terminal.end() == 129
+    assert world.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [(signal.SIGTERM, 143, "Terminated"), (signal.SIGHUP, 129, "The terminal went away")],
+)
+@pytest.mark.parametrize("command", [["bulk", "--once"], ["diff", "--dry-run"], ["diff", "--yes"]])
+def test_other_signals_while_a_service_hangs(
+    world: World, begin: Begin, command: list[str], number: signal.Signals, code: int, words: str
+) -> None:
+    hanging = world.concertim.wire.faults.add(Fault(FaultKind.HANG, path="devices"))
+    process = begin(*command)
+    until(lambda: world.concertim.wire.faults.struck(hanging) > 0)
+    assert interrupt(process, number) == (code, "", f"{words}: nothing was posted.\n")
+    assert world.writes() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_while_it_posts(world: World, begin: Begin, number: signal.Signals) -> None:
+    world.concertim.wire.latency = 0.05
+    process = begin("bulk", "--once")
+    until(lambda: posted(world) > 5)
+    code, out, error = interrupt(process, number)
+    assert (code, error) == (3, "")
+    assert "stopped before its turn" in out
+    known = world.run("view", "dump", "--kind", "devices").stdout.splitlines()
+    assert known[0] == f"devices ({posted(world)})"
+
+
+def test_a_terminal_that_goes_away_while_it_posts(world: World) -> None:
+    world.concertim.wire.latency = 0.05
+    with on_terminal(world, "bulk", "--once") as terminal:
+        until(lambda: posted(world) > 5)
+        terminal.hang_up()
+        assert terminal.end() == 1, "what was done cannot be said any more"
+    known = world.run("view", "dump", "--kind", "devices").stdout.splitlines()
+    assert known[0] == f"devices ({posted(world)})"
+
+
+def test_a_terminal_that_goes_away_below_a_check(world: World) -> None:
+    hanging = world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="auth/tokens"))
+    with on_terminal(world, "check") as terminal:
+        until(lambda: world.openstack.wire.faults.struck(hanging) > 0)
+        terminal.hang_up()
+        world.openstack.wire.faults.clear()
+        assert terminal.end() == 129
+
+
+def test_a_terminal_that_goes_away_below_a_daemon_does_not_end_it(world: World) -> None:
+    with on_terminal(world, "bulk", "--interval", "1") as terminal:
+        until(lambda: "pass ends" in log_of(world))
+        terminal.hang_up()
+        passes = log_of(world).count("pass ends")
+        until(lambda: log_of(world).count("pass ends") > passes + 1)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 0
+
+
+def test_nohup_goes_on_without_a_terminal(world: World) -> None:
+    hanging = world.openstack.wire.faults.add(Fault(FaultKind.HANG, path="auth/tokens"))
+    with on_terminal(world, "bulk", "--once", "--json", before=["nohup"]) as terminal:
+        until(lambda: world.openstack.wire.faults.struck(hanging) > 0)
+        terminal.hang_up()
+        world.openstack.wire.faults.clear()
+        terminal.end()
+    assert posted(world)
 
 
 def test_the_daemon(world: World, begin: Begin) -> None:

@@ -47,7 +47,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(admin_password=SECRET), tmp_path)
     world.cloud.watcher.password = SECRET
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure(log_level="DEBUG")
         path = tmp_path / "config.yaml"
         document = yaml.safe_load(path.read_text())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 from handmade import PROJECT, SERVER, STACK, STACKS, Answer, HandmadeCloud, first
 
 from cos_update.model.errors import CloudError
-from cos_update.model.openstack import Inventory, Listing, Membership
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Inventory, Membership
 from cos_update.model.settings import ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.stack_members import remember
@@ -56,7 +59,7 @@ def test_the_hand_made_cloud_is_read_completely(read: Read) -> None:
 def test_a_service_that_has_no_endpoint_here_is_absent(cloud: HandmadeCloud, read: Read, region: str) -> None:
     cloud.regions["volumev3"] = region
     inventory = read(region_name="RegionOne")
-    assert [(gap.listing, gap.absent) for gap in inventory.gaps] == [(Listing.VOLUMES, True)]
+    assert [(gap.kind, gap.absent) for gap in inventory.gaps] == [(ResourceKind.VOLUME, True)]
     assert set(inventory.servers) == {SERVER}
 
 
@@ -83,8 +86,8 @@ def test_a_stack_that_goes_while_it_is_read_is_named(cloud: HandmadeCloud, read:
     gone = {"code": 404, "title": "Not Found", "explanation": "The resource could not be found."}
     cloud.answers[f"GET {STACKS}/cluster/{STACK}"] = lambda *_: Answer(gone, 404)
     inventory = read()
-    assert [(gap.listing, gap.reason) for gap in inventory.gaps] == [
-        (Listing.STACKS, "stack cluster is gone since it was listed")
+    assert [(gap.kind, gap.reason) for gap in inventory.gaps] == [
+        (ResourceKind.STACK, "stack cluster is gone since it was listed")
     ]
 
 
@@ -119,10 +122,36 @@ def test_a_token_that_is_refused_twice_is_renewed_in_every_thread(cloud: Handmad
     assert read(scope=ReadScope.PROJECT).gaps == ()
 
 
+def test_a_token_that_another_thread_drops_when_it_is_made_is_made_again(cloud: HandmadeCloud) -> None:
+    session = CloudReader(cloud.settings()).sessions.base
+    plugin = session._connection.session.auth
+    plugin._lock = Interrupted(plugin._lock, plugin.invalidate)
+    assert session.access().project_id == PROJECT
+    assert cloud.requests.count(TOKENS) == 2
+
+
+@dataclass
+class Interrupted:
+    """A lock of which another thread makes use: right after the first release it does its work."""
+
+    lock: AbstractContextManager[Any]
+    work: Callable[[], object]
+    times: int = 1
+
+    def __enter__(self) -> None:
+        self.lock.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.lock.__exit__(*error)
+        if self.times:
+            self.times -= 1
+            self.work()
+
+
 def test_a_service_that_refuses_every_token_is_not_asked_for_ever(cloud: HandmadeCloud, read: Read) -> None:
     cloud.answers[SERVERS] = lambda *_: UNAUTHORISED
     inventory = read()
-    assert {gap.listing for gap in inventory.gaps} == {Listing.SERVERS}
+    assert {gap.kind for gap in inventory.gaps} == {ResourceKind.SERVER}
     assert len([request for request in cloud.requests if request.startswith(SERVERS)]) <= 8
 
 
@@ -187,14 +216,14 @@ def test_a_record_of_another_shape_makes_its_listing_incomplete_and_stops_nothin
 ) -> None:
     cloud.answers[SERVERS] = lambda *_: Answer({"servers": [{**cloud.servers[0], **ODD_SERVERS[odd]}]})
     inventory = read()
-    assert [(gap.listing, gap.reason) for gap in inventory.gaps] == [(Listing.SERVERS, "an answer of another shape")]
+    assert [(gap.kind, gap.reason) for gap in inventory.gaps] == [(ResourceKind.SERVER, "an answer of another shape")]
     assert set(inventory.stacks) == {STACK}
 
 
 def test_a_resource_of_another_shape_concerns_its_stack_only(cloud: HandmadeCloud, read: Read) -> None:
     cloud.resources.append({"links": [None]})
     inventory = read()
-    assert [(gap.listing, gap.stack_id) for gap in inventory.gaps] == [(Listing.RESOURCES, STACK)]
+    assert [(gap.kind, gap.stack_id) for gap in inventory.gaps] == [(ResourceKind.RESOURCE, STACK)]
     assert set(inventory.servers) == {SERVER}
 
 
@@ -238,4 +267,4 @@ def test_an_application_credential_in_clouds_yaml_does_not_ask_for_other_project
     in_clouds_yaml(credential, more="auth_type: v3applicationcredential")
     inventory = read(auth={}, cloud="mine")
     assert (set(inventory.projects), len(cloud.logins)) == ({PROJECT}, 1)
-    assert [gap.listing for gap in inventory.gaps] == [Listing.PROJECTS]
+    assert [gap.kind for gap in inventory.gaps] == [ResourceKind.PROJECT]

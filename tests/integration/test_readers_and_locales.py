@@ -1,4 +1,4 @@
-"""Whoever reads the output may go away, and may not know Unicode: no command minds."""
+"""Whoever reads the output may not know Unicode, and may go away: no command minds."""
 
 from __future__ import annotations
 
@@ -10,31 +10,8 @@ import sys
 import pytest
 from world import World
 
-from cos_update.cli.exits import Exit
 from cos_update.fakes.wire import Fault, FaultKind
 
-PRINTING = [
-    ["--help"],
-    ["--version"],
-    ["bulk", "--help"],
-    ["bulk", "--once"],
-    ["bulk", "--once", "--json"],
-    ["diff", "--dry-run"],
-    ["diff", "--dry-run", "--format", "json"],
-    ["diff", "--yes"],
-    ["view", "dump"],
-    ["view", "dump", "--format", "racks"],
-    ["view", "dump", "--format", "json"],
-    ["view", "dump", "--format", "yaml"],
-    ["check"],
-    ["check", "--json"],
-    ["config", "sample"],
-    ["config", "sample", "--systemd", "bulk"],
-    ["config", "show"],
-    ["config", "check"],
-    ["health", "bulk"],
-    ["demo"],
-]
 UMLAUT = "Knoten_\u00f6\u4e2d"
 C = {"LC_ALL": "C"}
 LATIN = {"PYTHONIOENCODING": "iso8859-1"}
@@ -43,7 +20,17 @@ OTHERS = [
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     {"PYTHONIOENCODING": "ascii"},
 ]
-WITH_NAMES = [arguments for arguments in PRINTING if arguments[0] in ("bulk", "diff", "view", "check", "demo")]
+WITH_NAMES = [
+    ["bulk", "--once"],
+    ["bulk", "--once", "--json"],
+    ["diff", "--dry-run"],
+    ["diff", "--dry-run", "--format", "json"],
+    ["diff", "--yes"],
+    *(["view", "dump", "--format", form] for form in ("table", "racks", "json", "yaml")),
+    ["check"],
+    ["check", "--json"],
+    ["demo"],
+]
 
 
 @pytest.fixture(autouse=True)
@@ -68,19 +55,6 @@ def start(world: World, arguments: list[str], environ: dict[str, str] | None = N
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
-def test_a_reader_that_has_gone_is_no_error(world: World, arguments: list[str]) -> None:
-    process = start(world, arguments)
-    assert process.stdout is not None
-    process.stdout.close()
-    _, error = process.communicate(timeout=60)
-    said = error.decode()
-    assert "Traceback" not in said
-    assert "BrokenPipe" not in said
-    assert "Exception ignored" not in said
-    assert process.returncode == Exit.PIPE_CLOSED
 
 
 def test_what_was_posted_for_a_reader_that_has_gone_is_in_the_view(world: World) -> None:

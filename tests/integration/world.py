@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import yaml
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
+from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.state import CloudState
 from cos_update.model.concertim import Actual, ApiFlavour
@@ -25,6 +28,21 @@ from cos_update.planning.report import Report
 
 Pass = Callable[..., Report]
 """Runs one pass in the test's own process; keywords are those of an order."""
+
+
+def run_program(config: Path, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """Runs the real program with this configuration, and checks its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cos_update", "--config", str(config), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+    )
+    if expect is not None:
+        assert done.returncode == expect, done.stdout + done.stderr
+    return done
 
 
 @dataclass
@@ -43,11 +61,16 @@ class World:
     def data_dir(self) -> Path:
         return self.folder / "data"
 
-    def add_teams(self) -> None:
-        """A team for every watched project."""
+    def add_owners(self) -> None:
+        """A team (older API: user) for every watched project."""
+        state = self.concertim.state
         for project in self.cloud.projects_of(self.cloud.watcher.id):
-            if project is not self.cloud.admin_project:
-                self.concertim.state.add_team(project.name, project.id)
+            if project is self.cloud.admin_project:
+                continue
+            if state.flavour is ApiFlavour.USERS:
+                state.add_user(project.name, project_id=project.id)
+            else:
+                state.add_team(project.name, project.id)
 
     def configure(self, project: str | None = "admin", **top: Any) -> None:
         """Writes config.yaml for a login scoped to `project`, or to none."""
@@ -78,17 +101,7 @@ class World:
 
     def run(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs the real program, and checks its exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cos_update", "--config", str(self.folder / "config.yaml"), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "COLUMNS": "100"},
-            stdin=subprocess.DEVNULL,
-        )
-        if expect is not None:
-            assert done.returncode == expect, done.stdout + done.stderr
-        return done
+        return run_program(self.folder / "config.yaml", *arguments, expect=expect)
 
     def bulk(self, *arguments: str, expect: int | None = 0) -> dict[str, Any]:
         """One pass by the real program; what it says it did."""
@@ -117,6 +130,16 @@ class World:
             for request in self.concertim.wire.requests
             if request.method != "GET" and "sign_in" not in request.path
         ]
+
+
+@contextmanager
+def served(folder: Path, *, admin: bool = True, concertim: ConcertimApp | None = None, **top: Any) -> Iterator[World]:
+    """The demo's cloud and its owners in Concertim, for an admin or else a mere watcher; `top` as in config.yaml."""
+    world = World(OpenStackApp(demo_cloud(admin=admin)), concertim or ConcertimApp(), folder)
+    with Sandbox(world.openstack, world.concertim):
+        world.add_owners()
+        world.configure("admin" if admin else "CM_team_a", **top)
+        yield world
 
 
 def shown(actual: Actual) -> dict[str, tuple[str, str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from cos_update.cli.output.encoding import clean
+from cos_update.cli.output.text import cut
 from cos_update.planning.summary import Line, Section
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ KIND_WIDTH = 9
 CELLS_WIDTH = 39
 """Columns of all that is said of a new object, at most."""
 ASIDE_COLUMN = 53
+_SHORTEST = 8
+"""Columns that a name gets however narrow the terminal is."""
 STYLES = {"+": "green", "~": "yellow", "-": "red", "!": "bold magenta"}
 
 
@@ -30,8 +33,10 @@ class TextLine:
     style: str = ""
 
 
-def show(out: Console, sections: Sequence[Section]) -> None:
-    """Prints the sections, coloured on a terminal."""
+def show(out: Console, sections: Sequence[Section], *, wide: bool = False) -> None:
+    """Prints the sections, coloured on a terminal, where names are cut to its width unless it is to be `wide`."""
+    if out.is_terminal and not wide:
+        sections = tuple(_with_short_names(section, out.width, 0) for section in sections)
     for line in lines(sections, out.width):
         out.print(clean(line.text), style=line.style or None, soft_wrap=True)
 
@@ -44,6 +49,18 @@ def lines(sections: Sequence[Section], width: int, *, depth: int = 0) -> Iterato
         for line in section.lines:
             yield from _object(line, width, depth + 1)
         yield from lines(section.sections, width, depth=depth + 1)
+
+
+def _with_short_names(section: Section, width: int, depth: int) -> Section:
+    room = max(width - 2 * depth, _SHORTEST)
+    names = max(room - 5 - KIND_WIDTH, _SHORTEST)
+    return replace(
+        section,
+        title=cut(section.title, room),
+        aside=cut(section.aside, room - 4),
+        lines=tuple(replace(line, name=cut(line.name, names)) for line in section.lines),
+        sections=tuple(_with_short_names(each, width, depth + 1) for each in section.sections),
+    )
 
 
 def _heading(section: Section, width: int, depth: int) -> tuple[str, ...]:

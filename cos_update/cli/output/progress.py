@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cos_update.cli.signals import Stop, stopping
+from cos_update.cli.stop import Stop, stopping
 from cos_update.model.progress import Progress
 from cos_update.observability.observer import Observer, ObserverGroup
 from cos_update.planning.outcome import Outcome
@@ -26,20 +26,21 @@ _PER_SECOND = 10
 
 
 @contextmanager
-def waiting(*observers: Observer, within: float, shown: bool) -> Iterator[tuple[Observer, Stop]]:
+def waiting(*observers: Observer, within: float, shown: bool, posts: bool = True) -> Iterator[tuple[Observer, Stop]]:
     """For work that a person waits for: whom to tell how far it is, and what Ctrl-C sets.
 
-    With `shown`, and on a terminal, it is drawn there. Until there is a plan Ctrl-C ends the process at once, and
-    from then on within `within` seconds.
+    With `shown`, and on a terminal, it is drawn there. Until there is a plan, and for work that `posts` nothing to its
+    end, Ctrl-C ends the process at once; else within `within` seconds.
     """
-    with stopping(within=within, in_hand=False) as stop:
+    with stopping(within=within, in_hand=False, posts=posts) as stop:
+        observers = (*observers, stop)
         if not (shown and sys.stderr.isatty() and sys.stdout.isatty()):
-            yield ObserverGroup(*observers, stop), stop
+            yield ObserverGroup(*observers), stop
             return
         with ProgressDisplay() as display:
-            stop.on_interrupt, stop.before_leaving = display.finish, display.close
+            stop.on_finishing, stop.before_leaving = display.finish, display.close
             stop.hides_caret = display.is_drawn
-            yield ObserverGroup(*observers, display, stop), stop
+            yield ObserverGroup(*observers, display), stop
 
 
 class ProgressDisplay(Observer):

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 
 from cos_update.cli.output.encoding import clean
 from cos_update.cli.output.text import STATE_STYLES, cut, fit
-from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Device, DeviceType, Rack
+from cos_update.model.concertim import MAX_RACK_HEIGHT, Actual, Device, Rack
+from cos_update.model.kinds import ResourceKind
 
 Segment = tuple[str, str]
 """A piece of text and its style, "" for none."""
@@ -36,7 +37,7 @@ class Glyphs:
     fold: str
     dot: str
     ellipsis: str
-    healthy: Mapping[DeviceType, str]
+    healthy: Mapping[ResourceKind, str]
     states: Mapping[str, str]
 
 
@@ -49,7 +50,7 @@ UNICODE = Glyphs(
     fold="··",
     dot="·",
     ellipsis="…",
-    healthy={DeviceType.INSTANCE: "█", DeviceType.VOLUME: "▤", DeviceType.NETWORK: "≈"},
+    healthy={ResourceKind.SERVER: "█", ResourceKind.VOLUME: "▤", ResourceKind.NETWORK: "≈"},
     states={"STOPPED": "░", "SUSPENDED": "‖", "IN_PROGRESS": "▒", "FAILED": "✗"},
 )
 ASCII = Glyphs(
@@ -61,7 +62,7 @@ ASCII = Glyphs(
     fold="..",
     dot="-",
     ellipsis="..",
-    healthy={DeviceType.INSTANCE: "#", DeviceType.VOLUME: "=", DeviceType.NETWORK: "~"},
+    healthy={ResourceKind.SERVER: "#", ResourceKind.VOLUME: "=", ResourceKind.NETWORK: "~"},
     states={"STOPPED": "o", "SUSPENDED": "z", "IN_PROGRESS": "%", "FAILED": "X"},
 )
 
@@ -167,7 +168,7 @@ def _content(device: Device | None, named: bool, width: int, glyphs: Glyphs) -> 
     if device is None:
         return ((" " * width, ""),)
     style = STATE_STYLES.get(device.status, "")
-    sign = glyphs.states.get(device.status) or glyphs.healthy[device.type]
+    sign = glyphs.states.get(device.status) or glyphs.healthy[device.kind]
     if not named:
         return (sign, style), (" " * (width - 1), "")
     state = clean(device.status, unicode=glyphs.unicode)
@@ -180,7 +181,7 @@ def _content(device: Device | None, named: bool, width: int, glyphs: Glyphs) -> 
 
 
 def _legend(width: int, glyphs: Glyphs) -> Iterator[Line]:
-    signs = [f"{sign} {kind.value.lower()}" for kind, sign in glyphs.healthy.items()]
+    signs = [f"{sign} {kind.label}" for kind, sign in glyphs.healthy.items()]
     signs += [f"{sign} {state.lower().replace('_', ' ')}" for state, sign in glyphs.states.items()]
     yield from (((text, "dim"),) for text in _filled(signs, width))
 

@@ -28,8 +28,9 @@ _USEFUL_NAME = 16
 """Columns in which names mostly can be told apart: ids give way to them."""
 
 
-def show(console: Console, view: View, kinds: Sequence[str]) -> None:
-    """Prints one table for each kind: owners, templates, racks, devices."""
+def show(console: Console, view: View, kinds: Sequence[str], *, wide: bool = False) -> None:
+    """Prints one table for each kind: owners, templates, racks, devices; whole if it is to be `wide`."""
+    room = console.width if console.is_terminal and not wide else None
     for index, kind in enumerate(kinds):
         columns, rows = _TABLES[kind](view)
         if index:
@@ -37,7 +38,7 @@ def show(console: Console, view: View, kinds: Sequence[str]) -> None:
         console.print(Text(f"{kind} ({len(rows)})", "bold"))
         unicode = console.encoding.startswith("utf")
         shown = [tuple(clean(cell, unicode=unicode) for cell in row) for row in rows]
-        console.print(_table(columns, shown, console.width if console.is_terminal else None))
+        console.print(_table(columns, shown, room))
 
 
 def _table(columns: Mapping[str, str], rows: Sequence[Row], room: int | None) -> Table:
@@ -146,7 +147,7 @@ def _devices(view: View) -> Contents:
             device.name,
             _units(device.location),
             device.status,
-            device.type.value.lower(),
+            device.kind.label,
             *_origin(view, device),
             device.id,
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -76,15 +76,8 @@ class ConcertimApp:
         router = application.router
         for method, path, endpoint in self._endpoints():
             handler = self._api(endpoint)
-            for suffix in ("", ".json", "/"):
-                router.add_route(method, API + path + suffix, handler)
-                if method == "GET":
-                    router.add_route("HEAD", API + path + suffix, handler)
-        for prefix in ("/users", "/accounts"):
-            for suffix in ("", ".json"):
-                router.add_post(f"{prefix}/sign_in{suffix}", self._answering(self._sign_in))
-                router.add_get(f"{prefix}/sign_out{suffix}", self._answering(self._sign_out))
-        router.add_post("/accounts.json", self._answering(self._sign_up))
+            router.add_route(method, API + path, handler)
+        router.add_post("/users/sign_in.json", self._answering(self._sign_in))
         router.add_route("*", "/{rest:.*}", self._answering(self._nowhere))
         return application
 
@@ -93,10 +86,8 @@ class ConcertimApp:
         found: list[tuple[str, str, Endpoint]] = [
             ("POST", "/nodes", devices.create),
             ("GET", "/users/current", accounts.current_user),
-            ("GET", "/users/permissions", accounts.permissions),
             ("GET", "/users", accounts.users),
             ("GET", "/irv/racks", structure.racks),
-            ("GET", "/data-source-maps", structure.data_source_maps),
             ("GET", "/templates", templates.index),
             ("POST", "/templates", templates.create),
             ("DELETE", f"/templates/{one}", templates.delete),
@@ -112,24 +103,18 @@ class ConcertimApp:
             ("templates", templates.update),
             ("racks", racks.update),
             ("devices", device_updates.update),
-            ("users", accounts.update_user),
         ]
         if self.flavour is not ApiFlavour.USERS:
             found.append(("GET", "/teams", accounts.teams))
-            found.append(("DELETE", f"/teams/{one}", accounts.delete_team))
-            updates.append(("teams", accounts.update_team))
-        found.extend((method, f"/{kind}/{one}", endpoint) for kind, endpoint in updates for method in ("PATCH", "PUT"))
+        found.extend(("PATCH", f"/{kind}/{one}", endpoint) for kind, endpoint in updates)
         return found
 
     def _api(self, endpoint: Endpoint) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             user = self._signed_in(request)
             params = await _params(request)
-            rack_ids = tuple(request.query.getall("rack_ids[]", []))
-            call = Call(
-                self.state, user, params, request.match_info.get("id", ""), rack_ids, self._between_read_and_write
-            )
-            return _answer(request, await endpoint(call))
+            call = Call(self.state, user, params, request.match_info.get("id", ""), self._between_read_and_write)
+            return _json_response(200, await endpoint(call))
 
         return self._answering(handle)
 
@@ -155,22 +140,18 @@ class ConcertimApp:
         await asyncio.sleep(self.race_window)
 
     def _signed_in(self, request: web.Request) -> User:
-        """The user of a request: the cookie's, or else the token's. Raises the 401s."""
-        user = self.tokens.session_user(request.cookies.get(COOKIE))
-        return user or self.tokens.user(request.headers.get("Authorization"))
+        """The user of a request, by its token. Raises the 401s."""
+        return self.tokens.user(request.headers.get("Authorization"))
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         try:
             user = self._signed_in(request)
         except Refusal:
             user = await self._checked_login(request)
-        if _wants_json(request):
-            answer = _json_response(201, login_shape(user))
-            answer.headers["Location"] = "/"
-        else:
-            answer = web.Response(status=303, headers={"Location": f"http://{request.host}/"})
+        answer = _json_response(201, login_shape(user))
+        answer.headers["Location"] = "/"
         answer.headers["Authorization"] = f"Bearer {self.tokens.issue(user)}"
-        answer.set_cookie(COOKIE, self.tokens.start_session(user), httponly=True, samesite="Lax")
+        answer.set_cookie(COOKIE, secrets.token_urlsafe(16), httponly=True, samesite="Lax")
         return answer
 
     async def _checked_login(self, request: web.Request) -> User:
@@ -188,15 +169,6 @@ class ConcertimApp:
                 break
         raise unauthenticated(BAD_LOGIN)
 
-    async def _sign_out(self, request: web.Request) -> web.StreamResponse:
-        authorization = request.headers.get("Authorization", "")
-        if authorization.startswith("Bearer "):
-            self.tokens.revoke(authorization.removeprefix("Bearer "))
-        return web.Response(status=204)
-
-    async def _sign_up(self, _: web.Request) -> web.StreamResponse:
-        raise Refusal(422, {"status": 422, "error": "Unprocessable Entity"})
-
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
         if _wants_json(request):
             raise no_route()
@@ -206,8 +178,7 @@ class ConcertimApp:
 async def _params(request: web.Request) -> Params:
     raw = await request.read()
     content_type = request.content_type if "Content-Type" in request.headers else ""
-    is_json = content_type == "application/json"
-    return Params(decode(content_type, raw), request.query, is_json=is_json)
+    return Params(decode(content_type, raw), request.query, is_json=content_type == "application/json")
 
 
 def _wants_json(request: web.Request) -> bool:
@@ -216,16 +187,6 @@ def _wants_json(request: web.Request) -> bool:
     accept = request.headers.get("Accept", "")
     first = accept.split(",")[0].split(";")[0].strip()
     return first == "application/json" and not _BROWSER_LIKE.search(accept)
-
-
-def _answer(request: web.Request, body: object) -> web.StreamResponse:
-    response = _json_response(200, body)
-    if request.method in ("GET", "HEAD") and isinstance(response.body, bytes):
-        etag = f'W/"{hashlib.md5(response.body, usedforsecurity=False).hexdigest()}"'
-        if request.headers.get("If-None-Match") == etag:
-            return web.Response(status=304, headers={"ETag": etag})
-        response.headers["ETag"] = etag
-    return response
 
 
 def _refused(request: web.Request, refusal: Refusal) -> web.Response:

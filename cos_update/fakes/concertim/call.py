@@ -19,7 +19,6 @@ class Call:
     user: User
     params: Params
     id: str
-    rack_ids: tuple[str, ...]
     between: Callable[[], Awaitable[None]]
     """Awaited between reading and writing: whatever else is under way reads here too, as in the app."""
 

@@ -25,6 +25,8 @@ class User:
     foreign_password: str | None = None
     pending_deletion: bool = False
     created_at: str = ""
+    more: Json = field(default_factory=dict)
+    """What some releases show besides: what is charged to an owner of racks, the password that the cloud knows."""
 
 
 @dataclass(slots=True)

@@ -48,7 +48,7 @@ def user_shape(state: State, user: User, *, index: bool) -> Json:
         shape["status"] = "pending deletion" if user.pending_deletion else "active"
         shape["team_roles"] = roles if index else [{"team_role": role} for role in roles]
     shape["fullname"] = user.name
-    return shape
+    return shape | user.more
 
 
 def login_shape(user: User) -> Json:

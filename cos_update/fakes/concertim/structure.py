@@ -1,4 +1,4 @@
-"""The structure read (`GET /irv/racks`) and the map of devices (`GET /data-source-maps`)."""
+"""The structure read (`GET /irv/racks`)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from cos_update.model.concertim import ApiFlavour
 async def racks(call: Call) -> object:
     """GET /irv/racks: all values are text; several chassis are a list, one is an object, none are absent."""
     state = call.state
-    shown = [
-        rack
-        for rack in state.listed(tuple(state.racks.values()))
-        if state.may_read(call.user, rack.owner_id) and (not call.rack_ids or rack.id in call.rack_ids)
-    ]
+    shown = [rack for rack in state.listed(tuple(state.racks.values())) if state.may_read(call.user, rack.owner_id)]
     following = [*(rack.id for rack in shown[1:]), ""]
     return {
         "Racks": {
@@ -25,13 +21,6 @@ async def racks(call: Call) -> object:
             ]
         }
     }
-
-
-async def data_source_maps(call: Call) -> object:
-    """GET /data-source-maps: the ids of all devices; root only."""
-    call.root_only()
-    devices = {f"device:{device.id}": device.id for device in call.state.listed(call.state.devices.rows())}
-    return {"unspecified": {"unspecified": devices}} if devices else {}
 
 
 def _rack_shape(state: State, user: User, rack: Rack, next_id: str) -> Json:

@@ -29,7 +29,6 @@ class Tokens:
         self._clock = clock
         self._secret = secrets.token_bytes(32)
         self._valid: set[str] = set()
-        self._sessions: dict[str, str] = {}
 
     def issue(self, user: User, *, life: float | None = None) -> str:
         """A new token for a user, valid for `life` seconds (negative: expired already)."""
@@ -44,24 +43,9 @@ class Tokens:
         signed = f"{_encode(json.dumps(HEADER).encode())}.{_encode(json.dumps(claims).encode())}"
         return f"{signed}.{self._signature(signed)}"
 
-    def revoke(self, token: str) -> None:
-        """End one token."""
-        self._valid.discard(str(self._claims(token).get("jti")))
-
     def revoke_all(self) -> None:
-        """End all tokens and sessions."""
+        """End all tokens."""
         self._valid.clear()
-        self._sessions.clear()
-
-    def start_session(self, user: User) -> str:
-        """A new session cookie's value."""
-        session = secrets.token_urlsafe(16)
-        self._sessions[session] = user.id
-        return session
-
-    def session_user(self, session: str | None) -> User | None:
-        """The user whom a session cookie stands for."""
-        return self._users.get(self._sessions.get(session or "", ""))
 
     def user(self, authorization: str | None) -> User:
         """The user whom the header Authorization stands for. Raises the 401s."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from cos_update.fakes.concertim.problems import Refusal, failure
@@ -79,14 +79,6 @@ def decimal(value: object) -> Decimal | None:
     try:
         return Decimal(str(value).strip())
     except InvalidOperation:
-        return None
-
-
-def day(value: object) -> date | None:
-    """A date column: an unparsable date is null, without an error."""
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
         return None
 
 

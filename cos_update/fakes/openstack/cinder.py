@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from aiohttp import web
 
 from cos_update.fakes.openstack.records import Volume
-from cos_update.fakes.openstack.service import Call, Refusal, Service, found, listing, page_of
+from cos_update.fakes.openstack.service import Call, Refusal, Service, found, listing, page_of, parsed_time
 
 LATEST = 70
+TIME_FILTERS = 60
+"""The first microversion in which volumes can be asked for by the time of their last change."""
 HOST = "volume@fake#fake"
 SERVICE_ID = "bd50e4b9-f17d-4a66-8529-232545dd2505"
 TYPE_ID = "b990ff10-f168-4742-91e3-f186e766348a"
@@ -33,7 +36,7 @@ class Cinder(Service):
             self.get(router, end, self._root, open_=True)
         self.get(router, "/v3/", lambda _: found({"versions": [self._version()]}), open_=True)
         for project in ("", "/{project}"):
-            query = "all_tenants project_id limit marker"
+            query = "all_tenants project_id updated_at limit marker"
             self.get(router, f"/v3{project}/volumes/detail", self._volumes, query=query)
             self.get(router, f"/v3{project}/volumes/{{id}}", self._volume)
             self.get(router, f"/v3{project}/os-services", self._services)
@@ -75,10 +78,11 @@ class Cinder(Service):
             project_id = call.query("project_id")
         elif project_id is None:
             return listing("volumes", [])
+        since = self._changes_since(call, version)
         volumes = (
             volume
             for volume in reversed(self.state.volumes.values())
-            if project_id is None or volume.project_id == project_id
+            if (project_id is None or volume.project_id == project_id) and (since is None or volume.updated >= since)
         )
         marker, size = call.query("marker"), self.page_size(self._limit(call))
         page = page_of(volumes, marker, size)
@@ -87,6 +91,19 @@ class Cinder(Service):
         links = self.next_link(call, page[-1].id) if page and len(page) == size else []
         items = [self._json(call, volume, version) for volume in page]
         return listing("volumes", items, "volumes_links", links)
+
+    def _changes_since(self, call: Call, version: int) -> datetime | None:
+        """From when on changes are asked for (`gte:TIME`); before its microversion the filter is passed over."""
+        text = call.query("updated_at")
+        if text is None or version < TIME_FILTERS:
+            return None
+        operator, _, time_text = text.partition(":")
+        if operator != "gte":
+            raise self.bad_request(f"Invalid {operator} operator")
+        time = parsed_time(time_text)
+        if time is None:
+            raise self.bad_request(f"Invalid {time_text} value")
+        return time
 
     def _volume(self, call: Call) -> web.Response:
         version = self._microversion(call)

@@ -26,6 +26,7 @@ class Keystone(Service):
     """What may be read with a token; the tokens themselves are in `tokens`."""
 
     name = "keystone"
+    has_own_clock = False
     prefix = "/identity"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -35,10 +36,7 @@ class Keystone(Service):
             self.get(router, f"/v3{path}", lambda _: found({"version": self._version()}), open_=True)
         self.get(router, "/v3/auth/projects", self._own_projects)
         self.get(router, "/v3/projects", self._projects, query="name domain_id enabled")
-        self.get(router, "/v3/projects/{id}", self._project)
         self.get(router, "/v3/users", self._users, query="name domain_id")
-        self.get(router, "/v3/users/{id}", self._user)
-        self.get(router, "/v3/users/{id}/projects", self._user_projects)
         self.get(router, "/v3/roles", self._roles, query="name")
         self.get(router, "/v3/role_assignments", self._assignments, query=ASSIGNMENT_QUERY)
 
@@ -69,34 +67,9 @@ class Keystone(Service):
             projects = [project for project in projects if project.enabled == (enabled.lower() not in ("false", "0"))]
         return self._listing(call, "projects", map(self._project_view, _matching(call, projects)))
 
-    def _project(self, call: Call) -> web.Response:
-        project_id = call.part("id")
-        if not call.is_admin and call.project_id != project_id:
-            raise _forbidden("get_project")
-        project = self.state.projects.get(project_id)
-        if project is None:
-            raise refusal(404, f"Could not find project: {project_id}.")
-        return found({"project": self._project_view(project)})
-
     def _users(self, call: Call) -> web.Response:
         _admins_only(call, "list_users")
         return self._listing(call, "users", map(self._user_view, _matching(call, self.state.users.values())))
-
-    def _user(self, call: Call) -> web.Response:
-        return found({"user": self._user_view(self._named_user(call, "get_user"))})
-
-    def _user_projects(self, call: Call) -> web.Response:
-        user = self._named_user(call, "list_user_projects")
-        return self._listing(call, "projects", map(self._project_view, self.state.projects_of(user.id)))
-
-    def _named_user(self, call: Call, action: str) -> User:
-        user_id = call.part("id")
-        if not call.is_admin and call.token.user.id != user_id:
-            raise _forbidden(action)
-        user = self.state.users.get(user_id)
-        if user is None:
-            raise refusal(404, f"Could not find user: {user_id}.")
-        return user
 
     def _roles(self, call: Call) -> web.Response:
         _admins_only(call, "list_roles")

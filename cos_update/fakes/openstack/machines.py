@@ -23,6 +23,8 @@ class Machines(Networks):
     def __init__(self, seed: int, admin: bool) -> None:
         self.flavors: dict[str, Flavor] = {}
         self.servers: dict[str, Server] = {}
+        self.deleted_servers: dict[str, Server] = {}
+        """What Nova remembers of deleted servers until an operator archives them."""
         self.volumes: dict[str, Volume] = {}
         self._numbers = count(1)
         super().__init__(seed, admin)
@@ -115,14 +117,20 @@ class Machines(Networks):
             server.updated = self.now()
 
     def delete_server(self, server: Server, *, behind_heat: bool = False) -> None:
-        """Remove a server, its ports and attachments. `behind_heat`: its stack still names it."""
+        """Remove a server, its ports and attachments. `behind_heat`: its stack still names it.
+
+        Nova remembers it; `deleted_servers` may be cleared, as by `nova-manage db archive_deleted_rows`.
+        """
         with self.lock:
             for volume_id in list(server.volume_ids):
                 self.detach(self.volumes[volume_id], server)
             for port in list(self.ports_of[server.id]):
                 self.remove_port(port)
             self.ports_of.pop(server.id, None)
-            self.servers.pop(server.id, None)
+            if self.servers.pop(server.id, None) is not None:
+                server.vm_state, server.task_state, server.power_state = "deleted", None, 0
+                server.updated = self.now()
+                self.deleted_servers[server.id] = server
             if not behind_heat:
                 self.remove_resources_of(server.id)
 

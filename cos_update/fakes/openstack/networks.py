@@ -59,7 +59,14 @@ class Networks(Stacks):
             now = self.now()
             subnet = Subnet(self.new_uuid(), network.project_id, network.id, name, cidr, now, now)
             network.subnets = [*network.subnets, subnet]
+            network.updated = now
             return subnet
+
+    def remove_subnet(self, network: Network, subnet: Subnet) -> None:
+        """Take a subnet away from its network."""
+        with self.lock:
+            network.subnets = [each for each in network.subnets if each is not subnet]
+            network.updated = self.now()
 
     def set_network_status(self, network: Network, status: str) -> None:
         """ACTIVE, DOWN, BUILD or ERROR; a DOWN network is also down by its admin's will."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import chain
 
 from aiohttp import web
 
 from cos_update.fakes.openstack.nova_views import flavor_view, server_view, unreachable_view
 from cos_update.fakes.openstack.records import Flavor, Server
-from cos_update.fakes.openstack.service import Call, Item, Refusal, Service, found, listing, page_of
+from cos_update.fakes.openstack.service import Call, Item, Refusal, Service, found, listing, page_of, parsed_time
 
 LATEST = 93
 CELL_DOWN = 69
@@ -43,7 +45,8 @@ class Nova(Service):
         for end in ("", "/"):
             self.get(router, end, lambda _: found({"versions": [self._version(alone=False)]}), open_=True)
             self.get(router, f"/v2.1{end}", lambda _: found({"version": self._version(alone=True)}), open_=True)
-        self.get(router, "/v2.1/servers/detail", self._servers, query="all_tenants project_id tenant_id limit marker")
+        query = "all_tenants project_id tenant_id changes-since limit marker"
+        self.get(router, "/v2.1/servers/detail", self._servers, query=query)
         self.get(router, "/v2.1/servers/{id}", self._server)
         self.get(router, "/v2.1/flavors/detail", self._flavors, query="is_public limit marker")
         self.get(router, "/v2.1/flavors/{id}", self._flavor)
@@ -81,10 +84,23 @@ class Nova(Service):
         version, limit = _microversion(call), _limit(call)
         # Nova tells of servers in a cell that is down only where nothing filters, sorts or pages.
         whole = version >= CELL_DOWN and not set(call.request.query) - {"all_tenants"}
-        visible = self._visibility(call, whole=whole)
-        page, links = self._page(call, reversed(self.state.servers.values()), limit, visible)
+        visible, since = self._visibility(call, whole=whole), self._changes_since(call)
+        servers: Iterable[Server] = reversed(self.state.servers.values())
+        if since is not None:
+            servers = (s for s in chain(servers, reversed(self.state.deleted_servers.values())) if s.updated >= since)
+        page, links = self._page(call, servers, limit, visible)
         items = [self._server_json(call, server, version) for server in page]
         return listing("servers", items, "servers_links", links)
+
+    def _changes_since(self, call: Call) -> datetime | None:
+        """From when on changes are asked for; then deleted servers are listed too."""
+        text = call.query("changes-since")
+        time = None if text is None else parsed_time(text)
+        if text is not None and time is None:
+            raise refusal(
+                400, f"Invalid input for query parameters changes-since. Value: {text}. '{text}' is not a 'date-time'"
+            )
+        return time
 
     def _visibility(self, call: Call, *, whole: bool) -> Callable[[Server], bool]:
         """Tells whether a server is in the listing; in a `whole` one those of a cell that is down are too."""
@@ -97,7 +113,7 @@ class Nova(Service):
             return lambda _: False
         return lambda server: (
             (project_id is None or server.project_id == project_id)
-            and server.vm_state != "soft-delete"
+            and (server.vm_state != "soft-delete" or "changes-since" in call.request.query)
             and server.cell not in down
         )
 

@@ -19,6 +19,7 @@ STATUS = {
     "soft-delete": "SOFT_DELETED",
     "shelved": "SHELVED",
     "shelved_offloaded": "SHELVED_OFFLOADED",
+    "deleted": "DELETED",
 }
 BUSY_STATUS = {
     ("active", "rebooting"): "REBOOT",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode
@@ -93,6 +94,8 @@ class Service(ABC):
     name: str
     """The name by which the state's switches and the wire's records call it."""
     prefix: str
+    has_own_clock = True
+    """Whether its header Date tells the time of the cloud; else it is that of this machine, as in the tokens."""
 
     def __init__(self, state: CloudState, address: Callable[[], str]) -> None:
         self.state = state
@@ -131,10 +134,13 @@ class Service(ABC):
             raw = await request.read()
             with self.state.lock:
                 try:
-                    return self.finish(request, handler(self._call(request, raw, open_, known)))
+                    answer = self.finish(request, handler(self._call(request, raw, open_, known)))
                 except Refusal as refusal:
                     answer = refusal.response()
-                    return answer if refusal.status == UNAUTHORIZED else self.finish(request, answer)
+                    answer = answer if refusal.status == UNAUTHORIZED else self.finish(request, answer)
+                if self.has_own_clock:
+                    answer.headers["Date"] = f"{self.state.clock_of(self.name):%a, %d %b %Y %H:%M:%S GMT}"
+                return answer
 
         router.add_route(method, self.prefix + path, serve)
 
@@ -195,3 +201,12 @@ def page_of(
     if marker is not None and not any(item.id == marker and visible(item) for item in walk):
         return None
     return list(islice(filter(visible, walk), size))
+
+
+def parsed_time(text: str) -> datetime | None:
+    """A time of a query (ISO 8601, UTC where no zone is named); None when it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

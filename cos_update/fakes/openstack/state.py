@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cos_update.fakes.openstack.machines import Machines
 from cos_update.fakes.openstack.records import (
@@ -18,6 +21,10 @@ from cos_update.fakes.openstack.records import (
     User,
     Volume,
 )
+
+DATABASES = (
+    "flavors", "servers", "deleted_servers", "volumes", "networks", "ports", "ports_of", "floating_ips", "stacks",
+)  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -64,6 +71,20 @@ class CloudState(Machines):
             self._mark_deleted(stack)
             if stack.parent_id is None:
                 self.projects.pop(stack.user_project_id, None)
+
+    def backup(self) -> dict[str, Any]:
+        """What the databases of Nova, Cinder, Neutron and Heat hold now."""
+        with self.lock:
+            return copy.deepcopy({name: getattr(self, name) for name in DATABASES})
+
+    def restore(self, backup: Mapping[str, Any]) -> None:
+        """Put the databases back as they were; the clocks go on."""
+        with self.lock:
+            for name, kept in copy.deepcopy(dict(backup)).items():
+                records = getattr(self, name)
+                records.clear()
+                records.update(kept)
+            self.public, self.shared = self.networks[self.public.id], self.networks[self.shared.id]
 
     def issue_token(
         self,

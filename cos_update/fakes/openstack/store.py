@@ -13,7 +13,11 @@ DEFAULT_PAGES = {"nova": 1000, "cinder": 1000}
 
 
 class Store:
-    """The ground of the state. Time is the cloud's own: a second passes with every event, from `EPOCH` on."""
+    """The ground of the state.
+
+    Time is the cloud's own, from `EPOCH` on: a second passes with every event, more when `pass_time` says so. It is
+    what Nova, Heat, Cinder and Neutron tell in the header Date.
+    """
 
     def __init__(self, seed: int) -> None:
         self.lock = threading.RLock()
@@ -31,13 +35,28 @@ class Store:
         """Whether Heat's policy opens `global_tenant` to project-scoped admins; by default it does not."""
         self.stacks_name_project = True
         """Whether Heat adds `project` to the stacks that it lists for an admin."""
+        self.neutron_validates_filters = True
+        """As it does by default (filter_validation), and then refuses changed_since."""
+        self.clock_offsets: dict[str, float] = {}
+        """Seconds by which the clock of a service's host is ahead, by service name."""
+        self.lateness = 0.0
+        """Seconds from the time that a change bears to the moment at which it is there for others to see."""
         self._random = random.Random(seed)  # noqa: S311
         self._time = EPOCH
 
     def now(self) -> datetime:
-        """The time of an event that happens now, later than that of every event before."""
+        """The time that an event bears which happens now: a second after the event before, less the `lateness`."""
         self._time += timedelta(seconds=1)
-        return self._time
+        return self._time - timedelta(seconds=self.lateness)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass without an event; a negative number sets the clocks back."""
+        with self.lock:
+            self._time += timedelta(seconds=seconds)
+
+    def clock_of(self, service: str) -> datetime:
+        """What the clock of a service's host says."""
+        return self._time + timedelta(seconds=self.clock_offsets.get(service, 0.0))
 
     def new_uuid(self) -> str:
         """An id as Nova, Heat, Cinder and Neutron make them."""

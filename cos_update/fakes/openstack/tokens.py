@@ -31,6 +31,7 @@ class Tokens(Service):
     """POST, GET and DELETE of /v3/auth/tokens, and /v3/auth/catalog."""
 
     name = "keystone"
+    has_own_clock = False
     prefix = "/identity"
 
     def __init__(self, state: CloudState, address: Callable[[], str]) -> None:

@@ -20,7 +20,7 @@ from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.records import Server
 from cos_update.fakes.openstack.state import CloudState
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 from cos_update.observability.heartbeat import file_of
 from cos_update.store import Resync, ViewStore
 
@@ -59,7 +59,7 @@ class Deployment:
         self._queues.__enter__()
         self.openstack.start()
         self.concertim.start()
-        self.world.add_teams()
+        self.world.add_owners()
         self.world.configure(**self._settings)
         self.world.bulk()
         self.world.concertim.wire.reset()
@@ -121,7 +121,7 @@ class Deployment:
 
     def events(self, servers: Iterable[Server], times: int = 1) -> list[Message]:
         """Events of all kinds about servers."""
-        keys = [key(Kind.SERVER, server) for server in servers]
+        keys = [key(ResourceKind.SERVER, server) for server in servers]
         return [told(item, number) for number in range(times) for item in keys]
 
     def ready(self) -> int:

@@ -10,7 +10,8 @@ from hands import key
 
 from cos_update.fakes.openstack.records import Flavor, Network, Project, Server, Stack, Volume
 from cos_update.fakes.openstack.state import CloudState
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 
 STATES = ("active", "stopped", "suspended", "error", "paused", "shelved_offloaded", "building")
 NAMES = ("node", "node_1", "node 1", "node.1", "日本語", "login", "x" * 255)
@@ -55,15 +56,15 @@ class History:
     def _resize(self) -> Told:
         for server in self._one(self._servers()):
             self._cloud.resize(server, self._flavor())
-            yield message("compute.instance.finish_resize.end", key(Kind.SERVER, server))
-            yield message("compute.instance.resize.confirm.end", key(Kind.SERVER, server))
+            yield message("compute.instance.finish_resize.end", key(ResourceKind.SERVER, server))
+            yield message("compute.instance.resize.confirm.end", key(ResourceKind.SERVER, server))
 
     def _add(self) -> Told:
         """As an update of the stack does."""
         for stack in self._one(self._stacks(nested=True)):
             yield from self._new_server(stack)
             self._cloud.update_stack(stack)
-            yield message("orchestration.stack.update.end", key(Kind.STACK, stack))
+            yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
 
     def _scale(self) -> Told:
         """As autoscaling does: nothing shows it but the server, which is named after its stack."""
@@ -79,23 +80,25 @@ class History:
             yield from self._gone(server)
             if holder is not None:
                 self._cloud.update_stack(holder)
-                yield message("orchestration.stack.update.end", key(Kind.STACK, holder))
+                yield message("orchestration.stack.update.end", key(ResourceKind.STACK, holder))
 
     def _delete_behind_heat(self) -> Told:
         for server in self._one(self._servers()):
             self._cloud.delete_server(server, behind_heat=True)
-            yield message("compute.instance.delete.end", key(Kind.SERVER, server))
+            yield message("compute.instance.delete.end", key(ResourceKind.SERVER, server))
 
     def _new_stack(self) -> Told:
         stack = self._cloud.create_stack(self._project(), self._name(), outputs={"web": f"https://{self._number}"})
-        yield message("orchestration.stack.create.start", key(Kind.STACK, stack))
+        yield message("orchestration.stack.create.start", key(ResourceKind.STACK, stack))
         holder = self._cloud.add_nested(stack, "group") if self._chance.random() < 0.5 else stack
         for _ in range(self._chance.randrange(1, 4)):
             yield from self._new_server(holder)
         if self._chance.random() < 0.5:
-            yield message("volume.create.end", key(Kind.VOLUME, self._cloud.create_volume(stack, self._name())))
-            yield message("network.create.end", key(Kind.NETWORK, self._cloud.create_network(stack, self._name())))
-        yield message("orchestration.stack.create.end", key(Kind.STACK, stack))
+            yield message("volume.create.end", key(ResourceKind.VOLUME, self._cloud.create_volume(stack, self._name())))
+            yield message(
+                "network.create.end", key(ResourceKind.NETWORK, self._cloud.create_network(stack, self._name()))
+            )
+        yield message("orchestration.stack.create.end", key(ResourceKind.STACK, stack))
 
     def _end_stack(self) -> Told:
         stacks = self._stacks()
@@ -103,31 +106,31 @@ class History:
             return
         for stack in self._one(stacks):
             held = self._held(stack)
-            yield message("orchestration.stack.delete.start", key(Kind.STACK, stack))
+            yield message("orchestration.stack.delete.start", key(ResourceKind.STACK, stack))
             self._cloud.delete_stack(stack)
             for item in held:
                 if isinstance(item, Server):
-                    yield message("compute.instance.delete.end", key(Kind.SERVER, item))
+                    yield message("compute.instance.delete.end", key(ResourceKind.SERVER, item))
                 elif isinstance(item, Volume):
-                    yield message("volume.delete.end", key(Kind.VOLUME, item))
+                    yield message("volume.delete.end", key(ResourceKind.VOLUME, item))
                 else:
-                    yield message("network.delete.end", key(Kind.NETWORK, item))
-            yield message("orchestration.stack.delete.end", key(Kind.STACK, stack))
+                    yield message("network.delete.end", key(ResourceKind.NETWORK, item))
+            yield message("orchestration.stack.delete.end", key(ResourceKind.STACK, stack))
 
     def _action(self) -> Told:
         for stack in self._one(self._stacks()):
             if stack.status.endswith("IN_PROGRESS"):
                 (self._cloud.complete if self._chance.random() < 0.7 else self._cloud.fail)(stack)
-                yield message("orchestration.stack.update.end", key(Kind.STACK, stack))
+                yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
             else:
                 self._cloud.begin(stack, self._chance.choice(["UPDATE", "SUSPEND", "CHECK"]))
-                yield message("orchestration.stack.update.start", key(Kind.STACK, stack))
+                yield message("orchestration.stack.update.start", key(ResourceKind.STACK, stack))
 
     def _outputs(self) -> Told:
         for stack in self._one(self._stacks()):
             self._cloud.set_outputs(stack, {"web": self._name(), "count": self._number})
             self._cloud.update_stack(stack)
-            yield message("orchestration.stack.update.end", key(Kind.STACK, stack))
+            yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
 
     def _new_volume(self) -> Told:
         """In a stack, or of a project alone, as what is attached by hand often is."""
@@ -135,16 +138,16 @@ class History:
         for stack in self._one(self._stacks()) if self._chance.random() < 0.7 else ():
             self._cloud.update_stack(stack)
             holder = stack
-            yield message("orchestration.stack.update.end", key(Kind.STACK, stack))
+            yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
         volume = self._cloud.create_volume(holder, self._name(), self._chance.randrange(1, 100))
-        yield message("volume.create.end", key(Kind.VOLUME, volume))
+        yield message("volume.create.end", key(ResourceKind.VOLUME, volume))
 
     def _attach(self) -> Told:
         for server in self._one(self._servers()):
             free = [v for v in self._volumes() if not v.attachments and v.project_id == server.project_id]
             for volume in self._one(free):
                 self._cloud.attach(volume, server)
-                keys = key(Kind.VOLUME, volume), key(Kind.SERVER, server)
+                keys = key(ResourceKind.VOLUME, volume), key(ResourceKind.SERVER, server)
                 yield message("volume.attach.end", *keys)
                 yield message("compute.instance.volume.attach", *reversed(keys))
 
@@ -167,94 +170,96 @@ class History:
             if volume.attachments:
                 yield from self._detached(volume)
             self._cloud.delete_volume(volume, behind_heat=self._chance.random() < 0.5)
-            yield message("volume.delete.end", key(Kind.VOLUME, volume))
+            yield message("volume.delete.end", key(ResourceKind.VOLUME, volume))
 
     def _new_network(self) -> Told:
         for stack in self._one(self._stacks()):
             network = self._cloud.create_network(stack, self._name(), cidr=None)
             self._cloud.update_stack(stack)
-            yield message("network.create.end", key(Kind.NETWORK, network))
-            yield message("orchestration.stack.update.end", key(Kind.STACK, stack))
+            yield message("network.create.end", key(ResourceKind.NETWORK, network))
+            yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
 
     def _subnet(self) -> Told:
         for network in self._one(self._networks()):
             self._cloud.add_subnet(network, f"10.{self._number % 250}.0.0/16")
-            yield message("subnet.create.end", key(Kind.NETWORK, network))
+            yield message("subnet.create.end", key(ResourceKind.NETWORK, network))
 
     def _network_status(self) -> Told:
         for network in self._one(self._networks()):
             self._cloud.set_network_status(network, self._chance.choice(["ACTIVE", "DOWN", "ERROR"]))
-            yield message("network.update.end", key(Kind.NETWORK, network))
+            yield message("network.update.end", key(ResourceKind.NETWORK, network))
 
     def _rename_network(self) -> Told:
         for network in self._one(self._networks()):
             self._cloud.rename(network, self._name())
-            yield message("network.update.end", key(Kind.NETWORK, network))
+            yield message("network.update.end", key(ResourceKind.NETWORK, network))
 
     def _delete_network(self) -> Told:
         used = {port.network_id for port in self._cloud.ports.values()}
         for network in self._one([network for network in self._networks() if network.id not in used]):
             self._cloud.delete_network(network)
-            yield message("network.delete.end", key(Kind.NETWORK, network))
+            yield message("network.delete.end", key(ResourceKind.NETWORK, network))
 
     def _plug(self) -> Told:
         for server in self._one(self._servers()):
             near = [n for n in self._networks() if n.subnets and self._top(n.id) is self._top(server.id)]
             for network in self._one(near):
                 self._cloud.plug(server, network)
-                yield message("port.create.end", key(Kind.SERVER, server))
-                yield message("instance.interface_attach.end", key(Kind.SERVER, server))
+                yield message("port.create.end", key(ResourceKind.SERVER, server))
+                yield message("instance.interface_attach.end", key(ResourceKind.SERVER, server))
 
     def _floating(self) -> Told:
         for server in self._one([server for server in self._servers() if self._cloud.ports_of[server.id]]):
             self._cloud.add_floating_ip(server)
-            yield message("floatingip.create.end", key(Kind.SERVER, server))
+            yield message("floatingip.create.end", key(ResourceKind.SERVER, server))
 
     def _no_floating(self) -> Told:
         addresses = list(self._cloud.floating_ips.values())
         for floating in self._one([item for item in addresses if item.port_id in self._cloud.ports]):
             server = self._cloud.servers[self._cloud.ports[str(floating.port_id)].device_id]
             self._cloud.delete_floating_ip(floating)
-            yield message("floatingip.delete.end", key(Kind.SERVER, server))
+            yield message("floatingip.delete.end", key(ResourceKind.SERVER, server))
 
     def _new_flavor(self) -> Told:
         self._number += 1
         flavor = self._cloud.create_flavor(f"new.{self._number}", self._chance.randrange(1, 5), 1024, 10)
-        yield message("flavor.create", Key(Kind.FLAVOR, flavor.id))
+        yield message("flavor.create", Key(ResourceKind.FLAVOR, flavor.id))
 
     def _new_server(self, holder: Stack, name: str = "") -> Told:
         name = name or self._name()
         server = self._cloud.add_server(holder, name, self._flavor(), state=self._chance.choice(STATES))
-        yield message("compute.instance.create.start", key(Kind.SERVER, server))
-        yield message("port.create.end", key(Kind.SERVER, server))
-        yield message("instance.create.end", key(Kind.SERVER, server))
+        yield message("compute.instance.create.start", key(ResourceKind.SERVER, server))
+        yield message("port.create.end", key(ResourceKind.SERVER, server))
+        yield message("instance.create.end", key(ResourceKind.SERVER, server))
 
     def _gone(self, server: Server) -> Told:
         for volume_id in server.volume_ids:
             volume = self._cloud.volumes[volume_id]
-            yield message("volume.detach.start", key(Kind.VOLUME, volume), key(Kind.SERVER, server))
-            yield message("volume.detach.end", key(Kind.VOLUME, volume))
+            yield message("volume.detach.start", key(ResourceKind.VOLUME, volume), key(ResourceKind.SERVER, server))
+            yield message("volume.detach.end", key(ResourceKind.VOLUME, volume))
         self._cloud.delete_server(server)
-        yield message("port.delete.end", key(Kind.SERVER, server))
-        yield message("instance.delete.end", key(Kind.SERVER, server))
+        yield message("port.delete.end", key(ResourceKind.SERVER, server))
+        yield message("instance.delete.end", key(ResourceKind.SERVER, server))
 
     def _detached(self, volume: Volume) -> Told:
         for held in list(volume.attachments):
             server = self._cloud.servers[held.server_id]
             self._cloud.detach(volume, server)
-            yield message("volume.detach.end", key(Kind.VOLUME, volume))
-            yield message("compute.instance.volume.detach", key(Kind.SERVER, server), key(Kind.VOLUME, volume))
+            yield message("volume.detach.end", key(ResourceKind.VOLUME, volume))
+            yield message(
+                "compute.instance.volume.detach", key(ResourceKind.SERVER, server), key(ResourceKind.VOLUME, volume)
+            )
 
     def _of_server(self, server: Server) -> Message:
         types = ("compute.instance.update", "instance.update", "compute.instance.power_on.end")
-        return message(self._chance.choice(types), key(Kind.SERVER, server), bare=self._chance.random() < 0.3)
+        return message(self._chance.choice(types), key(ResourceKind.SERVER, server), bare=self._chance.random() < 0.3)
 
     def _of_volume(self, volume: Volume) -> Message:
         """Cinder names the server of a volume that is attached, whatever happens to it."""
         for held in volume.attachments:
-            server = key(Kind.SERVER, self._cloud.servers[held.server_id])
-            return message("volume.attach.end", key(Kind.VOLUME, volume), server)
-        return message("volume.update.end", key(Kind.VOLUME, volume))
+            server = key(ResourceKind.SERVER, self._cloud.servers[held.server_id])
+            return message("volume.attach.end", key(ResourceKind.VOLUME, volume), server)
+        return message("volume.update.end", key(ResourceKind.VOLUME, volume))
 
     def _one(self, things: list) -> list:  # type: ignore[type-arg]
         return [self._chance.choice(things)] if things else []

@@ -13,6 +13,7 @@ from rabbit import wait_for
 
 from cos_update.fakes.openstack.records import Server
 from cos_update.fakes.wire import Fault, FaultKind
+from cos_update.model.exit_codes import ExitCode
 
 pytestmark = pytest.mark.broker
 
@@ -99,7 +100,7 @@ def test_a_listener_whose_workers_hang_ends_itself_and_the_next_one_goes_on(depl
     listener = deployment.consume(impatient=True)
     deployment.world.concertim.wire.faults.add(Fault(FaultKind.HANG))
     published = deployment.tell(deployment.change(10, random.Random(2)), times=5)
-    assert listener.process.wait(30) == 70
+    assert listener.process.wait(30) == ExitCode.STALLED
     assert "something is due, but nothing has moved" in deployment.log()
     assert deployment.ready() == published
     deployment.world.concertim.wire.faults.clear()

@@ -10,29 +10,14 @@ import pytest
 
 from cos_update.concertim import retry
 from cos_update.concertim.client import ConcertimClient
-from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.model.concertim import ApiFlavour
 from cos_update.model.settings import ConcertimSettings
+from cos_update.retry import Backoff
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
-
-
-@pytest.fixture
-def app() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp()
-    with Sandbox(stand_in):
-        yield stand_in
-
-
-@pytest.fixture
-def older() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp(ApiFlavour.USERS)
-    with Sandbox(stand_in):
-        yield stand_in
+    monkeypatch.setattr(retry, "BACKOFF", Backoff(0.01, 10.0))
 
 
 @pytest.fixture

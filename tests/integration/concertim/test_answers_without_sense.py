@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -44,7 +45,7 @@ def test_an_app_that_asks_for_more_than_a_minute_is_not_waited_for_by_a_write(
     fault = Fault(FaultKind.STATUS, path="/racks", method=method, code=503, retry_after=61)
     fault_id = app.wire.faults.add(fault)
     new = Rack("", "new", owner.id, 42, "ACTIVE", {"openstack_stack_id": "s1"}, order_id="s1")
-    work = partial(client.create_rack, new) if method == "POST" else partial(client.update_rack, there.id, {})
+    work = partial(client.create, new) if method == "POST" else partial(client.update, replace(new, id=there.id), {})
     with pytest.raises(Unavailable, match="answered 503"):
         work()
     assert app.wire.faults.struck(fault_id) == 1

@@ -12,8 +12,9 @@ from scripted import Reply, ScriptedServer
 from cos_update.concertim.client import ConcertimClient
 from cos_update.fakes import Fault, FaultKind, Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.model.concertim import ApiFlavour, DeviceType, InstanceDetails, Location, Owner, Rack, VolumeDetails
+from cos_update.model.concertim import ApiFlavour, InstanceDetails, Location, Owner, Rack, VolumeDetails
 from cos_update.model.errors import Gone, Refused, Unavailable
+from cos_update.model.kinds import ResourceKind
 
 Connect = Callable[..., ConcertimClient]
 
@@ -45,7 +46,7 @@ def test_everything_is_read_in_full(app: ConcertimApp, client: ConcertimClient) 
     instance, volume = actual.devices["n1"], actual.devices["v1"]
     assert (instance.object_id, instance.location, instance.template_id) == ("i1", Location(3, 4), "template")
     assert instance.details == InstanceDetails(public_ips="1.1.1.1")
-    assert (volume.type, volume.details) == (DeviceType.VOLUME, VolumeDetails(size=3))
+    assert (volume.kind, volume.details) == (ResourceKind.VOLUME, VolumeDetails(size=3))
 
 
 def test_the_older_api_is_recognised_and_read(older: ConcertimApp, connect: Connect) -> None:
@@ -59,11 +60,11 @@ def test_the_older_api_is_recognised_and_read(older: ConcertimApp, connect: Conn
     assert actual.owners["alice"] == Owner("alice", "alice", "p1")
     assert sorted(owner.project_id for owner in actual.owners.values()) == ["", "p1"]
     assert actual.racks["rack"].owner_id == "alice"
-    assert (actual.devices["n1"].type, actual.devices["n1"].details) == (
-        DeviceType.INSTANCE,
+    assert (actual.devices["n1"].kind, actual.devices["n1"].details) == (
+        ResourceKind.SERVER,
         InstanceDetails(private_ips="10.0.0.1"),
     )
-    assert client.read_structure()[0].devices[0].type is DeviceType.INSTANCE
+    assert client.read_structure()[0].devices[0].kind is ResourceKind.SERVER
 
 
 def test_the_api_is_asked_for_once_and_not_when_it_is_configured(app: ConcertimApp, connect: Connect) -> None:
@@ -123,10 +124,10 @@ def test_the_structure_read_agrees_with_the_full_one(app: ConcertimApp, client: 
         (r.id, r.name, r.height, r.status, r.owner_id) for r in actual.racks.values()
     }
     shown = {
-        (r.id, d.id, d.name, d.status, d.type, d.start_u, d.end_u, d.template_id) for r in racks for d in r.devices
+        (r.id, d.id, d.name, d.status, d.kind, d.start_u, d.end_u, d.template_id) for r in racks for d in r.devices
     }
     assert shown == {
-        (d.rack_id, d.id, d.name, d.status, d.type, d.location.start_u, d.location.end_u, d.template_id)
+        (d.rack_id, d.id, d.name, d.status, d.kind, d.location.start_u, d.location.end_u, d.template_id)
         for d in actual.devices.values()
     }
 
@@ -262,7 +263,7 @@ def test_a_redirect_is_an_error_and_not_followed(connect: Connect) -> None:
 def test_what_was_sent_is_counted(app: ConcertimApp, client: ConcertimClient) -> None:
     app.wire.faults.add(Fault(FaultKind.STATUS, path="/racks$", code=503, times=1))
     client.racks()
-    client.delete_rack("nope")
+    client.delete(Rack("nope", "", "", 1, ""))
     assert (client.counts.reads, client.counts.writes, client.counts.logins) == (2, 1, 1)
 
 
@@ -293,7 +294,7 @@ def test_the_newer_api_is_told_by_what_it_asks_for_too(newer: ConcertimApp, conn
     assert client.flavour() is ApiFlavour.TEAMS
     team = newer.state.add_team("t1", "p1")
     rack = Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm")
-    assert client.create_rack(rack).name == "r1"
+    assert client.create(rack).name == "r1"
     assert client.flavour() is ApiFlavour.CREDITS
 
 
@@ -301,4 +302,4 @@ def test_an_app_whose_api_is_configured_is_not_asked_otherwise(newer: ConcertimA
     client = connect(newer.url, api=ApiFlavour.TEAMS)
     team = newer.state.add_team("t1", "p1")
     with pytest.raises(Refused, match="cloud_created_at can't be blank"):
-        client.create_rack(Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm"))
+        client.create(Rack("", "r1", team.id, 42, "ACTIVE", created="2026-01-01T00:00:00Z", cluster_type="slurm"))

@@ -16,7 +16,6 @@ from cos_update.model.concertim import (
     OBJECT_ID,
     STACK_ID,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -25,6 +24,7 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Gone, Refused, Unavailable
+from cos_update.model.kinds import ResourceKind
 
 Connect = Callable[..., ConcertimClient]
 TEMPLATE = Template("", "m1", 2, "f1", 2, 2048, 20, "flavor")
@@ -32,7 +32,7 @@ RACK = Rack("", "r_1", "team", 20, "ACTIVE", {STACK_ID: "s1"}, {"net": {"a": 1}}
 DEVICE = Device(
     "",
     "n-1",
-    DeviceType.INSTANCE,
+    ResourceKind.SERVER,
     "rack",
     "template",
     "ACTIVE",
@@ -41,6 +41,8 @@ DEVICE = Device(
     "text",
     {OBJECT_ID: "i1", "net_interfaces": [{"network": "n"}]},
 )
+THERE = Rack("rack", "there", "team", 20, "ACTIVE")
+PLAIN = Template("template", "there", 2)
 LOST = [
     Fault(FaultKind.CUT),
     Fault(FaultKind.LOST_ANSWER),
@@ -61,9 +63,7 @@ def app(app: ConcertimApp) -> ConcertimApp:
 
 
 def create(client: ConcertimClient, kind: str) -> Template | Rack | Device:
-    if kind == "templates":
-        return client.create_template(TEMPLATE)
-    return client.create_rack(RACK) if kind == "racks" else client.create_device(DEVICE)
+    return client.create({"templates": TEMPLATE, "racks": RACK, "nodes": DEVICE}[kind])
 
 
 def made(app: ConcertimApp, kind: str) -> list[str]:
@@ -95,34 +95,34 @@ def test_what_was_created_is_what_is_read(app: ConcertimApp, client: ConcertimCl
 
 
 @pytest.mark.parametrize(
-    ("type_", "tag", "details", "status"),
+    ("kind", "tag", "details", "status"),
     [
-        (DeviceType.VOLUME, "volume", VolumeDetails("nova", True, None, False, 10, "lvm"), "AVAILABLE"),
-        (DeviceType.NETWORK, "network", NetworkDetails(True, "x.", None, 1450, True, False, ""), "STOPPED"),
+        (ResourceKind.VOLUME, "volume", VolumeDetails("nova", True, None, False, 10, "lvm"), "AVAILABLE"),
+        (ResourceKind.NETWORK, "network", NetworkDetails(True, "x.", None, 1450, True, False, ""), "STOPPED"),
     ],
 )
 def test_volumes_and_networks_are_created_with_their_details(
     app: ConcertimApp,
     client: ConcertimClient,
-    type_: DeviceType,
+    kind: ResourceKind,
     tag: str,
     details: VolumeDetails | NetworkDetails,
     status: str,
 ) -> None:
     template = app.state.tagged(tag)
     place = Location(5, 4 + template.height)
-    wanted = replace(DEVICE, type=type_, template_id=template.id, location=place, details=details, status=status)
-    device = client.create_device(wanted)
+    wanted = replace(DEVICE, kind=kind, template_id=template.id, location=place, details=details, status=status)
+    device = client.create(wanted)
     assert device == replace(wanted, id=device.id) == client.device(device.id)
 
 
 def test_the_older_api_takes_racks_and_instances(older: ConcertimApp, connect: Connect) -> None:
     older.state.add_user("alice", project_id="p1", id="alice")
     client = connect(older.url)
-    template = client.create_template(TEMPLATE)
-    rack = client.create_rack(replace(RACK, owner_id="alice"))
-    device = client.create_device(replace(DEVICE, rack_id=rack.id, template_id=template.id))
-    changed = client.update_device(device, {"status": "STOPPED", "details": {"public_ips": "2.2.2.2"}})
+    template = client.create(TEMPLATE)
+    rack = client.create(replace(RACK, owner_id="alice"))
+    device = client.create(replace(DEVICE, rack_id=rack.id, template_id=template.id))
+    changed = client.update(device, {"status": "STOPPED", "details": {"public_ips": "2.2.2.2"}})
     assert isinstance(device.details, InstanceDetails)
     assert changed == replace(device, status="STOPPED", details=replace(device.details, public_ips="2.2.2.2"))
     assert client.device(device.id) == changed
@@ -168,9 +168,9 @@ def test_what_has_no_id_of_ours_is_never_sent_twice(app: ConcertimApp, client: C
     client.flavour()
     app.wire.faults.add(Fault(FaultKind.CUT, method="POST", path="/api/v1"))
     for attempt in (
-        lambda: client.create_template(replace(TEMPLATE, foreign_id="")),
-        lambda: client.create_rack(replace(RACK, metadata={})),
-        lambda: client.create_device(replace(DEVICE, metadata={})),
+        lambda: client.create(replace(TEMPLATE, foreign_id="")),
+        lambda: client.create(replace(RACK, metadata={})),
+        lambda: client.create(replace(DEVICE, metadata={})),
     ):
         app.wire.reset()
         with pytest.raises(Unavailable):
@@ -222,28 +222,26 @@ def test_a_refusal_gives_the_apps_reason_and_is_asked_for_once(app: ConcertimApp
     create(client, "nodes")
     app.wire.reset()
     with pytest.raises(Refused) as refusal:
-        client.create_device(replace(DEVICE, name="n-2"))
+        client.create(replace(DEVICE, name="n-2"))
     assert (str(refusal.value), refusal.value.status) == ("start_u is occupied", 422)
     with pytest.raises(Refused, match=r"^name is already taken$"):
-        client.create_device(replace(DEVICE, location=Location(9, 10)))
+        client.create(replace(DEVICE, location=Location(9, 10)))
     assert len(sent(app, "POST")) == 2
 
 
 def test_who_may_not_write_is_told_so(app: ConcertimApp, connect: Connect) -> None:
     app.state.add_user("alice", "secret")
     with pytest.raises(Refused, match="Not Authorized") as refusal:
-        connect(app.url, username="alice", password="secret").create_template(TEMPLATE)
+        connect(app.url, username="alice", password="secret").create(TEMPLATE)
     assert "concertim.concertim_username" in refusal.value.hint
 
 
 def test_updates_send_what_changed_and_nothing_else(app: ConcertimApp, client: ConcertimClient) -> None:
-    template, rack = client.create_template(TEMPLATE), client.create_rack(RACK)
-    device = client.create_device(DEVICE)
-    assert client.update_template(template.id, {"disk": None, "ram": 4096}) == replace(template, disk=None, ram=4096)
-    assert client.update_rack(rack.id, {"height": 30, "metadata": {"a": 1}}) == replace(
-        rack, height=30, metadata={"a": 1}
-    )
-    assert client.update_device(device, {"name": "n-2", "details": {"public_ips": ""}}) == client.device(device.id)
+    template, rack = client.create(TEMPLATE), client.create(RACK)
+    device = client.create(DEVICE)
+    assert client.update(template, {"disk": None, "ram": 4096}) == replace(template, disk=None, ram=4096)
+    assert client.update(rack, {"height": 30, "metadata": {"a": 1}}) == replace(rack, height=30, metadata={"a": 1})
+    assert client.update(device, {"name": "n-2", "details": {"public_ips": ""}}) == client.device(device.id)
     assert sent(app, "PATCH") == [
         {"template": {"disk": None, "ram": 4096}},
         {"rack": {"u_height": 30, "metadata": {"a": 1}}},
@@ -254,7 +252,7 @@ def test_updates_send_what_changed_and_nothing_else(app: ConcertimApp, client: C
 @pytest.mark.parametrize("fault", LOST[:6], ids=lambda fault: f"{fault.kind}-{fault.code}")
 def test_an_update_is_repeated_until_it_is_answered(app: ConcertimApp, client: ConcertimClient, fault: Fault) -> None:
     app.wire.faults.add(replace(fault, method="PATCH", times=2))
-    assert client.update_rack("rack", {"status": "STOPPED"}).status == "STOPPED"
+    assert client.update(THERE, {"status": "STOPPED"}).status == "STOPPED"
     assert len(sent(app, "PATCH")) == 3
 
 
@@ -262,18 +260,18 @@ def test_an_update_is_repeated_until_it_is_answered(app: ConcertimApp, client: C
 def test_after_an_update_with_an_unusable_answer_the_object_is_read(
     app: ConcertimApp, client: ConcertimClient, body: object
 ) -> None:
-    device = client.create_device(DEVICE)
+    device = client.create(DEVICE)
     app.wire.faults.add(Fault(FaultKind.STATUS, method="PATCH", code=200, body=body))
-    assert client.update_device(device, {"status": "STOPPED"}) == device
-    assert client.update_rack("rack", {"status": "STOPPED"}).name == "there"
-    assert client.update_template("template", {"ram": 1}).name == "there"
+    assert client.update(device, {"status": "STOPPED"}) == device
+    assert client.update(THERE, {"status": "STOPPED"}).name == "there"
+    assert client.update(PLAIN, {"ram": 1}).name == "there"
     assert len(sent(app, "PATCH")) == 3
 
 
 def test_a_refused_update_may_be_done_in_part(app: ConcertimApp, client: ConcertimClient) -> None:
-    device = client.create_device(DEVICE)
+    device = client.create(DEVICE)
     with pytest.raises(Refused, match="status must be one of"):
-        client.update_device(device, {"status": "NONSENSE", "details": {"public_ips": "2.2.2.2"}})
+        client.update(device, {"status": "NONSENSE", "details": {"public_ips": "2.2.2.2"}})
     now = client.device(device.id)
     assert now is not None
     assert isinstance(now.details, InstanceDetails)
@@ -282,9 +280,9 @@ def test_a_refused_update_may_be_done_in_part(app: ConcertimApp, client: Concert
 
 def test_updates_of_what_is_gone_say_so(client: ConcertimClient) -> None:
     for attempt in (
-        lambda: client.update_template("nope", {"ram": 1}),
-        lambda: client.update_rack("nope", {"status": "ACTIVE"}),
-        lambda: client.update_device(replace(DEVICE, id="nope"), {"status": "ACTIVE"}),
+        lambda: client.update(replace(PLAIN, id="nope"), {"ram": 1}),
+        lambda: client.update(replace(THERE, id="nope"), {"status": "ACTIVE"}),
+        lambda: client.update(replace(DEVICE, id="nope"), {"status": "ACTIVE"}),
     ):
         with pytest.raises(Gone):
             attempt()
@@ -292,9 +290,9 @@ def test_updates_of_what_is_gone_say_so(client: ConcertimClient) -> None:
 
 def test_deleting_what_is_gone_is_fine(app: ConcertimApp, client: ConcertimClient) -> None:
     for _ in range(2):
-        client.delete_rack("rack")
-        client.delete_template("template")
-        client.delete_device("nope")
+        client.delete(THERE)
+        client.delete(PLAIN)
+        client.delete(replace(DEVICE, id="nope"))
     assert "rack" not in app.state.racks
     assert "template" not in app.state.templates
 
@@ -302,16 +300,16 @@ def test_deleting_what_is_gone_is_fine(app: ConcertimApp, client: ConcertimClien
 def test_nothing_is_deleted_with_what_it_holds(app: ConcertimApp, client: ConcertimClient) -> None:
     create(client, "nodes")
     with pytest.raises(Refused, match=r"^rack is not empty$"):
-        client.delete_rack("rack")
+        client.delete(THERE)
     with pytest.raises(Refused, match="devices have been created from this template"):
-        client.delete_template("template")
+        client.delete(PLAIN)
     assert len(app.state.devices) == 1
 
 
 @pytest.mark.parametrize("kind", [FaultKind.CUT, FaultKind.LOST_ANSWER])
 def test_a_delete_is_repeated_until_it_is_answered(app: ConcertimApp, client: ConcertimClient, kind: FaultKind) -> None:
     app.wire.faults.add(Fault(kind, method="DELETE", times=2))
-    client.delete_rack("rack")
+    client.delete(THERE)
     assert "rack" not in app.state.racks
 
 
@@ -321,10 +319,10 @@ def test_an_app_that_was_restarted_fails_no_write(connect: Connect) -> None:
     sandbox = Sandbox(app)
     with sandbox:
         client = connect(app.url)
-        client.create_template(TEMPLATE)
+        client.create(TEMPLATE)
         sandbox.stop()
         sandbox.start()
-        client.create_rack(RACK)
+        client.create(RACK)
     assert len(made(app, "racks")) == 1
 
 
@@ -334,7 +332,7 @@ def test_no_more_writes_go_at_once_than_allowed(app: ConcertimApp, connect: Conn
     app.wire.reset()
     app.wire.latency = 0.05
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda i: client.delete_rack(f"nope-{i}"), range(6)))
+        list(pool.map(lambda i: client.delete(replace(THERE, id=f"nope-{i}")), range(6)))
     assert app.wire.peak_in_flight == 2
 
 
@@ -342,11 +340,11 @@ def test_a_labouring_app_gets_fewer_writes_at_once(app: ConcertimApp, connect: C
     client = connect(app.url, concurrency=2)
     client.flavour()
     app.wire.faults.add(Fault(FaultKind.STATUS, method="DELETE", code=503, times=1))
-    client.delete_rack("nope")
+    client.delete(replace(THERE, id="nope"))
     app.wire.reset()
     app.wire.latency = 0.02
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda i: client.delete_rack(f"nope-{i}"), range(4)))
+        list(pool.map(lambda i: client.delete(replace(THERE, id=f"nope-{i}")), range(4)))
     assert app.wire.peak_in_flight == 1
 
 
@@ -356,9 +354,9 @@ def test_waiting_for_another_try_holds_no_place(app: ConcertimApp, connect: Conn
     app.wire.faults.add(Fault(FaultKind.STATUS, method="DELETE", path="busy", code=503, retry_after=2, times=1))
     began = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(client.delete_rack, "busy")
+        waiting = pool.submit(client.delete, replace(THERE, id="busy"))
         while not sent(app, "DELETE"):
             time.sleep(0.01)
-        client.delete_rack("other")
+        client.delete(replace(THERE, id="other"))
         assert time.monotonic() - began < 1.5
         waiting.result(timeout=20)

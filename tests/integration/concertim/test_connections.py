@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from certificates import Authority, server_context
 from scripted import ScriptedServer
 
 from cos_update.concertim.client import ConcertimClient
@@ -26,23 +24,13 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, signed by itself, and its key in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem"]
-    command = ["openssl", "req", "-x509", *key, *subject, "-days", "2", "-out", "cert.pem"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
-    both = folder / "both.pem"
-    both.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
-    return both
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def tls_server(certificate: Path) -> Iterator[ScriptedServer]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with ScriptedServer(lambda _: None, context) as scripted:
+def tls_server(authority: Authority) -> Iterator[ScriptedServer]:
+    with ScriptedServer(lambda _: None, server_context(authority.sign("server", "127.0.0.1"))) as scripted:
         yield scripted
 
 
@@ -92,15 +80,15 @@ def test_a_slash_at_the_end_of_the_address_makes_no_difference(server: ScriptedS
 
 
 def test_a_certificate_of_nobody_we_know_is_explained(tls_server: ScriptedServer, connect: Connect) -> None:
-    with pytest.raises(Unavailable, match="is not trusted: self-signed certificate") as failure:
+    with pytest.raises(Unavailable, match="is not trusted: unable to get local issuer certificate") as failure:
         connect(tls_server.url).racks()
     assert "concertim.verify" in failure.value.hint
 
 
 def test_a_certificate_may_be_trusted_by_name_of_its_file(
-    tls_server: ScriptedServer, connect: Connect, certificate: Path
+    tls_server: ScriptedServer, connect: Connect, authority: Authority
 ) -> None:
-    assert connect(tls_server.url, verify=str(certificate)).racks() == ()
+    assert connect(tls_server.url, verify=authority.certificate()).racks() == ()
 
 
 def test_verification_can_be_turned_off_also_where_the_environment_names_a_ca(

@@ -36,9 +36,7 @@ class Replay:
     app: ConcertimApp
     tokens: Mapping[str, str]
     """The Authorization header for each of the recording's placeholders."""
-    cookie: str = ""
     ids: dict[str, str] = field(default_factory=dict)
-    etag: str = ""
 
     def run(
         self,
@@ -57,7 +55,6 @@ class Replay:
             difference = self._difference(exchange, answer)
             if difference:
                 differences.append(f"{case}: {difference}")
-            self.etag = answer.headers.get("ETag", "")
         return differences
 
     def _send(self, exchange: Exchange) -> requests.Response:
@@ -65,10 +62,6 @@ class Replay:
         authorization = headers.get("Authorization")
         if authorization in self.tokens:
             headers["Authorization"] = self.tokens[str(authorization)]
-        if "Cookie" in headers:
-            headers["Cookie"] = self.cookie
-        if "If-None-Match" in headers:
-            headers["If-None-Match"] = self.etag
         data = self._body(exchange["body"])
         if data is not None:
             headers.setdefault("Content-Type", "application/json")

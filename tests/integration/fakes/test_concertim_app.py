@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 import requests
 
-from cos_update.fakes import Fault, FaultKind, Sandbox
+from cos_update.fakes import Fault, FaultKind
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.model.concertim import ApiFlavour
 
 Call = Callable[..., requests.Response]
-
-
-@pytest.fixture
-def app() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp()
-    with Sandbox(stand_in):
-        yield stand_in
-
-
-@pytest.fixture
-def older() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp(ApiFlavour.USERS)
-    with Sandbox(stand_in):
-        yield stand_in
 
 
 def caller(app: ConcertimApp, *, life: float | None = None) -> Call:
@@ -119,8 +103,6 @@ def test_the_structure_read_is_all_text_and_changes_shape_with_the_number_of_dev
         "type": "Instance",
     }
     assert [(chassis["uStart"], chassis["uEnd"]) for chassis in two["Chassis"]] == [("1", "2"), ("3", "4")]
-    narrowed = call("GET", f"/irv/racks?rack_ids[]={racks[2].id}").json()["Racks"]["Rack"]
-    assert [rack["name"] for rack in narrowed] == ["r2"]
 
 
 def test_expired_tokens_and_injected_faults_are_no_refusals_of_the_client(app: ConcertimApp) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from replay import Replay, recorded
@@ -63,16 +65,14 @@ def tokens(app: ConcertimApp) -> dict[str, str]:
 
 
 def replay(app: ConcertimApp) -> Replay:
-    admin = next(iter(app.state.users.values()))
-    session = f"_ct_app_session={app.tokens.start_session(admin)}"
-    return Replay(app, tokens(app), session, ids={RACK_TEMPLATE: app.state.tagged("rack").id})
+    return Replay(app, tokens(app), ids={RACK_TEMPLATE: app.state.tagged("rack").id})
 
 
 def test_the_main_conversation(app: ConcertimApp) -> None:
     state = app.state
     t1 = state.add_team("t1", "a" * 32)
     t2 = state.add_team("t2", "b" * 32)
-    state.add_team("t3-no-project")
+    t3 = state.add_team("t3-no-project")
     add_user(app, "alice", t1, admin=True)
     add_user(app, "bob", t1)
     add_user(app, "carol", t2, admin=True)
@@ -97,7 +97,20 @@ def test_the_main_conversation(app: ConcertimApp) -> None:
     def lift_limit() -> None:
         state.rack_limit = state.device_limit = None
 
+    def bill_t1() -> None:
+        t1.billing_acct_id, t1.cost, t1.credits, t3.project_id = "acct-1", Decimal(3), Decimal(100), ""
+        t1.billing_period_start, t1.billing_period_end = date(2026, 11, 1), date(2026, 12, 1)
+
+    def bill_t1_anew() -> None:
+        t1.cost, t1.credits, t1.billing_period_start, t1.billing_period_end = Decimal(5), Decimal(-5), None, None
+
+    def rename_template() -> None:
+        next(template for template in state.templates.values() if template.name == "m1.small2").name = "m1.small"
+
     by_hand = {
+        "racks.create normal full": bill_t1,
+        "racks.index order before an update": bill_t1_anew,
+        "nodes.create instance full": rename_template,
         "racks.create default name, first of a team": add_t9,
         "teams.index with a team pending deletion": mark_t9,
         "login.user pending deletion": mark_dave,
@@ -117,7 +130,8 @@ def test_the_conversation_about_access(app: ConcertimApp) -> None:
 
 
 def test_the_conversation_that_verified_doubts(app: ConcertimApp) -> None:
-    app.state.add_team("v1", "q" * 32, id="2035921c-50e7-4272-97bc-549fe4deeb89")
+    team = app.state.add_team("v1", "q" * 32, id="2035921c-50e7-4272-97bc-549fe4deeb89")
+    team.billing_acct_id = "b1"
     app.state.add_team("v2", "w" * 32, id="d98f76d9-a7eb-4b8e-8538-ebaa37030046")
     assert replay(app).run(recorded("verify"), {}, LEFT_OUT) == []
 

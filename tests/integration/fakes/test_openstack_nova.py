@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from openstack_asking import Asker, nova_version
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.openstack import CloudState, OpenStackApp
+from cos_update.fakes.openstack import CloudState
 from cos_update.fakes.openstack.records import Project
 
 SERVERS = "/compute/v2.1/servers"
 FLAVORS = "/compute/v2.1/flavors"
-
-
-@pytest.fixture
-def state() -> CloudState:
-    return CloudState()
-
-
-@pytest.fixture
-def team(state: CloudState) -> Project:
-    return state.create_project("CM_team", watched=True)
-
-
-@pytest.fixture
-def asker(state: CloudState) -> Iterator[Asker]:
-    app = OpenStackApp(state)
-    with Sandbox(app):
-        yield Asker(app)
 
 
 def names(asker: Asker, query: str = "all_tenants=1", **headers: str) -> list[str]:

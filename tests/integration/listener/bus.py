@@ -11,7 +11,8 @@ from pathlib import Path
 import pika
 from rabbit import RabbitNode
 
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.openstack.notifications import parse
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "notifications.jsonl"
@@ -52,21 +53,21 @@ def message(event_type: str, *keys: Key, bare: bool = False) -> Message:
 
 
 TYPES = {
-    Kind.SERVER: (
+    ResourceKind.SERVER: (
         "compute.instance.update",
         "instance.update",
         "compute.instance.power_off.end",
         "instance.delete.end",
     ),
-    Kind.STACK: (
+    ResourceKind.STACK: (
         "orchestration.stack.update.end",
         "orchestration.stack.create.error",
         "orchestration.stack.delete.end",
     ),
-    Kind.VOLUME: ("volume.update.end", "volume.delete.end"),
-    Kind.NETWORK: ("network.update.end", "subnet.create.end"),
-    Kind.FLAVOR: ("flavor.update",),
-    Kind.PROJECT: ("identity.role_assignment.created",),
+    ResourceKind.VOLUME: ("volume.update.end", "volume.delete.end"),
+    ResourceKind.NETWORK: ("network.update.end", "subnet.create.end"),
+    ResourceKind.FLAVOR: ("flavor.update",),
+    ResourceKind.PROJECT: ("identity.role_assignment.created",),
 }
 """Types that name one object of a kind, and nothing else."""
 

@@ -10,19 +10,20 @@ from rabbit import wait_for
 from world import World
 
 from cos_update.concertim.client import ConcertimClient
-from cos_update.listener.ack_tracker import DeliveryTag
 from cos_update.listener.attempt import WorkContext
 from cos_update.listener.cache import StateCache
 from cos_update.listener.dead_letters import DeadLetters
+from cos_update.listener.delivery import DeliveryTag
 from cos_update.listener.worker import Worker
 from cos_update.listener.workqueue import WorkQueue
-from cos_update.model.events import Event, Key, Kind
+from cos_update.model.events import Event, Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.observability.run_log import RunLog
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import ViewStore
-from cos_update.sync.reconciler import Services
+from cos_update.sync.services import Services
 
 
 class Hands:
@@ -81,7 +82,7 @@ class Hands:
         assert sorted(self.acked) == list(range(1, self._told + 1))
 
 
-def key(kind: Kind, thing: object) -> Key:
+def key(kind: ResourceKind, thing: object) -> Key:
     """The key of a thing of the cloud's state."""
     project = getattr(thing, "project_id", None) or getattr(thing, "user_project_id", "")
     return Key(kind, str(thing.id), str(project))  # type: ignore[attr-defined]

@@ -8,10 +8,12 @@ from typing import Any
 import pika
 from rabbit import RabbitNode, wait_for
 
-from cos_update.listener.consumer import BrokerConsumer, Delivery, Timing
+from cos_update.listener.consumer import BrokerConsumer, Timing
+from cos_update.listener.delivery import Delivery
 from cos_update.model.settings import BrokerSettings
+from cos_update.retry import Backoff
 
-QUICK = Timing(first_retry=0.05, longest_retry=0.3, exchange_poll=0.2, depth_poll=0.2)
+QUICK = Timing(retry=Backoff(0.05, 0.3), exchange_poll=0.2, depth_poll=0.2, settle=0.5)
 
 
 class Listener:

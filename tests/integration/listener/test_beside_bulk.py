@@ -11,16 +11,12 @@ import pytest
 from hands import Hands, key
 from passes import one_pass
 from rabbit import wait_for
-from world import World, shown, wanted
+from world import World, served, shown, wanted
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.records import Server, Stack
 from cos_update.fakes.openstack.state import CloudState
 from cos_update.fakes.wire import Fault, FaultKind
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 
 SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3.0, times=1)
 """Bulk has read the cloud long before it has read Concertim."""
@@ -28,10 +24,7 @@ SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure()
+    with served(tmp_path) as world:
         one_pass(world)
         yield world
 
@@ -72,7 +65,7 @@ def test_what_the_listener_changed_while_bulk_was_reading_is_not_undone(world: W
 
     def meanwhile() -> None:
         world.cloud.set_server_state(server, "stopped")
-        hands.tell(key(Kind.SERVER, server))
+        hands.tell(key(ResourceKind.SERVER, server))
 
     statuses = []
     while_bulk_reads(world, meanwhile)
@@ -85,7 +78,7 @@ def test_what_the_listener_changed_while_bulk_was_reading_is_not_undone(world: W
 def test_what_the_listener_made_while_bulk_was_reading_is_not_made_twice(world: World, hands: Hands) -> None:
     stack = world.cloud.create_stack(next(p for p in world.cloud.projects.values() if p.name == "CM_team_a"), "late")
     servers = [world.cloud.add_server(stack, f"late-{number}") for number in range(4)]
-    while_bulk_reads(world, lambda: hands.tell(key(Kind.STACK, stack)))
+    while_bulk_reads(world, lambda: hands.tell(key(ResourceKind.STACK, stack)))
     held = [d.object_id for d in world.actual().devices.values() if d.object_id in {s.id for s in servers}]
     assert len(held) == len(servers)
     in_step(world)
@@ -97,7 +90,7 @@ def test_what_the_listener_removed_while_bulk_was_reading_does_not_come_back(wor
 
     def meanwhile() -> None:
         world.cloud.delete_server(server)
-        hands.tell(key(Kind.SERVER, server))
+        hands.tell(key(ResourceKind.SERVER, server))
 
     while_bulk_reads(world, meanwhile)
     assert server.id not in shown(world.actual())
@@ -111,7 +104,7 @@ def test_what_bulk_posted_while_the_listener_was_reading_is_not_undone(world: Wo
     # The servers are read before the volumes.
     world.openstack.wire.faults.add(Fault(FaultKind.DELAY, service="cinder", method="GET", seconds=4.0, times=1))
     world.openstack.wire.reset()
-    hands.tell(key(Kind.STACK, stack), wait=False)
+    hands.tell(key(ResourceKind.STACK, stack), wait=False)
     wait_for(lambda: any("/servers/" in r.path for r in world.openstack.wire.requests), what="the listener's reading")
     threading.Event().wait(0.5)
     world.cloud.set_server_state(server, "stopped")
@@ -145,7 +138,7 @@ def _passes(world: World, done: threading.Event) -> None:
         world.bulk(expect=None)
 
 
-def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[Kind, object]:
+def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[ResourceKind, object]:
     stacks = [s for s in cloud.stacks.values() if s.parent_id is None and not s.deleted and _servers(cloud, s)]
     stack = chance.choice(stacks)
     server = chance.choice(_servers(cloud, stack))
@@ -164,9 +157,9 @@ def _change(cloud: CloudState, chance: random.Random, number: int) -> tuple[Kind
         case "stack":
             stack = cloud.create_stack(cloud.projects[stack.project_id], f"storm-{number}")
             cloud.add_server(stack, "first")
-            return Kind.STACK, stack
+            return ResourceKind.STACK, stack
     cloud.update_stack(stack)
-    return Kind.SERVER, server
+    return ResourceKind.SERVER, server
 
 
 def _servers(cloud: CloudState, stack: Stack) -> list[Server]:

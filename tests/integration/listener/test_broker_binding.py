@@ -152,3 +152,14 @@ def test_a_standby_takes_over_from_a_single_active_consumer(services, listen, qu
     assert active.consumer.stop(10)
     standby.wait_bodies(NUMBERS[20:])
     assert all(delivery.redelivered for delivery in standby.deliveries)
+
+
+def test_a_user_with_rights_on_the_queue_alone_consumes_all_the_same(broker, services, listen, settings):
+    services.declare("nova")
+    broker.ctl("add_user", "exact", "secret-of-exact")
+    own = f"^{settings.queue}$"
+    broker.ctl("set_permissions", "exact", own, own, f"^({settings.queue}|nova)$")
+    listener = listen(username="exact", password="secret-of-exact").ready()
+    listener.wait_bodies(services.publish(b"server"))
+    listener.consumer.stop(10)
+    broker.ctl("delete_user", "exact")

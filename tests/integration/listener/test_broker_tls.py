@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from certificates import KEY_USAGE, Authority
 
 pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
 def tls(broker):
-    return {"tls": True, "port": broker.tls_port, "verify": broker.certificates.authority}
+    return {"tls": True, "port": broker.tls_port, "verify": broker.authority.certificate()}
 
 
 def test_a_broker_with_a_trusted_certificate_is_consumed(services, listen, tls):
@@ -18,17 +19,30 @@ def test_a_broker_with_a_trusted_certificate_is_consumed(services, listen, tls):
     listener.wait_bodies(services.publish(b"server"))
 
 
-def test_a_broker_of_another_authority_is_refused(broker, listen, tls):
-    listener = listen(**{**tls, "verify": broker.certificates.make_authority("other")})
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_broker_of_another_authority_is_refused(listen, tls, tmp_path, strict):
+    listener = listen(**{**tls, "verify": Authority(tmp_path).certificate(), "verify_strict": strict})
     listener.wait_error("certificate is not trusted")
     assert "rmq.verify" in listener.consumer.status().error
 
 
-def test_a_certificate_made_out_for_another_name_is_refused(listen, tls):
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_certificate_made_out_for_another_name_is_refused(listen, tls, strict):
     """127.1 is another way to write 127.0.0.1, which no certificate knows."""
-    listener = listen(**tls, hosts=("127.1",))
+    listener = listen(**tls, hosts=("127.1",), verify_strict=strict)
     listener.wait_error("certificate is not trusted")
     assert "rmq.rmq_address" in listener.consumer.status().error
+
+
+def test_an_authority_without_key_usage_is_refused_with_the_reason(broker, listen, tls):
+    weak = broker.authority.certificate(lacking=KEY_USAGE)
+    listener = listen(**{**tls, "verify": weak})
+    listener.wait_error(f"the CA certificate CN=authority in {weak} has no key usage extension")
+    assert f"set rmq.verify to {{ca: {weak}, strict: false}}" in listener.consumer.status().error
+
+
+def test_an_authority_without_key_usage_may_be_taken(broker, listen, tls):
+    listen(**{**tls, "verify": broker.authority.certificate(lacking=KEY_USAGE), "verify_strict": False}).ready()
 
 
 def test_verification_can_be_turned_off(listen, tls):
@@ -36,8 +50,8 @@ def test_verification_can_be_turned_off(listen, tls):
 
 
 def test_our_certificate_is_shown_when_there_is_one(broker, listen, tls):
-    ours = broker.certificates
-    listener = listen(**tls, client_cert=ours.path("client.pem"), client_key=ours.path("client.key")).ready()
+    ours = broker.authority.sign("client")
+    listener = listen(**tls, client_cert=ours, client_key=ours).ready()
     peers = broker.ctl("list_connections", "peer_cert_subject", "ssl")
     assert "CN=client\ttrue" in peers
     assert listener.consumer.status().error is None

@@ -5,19 +5,20 @@ from __future__ import annotations
 import pytest
 from bus import TYPES, captured, message, told
 
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.openstack.notifications import parse
 
 PROJECT = "0123456789abcdef0123456789abcdef"
 
 
-def of(kind: Kind, number: int = 0) -> Key:
-    return Key(kind, f"{kind}-{number}", "" if kind in (Kind.FLAVOR, Kind.PROJECT) else PROJECT)
+def of(kind: ResourceKind, number: int = 0) -> Key:
+    return Key(kind, f"{kind}-{number}", "" if kind in (ResourceKind.FLAVOR, ResourceKind.PROJECT) else PROJECT)
 
 
 @pytest.mark.parametrize("bare", [False, True])
 @pytest.mark.parametrize(("kind", "event_type"), [(kind, each) for kind, types in TYPES.items() for each in types])
-def test_a_message_names_its_object_and_no_other(kind: Kind, event_type: str, bare: bool) -> None:
+def test_a_message_names_its_object_and_no_other(kind: ResourceKind, event_type: str, bare: bool) -> None:
     event = parse(message(event_type, of(kind), bare=bare).body)
     assert (event.type, event.keys) == (event_type, (of(kind),))
 
@@ -25,11 +26,11 @@ def test_a_message_names_its_object_and_no_other(kind: Kind, event_type: str, ba
 @pytest.mark.parametrize(
     ("event_type", "keys"),
     [
-        ("compute.instance.volume.attach", (of(Kind.SERVER), of(Kind.VOLUME))),
-        ("instance.volume_detach.end", (of(Kind.SERVER), of(Kind.VOLUME))),
-        ("volume.attach.end", (of(Kind.VOLUME), of(Kind.SERVER))),
-        ("port.update.end", (of(Kind.SERVER),)),
-        ("floatingip.create.end", (of(Kind.SERVER),)),
+        ("compute.instance.volume.attach", (of(ResourceKind.SERVER), of(ResourceKind.VOLUME))),
+        ("instance.volume_detach.end", (of(ResourceKind.SERVER), of(ResourceKind.VOLUME))),
+        ("volume.attach.end", (of(ResourceKind.VOLUME), of(ResourceKind.SERVER))),
+        ("port.update.end", (of(ResourceKind.SERVER),)),
+        ("floatingip.create.end", (of(ResourceKind.SERVER),)),
     ],
 )
 def test_a_message_may_name_what_is_attached_or_addressed(event_type: str, keys: tuple[Key, ...]) -> None:
@@ -49,6 +50,6 @@ def test_a_message_goes_where_its_service_sends_it() -> None:
 
 
 def test_many_messages_about_an_object_are_of_all_its_types_in_both_envelopes() -> None:
-    bodies = [told(of(Kind.SERVER), number).body for number in range(12)]
-    assert {parse(body).type for body in bodies} == set(TYPES[Kind.SERVER])
+    bodies = [told(of(ResourceKind.SERVER), number).body for number in range(12)]
+    assert {parse(body).type for body in bodies} == set(TYPES[ResourceKind.SERVER])
     assert {b"oslo.message" in body for body in bodies} == {True, False}

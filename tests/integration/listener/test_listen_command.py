@@ -11,13 +11,10 @@ from bus import Bus, Message, captured, message, told
 from hands import key
 from listening import QUEUE, Listener, consumers, drain, in_step, messages, node, queues, rmq, status, team
 from rabbit import RabbitNode, wait_for
-from world import World, shown
+from world import World, served, shown
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 
 pytestmark = pytest.mark.broker
 
@@ -25,10 +22,7 @@ pytestmark = pytest.mark.broker
 @pytest.fixture
 def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     """The demo's cloud in step with Concertim, and a broker whose queue is ours and empty."""
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim), queues(broker, QUEUE, f"{QUEUE}-0", f"{QUEUE}-1"):
-        world.add_teams()
-        world.configure(rmq=rmq(broker))
+    with queues(broker, QUEUE, f"{QUEUE}-0", f"{QUEUE}-1"), served(tmp_path, rmq=rmq(broker)) as world:
         world.bulk()
         world.concertim.wire.reset()
         yield world
@@ -57,7 +51,7 @@ def test_a_change_shows_as_it_occurs(world: World, bus: Bus, listener: Callable[
     listener()
     for state, shown_as in (("stopped", "STOPPED"), ("active", "ACTIVE"), ("error", "FAILED")):
         world.cloud.set_server_state(node(world), state)
-        bus.tell(key(Kind.SERVER, node(world)))
+        bus.tell(key(ResourceKind.SERVER, node(world)))
         wait_for(lambda status_=shown_as: status(world, node(world)) == status_, what=shown_as)
     in_step(world)
 
@@ -71,8 +65,8 @@ def test_drain_works_off_what_is_queued_and_ends(world: World, bus: Bus, broker:
     drain(world)
     for server in list(world.cloud.servers.values())[:20]:
         world.cloud.set_server_state(server, "stopped")
-        bus.tell(key(Kind.SERVER, server))
-    bus.tell(key(Kind.SERVER, node(world)))
+        bus.tell(key(ResourceKind.SERVER, server))
+    bus.tell(key(ResourceKind.SERVER, node(world)))
     assert messages(broker) == 21
     done = drain(world)
     assert (messages(broker), done.stderr) == (0, "")
@@ -128,7 +122,7 @@ def test_nothing_is_taken_from_whoever_reads_notifications_info(
         channel.queue_declare("notifications.info")
         channel.queue_bind("notifications.info", "nova", "notifications.info")
     listener()
-    told_of = [message("compute.instance.update", key(Kind.SERVER, node(world))) for _ in range(50)]
+    told_of = [message("compute.instance.update", key(ResourceKind.SERVER, node(world))) for _ in range(50)]
     world.cloud.set_server_state(node(world), "stopped")
     bus.publish(*told_of)
     wait_for(lambda: status(world, node(world)) == "STOPPED", what="the change")
@@ -143,7 +137,7 @@ def test_an_existing_queue_is_read_when_it_is_named(world: World, bus: Bus, brok
         channel.queue_declare("concertim.info", durable=True)
         channel.queue_bind("concertim.info", "nova", "notifications.info")
     world.cloud.set_server_state(node(world), "stopped")
-    bus.publish(message("compute.instance.update", key(Kind.SERVER, node(world))))
+    bus.publish(message("compute.instance.update", key(ResourceKind.SERVER, node(world))))
     drain(world, "--queue", "concertim.info")
     with broker.channel() as channel:
         channel.queue_delete("concertim.info")
@@ -156,7 +150,7 @@ def test_a_project_that_begins_to_be_watched_appears(world: World, bus: Bus, bro
     world.concertim.state.add_team(project.name, project.id)
     stack = world.cloud.create_stack(project, "theirs")
     server = world.cloud.add_server(stack, "theirs-0")
-    bus.publish(told(Key(Kind.PROJECT, project.id)))
+    bus.publish(told(Key(ResourceKind.PROJECT, project.id)))
     drain(world, "--resync")
     assert server.id in shown(world.actual())
     in_step(world)
@@ -177,7 +171,7 @@ def test_shards_part_the_projects_between_them(world: World, bus: Bus, broker: R
         folders.append(shard)
     for server in servers.values():
         world.cloud.set_server_state(server, "suspended")
-        bus.publish(told(key(Kind.SERVER, server)))
+        bus.publish(told(key(ResourceKind.SERVER, server)))
     changed = []
     for shard in folders:
         world.concertim.wire.reset()
@@ -201,7 +195,7 @@ def test_a_standby_takes_over_when_the_active_listener_dies(
         wait_for(lambda: consumers(broker) == 2, timeout=30, what="the standby")
         active.kill()
         world.cloud.set_server_state(node(world), "stopped")
-        bus.tell(key(Kind.SERVER, node(world)))
+        bus.tell(key(ResourceKind.SERVER, node(world)))
         wait_for(lambda: status(world, node(world)) == "STOPPED", timeout=30, what="the standby's work")
     finally:
         standby.kill()

@@ -9,26 +9,19 @@ import pytest
 from hands import Hands, key
 from passes import one_pass
 from rabbit import wait_for
-from world import World, shown
+from world import World, served, shown
 
-from cos_update.fakes import Sandbox
-from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.concertim.records import Device
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.records import Project, Server, Stack
 from cos_update.fakes.wire import Fault, FaultKind
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 
 
 @pytest.fixture(params=["admin", "watcher"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """The demo's cloud in step with Concertim, for an admin, and for nobody but a watcher."""
-    admin = request.param == "admin"
-    world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        world.configure("admin" if admin else "CM_team_a")
+    with served(tmp_path, admin=request.param == "admin") as world:
         one_pass(world)
         world.concertim.wire.reset()
         world.openstack.wire.reset()
@@ -71,7 +64,7 @@ def in_step(world: World) -> None:
 def test_a_server_that_stops_costs_one_get_and_one_patch(world: World, hands: Hands) -> None:
     server = node(world)
     world.cloud.set_server_state(server, "stopped")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert [w.split()[0] for w in world.writes()] == ["PATCH"]
     reads = [r.path for r in world.openstack.wire.requests if r.method == "GET" and r.service == "nova"]
     assert [path for path in reads if "/servers/" in path] == [f"/compute/v2.1/servers/{server.id}"]
@@ -80,7 +73,7 @@ def test_a_server_that_stops_costs_one_get_and_one_patch(world: World, hands: Ha
 
 
 def test_an_event_that_changes_nothing_writes_nothing(world: World, hands: Hands) -> None:
-    hands.tell(key(Kind.SERVER, node(world)), key(Kind.STACK, alpha(world)))
+    hands.tell(key(ResourceKind.SERVER, node(world)), key(ResourceKind.STACK, alpha(world)))
     assert world.writes() == []
 
 
@@ -88,7 +81,7 @@ def test_an_event_that_changes_nothing_writes_nothing(world: World, hands: Hands
 def test_states_follow(world: World, hands: Hands, state: str) -> None:
     server = node(world)
     world.cloud.set_server_state(server, state)
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     in_step(world)
 
 
@@ -96,12 +89,12 @@ def test_a_new_server_appears_through_its_stack(world: World, hands: Hands) -> N
     stack = alpha(world)
     world.cloud.begin(stack)
     server = world.cloud.add_server(stack, "alpha-late", state="building", task="spawning")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert shown(world.actual())[server.id] == (stack.id, "IN_PROGRESS")
     world.cloud.set_server_state(server, "active")
     world.cloud.complete(stack)
-    hands.tell(key(Kind.SERVER, server))
-    hands.tell(key(Kind.STACK, stack))
+    hands.tell(key(ResourceKind.SERVER, server))
+    hands.tell(key(ResourceKind.STACK, stack))
     in_step(world)
 
 
@@ -109,7 +102,7 @@ def test_a_new_stack_brings_its_rack_and_devices(world: World, hands: Hands) -> 
     stack = world.cloud.create_stack(team(world), "late", outputs={"url": "https://x"})
     nested = world.cloud.add_nested(stack, "group")
     servers = [world.cloud.add_server(nested, f"late-{n}") for n in range(3)]
-    hands.tell(key(Kind.STACK, nested))
+    hands.tell(key(ResourceKind.STACK, nested))
     assert {shown(world.actual())[server.id][0] for server in servers} == {stack.id}
     in_step(world)
 
@@ -117,7 +110,7 @@ def test_a_new_stack_brings_its_rack_and_devices(world: World, hands: Hands) -> 
 def test_a_stack_of_which_only_a_server_was_heard_of_appears_too(world: World, hands: Hands) -> None:
     stack = world.cloud.create_stack(team(world), "late")
     server = world.cloud.add_server(stack, "late-0")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     in_step(world)
 
 
@@ -126,17 +119,29 @@ def test_a_server_that_a_nested_stack_got_on_its_own_appears(world: World, hands
     stack = world.cloud.create_stack(team(world), "scaled")
     nested = world.cloud.add_nested(stack, "group")
     world.cloud.add_server(nested, "scaled-0")
-    hands.tell(key(Kind.STACK, stack))
+    hands.tell(key(ResourceKind.STACK, stack))
     server = world.cloud.add_server(nested, "scaled-1")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert shown(world.actual())[server.id][0] == stack.id
+    in_step(world)
+
+
+def test_a_soft_deleted_server_is_shown_so_though_the_listing_of_its_project_leaves_it_out(
+    world: World, hands: Hands
+) -> None:
+    stack = world.cloud.create_stack(team(world), "late")
+    servers = [world.cloud.add_server(stack, f"late-{n}") for n in range(12)]
+    hands.tell(key(ResourceKind.STACK, stack))
+    world.cloud.set_server_state(servers[0], "soft-delete")
+    hands.tell(key(ResourceKind.STACK, stack))
+    assert shown(world.actual())[servers[0].id] == (stack.id, "IN_PROGRESS")
     in_step(world)
 
 
 def test_a_deleted_server_goes(world: World, hands: Hands) -> None:
     server = node(world)
     world.cloud.delete_server(server)
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert server.id not in shown(world.actual())
     in_step(world)
 
@@ -145,7 +150,7 @@ def test_a_deleted_stack_goes_with_its_rack(world: World, hands: Hands) -> None:
     stack = alpha(world)
     servers = [s for s in world.cloud.servers.values() if s.name.startswith("alpha")]
     world.cloud.delete_stack(stack)
-    hands.tell(*(key(Kind.SERVER, server) for server in servers), key(Kind.STACK, stack))
+    hands.tell(*(key(ResourceKind.SERVER, server) for server in servers), key(ResourceKind.STACK, stack))
     assert stack.id not in {rack.stack_id for rack in world.actual().racks.values()}
     in_step(world)
 
@@ -153,10 +158,10 @@ def test_a_deleted_stack_goes_with_its_rack(world: World, hands: Hands) -> None:
 def test_renames_and_resizes_follow(world: World, hands: Hands) -> None:
     server = node(world)
     world.cloud.rename(server, "another name")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
     world.cloud.resize(server, flavor)
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     in_step(world)
 
 
@@ -164,13 +169,13 @@ def test_a_resize_to_a_flavor_that_is_new_makes_its_template(world: World, hands
     server = node(world)
     flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
     world.cloud.resize(server, flavor)
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     in_step(world)
 
 
 def test_a_new_flavor_and_a_renamed_one_follow(world: World, hands: Hands) -> None:
     flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
-    hands.tell(Key(Kind.FLAVOR, flavor.id))
+    hands.tell(Key(ResourceKind.FLAVOR, flavor.id))
     assert flavor.id in {template.foreign_id for template in world.actual().templates.values()}
     in_step(world)
 
@@ -178,22 +183,22 @@ def test_a_new_flavor_and_a_renamed_one_follow(world: World, hands: Hands) -> No
 def test_a_flavor_that_is_gone_asks_for_a_resync(world: World, hands: Hands) -> None:
     flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
     world.cloud.delete_flavor(flavor)
-    hands.tell(Key(Kind.FLAVOR, flavor.id))
+    hands.tell(Key(ResourceKind.FLAVOR, flavor.id))
     assert "is gone" in hands.asked[0]
 
 
 def test_volumes_and_their_attachments_follow(world: World, hands: Hands) -> None:
     stack, server = alpha(world), node(world)
     volume = world.cloud.create_volume(stack, "late data", 20)
-    hands.tell(key(Kind.STACK, stack))
+    hands.tell(key(ResourceKind.STACK, stack))
     world.cloud.attach(volume, server)
-    hands.tell(key(Kind.VOLUME, volume), key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.VOLUME, volume), key(ResourceKind.SERVER, server))
     in_step(world)
     world.cloud.rename(volume, "renamed data")
-    hands.tell(key(Kind.VOLUME, volume))
+    hands.tell(key(ResourceKind.VOLUME, volume))
     in_step(world)
     world.cloud.detach(volume, server)
-    hands.tell(key(Kind.VOLUME, volume), key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.VOLUME, volume), key(ResourceKind.SERVER, server))
     in_step(world)
 
 
@@ -201,23 +206,23 @@ def test_networks_and_addresses_follow(world: World, hands: Hands) -> None:
     stack, server = alpha(world), node(world)
     network = world.cloud.create_network(stack, "late-net")
     world.cloud.add_subnet(network, "10.99.0.0/24")
-    hands.tell(key(Kind.STACK, stack))
+    hands.tell(key(ResourceKind.STACK, stack))
     in_step(world)
     world.cloud.add_subnet(network, "10.98.0.0/24")
-    hands.tell(key(Kind.NETWORK, network))
+    hands.tell(key(ResourceKind.NETWORK, network))
     in_step(world)
     world.cloud.plug(server, network)
-    hands.tell(key(Kind.SERVER, server), key(Kind.NETWORK, network))
+    hands.tell(key(ResourceKind.SERVER, server), key(ResourceKind.NETWORK, network))
     in_step(world)
 
 
 def test_a_floating_ip_comes_and_goes(world: World, hands: Hands) -> None:
     server = node(world)
     floating = world.cloud.add_floating_ip(server)
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     in_step(world)
     world.cloud.delete_floating_ip(floating)
-    hands.tell(Key(Kind.ADDRESS, floating.address, server.project_id))
+    hands.tell(Key(ResourceKind.ADDRESS, floating.address, server.project_id))
     in_step(world)
 
 
@@ -228,7 +233,7 @@ def test_what_people_did_since_the_last_pass_survives(world: World, hands: Hands
     device.start_u, place = 30, 30
     world.cloud.add_floating_ip(server)
     world.cloud.set_server_state(server, "stopped")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert (device.metadata["note"], device.start_u, device.status) == ("keep", place, "STOPPED")
     in_step(world)
 
@@ -242,7 +247,7 @@ def test_what_people_removed_comes_back_with_the_next_event(world: World, hands:
     else:
         state.remove_rack(device.rack_id)
     world.cloud.set_server_state(server, "stopped")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert shown(world.actual())[server.id][1] == "STOPPED"
 
 
@@ -252,7 +257,7 @@ def test_a_change_whose_answer_was_lost_is_looked_for(world: World, hands: Hands
     world.cloud.set_server_state(server, "stopped")
     lost = faults.add(Fault(FaultKind.LOST_ANSWER, method="PATCH", times=2))
     faults.add(Fault(FaultKind.CUT, method="GET", path="/devices/"))
-    hands.tell(key(Kind.SERVER, server), wait=False)
+    hands.tell(key(ResourceKind.SERVER, server), wait=False)
     wait_for(lambda: faults.struck(lost) == 1, what="the change")
     world.cloud.set_server_state(server, "active")
     hands.settled()
@@ -266,22 +271,22 @@ def test_what_one_listener_has_seen_the_next_one_knows(world: World, hands: Hand
     server = node(world)
     device_of(world, server).status = "STOPPED"
     world.cloud.set_server_state(server, "stopped")
-    hands.tell(key(Kind.STACK, alpha(world)))
+    hands.tell(key(ResourceKind.STACK, alpha(world)))
     assert world.writes() == []
     world.cloud.set_server_state(server, "active")
     with Hands(world) as successor:
-        successor.tell(key(Kind.SERVER, server))
+        successor.tell(key(ResourceKind.SERVER, server))
     in_step(world)
 
 
 def test_a_template_that_was_made_unsaid_is_found(world: World, hands: Hands) -> None:
     """By a process that died before it could write down what it had made."""
     flavor = world.cloud.create_flavor("brand.new", 2, 4096, 10)
-    hands.tell(Key(Kind.FLAVOR, flavor.id))
+    hands.tell(Key(ResourceKind.FLAVOR, flavor.id))
     templates = world.actual().templates.values()
     hands.cache.synced().see_templates(item for item in templates if item.foreign_id != flavor.id)
     world.cloud.resize(node(world), flavor)
-    hands.tell(key(Kind.SERVER, node(world)))
+    hands.tell(key(ResourceKind.SERVER, node(world)))
     assert world.concertim.refusals == []
     assert len(world.actual().templates) == len(templates)
     in_step(world)
@@ -294,7 +299,7 @@ def test_many_servers_of_a_project_are_read_by_one_listing(world: World, hands: 
     for server in servers:
         world.cloud.set_server_state(server, "stopped")
     world.openstack.wire.reset()
-    hands.tell(*(key(Kind.SERVER, server) for server in servers))
+    hands.tell(*(key(ResourceKind.SERVER, server) for server in servers))
     asked = [r for r in world.openstack.wire.requests if r.service == "nova" and "/servers/" in r.path]
     assert len(servers) > 15
     assert len(asked) < len(servers) / 2
@@ -306,16 +311,16 @@ def test_what_is_in_no_stack_or_not_watched_is_left_alone(world: World, hands: H
     other = next(p for p in world.cloud.projects.values() if p.name == "unwatched")
     stack = world.cloud.create_stack(other, "theirs")
     theirs = world.cloud.add_server(stack, "theirs-0")
-    hands.tell(key(Kind.SERVER, loose), key(Kind.SERVER, theirs), key(Kind.STACK, stack))
+    hands.tell(key(ResourceKind.SERVER, loose), key(ResourceKind.SERVER, theirs), key(ResourceKind.STACK, stack))
     assert world.writes() == []
     assert hands.asked == []
 
 
 def test_a_project_that_becomes_watched_asks_for_a_resync(world: World, hands: Hands) -> None:
     project = world.cloud.create_project("CM_team_late", watched=True)
-    hands.tell(Key(Kind.PROJECT, project.id, project.id))
+    hands.tell(Key(ResourceKind.PROJECT, project.id, project.id))
     assert "watched" in hands.asked[0]
-    hands.tell(Key(Kind.PROJECT, project.id, project.id))
+    hands.tell(Key(ResourceKind.PROJECT, project.id, project.id))
     assert len(hands.asked) == 1
 
 
@@ -327,7 +332,7 @@ def test_wiped_metadata_is_repaired_and_nothing_is_there_twice(world: World, han
     before, stack = (set(state.racks), set(state.devices)), alpha(world)
     device.metadata, rack.metadata = {}, {}
     world.cloud.rename(server, "called-otherwise")
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     assert (set(state.racks), set(state.devices)) == before
     assert device.metadata["openstack_instance_id"] == server.id
     assert rack.metadata["openstack_stack_id"] == stack.id
@@ -340,7 +345,7 @@ def test_a_resize_keeps_what_is_not_ours(world: World, hands: Hands) -> None:
     device.details = {**device.details, "login_user": "alice"}
     device.metadata = {**device.metadata, "note": "keep"}
     world.cloud.resize(server, next(f for f in world.cloud.flavors.values() if f.name == "m1.medium"))
-    hands.tell(key(Kind.SERVER, server))
+    hands.tell(key(ResourceKind.SERVER, server))
     now = device_of(world, server)
     assert (now.id != device.id, now.details["login_user"], now.metadata["note"]) == (True, "alice", "keep")
     in_step(world)

@@ -21,7 +21,8 @@ TIMEOUT = 30.0
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours without what would steer the program, and with `changes`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COS_UPDATE_", "COLUMNS"))}
+    steering = ("COS_UPDATE_", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PYTHONUTF8": "1"} | dict(changes or {})
 
 
@@ -37,10 +38,12 @@ def run(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess
     )
 
 
-def run_on_terminal(arguments: Sequence[str], columns: int = 80, environ: Mapping[str, str] | None = None) -> str:
-    """Runs it on a terminal of that width and returns what is seen there, colours as they were sent."""
+def run_on_terminal(
+    arguments: Sequence[str], columns: int = 80, environ: Mapping[str, str] | None = None, rows: int = 200
+) -> str:
+    """Runs it on a terminal of that size and returns what is seen there, colours as they were sent."""
     ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         [*PROGRAM, *arguments], env=environment(environ), stdin=theirs, stdout=theirs, stderr=theirs
     )

@@ -8,7 +8,6 @@ from cos_update.model.concertim import (
     Actual,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -16,16 +15,17 @@ from cos_update.model.concertim import (
     Rack,
     VolumeDetails,
 )
+from cos_update.model.kinds import ResourceKind
 
-DETAILS: dict[DeviceType, Details] = {
-    DeviceType.INSTANCE: InstanceDetails(),
-    DeviceType.VOLUME: VolumeDetails(),
-    DeviceType.NETWORK: NetworkDetails(),
+DETAILS: dict[ResourceKind, Details] = {
+    ResourceKind.SERVER: InstanceDetails(),
+    ResourceKind.VOLUME: VolumeDetails(),
+    ResourceKind.NETWORK: NetworkDetails(),
 }
 
 
 def device(
-    name: str, start: int, end: int, status: str = "ACTIVE", kind: DeviceType = DeviceType.INSTANCE, rack: str = "1"
+    name: str, start: int, end: int, status: str = "ACTIVE", kind: ResourceKind = ResourceKind.SERVER, rack: str = "1"
 ) -> Device:
     return Device(f"{name}-{start}-{rack}", name, kind, rack, "t", status, Location(start, end), DETAILS[kind])
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from programs import PROGRAM, environment
+from programs import PROGRAM, ROOT, environment, run
 
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Project
@@ -66,3 +67,25 @@ def test_a_damaged_view_is_nobodys_business_here(data_dir: Path) -> None:
 def test_a_line_of_the_journal_that_makes_no_sense_is_passed_over_in_silence(data_dir: Path) -> None:
     (data_dir / "view.journal").write_text('{"seq": 1}\nnonsense\n{"seq": 2}\n')
     assert complete(f"cos-update --data-dir {data_dir} bulk --project a1", **NO_CONFIG) == "a1"
+
+
+def test_options_of_the_program_count_wherever_they_stand(data_dir: Path) -> None:
+    assert complete(f"cos-update bulk --data-dir {data_dir} --project CM_team_b", **NO_CONFIG) == "CM_team_b"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_scripts_in_the_repository_are_those_that_the_program_prints(shell: str) -> None:
+    assert run("completion", shell).stdout == (ROOT / "completions" / f"cos-update.{shell}").read_text()
+
+
+def test_a_script_is_installed_where_the_shell_of_this_user_looks(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        program = ["setpriv", "--reuid", "65534", "--clear-groups", *PROGRAM]
+        tmp_path.chmod(0o777)
+        for folder in tmp_path.parents[:3]:
+            folder.chmod(0o755)
+    else:
+        program = PROGRAM
+    homes = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
+    subprocess.run([*program, "completion", "fish", "--install"], env=environment(homes), check=True)
+    assert (tmp_path / ".config/fish/completions/cos-update.fish").read_text() == run("completion", "fish").stdout

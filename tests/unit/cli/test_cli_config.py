@@ -21,12 +21,59 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_sample_can_be_used_at_once(tmp_path: Path) -> None:
-    done = run("config", "sample")
-    (tmp_path / "c.yaml").write_text(done.stdout)
-    (tmp_path / "c.yaml").chmod(0o600)
-    checked = run("--config", str(tmp_path / "c.yaml"), "config", "check")
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, f"ok    {tmp_path}/c.yaml\n", "")
+EDITED = {
+    "https://openstack.example.com": "http://openstack.test",
+    "https://concertim.example.com": "http://concertim.test",
+    "rabbitmq.example.com": "rabbitmq.test",
+    "change-me": "s3cret",
+}
+
+
+def edited() -> str:
+    """The sample after its reader has done what it asks for."""
+    text = sample()
+    for placeholder, value in EDITED.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def test_the_sample_can_be_used_once_it_is_edited(path: Path) -> None:
+    path.write_text(edited())
+    checked = run("--config", str(path), "config", "check")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, f"ok    {path}\n", "")
+
+
+@pytest.mark.parametrize("left", EDITED)
+def test_the_sample_as_it_stands_is_not_called_ok(path: Path, left: str) -> None:
+    path.write_text(edited().replace(EDITED[left], left, 1))
+    checked = run("--config", str(path), "config", "check")
+    assert checked.returncode == 1
+    assert checked.stderr.count("still what the sample says") == 1
+    assert "ok" not in checked.stdout
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "openstack:\nconcertim: ~\n", "interval: 5\n"])
+def test_a_file_that_says_too_little_is_not_called_ok(path: Path, text: str) -> None:
+    path.write_text(text)
+    checked = run("--config", str(path), "config", "check")
+    assert checked.returncode == 1
+    assert "the section openstack is missing" in checked.stderr
+    assert "the section concertim is missing" in checked.stderr
+    assert checked.stdout == "warn  the section rmq is missing, and listen needs it\n"
+
+
+def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
+    path.write_text(edited().replace("rmq_username:", "rmq_usrname:") + "  tls: maybe\ninterval: 0\n")
+    checked = run("--config", str(path), "config", "check")
+    assert checked.returncode == 1
+    before = len(edited().splitlines())
+    rmq = edited().splitlines().index("rmq:") + 1
+    assert [line for line in checked.stderr.splitlines() if line.startswith("Error: ")] == [
+        f"Error: {path}, line {rmq}: rmq.rmq_username: missing.",
+        f"Error: {path}, line {before + 1}: rmq.tls: expected true or false, found 'maybe'.",
+        f"Error: {path}, line {before + 2}: interval: expected a number of seconds above 0, found 0.",
+    ]
+    assert "Is rmq_usrname in line" in checked.stderr
 
 
 def test_what_is_shown_is_in_effect_and_hides_secrets(path: Path) -> None:
@@ -44,14 +91,14 @@ def test_what_is_shown_is_in_effect_and_hides_secrets(path: Path) -> None:
 
 
 def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
-    path.write_text("intervall: 5\n")
+    path.write_text("intervall: 5\n" + edited().partition("\nrmq:")[0].replace("http:", "https:"))
     path.chmod(0o644)
     done = run("--config", str(path), "config", "check")
     assert done.returncode == 0
     assert done.stderr == f"Warning: {path}, line 1: unknown key intervall is ignored; is interval meant?\n"
-    assert done.stdout.splitlines() == [
-        "warn  the section openstack is missing, and every command needs it",
-        "warn  the section concertim is missing, and every command needs it",
+    said = done.stdout.splitlines()
+    assert [line[: line.index(":")] for line in said[:2]] == ["decide concertim.verify", "decide openstack.verify"]
+    assert said[2:] == [
         "warn  the section rmq is missing, and listen needs it",
         f"warn  readable by everybody: chmod 640 {path}, it holds passwords",
         f"ok    {path}",
@@ -75,10 +122,34 @@ def test_what_is_odd_is_in_the_log_of_commands_that_have_one(tmp_path: Path) -> 
 
 
 def test_what_is_wrong_names_file_line_and_key(path: Path) -> None:
-    path.write_text("rmq:\n  rmq_port: amqp\n")
-    done = run("--config", str(path), "config", "check")
-    assert done.returncode == 1
-    assert done.stderr == f"Error: {path}, line 2: rmq.rmq_port: expected a whole number, found 'amqp'.\n"
+    path.write_text("interval: soon\n" + edited())
+    for command in (["config", "check"], ["config", "show"], ["bulk", "--once"], ["view", "dump"]):
+        done = run("--config", str(path), *command)
+        assert done.returncode == 1
+        assert done.stderr == f"Error: {path}, line 1: interval: expected a number of seconds, found 'soon'.\n"
+
+
+def test_a_password_that_is_a_word_of_ours_hides_no_key(path: Path) -> None:
+    """Neither on the terminal nor in the log; a value that it is equal to is hidden."""
+    path.write_text(edited().replace("s3cret", "concertim") + "  concertim: 1\n  tls: concertim\n")
+    path.write_text(path.read_text().replace("  concertim_url", "  concurency: 2\n  concertim_url"))
+    done = run("--config", str(path), "--data-dir", str(path.parent), "--log-dir", str(path.parent), "bulk", "--once")
+    assert "unknown key concertim.concurency is ignored; is concurrency meant?" in done.stderr
+    assert "rmq.tls: expected true or false, found ***." in done.stderr
+    assert (path.parent / "updates_bulk.log").read_text().splitlines()[0] in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [("--interval", ("bulk",)), ("--max-age", ("health", "bulk")), ("--listen-for", ("check",)),
+     ("--metrics-port", ("bulk",))],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["x", "nan", "-1", "1e999", ""])
+def test_a_number_that_is_none_is_refused_in_plain_words(option: str, command: tuple[str, ...], value: str) -> None:
+    done = run(*command, option, value)
+    assert done.returncode == 2
+    assert f"'{value}' is not a " in done.stderr
+    assert "valid" not in done.stderr.partition("Invalid value")[2]
 
 
 def test_a_unit_runs_this_program_with_what_is_in_effect(path: Path, tmp_path: Path) -> None:

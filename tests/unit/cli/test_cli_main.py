@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from programs import PROGRAM, environment, run
 
 from cos_update import __version__
 from cos_update.cli.context import Context
-from cos_update.cli.exits import Exit
 from cos_update.cli.lazy import LazyCommand, LazyGroup
 from cos_update.cli.main import COMMANDS, cli
 from cos_update.model.errors import ViewError
-from cos_update.observability.logs import hidden
+from cos_update.model.exit_codes import ExitCode
+from cos_update.observability.redaction import hidden
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -96,6 +97,12 @@ def test_all_commands_are_listed_in_the_help() -> None:
     assert all(f"  {name} " in output for name in COMMANDS)
 
 
+def test_all_exit_codes_are_in_the_help() -> None:
+    codes = CliRunner().invoke(cli, ["--help"]).output.partition("\nExit codes:\n")[2]
+    for code in ExitCode:
+        assert f"\n  {code.value:<5}{code.meaning[:40]}" in f"\n{codes}"
+
+
 def test_the_version() -> None:
     assert run("--version").stdout == f"cos-update {__version__}\n"
 
@@ -115,9 +122,9 @@ def test_the_traceback_is_for_those_who_ask_for_everything(tmp_path: Path) -> No
 
 
 def test_a_command_line_that_makes_no_sense() -> None:
-    assert run("nonsense").returncode == Exit.USAGE
-    assert run("-v", "-q", "config", "sample").returncode == Exit.USAGE
-    assert run("view", "dump", "--format", "racks", "--kind", "racks").returncode == Exit.USAGE
+    assert run("nonsense").returncode == ExitCode.USAGE
+    assert run("-v", "-q", "config", "sample").returncode == ExitCode.USAGE
+    assert run("view", "dump", "--format", "racks", "--kind", "racks").returncode == ExitCode.USAGE
 
 
 def group_of(command: click.Command) -> LazyGroup:
@@ -180,6 +187,41 @@ def test_an_error_of_the_system_names_the_file() -> None:
     assert (result.exit_code, result.stderr) == (1, "Error: /some/file: Permission denied.\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(24, "Too many open files"),
+            "The operating system refuses: Too many open files.\nThis process may open",
+        ),
+        (
+            OSError(28, "No space left on device", "/data/x"),
+            "/data/x: No space left on device.\nMake room on its disk",
+        ),
+        (OSError("timed out"), "The operating system refuses: timed out.\n"),
+    ],
+)
+def test_an_error_of_the_system_says_what_to_do(error: OSError, said: str) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {said}")
+
+
+def test_a_password_that_is_a_word_of_ours_hides_no_key_in_an_error() -> None:
+    @click.command()
+    def fail() -> None:
+        hidden.add("concertim", "openstack", "cos-update-7")
+        raise ViewError("Check concertim.verify and openstack.auth_url: concertim and cos-update-7 were refused.")
+
+    result = CliRunner().invoke(group_of(fail), ["run"])
+    hidden.clear()
+    assert result.stderr == "Error: Check concertim.verify and openstack.auth_url: *** and *** were refused.\n"
+
+
 MAIN = """
 import sys, click
 from cos_update.cli import main
@@ -200,8 +242,8 @@ def main_with(body: str, *, stdout: int = subprocess.PIPE) -> subprocess.Complet
 
 
 def test_what_a_command_returns_is_the_exit_code() -> None:
-    assert main_with("return main.Exit.HELD").returncode == Exit.HELD
-    assert main_with("return None").returncode == Exit.OK
+    assert main_with("return main.ExitCode.HELD_BACK").returncode == ExitCode.HELD_BACK
+    assert main_with("return None").returncode == ExitCode.DONE
 
 
 def test_a_locale_that_cannot_show_a_name_stops_nothing() -> None:
@@ -228,8 +270,20 @@ def test_a_reader_that_goes_away_is_no_error(body: str) -> None:
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == b""
-    assert process.wait(30) == Exit.PIPE_CLOSED
+    assert process.wait(30) == ExitCode.PIPE_CLOSED
     process.stderr.close()
+
+
+def test_a_reader_that_is_slow_is_waited_for_even_where_output_does_not_block() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN.format(body="print('x' * 1_000_000)")], env=environment(), stdout=writer
+    )
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        assert len(stream.read()) == 1_000_001
+    assert process.wait(30) == ExitCode.DONE
 
 
 def test_a_full_disk_below_stdout_is_said() -> None:

@@ -80,3 +80,17 @@ def test_a_name_steers_no_terminal(name: str) -> None:
     first, second, end = file.getvalue().split("\n")
     assert (first, end) == ("CM_team_a", "")
     assert second.isprintable()
+
+
+@pytest.mark.parametrize("name", ["n" * 90, "\u4e2d\u6587" * 40, "\U0001f980" * 50, "e\u0301" * 120], ids=ascii)
+def test_on_a_terminal_names_are_cut_to_its_width_unless_it_is_to_be_wide(name: str) -> None:
+    sections = [Section(name, "team x", sections=(Section(f"rack {name}", lines=(Line("+", "instance", name),)),))]
+
+    def shown(*, wide: bool) -> str:
+        file = io.StringIO()
+        show(Console(file=file, force_terminal=True, width=60, color_system=None), sections, wide=wide)
+        return file.getvalue()
+
+    assert max(map(cell_len, shown(wide=False).splitlines())) <= 60
+    assert name not in shown(wide=False)
+    assert shown(wide=True).count(name) == 3

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cos_update.cli.output.progress import SIDES, ProgressDisplay
+from cos_update.model.concertim import Rack
 from cos_update.model.progress import Progress
 from cos_update.planning.outcome import Outcome, Result
-from cos_update.planning.plan import Action, Target, Verb
+from cos_update.planning.plan import Action, Verb
 
-OUTCOME = Outcome(Action(Verb.REMOVE, Target.RACK, "x", ""), Result.DONE)
+OUTCOME = Outcome(Action(Verb.REMOVE, Rack("r", "x", "", 42, "ACTIVE")), Result.DONE)
 
 
 class Watch:

@@ -11,7 +11,8 @@ from racks_drawn import actual, device
 from rich.cells import cell_len
 
 from cos_update.cli.output.rack_diagram import draw
-from cos_update.model.concertim import Actual, Device, DeviceType, Location
+from cos_update.model.concertim import Actual, Device, Location
+from cos_update.model.kinds import DEVICES, ResourceKind
 
 LEGEND = 2
 
@@ -26,8 +27,8 @@ def test_a_rack_from_the_front() -> None:
         device("login", 1, 2),
         device("node-0", 3, 3, "STOPPED"),
         device("node-1", 4, 4, "FAILED"),
-        device("home", 6, 7, "AVAILABLE", DeviceType.VOLUME),
-        device("net-0", 10, 10, "ACTIVE", DeviceType.NETWORK),
+        device("home", 6, 7, "AVAILABLE", ResourceKind.VOLUME),
+        device("net-0", 10, 10, "ACTIVE", ResourceKind.NETWORK),
     ]
     assert drawn(actual(devices))[:13] == [
         "cluster-1  ACTIVE  CM_team_a",
@@ -137,7 +138,7 @@ devices = st.builds(
     start=st.integers(-5, 80),
     end=st.integers(-5, 80),
     status=st.sampled_from(["ACTIVE", "FAILED", "IN_PROGRESS", "?", ""]) | st.text(max_size=30),
-    kind=st.sampled_from(DeviceType),
+    kind=st.sampled_from(DEVICES),
     rack=st.sampled_from(["1", "2"]),
 )
 

@@ -12,9 +12,11 @@ import pytest
 import yaml
 from programs import PROGRAM, environment, run, run_on_terminal
 from racks_drawn import actual, device
+from terminals import CTRL_C, program_on_terminal
 
-from cos_update.cli.exits import Exit
 from cos_update.model.concertim import OBJECT_ID, Template
+from cos_update.model.exit_codes import ExitCode
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.store import Origin, View, ViewStore
 
@@ -31,7 +33,7 @@ def data_dir(tmp_path: Path) -> Path:
     view = View(
         actual=found,
         projects={"p": Project("p", "team_a")},
-        origins={SERVER: Origin("server", "n\u00f6de 0", "error", "p", "s")},
+        origins={SERVER: Origin(ResourceKind.SERVER, "n\u00f6de 0", "error", "p", "s")},
         gaps=("Cinder could not be read (503)",),
     )
     ViewStore(tmp_path, "bulk").save(view)
@@ -168,5 +170,48 @@ def test_head_may_stop_reading(tmp_path: Path, form: str) -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(30) == Exit.PIPE_CLOSED
+    assert process.wait(30) == ExitCode.PIPE_CLOSED
     process.stderr.close()
+
+
+def test_a_filter_leaves_the_same_part_in_every_form(data_dir: Path) -> None:
+    assert "n\u00f6de-0" in dump(data_dir, "--status", "failed")
+    assert "x" * 60 not in dump(data_dir, "--status", "failed")
+    assert "x" * 60 not in dump(data_dir, "--status", "failed", "--format", "racks")
+    assert len(json.loads(dump(data_dir, "--status", "failed", "--format", "json"))["devices"]) == 1
+
+
+def test_what_is_longer_than_the_terminal_is_paged(data_dir: Path, tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\nsed 's/^/paged: /'\n")
+    pager.chmod(0o755)
+    arguments = ("--data-dir", str(data_dir), "view", "dump", "--format", "racks")
+    assert "paged: cluster-1" in run_on_terminal(arguments, rows=5, environ={"PAGER": str(pager)})
+    assert "paged: " not in run_on_terminal(arguments, rows=50, environ={"PAGER": str(pager)})
+    assert "paged: " not in run_on_terminal((*arguments, "--no-pager"), rows=5, environ={"PAGER": str(pager)})
+
+
+def test_watching_draws_again_what_has_changed(data_dir: Path) -> None:
+    arguments = ["--data-dir", str(data_dir), "view", "dump", "--format", "racks", "--watch"]
+    with program_on_terminal(*arguments) as terminal:
+        terminal.wait_for("n\u00f6de-0")
+        store = ViewStore(data_dir, "bulk")
+        view = store.load()
+        assert view is not None
+        renamed = {key: replace(item, name="changed") for key, item in view.actual.devices.items()}
+        store.save(replace(view, actual=replace(view.actual, devices=renamed)))
+        terminal.wait_for("changed")
+        terminal.press(CTRL_C)
+        assert terminal.end() == ExitCode.INTERRUPTED
+
+
+def test_watching_needs_a_terminal_and_something_to_draw(data_dir: Path) -> None:
+    for more in ([], ["--format", "json"]):
+        done = run("--data-dir", str(data_dir), "view", "dump", "--watch", *more)
+        assert (done.returncode, "--watch" in done.stderr) == (ExitCode.USAGE, True)
+
+
+def test_names_are_cut_to_the_terminal_unless_the_whole_is_asked_for(data_dir: Path) -> None:
+    arguments = ("--data-dir", str(data_dir), "view", "dump", "--kind", "devices", "--no-pager")
+    assert "x" * 60 not in run_on_terminal(arguments, columns=70)
+    assert "x" * 60 in run_on_terminal((*arguments, "--wide"), columns=70)

@@ -12,7 +12,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -21,11 +20,12 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Refused
+from cos_update.model.kinds import ResourceKind
 
 TEAMS, USERS = ApiFlavour.TEAMS, ApiFlavour.USERS
 
 
-def device(type_: DeviceType, details: Details) -> Device:
+def device(type_: ResourceKind, details: Details) -> Device:
     return Device("", "n", type_, "r1", "t1", "ACTIVE", Location(3, 4), details, "text", {"openstack_instance_id": "i"})
 
 
@@ -68,7 +68,7 @@ def test_a_changed_rack_sends_only_what_changes_and_never_a_null_output() -> Non
 
 
 def test_a_new_device_names_its_details_and_has_its_template_outside() -> None:
-    sent = bodies.new_device(device(DeviceType.INSTANCE, InstanceDetails("1.1.1.1")), TEAMS)
+    sent = bodies.new_device(device(ResourceKind.SERVER, InstanceDetails("1.1.1.1")), TEAMS)
     assert sent == {
         "template_id": "t1",
         "device": {
@@ -93,11 +93,11 @@ def test_a_new_device_names_its_details_and_has_its_template_outside() -> None:
 @pytest.mark.parametrize(
     ("type_", "details", "name"),
     [
-        (DeviceType.VOLUME, VolumeDetails(size=3, bootable=False), "Device::VolumeDetails"),
-        (DeviceType.NETWORK, NetworkDetails(mtu=1450), "Device::NetworkDetails"),
+        (ResourceKind.VOLUME, VolumeDetails(size=3, bootable=False), "Device::VolumeDetails"),
+        (ResourceKind.NETWORK, NetworkDetails(mtu=1450), "Device::NetworkDetails"),
     ],
 )
-def test_details_go_as_typed_values_and_unknown_ones_as_null(type_: DeviceType, details: Details, name: str) -> None:
+def test_details_go_as_typed_values_and_unknown_ones_as_null(type_: ResourceKind, details: Details, name: str) -> None:
     sent = bodies.new_device(device(type_, details), TEAMS)["device"]
     assert isinstance(sent, dict)
     assert sent["details"]["type"] == name
@@ -106,12 +106,12 @@ def test_details_go_as_typed_values_and_unknown_ones_as_null(type_: DeviceType, 
 
 
 def test_in_the_older_api_details_are_flat_and_there_are_only_instances() -> None:
-    sent = bodies.new_device(device(DeviceType.INSTANCE, InstanceDetails("1.1.1.1")), USERS)["device"]
+    sent = bodies.new_device(device(ResourceKind.SERVER, InstanceDetails("1.1.1.1")), USERS)["device"]
     assert isinstance(sent, dict)
     assert (sent["public_ips"], sent["volume_details"]) == ("1.1.1.1", {})
     assert not {"type", "details"} & sent.keys()
     with pytest.raises(Refused, match="older API can't show a volume"):
-        bodies.new_device(device(DeviceType.VOLUME, VolumeDetails()), USERS)
+        bodies.new_device(device(ResourceKind.VOLUME, VolumeDetails()), USERS)
 
 
 def test_a_changed_device_sends_only_the_changed_details() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from captures import body
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_update.concertim import codec
@@ -15,7 +15,6 @@ from cos_update.concertim.codec import UnexpectedAnswer
 from cos_update.model.concertim import (
     ApiFlavour,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -25,6 +24,7 @@ from cos_update.model.concertim import (
     VolumeDetails,
 )
 from cos_update.model.errors import Unavailable
+from cos_update.model.kinds import ResourceKind
 
 device = partial(codec.device, flavour=ApiFlavour.TEAMS)
 
@@ -37,7 +37,7 @@ def test_an_instance() -> None:
     assert shown("devices.show instance") == Device(
         id="491922cf-121b-45d9-ac81-6497191800d7",
         name="inst-1",
-        type=DeviceType.INSTANCE,
+        kind=ResourceKind.SERVER,
         rack_id="d04d8d60-ec3b-48bc-b5c8-5e106d5ff5b4",
         template_id="f913489e-b890-44de-b9f8-dc16606407df",
         status="ACTIVE",
@@ -50,9 +50,9 @@ def test_an_instance() -> None:
 
 def test_a_volume_and_a_network_have_details_of_their_own() -> None:
     volume, network = shown("devices.show volume"), shown("devices.show network")
-    assert (volume.type, volume.location) == (DeviceType.VOLUME, Location(19, 20))
+    assert (volume.kind, volume.location) == (ResourceKind.VOLUME, Location(19, 20))
     assert volume.details == VolumeDetails("nova", True, False, False, 10, "lvm")
-    assert (network.type, network.status) == (DeviceType.NETWORK, "ACTIVE")
+    assert (network.kind, network.status) == (ResourceKind.NETWORK, "ACTIVE")
     assert network.details == NetworkDetails(True, "x.", True, 1450, True, False, "")
 
 
@@ -107,7 +107,7 @@ def test_the_current_user_says_whether_it_is_root() -> None:
 
 def test_in_the_older_api_every_device_is_an_instance() -> None:
     found = codec.device({"id": "d", "public_ips": "1.1.1.1", "volume_details": []}, ApiFlavour.USERS)
-    assert (found.type, found.details) == (DeviceType.INSTANCE, InstanceDetails("1.1.1.1"))
+    assert (found.kind, found.details) == (ResourceKind.SERVER, InstanceDetails("1.1.1.1"))
 
 
 def test_a_device_of_unknown_type_takes_its_units_but_is_not_ours() -> None:
@@ -152,7 +152,6 @@ FIELDS = ["id", "name", "type", "height", "u_height", "location", "template", "o
 RECORDS = st.dictionaries(st.sampled_from(FIELDS), ANY_VALUE | st.sampled_from(["Volume", "Network", "12", "-1", "²"]))
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_any_record_is_read_or_refused_with_words(record: dict[str, Any]) -> None:
     for decode in (codec.owner, codec.template, codec.rack, device):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from captures import all_refusals, answer, refused
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_update.concertim.errors import LONGEST_REASON, reason
@@ -87,7 +87,6 @@ def test_a_refusal_without_words_gives_its_status(body: bytes) -> None:
     assert reason(Answer(500, {}, body)) == "Concertim failed (500)"
 
 
-@settings(deadline=None)
 @given(st.sampled_from([400, 403, 422, 500]), ANY_JSON)
 def test_any_body_gives_one_short_printable_line(status: int, content: object) -> None:
     told = reason(answer(status, content))

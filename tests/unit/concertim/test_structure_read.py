@@ -12,8 +12,9 @@ from captures import FIXTURES
 
 from cos_update.concertim import structure
 from cos_update.concertim.structure import StructureDevice
-from cos_update.model.concertim import ApiFlavour, Device, DeviceType, InstanceDetails, Location
+from cos_update.model.concertim import ApiFlavour, Device, InstanceDetails, Location
 from cos_update.model.errors import Unavailable
+from cos_update.model.kinds import ResourceKind
 
 TEAMS = ApiFlavour.TEAMS
 ANSWER: Any = json.loads((FIXTURES / "concertim_wire_structure.json").read_text())
@@ -28,24 +29,36 @@ def test_racks_with_none_one_and_several_devices() -> None:
             id="9c000000-0000-4000-8000-000000000001",
             name="home",
             status="AVAILABLE",
-            type=DeviceType.VOLUME,
+            kind=ResourceKind.VOLUME,
             start_u=9,
             end_u=10,
             facing="f",
             template_id="b4f127ea-f803-4f0c-a962-6bf70ff95e40",
+            cost="$0.00",
         ),
     )
-    assert [(d.name, d.type, d.start_u, d.facing) for d in two.devices] == [
-        ("node-0", DeviceType.INSTANCE, 1, "f"),
-        ("net-0", DeviceType.NETWORK, 10, "b"),
+    assert [(d.name, d.kind, d.start_u, d.facing) for d in two.devices] == [
+        ("node-0", ResourceKind.SERVER, 1, "f"),
+        ("net-0", ResourceKind.NETWORK, 10, "b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "cost"),
+    [("$1.50", "1.50"), ("$1,234,567.80", "1234567.80"), ("0.00", "0.00"), ("1,50 EUR", None), ("", None), (3, None)],
+)
+def test_what_devices_cost_is_text_for_people(shown: object, cost: str | None) -> None:
+    answer = copy.deepcopy(ANSWER)
+    machine = answer["Racks"]["Rack"][1]["Chassis"]["Slots"]["Machine"]
+    machine["cost"] = shown
+    assert structure.costs(structure.racks(answer, TEAMS)).get(machine["id"]) == cost
 
 
 def test_in_the_older_api_every_machine_is_an_instance() -> None:
     answer = copy.deepcopy(ANSWER)
     del answer["Racks"]["Rack"][1]["Chassis"]["Slots"]["Machine"]["type"]
-    assert structure.racks(answer, ApiFlavour.USERS)[1].devices[0].type is DeviceType.INSTANCE
-    assert structure.racks(answer, TEAMS)[1].devices[0].type is None
+    assert structure.racks(answer, ApiFlavour.USERS)[1].devices[0].kind is ResourceKind.SERVER
+    assert structure.racks(answer, TEAMS)[1].devices[0].kind is None
 
 
 def test_a_chassis_without_a_machine_is_no_device() -> None:
@@ -81,7 +94,7 @@ def remembered(**changes: Any) -> Device:
     """The instance of the rack with two devices, as it was read before."""
     place = Location(1, 1)
     template_id = "f913489e-b890-44de-b9f8-dc16606407df"
-    node = Device(NODE, "node-0", DeviceType.INSTANCE, RACK, template_id, "ACTIVE", place, InstanceDetails())
+    node = Device(NODE, "node-0", ResourceKind.SERVER, RACK, template_id, "ACTIVE", place, InstanceDetails())
     return dataclasses.replace(node, **changes)
 
 
@@ -99,7 +112,7 @@ def test_a_device_that_is_shown_as_it_is_remembered_is_known() -> None:
     [
         {"name": "other"},
         {"status": "FAILED"},
-        {"type": DeviceType.VOLUME},
+        {"kind": ResourceKind.VOLUME},
         {"rack_id": "other"},
         {"template_id": "other"},
         {"location": Location(2, 2)},

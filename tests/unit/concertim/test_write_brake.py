@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cos_update.concertim.brake import FEW, FIRST_WAIT, LONGEST_WAIT, WriteBrake
+from cos_update.concertim.brake import BACKOFF, FEW, WriteBrake
 from cos_update.model.errors import Unavailable
 
 
@@ -60,7 +60,7 @@ def test_after_a_trial_that_fails_nothing_is_sent_until_the_next_one() -> None:
         with pytest.raises(Unavailable, match=f"not sent: .* last {FEW} writes .500 down"):
             app.brake.admit()
     assert app.trials == 1
-    app.now += FIRST_WAIT
+    app.now += BACKOFF.first
     app.works = True
     app.brake.admit()
     assert app.trials == 2
@@ -73,7 +73,7 @@ def test_trials_become_rarer_while_they_fail() -> None:
         with pytest.raises(Unavailable):
             app.brake.admit()
         app.now += 1
-    assert 600 / LONGEST_WAIT <= app.trials <= 600 / LONGEST_WAIT + 5
+    assert 600 / BACKOFF.longest <= app.trials <= 600 / BACKOFF.longest + 5
 
 
 def test_with_nothing_to_try_it_on_one_write_is_the_trial() -> None:

@@ -10,6 +10,27 @@ import pytest
 from cos_update.config import Loaded, load
 from cos_update.model.errors import ConfigError
 
+OPENSTACK = """
+openstack:
+  auth_url: http://keystone:5000/v3
+  username: concertim
+  password: s3cret
+  project_name: admin
+  user_domain_name: Default
+"""
+CONCERTIM = """
+concertim:
+  concertim_url: https://concertim/
+  concertim_username: admin
+  concertim_password: s3cret
+"""
+RMQ = """
+rmq:
+  rmq_username: openstack
+  rmq_password: s3cret
+  rmq_address: rabbit
+"""
+
 
 class Config:
     """Writes config.yaml and loads it."""
@@ -24,5 +45,9 @@ class Config:
     def complaint(self, text: str | bytes, environ: Mapping[str, str] | None = None) -> str:
         """What is wrong with it, without the path of the file."""
         with pytest.raises(ConfigError) as error:
-            self.load(text, environ)
+            _use_all(self.load(text, environ))
         return str(error.value).replace(str(self.path), "config.yaml")
+
+
+def _use_all(loaded: Loaded) -> None:
+    loaded.need(*(fault.section for fault in loaded.faults))

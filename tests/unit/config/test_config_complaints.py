@@ -27,11 +27,16 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (RMQ + "  rmq_port: 0\n", "line 5: rmq.rmq_port: expected a whole number from 1 to 65535, found 0."),
         (RMQ + "  rmq_port: [1]\n", "line 5: rmq.rmq_port: expected a whole number, found a list."),
         (RMQ + "  tls: 1\n", "line 5: rmq.tls: expected true or false, found 1."),
-        (RMQ + "  rmq_path: 7\n", "line 5: rmq.rmq_path: expected a text, found 7."),
+        (RMQ + "  rmq_path: [7]\n", "line 5: rmq.rmq_path: expected a text, found a list."),
+        (RMQ + "  rmq_port: 0x1F\n", "line 5: rmq.rmq_port: expected a whole number, found 0x1F."),
+        (RMQ + "  rmq_port: 1e3\n", "line 5: rmq.rmq_port: expected a whole number, found '1e3'."),
+        (RMQ + "  rmq_port: !!int five\n", "line 5: rmq.rmq_port: expected a whole number, found five."),
+        (RMQ + "  rmq_port: 1%s\n" % ("0" * 5000),
+         "line 5: rmq.rmq_port: expected a whole number from 1 to 65535, found 1%s…." % ("0" * 38)),
         (RMQ + "  queue_type: stream\n", "line 5: rmq.queue_type: expected one of classic, quorum, found 'stream'."),
         (RMQ + "  shard: {index: 1}\n",
          "line 5: rmq.shard.index: expected less than shard.count, which is 1, found 1."),
-        (RMQ + "  shard: 3\n", "line 5: rmq.shard: expected keys and values, found 3."),
+        (RMQ + "  shard: 3\n", "line 5: rmq.shard: expected keys and values, found a text."),
         (RMQ + "  client_key: /k\n", "line 5: rmq.client_key: client_cert and client_key are needed together."),
         (RMQ.replace(": h", ": a:b"), "line 4: rmq.rmq_address: expected a host name, or host:port, found 'a:b'."),
         (RMQ.replace(": h", ": 'h:99999'"),
@@ -39,25 +44,27 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (RMQ.replace(": h", ": ','"), "line 4: rmq.rmq_address: expected one name or more, found ','."),
         (CONCERTIM + "  default_rack_height: 73\n",
          "line 5: concertim.default_rack_height: expected a whole number from 1 to 72, found 73."),
-        (CONCERTIM + "  default_rack_height: '42'\n",
-         "line 5: concertim.default_rack_height: expected a whole number, found '42'."),
+        (CONCERTIM + "  default_rack_height: 42 U\n",
+         "line 5: concertim.default_rack_height: expected a whole number, found '42 U'."),
+        (CONCERTIM + "  default_rack_height: '73'\n",
+         "line 5: concertim.default_rack_height: expected a whole number from 1 to 72, found '73'."),
         (CONCERTIM + "  order_id: project\n",
-         "line 5: concertim.order_id: expected stack_id or tag:NAME, found 'project'."),
-        (CONCERTIM + "  timeout: .inf\n", "line 5: concertim.timeout: expected a number, found .inf."),
+         "line 5: concertim.order_id: expected stack_id, tag:NAME, killbill or killbill_bundle, found 'project'."),
+        (CONCERTIM + "  timeout: .inf\n", "line 5: concertim.timeout: expected a number of seconds, found .inf."),
         (CONCERTIM.replace("http://c", "ftp://c"),
          "line 2: concertim.concertim_url: expected an address like https://host, found 'ftp://c'."),
         ("interval: 0\n", "line 1: interval: expected a number of seconds above 0, found 0."),
-        ("interval: soon\n", "line 1: interval: expected a number, found 'soon'."),
+        ("interval: soon\n", "line 1: interval: expected a number of seconds, found 'soon'."),
         ("max_deletes: 101\n", "line 1: max_deletes: expected a percentage from 0 to 100, found 101."),
         ("data_dir: data\n", "line 1: data_dir: expected an absolute path, found 'data'."),
         ("log_level: loud\n",
          "line 1: log_level: expected one of DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, found 'loud'."),
         ("\n\nrmq: [a]\n", "line 3: rmq: expected keys and values, found a list."),
-        ("concertim:\n  concertim_username: u\n", "line 1: concertim.concertim_url: missing."),
+        (CONCERTIM.replace("  concertim_url: http://c\n", ""), "line 1: concertim.concertim_url: missing."),
         (CONCERTIM.replace("  concertim_password: p\n", ""), "line 1: concertim.concertim_password: missing."),
         (RMQ.replace("  rmq_address: h\n", ""), "line 1: rmq.rmq_address: missing."),
-        ("openstack:\n  username: u\n", "line 1: openstack.auth_url: missing."),
-        ("openstack:\n  auth_url: http://k\n", "line 1: openstack.username: missing."),
+        ("openstack:\n  username: u\n  password: p\n", "line 1: openstack.auth_url: missing."),
+        ("openstack:\n  auth_url: http://k\n  password: p\n", "line 1: openstack.username: missing."),
         ("openstack:\n  auth_url: http://k\n  username: u\n", "line 1: openstack.password: missing."),
         ("openstack:\n  auth_url: http://k\n  application_credential_id: u\n",
          "line 1: openstack.application_credential_secret: missing."),
@@ -69,24 +76,38 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
          "line 4: openstack.username: given together with a token, which needs no user."),
         ("openstack:\n  cloud: c\n  verify: true\n  insecure: true\n",
          "line 4: openstack.insecure: given together with verify, and both say how to verify TLS."),
+        (RMQ + "  verify: {strict: maybe}\n", "line 5: rmq.verify.strict: expected true or false, found 'maybe'."),
         ("interval: 5\nlog_level: INFO\ninterval: 6\n", "line 3: interval: given twice, first in line 1."),
         (RMQ + "  rmq_address: i\n", "line 5: rmq.rmq_address: given twice, first in line 4."),
-        ("interval: 2026-99-99\n", "line 1: interval: not a value that YAML knows: month must be in 1..12."),
+        ("interval: 2026-99-99\n", "line 1: interval: expected a number of seconds, found 2026-99-99."),
+        ("interval: 2:30\n", "line 1: interval: expected a number of seconds, found 2:30."),
     ],
 )  # fmt: skip
 def test_wrong_values(config: Config, text: str, complaint: str) -> None:
     assert config.complaint(text) == f"config.yaml, {complaint}"
 
 
-@pytest.mark.parametrize("value", ["12345678", "[hunter2]", "{hunter2: 1}", "''"])
+@pytest.mark.parametrize("value", ["[hunter2]", "{hunter2: 1}", "''", "!hunter2", "*hunter2", "!hunter2!x"])
 def test_a_wrong_secret_is_not_quoted(config: Config, value: str) -> None:
     complaint = config.complaint(CONCERTIM.replace("password: p", f"password: {value}"))
-    assert (
-        complaint.startswith("config.yaml, line 4: concertim.concertim_password: expected a text, found a")
-        or "keys" in complaint
-    )
+    assert complaint.startswith("config.yaml, line 4: ")
     assert "hunter2" not in complaint
-    assert "12345678" not in complaint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "openstack:\n  password:hunter2\n",
+        "openstack: hunter2\n",
+        "password:hunter2\n",
+        CONCERTIM.replace("password: p", "password: hunter2") + "  timeout: my-hunter2\n",
+        CONCERTIM.replace("password: p", "password: hunter2") + "  concertim_password: hunter3\n",
+    ],
+)
+def test_a_secret_in_a_wrong_place_is_not_quoted(config: Config, text: str) -> None:
+    complaint = config.complaint(text)
+    assert "line " in complaint
+    assert "hunter" not in complaint
 
 
 def test_credentials_in_an_address_are_refused_and_not_quoted(config: Config) -> None:
@@ -137,17 +158,17 @@ def test_sections_of_other_services_are_left_to_them(config: Config, section: st
     ("content", "complaint"),
     [
         (b"- a\n- b\n", "line 1: expected keys and values, found a list."),
-        (b"just words", "line 1: expected keys and values, found 'just words'."),
+        (b"just words", "line 1: expected keys and values, found a text."),
         (b"interval: 5\nlog_dir: \xff\n", "line 2: not UTF-8 text."),
         (b"interval: 5\nlog_dir: \x00\n", "line 2: a character that YAML does not allow (#0000)."),
         (b"rmq: {a: 1\n", "line 2: not YAML: expected ',' or '}', but got '<stream end>'."),
         (b"a: b: c\n", "line 1: not YAML: mapping values are not allowed here."),
-        (b"a: *x\n", "line 1: not YAML: found undefined alias 'x'."),
+        (b"a: *x\n", "line 1: not YAML: a value begins with *, and names nothing."),
         (b"interval: 1\n---\ninterval: 2\n", "line 2: not YAML: but found another document."),
-        (b"interval: !!python/object/apply:os.system [id]\n", "line 1: interval: expected a number, found a list."),
+        (b"interval: !!python/object/apply:os.system [id]\n",
+         "line 1: interval: expected a number of seconds, found a list."),
         (b"log_dir: !!python/name:os.system x\n",
-         "line 1: log_dir: not a value that YAML knows: could not determine a constructor for the tag"
-         " 'tag:yaml.org,2002:python/name:os.system'."),
+         "line 1: log_dir: not a value that YAML knows: it begins with !."),
     ],
 )  # fmt: skip
 def test_files_that_are_no_configuration(config: Config, content: bytes, complaint: str) -> None:
@@ -185,7 +206,7 @@ def test_files_that_mean_harm_end_in_a_complaint(config: Config, content: str) -
     assert config.complaint(content).startswith("config.yaml")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=60) | st.text(alphabet="rmqa: \n-[]{}&*!<'\"#1", max_size=60).map(str.encode))
 def test_no_file_ends_in_a_traceback(config: Config, content: bytes) -> None:
     with contextlib.suppress(ConfigError):

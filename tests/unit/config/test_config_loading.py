@@ -5,33 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from configfile import Config
+from configfile import CONCERTIM, OPENSTACK, RMQ, Config
 
 from cos_update.config import config_path, require
 from cos_update.model.concertim import ApiFlavour
 from cos_update.model.errors import ConfigError
 from cos_update.model.settings import ReadScope, Settings
-
-OPENSTACK = """
-openstack:
-  auth_url: http://keystone:5000/v3
-  username: concertim
-  password: s3cret
-  project_name: admin
-  user_domain_name: Default
-"""
-CONCERTIM = """
-concertim:
-  concertim_url: https://concertim/
-  concertim_username: admin
-  concertim_password: s3cret
-"""
-RMQ = """
-rmq:
-  rmq_username: openstack
-  rmq_password: s3cret
-  rmq_address: rabbit
-"""
 
 
 def test_the_keys_of_existing_deployments(config: Config) -> None:
@@ -136,6 +115,23 @@ def test_tls_verification_can_be_said_in_several_ways(config: Config, text: str,
         name = section.split(":")[0].strip()
         settings = config.load(section + f"  {text}\n").settings
         assert getattr(settings, name).verify == verify
+
+
+@pytest.mark.parametrize(
+    ("text", "verify", "strict"),
+    [
+        ("verify: {ca: /etc/ca.pem, strict: false}", "/etc/ca.pem", False),
+        ("verify: {ca: /etc/ca.pem}", "/etc/ca.pem", True),
+        ("verify: {strict: false}", True, False),
+        ("verify: {strict: true}", True, True),
+    ],
+)
+def test_strictness_is_relaxed_in_each_section(config: Config, text: str, verify: object, strict: bool) -> None:
+    for section in (OPENSTACK, CONCERTIM, RMQ):
+        loaded = config.load(section + f"  {text}\n")
+        settings = getattr(loaded.settings, section.split(":")[0].strip())
+        assert (settings.verify, settings.verify_strict) == (verify, strict)
+        assert loaded.warnings == ()
 
 
 def test_a_relative_ca_file_is_looked_for_beside_the_config(config: Config) -> None:

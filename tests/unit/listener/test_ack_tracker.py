@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cos_update.listener.ack_tracker import Ack, AckTracker, DeliveryTag, PendingAcks
+from cos_update.listener.ack_tracker import Ack, AckTracker, PendingAcks
+from cos_update.listener.delivery import DeliveryTag
 
 FIRST, SECOND, THIRD = (DeliveryTag(1, tag) for tag in (1, 2, 3))
 
@@ -176,7 +177,7 @@ class NothingIsReleasedEarlyOrNever(RuleBasedStateMachine):
 
 
 TestNothingIsReleasedEarlyOrNever = NothingIsReleasedEarlyOrNever.TestCase
-TestNothingIsReleasedEarlyOrNever.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestNothingIsReleasedEarlyOrNever.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def pending(count):

@@ -10,14 +10,13 @@ from cos_update.model.concertim import (
     STACK_ID,
     Actual,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     Owner,
     Rack,
     Template,
 )
-from cos_update.model.events import Kind
+from cos_update.model.kinds import ResourceKind
 from cos_update.store import JournalEntry
 
 OWNER = Owner("t1", "Team", "p1")
@@ -28,7 +27,7 @@ DETAILS = InstanceDetails(volume_details=[{"id": "v1", "name": "data", "size": 1
 def device(number: int, rack: str = "r1", object_id: str = "") -> Device:
     metadata = {OBJECT_ID: object_id or f"o{number}"}
     return Device(
-        f"d{number}", f"n{number}", DeviceType.INSTANCE, rack, "m1", "ACTIVE", Location(number, number), DETAILS,
+        f"d{number}", f"n{number}", ResourceKind.SERVER, rack, "m1", "ACTIVE", Location(number, number), DETAILS,
         metadata=metadata,
     )  # fmt: skip
 
@@ -46,7 +45,7 @@ def journal_entry(seq: int, **records: object) -> JournalEntry:
 def test_objects_have_the_home_that_their_rack_says() -> None:
     known = index()
     assert (known.home("o1"), known.home("o9"), known.project_of("s1")) == ("s1", "", "p1")
-    assert known.sizes("p1") == {Kind.SERVER: 2}
+    assert known.sizes("p1") == {ResourceKind.SERVER: 2}
     assert known.managed() == 3
 
 

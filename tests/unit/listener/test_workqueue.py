@@ -336,4 +336,4 @@ class EveryChangeIsSeen(RuleBasedStateMachine):
 
 
 TestEveryChangeIsSeen = EveryChangeIsSeen.TestCase
-TestEveryChangeIsSeen.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestEveryChangeIsSeen.settings = settings(max_examples=150, stateful_step_count=40)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from cos_update.observability.heartbeat import (
     file_of,
     read,
 )
+from cos_update.observability.process_identity import ProcessIdentity, own_identity
 
 NOW = 1_795_399_544.0  # 2026-11-23T02:05:44Z
 
@@ -30,7 +32,7 @@ def heartbeat(*, age: float = 3.0, idle: float = 0.0, unwritten: float = 0.0, en
     """One that is `age` seconds old."""
     beat = NOW - age
     status = DaemonStatus("next pass at noon", idle=idle, stuck_after=900.0)
-    return Heartbeat("bulk", 12, "host", beat - unwritten, beat, ended, status)
+    return Heartbeat("bulk", 12, "host", None, beat - unwritten, beat, ended, status)
 
 
 def test_one_that_beats_is_alive_and_says_what_it_does() -> None:
@@ -69,6 +71,17 @@ def test_one_that_ended_in_good_order_is_not_alive() -> None:
     assert evaluate(heartbeat(ended=NOW - 3.0), NOW) == (False, "bulk ended at 2026-11-23T02:05:41Z")
 
 
+def test_one_whose_process_is_gone_is_not_alive_however_fresh_its_beat() -> None:
+    identity = ProcessIdentity("boot", "pid:[1]", 7)
+    fresh = replace(heartbeat(age=0.0), identity=identity)
+    asked = []
+    alive, line = evaluate(fresh, NOW, is_gone=lambda *process: asked.append(process) is None)
+    assert not alive
+    assert "is gone" in line
+    assert asked == [(12, identity)]
+    assert evaluate(fresh, NOW, is_gone=lambda *_: False)[0] is True
+
+
 def test_one_that_cannot_write_is_alive_and_says_so() -> None:
     alive, line = evaluate(heartbeat(unwritten=120.0), NOW)
     assert alive
@@ -82,6 +95,7 @@ def test_it_is_written_and_read(tmp_path: Path) -> None:
         found = read(path)
         assert found is not None
         assert (found.process, found.pid, found.ended, found.status) == ("bulk", os.getpid(), None, status)
+        assert found.identity == own_identity()
     ended = read(path)
     assert ended is not None
     assert ended.ended == pytest.approx(time.time(), abs=5)

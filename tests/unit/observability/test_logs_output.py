@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from cos_update.model.settings import Settings
-from cos_update.observability import logs
-from cos_update.observability.logs import LogFile, TextFormatter, configure
+from cos_update.observability import log_handlers
+from cos_update.observability.log_handlers import LogFile
+from cos_update.observability.log_lines import TextFormatter, begin_run
+from cos_update.observability.logs import configure
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def leave_logging_alone() -> Iterator[None]:
     level, hook = root.level, threading.excepthook
     yield
     for handler in root.handlers[:]:
-        if type(handler).__module__ == logs.__name__:
+        if type(handler).__module__ == log_handlers.__name__:
             root.removeHandler(handler)
             handler.close()
     root.setLevel(level)
@@ -78,7 +80,7 @@ def test_json_has_the_same_fields(settings: Settings, tmp_path: Path) -> None:
 
 def test_a_run_has_an_id_that_openstack_takes_too(settings: Settings, tmp_path: Path) -> None:
     configure(settings, process="bulk")
-    request = logs.begin_run()
+    request = begin_run()
     assert re.fullmatch(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", request)
     log.info("x")
     assert f"run={request[4:8]} " in lines(tmp_path / "updates_bulk.log")[0]
@@ -166,9 +168,9 @@ def test_a_full_disk_stops_nothing_and_leaves_whole_lines(
     def full(handle: int, data: bytes) -> int:
         return real(handle, data[:10])
 
-    monkeypatch.setattr(logs.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     log.info("two")
-    monkeypatch.setattr(logs.os, "write", lambda handle, data: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(os, "write", lambda handle, data: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     log.info("three")
     monkeypatch.undo()
     log.info("four")

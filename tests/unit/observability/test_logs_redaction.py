@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from cos_update.observability.logs import JsonFormatter, Redactor, TextFormatter, hidden
+from cos_update.observability.log_lines import JsonFormatter, TextFormatter
+from cos_update.observability.redaction import Redactor, hidden
 
 
 def redacted(text: str, *secrets: str) -> str:

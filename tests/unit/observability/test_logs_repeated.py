@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from cos_update.observability.logs import RepeatSuppressor
+from cos_update.observability.repeats import RepeatSuppressor
 
 
 class Clock:

@@ -6,19 +6,24 @@ import logging
 
 import pytest
 
+from cos_update.model.concertim import OBJECT_ID, Device, InstanceDetails, Location
 from cos_update.model.errors import CosUpdateError
+from cos_update.model.kinds import ResourceKind
 from cos_update.observability.observer import Observer, ObserverGroup
 from cos_update.observability.run_log import RunLog
 from cos_update.planning.outcome import Outcome, Result
-from cos_update.planning.plan import Action, Notice, NoticeKind, Target, Verb
+from cos_update.planning.plan import SERVICE, Action, Notice, NoticeKind, Verb
 from cos_update.planning.report import Report
 
-GAP = Notice(NoticeKind.UNREAD, Target.SERVICE, "Cinder", "p1", "could not be read (503)")
-UNPLACED = Notice(NoticeKind.UNPLACED, Target.INSTANCE, "big", "s1", "needs 4U, 2U free")
+GAP = Notice(NoticeKind.UNREAD, SERVICE, "Cinder", "p1", "could not be read (503)")
+UNPLACED = Notice(NoticeKind.UNPLACED, ResourceKind.SERVER.label, "big", "s1", "needs 4U, 2U free")
+NODE = Device(
+    "", "node", ResourceKind.SERVER, "r", "t", "ACTIVE", Location(1, 1), InstanceDetails(), metadata={OBJECT_ID: "s2"}
+)
 
 
 def outcome(result: Result, reason: str = "") -> Outcome:
-    return Outcome(Action(Verb.CREATE, Target.INSTANCE, "node", "s2"), result, reason)
+    return Outcome(Action(Verb.CREATE, NODE), result, reason)
 
 
 def one_pass(log: RunLog, *notices: Notice, outcomes: tuple[Outcome, ...] = (), stopped: str = "") -> None:
@@ -56,7 +61,7 @@ def test_nothing_is_over_while_something_could_not_be_read(said: pytest.LogCaptu
 
 def test_a_gap_is_over_although_there_is_another(said: pytest.LogCaptureFixture) -> None:
     log = RunLog()
-    other = Notice(NoticeKind.UNREAD, Target.SERVICE, "Nova", "p1", "could not be read (503)")
+    other = Notice(NoticeKind.UNREAD, SERVICE, "Nova", "p1", "could not be read (503)")
     one_pass(log, GAP, other)
     said.clear()
     one_pass(log, other)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cos_update.model.errors import MalformedNotification
-from cos_update.model.events import Key, Kind
+from cos_update.model.events import Key
+from cos_update.model.kinds import ResourceKind
 from cos_update.openstack.notifications import parse
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "notifications.jsonl"
@@ -17,15 +18,15 @@ BODIES = {
 }
 
 PROJECT = "56123ee277294277abd05e7a198067ca"
-SERVER = Key(Kind.SERVER, "a697f282-56c2-4ab7-a3da-be18d8855c4d", PROJECT)
-FAILED_SERVER = Key(Kind.SERVER, "4fbbca9c-ba7a-4915-8797-ba29ae259371", PROJECT)
-LOGIN = Key(Kind.SERVER, "383c6960-fa20-4b7e-825e-60935d27b02e", PROJECT)
-VOLUME = Key(Kind.VOLUME, "b0a79055-c0a7-40ae-a028-2777d581dd66", PROJECT)
-STACK = Key(Kind.STACK, "55525e8e-8da6-443d-8a8b-c89043eae313", PROJECT)
-NESTED = Key(Kind.STACK, "4aaa2500-e588-459d-95d4-35b1ad9cac03", PROJECT)
-NETWORK = Key(Kind.NETWORK, "c956735d-7220-49d4-a789-4d4b2a50a847", PROJECT)
-FLAVOR = Key(Kind.FLAVOR, "c4e104c8-a322-44f2-a7fd-14f511448147")
-WATCHED = Key(Kind.PROJECT, "c205ff9e733d48f6a0728a595ea76edd")
+SERVER = Key(ResourceKind.SERVER, "a697f282-56c2-4ab7-a3da-be18d8855c4d", PROJECT)
+FAILED_SERVER = Key(ResourceKind.SERVER, "4fbbca9c-ba7a-4915-8797-ba29ae259371", PROJECT)
+LOGIN = Key(ResourceKind.SERVER, "383c6960-fa20-4b7e-825e-60935d27b02e", PROJECT)
+VOLUME = Key(ResourceKind.VOLUME, "b0a79055-c0a7-40ae-a028-2777d581dd66", PROJECT)
+STACK = Key(ResourceKind.STACK, "55525e8e-8da6-443d-8a8b-c89043eae313", PROJECT)
+NESTED = Key(ResourceKind.STACK, "4aaa2500-e588-459d-95d4-35b1ad9cac03", PROJECT)
+NETWORK = Key(ResourceKind.NETWORK, "c956735d-7220-49d4-a789-4d4b2a50a847", PROJECT)
+FLAVOR = Key(ResourceKind.FLAVOR, "c4e104c8-a322-44f2-a7fd-14f511448147")
+WATCHED = Key(ResourceKind.PROJECT, "c205ff9e733d48f6a0728a595ea76edd")
 
 
 def body(event_type: str, payload: object, *, envelope: bool = True, **more: object) -> bytes:
@@ -103,13 +104,13 @@ def test_the_ports_of_routers_and_dhcp_are_no_servers() -> None:
 
 def test_a_port_that_nobody_owns_yet_may_be_a_servers() -> None:
     port = {"id": "p", "device_id": "d", "device_owner": "", "tenant_id": "t"}
-    assert parse(body("port.create.end", {"port": port})).keys == (Key(Kind.SERVER, "d", "t"),)
+    assert parse(body("port.create.end", {"port": port})).keys == (Key(ResourceKind.SERVER, "d", "t"),)
 
 
 @pytest.mark.parametrize("device", ["rack 3/slot 1", "x" * 256, "..", 7, None])
 def test_a_port_may_be_of_any_device_and_takes_no_server_in_its_message_along(device: object) -> None:
     ports = [{"device_id": each, "device_owner": "compute:nova", "tenant_id": "t"} for each in (device, "d")]
-    assert parse(body("port.create.end", {"ports": ports})).keys == (Key(Kind.SERVER, "d", "t"),)
+    assert parse(body("port.create.end", {"ports": ports})).keys == (Key(ResourceKind.SERVER, "d", "t"),)
 
 
 def test_ports_made_in_bulk_name_all_their_servers() -> None:
@@ -126,43 +127,43 @@ def test_a_floating_ip_that_leads_nowhere_any_more_is_named_by_its_address() -> 
         "tenant_id": "t",
     }
     found = parse(body("floatingip.update.end", {"floatingip": floating}))
-    assert found.keys == (Key(Kind.ADDRESS, "203.0.113.7", "t"),)
+    assert found.keys == (Key(ResourceKind.ADDRESS, "203.0.113.7", "t"),)
 
 
 def test_a_stack_may_be_named_by_an_arn() -> None:
     payload = {"stack_identity": "arn:openstack:heat::t:stacks/name/s1", "tenant_id": "t"}
-    assert parse(body("orchestration.stack.update.end", payload)).keys == (Key(Kind.STACK, "s1", "t"),)
+    assert parse(body("orchestration.stack.update.end", payload)).keys == (Key(ResourceKind.STACK, "s1", "t"),)
 
 
 def test_a_role_of_a_domain_or_group_may_concern_any_project() -> None:
     found = parse(body("identity.role_assignment.created", {"domain": "d", "group": "g", "role": "r"}))
-    assert found.keys == (Key(Kind.PROJECT, ""),)
+    assert found.keys == (Key(ResourceKind.PROJECT, ""),)
 
 
 def test_a_role_that_the_projects_below_inherit_may_concern_any_project() -> None:
     payload = {"project": "p", "user": "u", "role": "r", "inherited_to_projects": True}
-    assert parse(body("identity.role_assignment.deleted", payload)).keys == (Key(Kind.PROJECT, ""),)
+    assert parse(body("identity.role_assignment.deleted", payload)).keys == (Key(ResourceKind.PROJECT, ""),)
 
 
 def test_a_group_with_other_members_may_concern_any_project() -> None:
-    assert parse(body("identity.group.updated", {"resource_info": "g"})).keys == (Key(Kind.PROJECT, ""),)
+    assert parse(body("identity.group.updated", {"resource_info": "g"})).keys == (Key(ResourceKind.PROJECT, ""),)
 
 
 def test_a_server_that_cannot_be_moved_or_rebuilt_is_named_as_one_that_cannot_be_built() -> None:
     legacy = {"instance_id": "s", "request_spec": {"instance_properties": {"project_id": "t"}}}
-    assert parse(body("compute_task.migrate_server", legacy)).keys == (Key(Kind.SERVER, "s", "t"),)
+    assert parse(body("compute_task.migrate_server", legacy)).keys == (Key(ResourceKind.SERVER, "s", "t"),)
     versioned = {
         "nova_object.data": {
             "instance_uuid": "s",
             "request_spec": {"nova_object.data": {"project_id": "t"}},
         }
     }
-    assert parse(body("compute_task.rebuild_server.error", versioned)).keys == (Key(Kind.SERVER, "s", "t"),)
+    assert parse(body("compute_task.rebuild_server.error", versioned)).keys == (Key(ResourceKind.SERVER, "s", "t"),)
 
 
 @pytest.mark.parametrize("event_type", ["backup.create.end", "backup.restore.start"])
 def test_a_backup_names_its_volume(event_type: str) -> None:
-    assert parse(body(event_type, {"volume_id": "v", "tenant_id": "t"})).keys == (Key(Kind.VOLUME, "v", "t"),)
+    assert parse(body(event_type, {"volume_id": "v", "tenant_id": "t"})).keys == (Key(ResourceKind.VOLUME, "v", "t"),)
 
 
 def test_a_snapshot_names_nothing() -> None:

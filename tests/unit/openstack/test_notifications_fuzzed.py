@@ -71,19 +71,19 @@ def answers(body: bytes) -> None:
     hash(event)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_random_bytes(body: bytes) -> None:
     answers(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 def test_random_json(value: object) -> None:
     answers(json.dumps(value).encode())
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(TYPES), PAYLOADS, st.booleans())
 def test_random_payloads_of_real_types(event_type: str, payload: object, wrapped: bool) -> None:
     message = {"event_type": event_type, "payload": payload}
@@ -97,7 +97,7 @@ def fields(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from fields(value[name])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.sampled_from(BODIES), st.integers(0), PAYLOADS | st.sampled_from(["", "\0", "a/b", "\ud800", "x" * 300, 10**400])
 )
@@ -109,7 +109,7 @@ def test_real_messages_with_any_one_field_of_another_kind(body: bytes, number: i
     answers(json.dumps(message).encode())
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(BODIES), st.lists(st.tuples(st.integers(0), st.integers(0, 7)), min_size=1, max_size=8))
 def test_real_messages_with_bits_flipped(body: bytes, flips: list[tuple[int, int]]) -> None:
     broken = bytearray(body)
@@ -118,7 +118,7 @@ def test_real_messages_with_bits_flipped(body: bytes, flips: list[tuple[int, int
     answers(bytes(broken))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(BODIES), st.integers(0))
 def test_real_messages_cut_short(body: bytes, end: int) -> None:
     answers(body[: end % len(body)])

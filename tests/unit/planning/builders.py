@@ -18,7 +18,6 @@ from cos_update.model.concertim import (
     ApiFlavour,
     Details,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -27,11 +26,11 @@ from cos_update.model.concertim import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import (
     Flavor,
     Gap,
     Inventory,
-    Listing,
     Network,
     Project,
     Server,
@@ -53,10 +52,10 @@ TEMPLATES = (
     Template("t-network", "network", 1, tag="network"),
     Template("t-volume", "volume", 2, tag="volume"),
 )
-TYPES: Mapping[str, tuple[DeviceType, str, Details]] = {
-    "i": (DeviceType.INSTANCE, "t-small", InstanceDetails()),
-    "v": (DeviceType.VOLUME, "t-volume", VolumeDetails()),
-    "n": (DeviceType.NETWORK, "t-network", NetworkDetails()),
+TYPES: Mapping[str, tuple[ResourceKind, str, Details]] = {
+    "i": (ResourceKind.SERVER, "t-small", InstanceDetails()),
+    "v": (ResourceKind.VOLUME, "t-volume", VolumeDetails()),
+    "n": (ResourceKind.NETWORK, "t-network", NetworkDetails()),
 }
 
 
@@ -109,7 +108,7 @@ def stack(
     return InStack(stack_, content if read else None, held)
 
 
-def unread(listing: Listing, project: str | None = "p-a", stack_id: str | None = None, **fields: Any) -> Gap:
+def unread(listing: ResourceKind, project: str | None = "p-a", stack_id: str | None = None, **fields: Any) -> Gap:
     return Gap(listing, "HTTP 503", project, stack_id, **fields)
 
 
@@ -140,7 +139,7 @@ def device(item: str, **fields: Any) -> Device:
     there = {
         "id": f"d-{item}",
         "name": item,
-        "type": kind,
+        "kind": kind,
         "rack_id": "",
         "template_id": template,
         "status": "ACTIVE",
@@ -171,7 +170,7 @@ def rack(stack_id: str, *devices: str | Device, **fields: Any) -> InRack:
     held, unit = [], 1
     for given in devices:
         placed = device(given) if isinstance(given, str) else given
-        height = 2 if placed.type is DeviceType.VOLUME else 1
+        height = 2 if placed.kind is ResourceKind.VOLUME else 1
         if placed.location.start_u == 0:
             placed = replace(placed, location=Location(unit, unit + height - 1))
         unit = placed.location.end_u + 1
@@ -221,12 +220,12 @@ def plan(
 def words(action: Action) -> str:
     """An action as `create instance web-1`, an update with the fields that it changes."""
     fields = f": {', '.join(change.field for change in action.changes)}" if action.verb is Verb.UPDATE else ""
-    return f"{action.verb} {action.target} {action.name}{fields}"
+    return f"{action.verb} {action.kind.label} {action.name}{fields}"
 
 
 def removed(plan_: Plan) -> list[str]:
     """What is removed, in the order of business."""
-    return [f"{a.target} {a.name}" for a in plan_.actions if a.verb is Verb.REMOVE]
+    return [f"{a.kind.label} {a.name}" for a in plan_.actions if a.verb is Verb.REMOVE]
 
 
 def reasons(plan_: Plan) -> str:

@@ -10,17 +10,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cos_update.model.concertim import Actual, ApiFlavour, Device, DeviceType, Owner, Rack, Template
+from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Record, Template
 from cos_update.model.errors import Gone, Refused
+from cos_update.model.kinds import ResourceKind
 from cos_update.planning.plan import RackPlan
-from cos_update.sync.executor import Record
+from cos_update.sync.executor import OnPosted
 
 NETWORK = Template("t-network", "network", 1, tag="network")
 VOLUME = Template("t-volume", "volume", 2, tag="volume")
+NAMES = {Template: "template", Rack: "rack", Device: "device"}
 
 
 class StrictApp:
-    """Satisfies `cos_update.planning.apply.Concertim`; every refusal is kept in `refusals`."""
+    """Satisfies `cos_update.sync.executor.Concertim`; every refusal is kept in `refusals`."""
 
     def __init__(self, owners: Mapping[str, str], flavour: ApiFlavour = ApiFlavour.TEAMS) -> None:
         self.flavour = flavour
@@ -53,7 +55,16 @@ class StrictApp:
         self.writes += 1
         return f"{kind}-{next(self._numbers):05d}"
 
-    def create_template(self, template: Template) -> Template:
+    def create(self, record: Record) -> Record:
+        return getattr(self, f"_create_{NAMES[type(record)]}")(record)
+
+    def update(self, record: Record, changes: Mapping[str, object]) -> Record:
+        return getattr(self, f"_update_{NAMES[type(record)]}")(record.id, changes)
+
+    def delete(self, record: Record) -> None:
+        getattr(self, f"_delete_{NAMES[type(record)]}")(record.id)
+
+    def _create_template(self, template: Template) -> Template:
         with self._lock:
             made = replace(template, id=self._new_id("t"))
             self._check_template(made)
@@ -69,7 +80,7 @@ class StrictApp:
         for value in (template.vcpus, template.ram, template.disk):
             self._check(value is None or 0 < value < 2**31, "must be greater than 0")
 
-    def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template:
+    def _update_template(self, template_id: str, changes: Mapping[str, object]) -> Template:
         with self._lock:
             self.writes += 1
             if template_id not in self.templates:
@@ -80,14 +91,14 @@ class StrictApp:
             self.templates[template_id] = made
             return made
 
-    def delete_template(self, template_id: str) -> None:
+    def _delete_template(self, template_id: str) -> None:
         with self._lock:
             self.writes += 1
             used = any(device.template_id == template_id for device in self.devices.values())
             self._check(not used, "devices have been created from this template")
             self.templates.pop(template_id, None)
 
-    def create_rack(self, rack: Rack) -> Rack:
+    def _create_rack(self, rack: Rack) -> Rack:
         with self._lock:
             made = replace(rack, id=self._new_id("r"))
             self._check(made.owner_id in self.owners, "team must exist")
@@ -108,7 +119,7 @@ class StrictApp:
         top = max((d.location.end_u for d in self.devices.values() if d.rack_id == rack.id), default=0)
         self._check(max(top, 1) <= rack.height <= 72, "u_height")
 
-    def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack:
+    def _update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack:
         with self._lock:
             self.writes += 1
             if rack_id not in self.racks:
@@ -118,19 +129,19 @@ class StrictApp:
             self.racks[rack_id] = made
             return made
 
-    def delete_rack(self, rack_id: str) -> None:
+    def _delete_rack(self, rack_id: str) -> None:
         with self._lock:
             self.writes += 1
             empty = not any(device.rack_id == rack_id for device in self.devices.values())
             self._check(empty, "rack is not empty")
             self.racks.pop(rack_id, None)
 
-    def create_device(self, device: Device) -> Device:
+    def _create_device(self, device: Device) -> Device:
         with self._lock:
             made = replace(device, id=self._new_id("d"))
             self._check(made.rack_id in self.racks and made.template_id in self.templates, "500")
             template = self.templates[made.template_id]
-            tag = None if made.type is DeviceType.INSTANCE else made.type.value.lower()
+            tag = None if made.kind is ResourceKind.SERVER else made.kind.template_tag
             self._check(template.tag == tag, "template of another type")
             self._check(self.flavour is not ApiFlavour.CREDITS or bool(made.created), "cloud_created_at is blank")
             self._check(template.height == made.location.height, "the height is the template's")
@@ -149,23 +160,23 @@ class StrictApp:
         # Stricter than the app, which looks at the first unit only: two devices must never overlap.
         free = all(d.location.end_u < place.start_u or d.location.start_u > place.end_u for d in others)
         self._check(free, f"{device.name} is over another device")
-        self._check(device.status in _STATUSES[device.type], f"{device.type} status {device.status}")
+        self._check(device.status in _STATUSES[device.kind], f"{device.kind} status {device.status}")
         self._check(len(device.description) <= 255, "description")
 
-    def update_device(self, device: Device, changes: Mapping[str, object]) -> Device:
+    def _update_device(self, device_id: str, changes: Mapping[str, object]) -> Device:
         with self._lock:
             self.writes += 1
-            if device.id not in self.devices:
+            if device_id not in self.devices:
                 raise Gone("device")
-            there = self.devices[device.id]
+            there = self.devices[device_id]
             fields = dict(changes)
             details: Any = fields.pop("details", {})
             made = replace(_with(there, fields), details=replace(there.details, **details))
             self._check_device(made)
-            self.devices[device.id] = made
+            self.devices[device_id] = made
             return made
 
-    def delete_device(self, device_id: str) -> None:
+    def _delete_device(self, device_id: str) -> None:
         with self._lock:
             self.writes += 1
             self.devices.pop(device_id, None)
@@ -174,10 +185,10 @@ class StrictApp:
         return self.devices.get(device_id)
 
 
-_STATUSES: Mapping[DeviceType, frozenset[str]] = {
-    DeviceType.INSTANCE: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED", "SUSPENDED"}),
-    DeviceType.VOLUME: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "AVAILABLE"}),
-    DeviceType.NETWORK: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED"}),
+_STATUSES: Mapping[ResourceKind, frozenset[str]] = {
+    ResourceKind.SERVER: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED", "SUSPENDED"}),
+    ResourceKind.VOLUME: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "AVAILABLE"}),
+    ResourceKind.NETWORK: frozenset({"IN_PROGRESS", "FAILED", "ACTIVE", "STOPPED"}),
 }
 
 
@@ -186,6 +197,6 @@ def _with(record: Any, changes: Mapping[str, object]) -> Any:
 
 
 @contextmanager
-def unguarded(_: RackPlan) -> Iterator[Record]:
+def unguarded(_: RackPlan) -> Iterator[OnPosted]:
     """A guard that lets every lane run."""
     yield lambda _: None

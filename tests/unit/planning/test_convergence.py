@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from clouds import OWNERS, PROJECTS, inventories, settled, truth
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strictapp import StrictApp, unguarded
 
@@ -48,7 +48,7 @@ def wanted(desired: Desired) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("flavour", list(ApiFlavour))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(inventory=inventories())
 def test_an_empty_concertim_shows_the_cloud_after_one_pass(flavour: ApiFlavour, inventory: Inventory) -> None:
     app = StrictApp(OWNERS, flavour)
@@ -59,7 +59,7 @@ def test_an_empty_concertim_shows_the_cloud_after_one_pass(flavour: ApiFlavour, 
     assert one_pass(app, inventory).actions == ()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(before=inventories(), after=inventories())
 def test_one_pass_leads_from_any_cloud_to_any_other(before: Inventory, after: Inventory) -> None:
     after = settled(after)
@@ -96,7 +96,7 @@ def crowd(choose: Random, before: Inventory | None = None) -> Inventory:
     return Inventory(0.0, PROJECTS, found, stacks, contents, servers, {}, nets)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.randoms(use_true_random=False))
 @example(Random(235))
 def test_a_crowded_rack_has_its_place_for_everything_after_one_pass(choose: Random) -> None:

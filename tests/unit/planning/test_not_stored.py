@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from clouds import OWNERS, PROJECTS, truth
-from strictapp import StrictApp, unguarded
+from strictapp import NAMES, StrictApp, unguarded
 
-from cos_update.model.concertim import Device, Rack, Template
+from cos_update.model.concertim import Device, Record, Template
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.openstack import Address, Flavor, Inventory, Network, Output, Server, Stack, StackContent, Volume
 from cos_update.planning.desired import desired_state
 from cos_update.planning.outcome import Applied, Result
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
-from cos_update.planning.report import ExitCode, Report, report
+from cos_update.planning.report import Report, report
 from cos_update.store import View
 from cos_update.sync.cache_policy import dropped
 from cos_update.sync.executor import execute
@@ -40,29 +41,14 @@ class Forgetful(StrictApp):
                 record = replace(record, details=replace(record.details, **{name: value}))
         return record
 
-    def create_template(self, template: Template) -> Template:
-        return super().create_template(self._forgetting(template, None))
+    def create(self, record: Record) -> Record:
+        return super().create(self._forgetting(record, None))
 
-    def update_template(self, template_id: str, changes: Mapping[str, object]) -> Template:
-        before = self.templates[template_id]
-        self.templates[template_id] = self._forgetting(super().update_template(template_id, changes), before)
-        return self.templates[template_id]
-
-    def create_rack(self, rack: Rack) -> Rack:
-        return super().create_rack(self._forgetting(rack, None))
-
-    def update_rack(self, rack_id: str, changes: Mapping[str, object]) -> Rack:
-        before = self.racks[rack_id]
-        self.racks[rack_id] = self._forgetting(super().update_rack(rack_id, changes), before)
-        return self.racks[rack_id]
-
-    def create_device(self, device: Device) -> Device:
-        return super().create_device(self._forgetting(device, None))
-
-    def update_device(self, device: Device, changes: Mapping[str, object]) -> Device:
-        before = self.devices[device.id]
-        self.devices[device.id] = self._forgetting(super().update_device(device, changes), before)
-        return self.devices[device.id]
+    def update(self, record: Record, changes: Mapping[str, object]) -> Record:
+        there: dict[str, Any] = getattr(self, f"{NAMES[type(record)]}s")
+        before = there[record.id]
+        there[record.id] = self._forgetting(super().update(record, changes), before)
+        return there[record.id]
 
 
 def _nothing(value: object) -> object:

@@ -34,7 +34,7 @@ def units(items: list[Item], placement: Placement) -> list[int]:
     ]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(tasks())
 def test_placing_the_rest_again_changes_nothing(task: tuple[int, frozenset[int], list[Item]]) -> None:
     height, occupied, items = task
@@ -44,7 +44,7 @@ def test_placing_the_rest_again_changes_nothing(task: tuple[int, frozenset[int],
     assert (again.height, again.starts, again.free) == (placement.height, {}, placement.free)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(tasks())
 def test_every_item_is_placed_once_or_left_out_and_none_overlaps(task: tuple[int, frozenset[int], list[Item]]) -> None:
     height, occupied, items = task

@@ -23,8 +23,9 @@ from builders import (
     words,
 )
 
-from cos_update.model.concertim import Actual, ApiFlavour, DeviceType, Location, Template
-from cos_update.model.openstack import Flavor, Inventory, Listing
+from cos_update.model.concertim import Actual, ApiFlavour, Location, Rack, Template
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Flavor, Inventory
 from cos_update.planning.deletions import Scope
 from cos_update.planning.desired import desired_state
 from cos_update.planning.plan import Plan, Verb
@@ -70,7 +71,7 @@ RACKS = [
         concertim(T_LARGE, rack("s1", "i1", foreign("x", location=Location(2, 72)), height=72)),
         why="unplaced: needs 4U, 0U free in 72U"),
     row("a device of the wrong type is made anew",
-        cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", type=DeviceType.VOLUME))),
+        cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", kind=ResourceKind.VOLUME))),
         "remove volume i1", "create instance i1 U1", why="of the wrong type; made anew"),
     row("where a person moved a device to it stays",
         cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", location=Location(30, 30))))),
@@ -93,7 +94,7 @@ RACKS = [
     row("a rack's name that its team has is set apart",
         cloud(stack("s1", name="x")), concertim(rack("", id="r-x", name="x")), "create rack x-s1 42U"),
     row("a stack that was not read keeps its rack, its servers are still followed",
-        cloud(unread(Listing.STACKS), server("i1", vm_state="stopped")), concertim(rack("s1", "i1")),
+        cloud(unread(ResourceKind.STACK), server("i1", vm_state="stopped")), concertim(rack("s1", "i1")),
         "update instance i1: status", why="unread: Heat could not be read (HTTP 503): stacks of project project a"),
     row("stacks of a project without a team are reported",
         cloud(stack("s1", "i1")), concertim(owners=()),
@@ -108,7 +109,7 @@ RACKS = [
         cloud(server("i1", vm_state="odd"), server("i2", vm_state="odd")), EMPTY,
         why="unknown-state: the state 'odd' of instance i1 is not known here"),
     row("a service that the cloud does not have is no trouble",
-        cloud(unread(Listing.VOLUMES, None, absent=True)), EMPTY,
+        cloud(unread(ResourceKind.VOLUME, None, absent=True)), EMPTY,
         why="absent: the cloud has no Cinder: volumes are left alone"),
 ]  # fmt: skip
 
@@ -134,7 +135,7 @@ def done(plan_: Plan) -> list[str]:
     for action in plan_.actions:
         place = action.device.location if action.device else None
         units = f" U{place.start_u}" + (f"-{place.end_u}" if place.height > 1 else "") if place else ""
-        height = f" {action.rack.height}U" if action.rack else ""
+        height = f" {action.record.height}U" if isinstance(action.record, Rack) else ""
         found.append(words(action) + (units + height if action.verb is Verb.CREATE else ""))
     return found
 
@@ -146,8 +147,8 @@ def completed(inventory: Inventory, actual: Actual) -> Actual:
         if action.verb is not Verb.UPDATE:
             continue
         payload = {k: v for k, v in action.payload.items() if k in {"metadata", "network_details", "creation_output"}}
-        if action.rack:
-            made = replace(found.racks[action.rack.id], **payload)
+        if isinstance(action.record, Rack):
+            made = replace(found.racks[action.concertim_id], **payload)
             found = replace(found, racks={**found.racks, made.id: made})
         elif action.device:
             there = found.devices[action.device.id]
@@ -179,13 +180,13 @@ def test_the_order_id_of_a_new_rack(setting: str, tags: tuple[str, ...], taken: 
     inventory = cloud(stack("s1", tags=tags))
     actual = concertim(*(rack("", id=f"r-{o}", name=f"x{o}", order_id=o) for o in taken))
     plan_ = make_plan(desired_state(inventory, actual, setting), actual, inventory, {}, DEFAULTS)
-    assert [a.rack.order_id for a in plan_.actions if a.rack] == [order_id]
+    assert [a.record.order_id for a in plan_.actions if isinstance(a.record, Rack)] == [order_id]
 
 
 @pytest.mark.parametrize(("asked", "height"), [(0, 1), (42, 42), (100, 72)], ids=["at least 1", "as set", "at most 72"])
 def test_the_height_of_a_new_rack(asked: int, height: int) -> None:
     plan_ = plan(cloud(stack("s1")), EMPTY, Rules(default_rack_height=asked))
-    assert [a.rack.height for a in plan_.actions if a.rack] == [height]
+    assert [a.record.height for a in plan_.actions if isinstance(a.record, Rack)] == [height]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,8 @@ def test_the_height_of_a_new_rack(asked: int, height: int) -> None:
 )
 def test_the_height_of_a_template(vcpus: int, height: int) -> None:
     plan_ = plan(cloud(flavors=(SMALL, Flavor("x", "x", vcpus, 1, 1))), EMPTY)
-    assert [(a.template.height, a.template.vcpus) for a in plan_.actions if a.template] == [(height, vcpus or None)]
+    made = [a.record for a in plan_.actions if isinstance(a.record, Template)]
+    assert [(template.height, template.vcpus) for template in made] == [(height, vcpus or None)]
 
 
 @pytest.mark.parametrize(

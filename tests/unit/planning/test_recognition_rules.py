@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from builders import cloud, concertim, device, foreign, rack, server, stack
 
-from cos_update.model.concertim import STACK_ID, Actual, Device, DeviceType, InstanceDetails, Rack
+from cos_update.model.concertim import STACK_ID, Actual, Device, InstanceDetails, Rack
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Address, Inventory
 from cos_update.planning.desired import desired_state
 from cos_update.planning.recognition import device_with_identity, recognised, recognised_by_looks, with_identity
@@ -166,7 +167,7 @@ def test_a_rack_read_again_is_what_it_was(now: Rack, former: Rack | None, is_kno
         pytest.param(device("i1", metadata={}), None, False, id="it was never seen"),
         pytest.param(device("i1"), device("i2"), False, id="it says itself what it is"),
         pytest.param(
-            replace(device("i1", metadata={}), type=DeviceType.VOLUME), device("i1"), False, id="its type has changed"
+            replace(device("i1", metadata={}), kind=ResourceKind.VOLUME), device("i1"), False, id="its type has changed"
         ),
     ],
 )

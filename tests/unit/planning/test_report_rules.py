@@ -9,10 +9,11 @@ import pytest
 from builders import LARGE, SMALL, TEMPLATES, cloud, concertim, device, foreign, plan, rack, server, stack, unread
 
 from cos_update.model.concertim import Location, Rack, Template
-from cos_update.model.openstack import Listing, Project
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Project
 from cos_update.planning.document import plan_document, report_document
 from cos_update.planning.outcome import Applied, Outcome, Result
-from cos_update.planning.plan import Action, Change, Notice, NoticeKind, Plan, Target, Verb
+from cos_update.planning.plan import RACK, SERVICE, Action, Change, Notice, NoticeKind, Plan, Verb
 from cos_update.planning.report import Report, after, describe, first_words, forecast, merged, plan_exit_code, report
 from cos_update.planning.summary import Section, change_text, sections, value_text
 
@@ -20,7 +21,7 @@ PROJECTS = {"p-a": Project("p-a", "project a")}
 NEW = plan(cloud(stack("s1", server(flavor_id="large", flavor=LARGE), "v1")), concertim())
 GONE = plan(cloud(), concertim(rack("s1", "i1")))
 HELD = plan(cloud(), concertim(rack("s1", *(f"i{n}" for n in range(12)))))
-UNREAD = plan(cloud(unread(Listing.VOLUMES)), concertim())
+UNREAD = plan(cloud(unread(ResourceKind.VOLUME)), concertim())
 SWAP = plan(cloud(stack("s1", name="b"), stack("s2", name="a")), concertim(rack("s1", name="a"), rack("s2", name="b")))
 FULL = plan(cloud(stack("s1", "i1")), concertim(rack("s1", foreign("x", location=Location(1, 72)), height=72)))
 CHANGED = plan(cloud(flavors=(replace(SMALL, ram=1024, disk=0),)), concertim())
@@ -155,7 +156,7 @@ def test_a_change_in_words_without_what_may_be_secret(change: Change, text: str)
     ],
 )
 def test_a_new_template_on_a_line(template: Template, cells: tuple[str, ...]) -> None:
-    action = Action(Verb.CREATE, Target.TEMPLATE, "x", "x", template=template)
+    action = Action(Verb.CREATE, template)
     (section,) = sections(Plan(templates=(action,)), {})
     assert section.lines[0].cells == cells
 
@@ -238,8 +239,8 @@ def test_a_notice_for_machines() -> None:
 
 ACT = GONE.actions[0]
 DONE, REFUSED, SKIPPED = (Outcome(ACT, result, "no") for result in (Result.DONE, Result.REFUSED, Result.SKIPPED))
-IN_DOUBT = Notice(NoticeKind.UNCONFIRMED, Target.RACK, "s1", "s1", "kept")
-TOO_MANY = Notice(NoticeKind.HELD_BACK, Target.SERVICE, "removals", "", "too many")
+IN_DOUBT = Notice(NoticeKind.UNCONFIRMED, RACK, "s1", "s1", "kept")
+TOO_MANY = Notice(NoticeKind.HELD_BACK, SERVICE, "removals", "", "too many")
 NONE = Report((), (), 0, 0, 1.0)
 
 

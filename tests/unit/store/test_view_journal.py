@@ -16,6 +16,7 @@ from view_samples import device, journal_entry, rack, view
 
 from cos_update.model.concertim import InstanceDetails
 from cos_update.model.errors import ViewError
+from cos_update.model.kinds import ResourceKind
 from cos_update.store import Origin, View, ViewStore
 from cos_update.store import journal as journal_module
 
@@ -70,7 +71,7 @@ def test_a_posting_is_known_to_the_other_at_once(bulk: ViewStore, listen: ViewSt
         racks={"1": rack(), "2": None},
         devices={"11": replace(device(), details=InstanceDetails(volume_details=[{"id": "v"}])), "12": None},
         templates=view().actual.templates,
-        origins={"server-11": Origin("server", "n", "active", "p")},
+        origins={"server-11": Origin(ResourceKind.SERVER, "n", "active", "p")},
         stacks=view().stacks,
     )
     seq = listen.record(told)

@@ -10,7 +10,6 @@ from cos_update.model.concertim import (
     Actual,
     ApiFlavour,
     Device,
-    DeviceType,
     InstanceDetails,
     Location,
     NetworkDetails,
@@ -19,6 +18,7 @@ from cos_update.model.concertim import (
     Template,
     VolumeDetails,
 )
+from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
 from cos_update.store import JournalEntry, Origin, View
 
@@ -31,7 +31,7 @@ def device(key: str = "11", name: str = "web-1", rack_id: str = "1", status: str
     return Device(
         key,
         name,
-        DeviceType.INSTANCE,
+        ResourceKind.SERVER,
         rack_id,
         "3",
         status,
@@ -52,8 +52,8 @@ def view() -> View:
         ),
         projects={"p1": Project("p1", "blue")},
         origins={
-            "stack-1": Origin("stack", "Web!", "CREATE_COMPLETE", "p1", ""),
-            "server-11": Origin("server", "web_1 (blue)", "active", "p1", "stack-1"),
+            "stack-1": Origin(ResourceKind.STACK, "Web!", "CREATE_COMPLETE", "p1", ""),
+            "server-11": Origin(ResourceKind.SERVER, "web_1 (blue)", "active", "p1", "stack-1"),
         },
         stacks={
             "stack-1": RememberedStack(
@@ -76,7 +76,8 @@ def large_view(devices: int) -> View:
             devices={str(n): device(str(n), f"node-{n}", str(n // 20)) for n in range(devices)},
         ),
         origins={
-            f"server-{n}": Origin("server", f"node-{n}", "active", "p1", f"stack-{n // 20}") for n in range(devices)
+            f"server-{n}": Origin(ResourceKind.SERVER, f"node-{n}", "active", "p1", f"stack-{n // 20}")
+            for n in range(devices)
         },
     )
 
@@ -94,12 +95,12 @@ _json = st.recursive(
 )
 _metadata = st.dictionaries(_text | st.sampled_from([STACK_ID, OBJECT_ID]), _json, max_size=3)
 _details = st.one_of(
-    st.tuples(st.just(DeviceType.INSTANCE), st.builds(InstanceDetails, _text, _text, _text, _text, _json)),
+    st.tuples(st.just(ResourceKind.SERVER), st.builds(InstanceDetails, _text, _text, _text, _text, _json)),
     st.tuples(
-        st.just(DeviceType.VOLUME), st.builds(VolumeDetails, _text, _flag, _flag, _flag, st.none() | _count, _text)
+        st.just(ResourceKind.VOLUME), st.builds(VolumeDetails, _text, _flag, _flag, _flag, st.none() | _count, _text)
     ),
     st.tuples(
-        st.just(DeviceType.NETWORK),
+        st.just(ResourceKind.NETWORK),
         st.builds(NetworkDetails, _flag, _text, _flag, st.none() | _count, _flag, _flag, _text),
     ),
 )
@@ -139,7 +140,7 @@ views = st.builds(
         devices=_by_id(_device),
     ),
     projects=_by_id(st.builds(Project, _text, _text)),
-    origins=_by_id(st.builds(Origin, _text, _text, _text, _text, _text)),
+    origins=_by_id(st.builds(Origin, st.sampled_from(ResourceKind), _text, _text, _text, _text)),
     stacks=_by_id(st.builds(RememberedStack, _text, st.none() | _text, _content)),
     cloud_read_at=_number,
     concertim_read_at=_number,

@@ -1,0 +1,95 @@
+"""Both daemons as services of Docker Compose, with the paths of this installation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from cos_update import __version__
+from cos_update.cli.installation import Installation
+from cos_update.config import DEFAULT_PATH
+
+DATA_DIR = "/app/var/data"
+LOG_DIR = "/app/var/log"
+"""Where the images have their folders."""
+
+_FILE = """\
+# Both daemons of cos-update, as they share one host's folders. The images are built from the project's Dockerfiles.
+# Folders that are missing are made by Docker, and taken over from root when the containers start.
+x-common: &common
+  # Not needed where OpenStack, Concertim and RabbitMQ are reached from a network of Docker's.
+  network_mode: host
+  read_only: true
+  security_opt: ["no-new-privileges:true"]
+  restart: unless-stopped
+  # More than shutdown_timeout of the configuration.
+  stop_grace_period: {stop:.0f}s
+{environment}  volumes:
+{volumes}
+x-health: &health
+  interval: 30s
+  timeout: 10s
+  start_period: 60s
+  retries: 3
+
+services:
+  bulk:
+    <<: *common
+    image: concertim_bulk_updates:{version}
+    healthcheck:
+      <<: *health
+      test: [CMD, cos-update, health, bulk]
+  listener:
+    <<: *common
+    image: concertim_mq_listener:{version}
+    healthcheck:
+      <<: *health
+      test: [CMD, cos-update, health, {listen}]
+"""
+_FILE_MOUNT = """\
+    - type: bind
+      source: {source}
+      target: {target}
+      read_only: true
+      bind: {{create_host_path: false}}
+"""
+_FOLDER_MOUNT = """\
+    - type: bind
+      source: {source}
+      target: {target}
+      bind: {{create_host_path: true}}
+"""
+
+
+def compose_file(installation: Installation) -> str:
+    """A compose.yaml with the services `bulk` and `listener`, and the files and folders that are in effect mounted."""
+    rmq = installation.settings.rmq
+    return _FILE.format(
+        version=__version__,
+        stop=installation.stop_after,
+        environment=_environment(installation),
+        volumes="".join(_volumes(installation)),
+        listen="listen" if rmq is None or rmq.shard_count == 1 else f"listen-{rmq.shard_index}",
+    )
+
+
+def _environment(installation: Installation) -> str:
+    """Files keep their paths, so that what the configuration says of others goes on being right."""
+    if installation.config == DEFAULT_PATH:
+        return ""
+    return f"  environment:\n    COS_UPDATE_CONFIG: {_word(installation.config)}\n"
+
+
+def _volumes(installation: Installation) -> Iterator[str]:
+    for path in (installation.config, *installation.other_files):
+        yield _FILE_MOUNT.format(source=_word(path), target=_word(path))
+    for folder, target in ((installation.settings.data_dir, DATA_DIR), (installation.settings.log_dir, LOG_DIR)):
+        yield _FOLDER_MOUNT.format(source=_word(folder.absolute()), target=target)
+
+
+def _word(path: Path) -> str:
+    """A path as YAML writes it, and Compose, which takes a dollar sign for a variable, reads it."""
+    text = str(path).replace("$", "$$")
+    is_plain = text.isascii() and text.replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum()
+    return text if is_plain else json.dumps(text)

@@ -1,0 +1,82 @@
+"""What comes up while the values of a file are read: faults, each noted, and what was taken how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from cos_update.config import remarks
+from cos_update.config.document import Item
+from cos_update.config.keys import SECTIONS, Key
+from cos_update.config.readers import AS_WRITTEN
+from cos_update.model.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong in a section, or at the top level (section "")."""
+
+    section: str
+    error: ConfigError
+
+
+class Reading:
+    """One file as it is read, value by value, with the environment beside it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[Fault] = []
+        self._notes: list[tuple[int, str]] = []
+        self.unedited: list[ConfigError] = []
+        self.given: set[str] = set()
+        """The keys that were read."""
+        self.unreadable: set[str] = set()
+        """The keys of which the file itself makes no sense: their values are not looked at."""
+
+    def add(self, section: str, error: ConfigError) -> None:
+        """Notes a fault of a section; names that are none count as the top level."""
+        self.faults.append(Fault(section if section in SECTIONS else "", error))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was taken how, in the order of the lines."""
+        return [f"line {line}: {text}" for line, text in sorted(self._notes, key=itemgetter(0))]
+
+    def note(self, item: Item, text: str) -> None:
+        """Notes how a value was taken."""
+        self._notes.append((item.line, f"{item.key}: {text}"))
+
+    @contextmanager
+    def noting(self, section: str) -> Iterator[None]:
+        """Notes a ConfigError instead of letting it through."""
+        try:
+            yield
+        except ConfigError as error:
+            self.add(section, error)
+
+    def is_broken(self, section: str) -> bool:
+        """Whether something is wrong with it."""
+        return any(fault.section == section for fault in self.faults)
+
+    def values(self, section: str, entries: Mapping[str, Item], keys: Iterable[Key]) -> dict[str, Any]:
+        """Field of the settings -> value, of the keys that are there and right."""
+        found: dict[str, Any] = {}
+        for key in keys:
+            item = entries.get(key.name)
+            if item is None or item.key in self.unreadable or (item.is_null and key.read not in AS_WRITTEN):
+                continue
+            with self.noting(section):
+                found[key.field] = self.value(item, key.read(item))
+        return found
+
+    def value(self, item: Item, value: Any, *, secret: bool = False) -> Any:
+        """The value that was read, after noting how it was taken."""
+        self.given.add(item.key)
+        if said := remarks.taken(item, value, secret=secret):
+            self.note(item, said)
+        if remarks.is_unedited(item):
+            self.unedited.append(item.error("still what the sample says.", "Put there what belongs there."))
+        return value

@@ -1,0 +1,93 @@
+"""What a person should know of a configuration: what was taken how, and what is still to be decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from cos_update.config.document import Guess, Item
+from cos_update.config.keys import SAMPLE_VALUES
+from cos_update.model.settings import Settings
+from cos_update.model.tls import how_to_trust
+
+
+def taken(item: Item, value: object, *, secret: bool = False) -> str:
+    """How a scalar was read where that is not what YAML makes of it, or not all of it; "" where it is plain."""
+    if not isinstance(item.value, str):
+        return ""
+    written = item.value
+    said = ""
+    match value:
+        case bool() if item.guess is Guess.TEXT:
+            said = f"{written!r} is taken as {str(value).lower()}"
+        case int() | float() if not isinstance(value, bool):
+            if item.guess is Guess.TEXT or re.match(r"[+-]?0[0-9]", written.strip()):
+                said = f"{_quoted(item)} is taken as the number {value:g}"
+        case str() if secret:
+            said = _secret(item, value)
+        case str() if item.guess is not Guess.TEXT:
+            said = f"taken as the text {value!r}, though YAML takes it for {item.guess}"
+        case str() if written != written.strip():
+            said = f"the white space around {value!r} is left out"
+    return said
+
+
+def _secret(item: Item, value: str) -> str:
+    if item.guess is not Guess.TEXT:
+        return f"taken as the text that is written, though YAML takes it for {item.guess}"
+    if value != value.strip():
+        return "it begins or ends with white space, which is taken as part of it"
+    return "it is empty, which RabbitMQ refuses by default" if not value else ""
+
+
+def is_unedited(item: Item) -> bool:
+    """Whether a value is still that of the sample, which cannot be right."""
+    name = item.key.rpartition(".")[2]
+    return isinstance(item.value, str) and item.value in SAMPLE_VALUES.get(name, ())
+
+
+def decisions(settings: Settings, given: Collection[str]) -> Iterator[str]:
+    """What is to be decided, the gravest first. `given` are the keys that the file has (`concertim.verify`)."""
+    for section, address in _encrypted(settings):
+        verify = getattr(settings, section).verify
+        if verify is False:
+            yield (
+                f"{section}.verify: off, so whoever stands between this host and {address} can read the password and "
+                f"change what is sent. {how_to_trust(section, address)}"
+            )
+        elif not any(f"{section}.{name}" in given for name in ("verify", "cacert", "insecure")):
+            yield (
+                f"{section}.verify: not given, so {address} must show a certificate that this machine trusts. If it "
+                f"shows one of its own: {how_to_trust(section, address)}"
+            )
+
+
+def order_id(killbill: Item | None) -> str:
+    """What is to be decided where a section `killbill` with a key stands, and no word on order ids; else ""."""
+    entries = killbill.value if killbill is not None and isinstance(killbill.value, dict) else {}
+    key = entries.get("apikey")
+    if key is None or key.is_null or not key.value:
+        return ""
+    return (
+        "concertim.order_id: not given, so a new rack's order id is its stack's id, which the billing service of the "
+        "section killbill does not know. If racks are billed by it, add under `concertim:` the line `order_id: "
+        "killbill` (the id of the stack's subscription), or `order_id: killbill_bundle` (that of its bundle)."
+    )
+
+
+def _encrypted(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The sections that speak TLS, and with whom."""
+    if settings.concertim is not None and settings.concertim.url.startswith("https:"):
+        yield "concertim", settings.concertim.url
+    if settings.openstack is not None and settings.openstack.auth.get("auth_url", "").startswith("https:"):
+        yield "openstack", settings.openstack.auth["auth_url"]
+    if settings.killbill is not None and settings.killbill.url.startswith("https:"):
+        yield "killbill", settings.killbill.url
+    if settings.rmq is not None and settings.rmq.tls:
+        host = settings.rmq.hosts[0]
+        has_port = re.search(r"(?:^[^:]*|\]):[0-9]+$", host)
+        yield "rmq", host if has_port else f"{host}:{settings.rmq.port}"
+
+
+def _quoted(item: Item) -> str:
+    return repr(item.value) if item.guess is Guess.TEXT else str(item.value)

@@ -1,0 +1,1 @@
+"""Killbill, as far as it knows the orders by which racks are billed."""

@@ -1,0 +1,93 @@
+"""Where log lines go: standard error, and a file that may be rotated away or not be writable."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import logging.handlers
+import os
+import sys
+from pathlib import Path
+
+from cos_update import files
+from cos_update.file_hints import hint, words
+
+_log = logging.getLogger(__name__)
+
+
+class StderrHandler(logging.Handler):
+    """Standard error, whichever it is at the moment; one that is gone or closed costs nothing but the line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the line."""
+        stream = sys.stderr
+        if stream is None:  # the process was started without one
+            return
+        with contextlib.suppress(OSError, ValueError):
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            line = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
+            stream.write(f"{line}\n")
+            stream.flush()
+
+
+class LogFile(logging.handlers.WatchedFileHandler):
+    """A file that is opened again when it was rotated away, and done without while it cannot be written.
+
+    That it cannot be written is said once, by the other handlers, and again when it can. There are only whole lines in
+    it, whatever becomes of the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+        self._missed = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the line, if that can be done."""
+        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._drop()
+            self._missed += 1
+            if self._missed == 1:
+                _log.warning(
+                    "%s cannot be written (%s); the log goes to stderr only until it can. %s",
+                    self.baseFilename,
+                    words(error),
+                    hint(error, Path(self.baseFilename)),
+                )
+        else:
+            missed, self._missed = self._missed, 0
+            if missed:
+                _log.warning("%s can be written again; it misses %d lines", self.baseFilename, missed)
+
+    def close(self) -> None:
+        """Closes the file."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+    def _open(self) -> io.TextIOWrapper:
+        def shared(path: str, _flags: int) -> int:
+            return files.append_to(Path(path))
+
+        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=shared)
+
+    def _write(self, line: bytes) -> None:
+        self.reopenIfNeeded()
+        if self.stream is None:
+            self.stream = self._open()
+            self._statstream()
+        # Past the stream's buffer, which would keep what a full disk does not take and write it at some later time.
+        handle = self.stream.fileno()
+        before = os.fstat(handle).st_size
+        written = os.write(handle, line)
+        if written < len(line):
+            os.ftruncate(handle, before)
+            raise OSError(None, "no space for a whole line")
+
+    def _drop(self) -> None:
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()

@@ -1,0 +1,103 @@
+"""What a line of a log says, as text or as JSON, on one line and without secrets.
+
+Secrets are taken out where lines are made, so that nothing passes: not arguments, not exceptions, not what pika,
+urllib3, keystoneauth or openstacksdk log themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cos_update.model.masked import Masked
+from cos_update.observability.redaction import hidden
+
+_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+_OWN_LINE = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z [A-Z]+ +\S+ +run=[0-9a-f]{4} |\{\"time\": .*\"run\": \"[0-9a-f]{4}\"")
+
+
+def is_own_line(line: str) -> bool:
+    """Whether a line of a log is one that we have written, in either form."""
+    return _OWN_LINE.match(line) is not None
+
+
+def begin_run() -> str:
+    """Begins a new run: lines carry the first four digits of its id. Returns the id in the form of a request id of
+    OpenStack (`req-<uuid>`), to be sent along as the global request id.
+    """
+    global _run
+    run = uuid.uuid4()
+    _run = run.hex[:4]
+    return f"req-{run}"
+
+
+_run = uuid.uuid4().hex[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """What a line says, secrets taken out."""
+
+    time: str
+    level: str
+    logger: str
+    run: str
+    message: str
+    exception: str = ""
+
+
+class _Formatter(logging.Formatter):
+    def _fields(self, record: logging.LogRecord) -> _Fields:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return _Fields(
+            time=moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z",
+            level=_LEVELS.get(record.levelname, record.levelname),
+            logger=record.name.rpartition(".")[2],
+            run=_run,
+            message=_message(record),
+            exception=hidden(self.formatException(record.exc_info)) if record.exc_info else "",
+        )
+
+
+class TextFormatter(_Formatter):
+    """`2026-11-23T02:05:44.120Z INFO  bulk    run=7f3a pass begins`; a traceback follows, indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, whatever is in the message."""
+        found = self._fields(record)
+        message = "".join(char if char.isprintable() else _escaped(char) for char in found.message)
+        trace = "".join(f"\n    {line}" for line in found.exception.splitlines())
+        return f"{found.time} {found.level:5} {found.logger:7} run={found.run} {message}{trace}"
+
+
+class JsonFormatter(_Formatter):
+    """The same fields as one JSON object a line: time, level, logger, run, message, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of ASCII."""
+        found = self._fields(record)
+        whole = {name: getattr(found, name) for name in _Fields.__dataclass_fields__}
+        return json.dumps({name: value for name, value in whole.items() if value or name != "exception"})
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The message, secrets taken out; of our own lines from what they tell of, as a password may be a word of ours."""
+    try:
+        if record.name.startswith("cos_update.") and isinstance(record.args, tuple):
+            message = str(record.msg) % tuple(map(_told, record.args))
+            return message if any(isinstance(arg, Masked) for arg in record.args) else hidden.shapes(message)
+        return hidden(record.getMessage())
+    except Exception:  # a wrong format must not lose the line, nor show its arguments unredacted
+        return hidden(f"{record.msg!s} {record.args!r}")
+
+
+def _told(arg: object) -> object:
+    return arg if isinstance(arg, int | float | Masked) else hidden.known(str(arg))
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

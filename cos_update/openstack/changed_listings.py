@@ -1,0 +1,268 @@
+"""What each service tells of its changes, as far as it can be believed; else all that it lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from cos_update.model.cloud_memory import (
+    OVERLAP,
+    Changes,
+    CloudMemory,
+    Newest,
+    doubt_of_answer,
+    is_dear,
+    latest,
+    newest_after,
+    since,
+    time_text,
+    witness_of,
+)
+from cos_update.model.errors import CloudError
+from cos_update.model.kinds import ResourceKind
+from cos_update.model.openstack import Network, Server, Volume
+from cos_update.openstack import cinder, neutron, nova
+from cos_update.openstack.listings import CLOUD_WIDE, Reading, newest_of
+from cos_update.openstack.pages import Query, linked
+from cos_update.openstack.refusals import NotFound
+from cos_update.openstack.session import COMPUTE, SERVICE_TYPE, VOLUME, ProjectSession
+
+Record = Mapping[str, Any]
+T = TypeVar("T", Server, Volume, Network)
+Item = TypeVar("Item")
+
+CINDER_VERSION = (3, 60)
+"""The first microversion in which volumes can be asked for by the time of their last change."""
+REFUSED = (400, 403)
+"""How a service says that it can't be asked for changes, or not by these credentials."""
+
+
+class DoubtError(Exception):
+    """What was told does not go with what is known: the cloud must be read in full. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing(Generic[T]):
+    """How one kind is asked for changes.
+
+    `time_key` is the field with the time of the last change, `evidence` the one that only an admin is shown, "" where
+    the service refuses honestly; `take` gives None for what is deleted.
+    """
+
+    kind: ResourceKind
+    path: str
+    time_key: str
+    evidence: str
+    query: Callable[[str], Query]
+    microversion: Callable[[ProjectSession], str | None]
+    take: Callable[[Record], T | None]
+    in_full: Callable[[], Mapping[str, T]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told(Generic[T]):
+    """One record of a listing by changes: when it changed, and what it is (None: deleted)."""
+
+    newest: Newest
+    thing: T | None
+    has_evidence: bool
+
+
+class ChangedListings:
+    """The listings by changes of one reading, on top of what `memory` knows."""
+
+    def __init__(self, reading: Reading, memory: CloudMemory) -> None:
+        self._reading = reading
+        self._memory = memory
+        self._gone: set[str] = set()
+        """The ids of witnesses that are there no more."""
+        self.unfiltered = set(memory.unfiltered)
+        """The services that can't be asked for changes."""
+        self.newest: dict[ResourceKind, tuple[Newest, ...]] = {}
+        self.dear: list[str] = []
+        """What named so much that a full listing would have cost no more, in words."""
+        self.recent: set[str] = set()
+        """The ids of networks that have changed since the last reading, and are not only told of as a witness."""
+        self.fresh: set[str] = set()
+        """The ids of what was read in this reading."""
+
+    def servers(self) -> Changes[Server]:
+        """Servers; those that Nova calls DELETED are so. Raises DoubtError."""
+
+        def take(record: Record) -> Server | None:
+            return None if record.get("status") == "DELETED" else nova.server_from(record)
+
+        return self._changes(
+            _Listing(
+                ResourceKind.SERVER,
+                "/servers/detail",
+                "updated",
+                "",
+                lambda since: {"changes-since": f"{since}Z"},
+                lambda session: session.microversion(COMPUTE, nova.SERVERS_VERSION),
+                take,
+                self._reading.servers,
+            )
+        )
+
+    def volumes(self) -> Changes[Volume]:
+        """Volumes. Raises DoubtError."""
+
+        def version(session: ProjectSession) -> str:
+            found = session.microversion(VOLUME, CINDER_VERSION)
+            if found != ".".join(map(str, CINDER_VERSION)):
+                raise CloudError("its microversion has no such filter", status=REFUSED[0])
+            return found
+
+        return self._changes(
+            _Listing(
+                ResourceKind.VOLUME,
+                "/volumes/detail",
+                "updated_at",
+                "os-vol-host-attr:host",
+                lambda since: {"updated_at": f"gte:{since}"},
+                version,
+                cinder.volume_from,
+                self._reading.volumes,
+            )
+        )
+
+    def networks(self) -> Changes[Network]:
+        """Networks, with the CIDRs that are known of them: their own records do not have them. Raises DoubtError."""
+        networks = self._changes(
+            _Listing(
+                ResourceKind.NETWORK,
+                "/networks",
+                "updated_at",
+                "provider:network_type",
+                lambda since: {"changed_since": f"{since}Z"},
+                lambda _: None,
+                lambda record: neutron.network_from(record, None),
+                self._reading.networks,
+            )
+        )
+        if networks.is_whole:
+            return networks
+        known = self._memory.networks
+        found = {
+            item: replace(network, cidrs=known[item].cidrs if item in known else None)
+            for item, network in networks.found.items()
+        }
+        return replace(networks, found=found)
+
+    def _changes(self, how: _Listing[T]) -> Changes[T]:
+        """What has changed of one kind, else all of it. Raises DoubtError."""
+        kind = how.kind
+        start = since(self._memory, kind)
+        has_witness = kind is ResourceKind.SERVER or witness_of(self._memory, kind) is not None
+        if start is None or not has_witness or not self._reading.offers(kind):
+            return self._whole(how)
+        text = time_text(start)
+        try:
+            told = list(self.each(kind, lambda session: self._ask(session, how, text)))
+        except CloudError as error:
+            if error.status in REFUSED:
+                self.unfiltered.add(kind.service)
+                return self._whole(how)
+            self._reading.miss(kind, str(error))
+            return Changes(newest=self._memory.newest.get(kind, ()))
+        if any(each.newest.time[: len(text)] < text for each in told):
+            # The filter was passed over without a word.
+            self.unfiltered.add(kind.service)
+            return self._whole(how)
+        return self._believed(how, told)
+
+    def _whole(self, how: _Listing[T]) -> Changes[T]:
+        found = how.in_full()
+        self.fresh |= found.keys()
+        self.newest[how.kind] = newest = self._reading.newest.get(how.kind, ())
+        return Changes(found, newest=newest, is_whole=True)
+
+    def _ask(self, session: ProjectSession, how: _Listing[T], since: str) -> list[_Told[T]]:
+        version = how.microversion(session)
+        pages = linked(session, SERVICE_TYPE[how.kind.service], how.path, how.kind.listing, version)
+        everybody = {"all_tenants": "1"} if self.is_wide(how.kind) and how.kind is not ResourceKind.NETWORK else {}
+
+        def take(record: Record) -> _Told[T]:
+            thing = how.take(record)
+            if thing is not None and not thing.project_id:
+                thing = replace(thing, project_id=session.project_id)
+            return _Told(newest_of(record, how.time_key), thing, how.evidence in record)
+
+        return pages.read({**how.query(since), **everybody}, take)
+
+    def _believed(self, how: _Listing[T], told: list[_Told[T]]) -> Changes[T]:
+        """What was told, without what is of no watched project. Raises DoubtError."""
+        memory, kind = self._memory, how.kind
+        found = {each.newest.id: each.thing for each in told if each.thing is not None}
+        deleted = frozenset(each.newest.id for each in told if each.thing is None)
+        changes = Changes(found, deleted, latest(each.newest for each in told))
+        if self.is_wide(kind) and how.evidence and told and not any(each.has_evidence for each in told):
+            raise DoubtError(f"{kind.service} shows these credentials less than before")
+        doubt = doubt_of_answer(memory, kind, changes)
+        if doubt and not any(gap.kind is kind for gap in self._reading.gaps) and not self._another_testifies(how):
+            raise DoubtError(doubt)
+        if is_dear(memory.listed.get(kind, 0), changes):
+            self.dear.append(f"more than a fifth of all {kind.listing} had changed")
+        self.newest[kind] = newest_after(memory, kind, changes)
+        elsewhere = {item for item, thing in found.items() if thing.project_id not in self._reading.projects}
+        if kind is ResourceKind.NETWORK:
+            recent = time_text(memory.clocks[kind.service] - OVERLAP)
+            self.recent = {each.newest.id for each in told if each.newest.time >= recent}
+        kept = {item: thing for item, thing in found.items() if item not in elsewhere}
+        self.fresh |= kept.keys()
+        return replace(changes, found=kept, deleted=deleted | elsewhere | self._gone)
+
+    def _another_testifies(self, how: _Listing[T]) -> bool:
+        """Whether the latest change is missing only because its object is gone, and the one before is as it was."""
+        known: Mapping[str, T] = getattr(self._memory, how.kind.listing)
+        for newest in self._memory.newest[how.kind]:
+            record = known.get(newest.id)
+            if record is None and not self.is_wide(how.kind):
+                return False
+            try:
+                sessions = self._reading.sessions
+                session = sessions.base
+                if record is not None:
+                    session = sessions.for_object(record.project_id, cloud_wide=self.is_wide(how.kind))
+                path = f"{how.path.removesuffix('/detail')}/{newest.id}"
+                shown = session.get(SERVICE_TYPE[how.kind.service], path, key=str(how.kind))[str(how.kind)]
+            except NotFound:
+                self._gone.add(newest.id)
+                continue
+            except CloudError:
+                return False
+            return newest != witness_of(self._memory, how.kind) and newest_of(shown, how.time_key) >= newest
+        return False
+
+    def is_wide(self, kind: ResourceKind) -> bool:
+        """Whether one listing of the service names everybody's objects."""
+        return self._memory.read_scopes.get(kind.service) == CLOUD_WIDE
+
+    def each(
+        self, kind: ResourceKind, ask: Callable[[ProjectSession], list[Item]], *, strict: bool = False
+    ) -> Iterator[Item]:
+        """The records of every session that is asked.
+
+        A project that fails is a gap, unless `strict`. Raises CloudError when a service refuses such questions.
+        """
+        sessions = self._reading.sessions
+        if self.is_wide(kind):
+            yield from ask(sessions.base)
+            return
+
+        def of_project(project_id: str) -> list[Item] | CloudError:
+            try:
+                return ask(sessions.of_project(project_id))
+            except CloudError as error:
+                return error
+
+        projects = self._reading.projects
+        for project_id, answer in zip(projects, self._reading.pool.map(of_project, projects), strict=True):
+            if not isinstance(answer, CloudError):
+                yield from answer
+            elif strict or answer.status in REFUSED:
+                raise answer
+            else:
+                self._reading.miss(kind, str(answer), project_id)

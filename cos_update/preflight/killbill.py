@@ -1,0 +1,23 @@
+"""Killbill, where the order ids of new racks are looked up in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cos_update.killbill.orders import OrderFinder
+from cos_update.model.settings import Settings
+from cos_update.preflight.finding import Finding, fail, ok
+
+
+def killbill(settings: Settings) -> Iterator[Finding]:
+    """Whether it can be asked; nothing where the configuration does not want that."""
+    if settings.killbill is None or settings.concertim is None:
+        return
+    orders = OrderFinder(settings.killbill, settings.concertim.order_id)
+    complaint = orders.complaint()
+    orders.close()
+    if complaint:
+        fix = "mend the section killbill; until then new racks have no order id, and may be refused"
+        yield fail("killbill", f"{settings.killbill.url} does not tell orders: {complaint}", fix)
+    else:
+        yield ok("killbill", f"{settings.killbill.url} as {settings.killbill.username}")

@@ -1,0 +1,49 @@
+"""How a pass reads the cloud: by changes on top of what the view knows, or in full; and what it leaves to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cos_update.model.absence import AbsenceCheck, Presence
+from cos_update.model.events import Key
+from cos_update.model.kinds import DEVICES
+from cos_update.model.openstack import Membership
+from cos_update.model.progress import OnProgress
+from cos_update.openstack.inventory import CloudReader, CloudReading
+from cos_update.store import View, cloud_memory
+
+_KINDS = {kind.value: kind for kind in DEVICES}
+
+
+def read_cloud(
+    cloud: CloudReader,
+    past: View,
+    membership: Membership | None,
+    on_progress: OnProgress,
+    *,
+    projects: tuple[str, ...],
+    every: int,
+    full: str,
+) -> CloudReading:
+    """One reading of all watched projects, or of `projects` only, which is in full and leaves nothing to the next one.
+
+    `every` is the setting full_cloud_read_every, `full` says why the reading must be in full. Raises CloudLoginError,
+    or CloudError.
+    """
+    if projects:
+        return CloudReading(cloud.read(membership, projects, on_progress), None, "of some projects only")
+    recheck = [Key(_KINDS[kind], item, project) for item, (kind, project) in past.recheck.items() if kind in _KINDS]
+    known = None if full or past.torn else cloud_memory(past)
+    if known is not None and membership is None:
+        full = "every stack is asked for what it holds"
+    return cloud.refresh(known, membership, on_progress, every=every, full=full, recheck=recheck)
+
+
+def with_absences(reading: CloudReading, absence_checks: Iterable[AbsenceCheck]) -> CloudReading:
+    """The reading, in doubt for the next one if it has left out what is there, or might be."""
+    unexplained = any(check.presence is not Presence.GONE and check.soft_deleted is None for check in absence_checks)
+    if reading.memory is None or reading.memory.doubt or not unexplained:
+        return reading
+    doubt = "something was listed no more and is not known to be gone"
+    return replace(reading, memory=replace(reading.memory, doubt=doubt))

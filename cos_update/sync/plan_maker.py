@@ -1,0 +1,85 @@
+"""From both sides as they were read to the plan: desired state, absences confirmed, plan.
+
+Apart from the planner, which is pure: whether something is really gone only OpenStack can answer. Bulk and listener
+both plan by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from cos_update.model.absence import AbsenceCheck
+from cos_update.model.concertim import Actual
+from cos_update.model.events import Key
+from cos_update.model.openstack import Inventory
+from cos_update.openstack.stack_members import with_soft_deleted
+from cos_update.planning.deletions import Scope
+from cos_update.planning.desired import Desired, desired_state, without_order
+from cos_update.planning.plan import Plan
+from cos_update.planning.planner import Rules, make_plan, unconfirmed_deletions
+from cos_update.planning.recognition import recognised, recognised_by_looks
+from cos_update.planning.stored import Memory
+
+Confirm = Callable[[Sequence[Key]], Mapping[Key, AbsenceCheck]]
+"""Asks OpenStack for each object that is missing from a listing, by its own id."""
+
+FindOrders = Callable[[Sequence[str]], Mapping[str, str]]
+"""The order ids that billing has for stacks, by stack id, as far as they were found."""
+
+
+class PlanMaker:
+    """Makes plans for one reading of the cloud; what is missing from it is asked for once, however often it plans.
+
+    `order_id` is the setting concertim.order_id; `find_orders` asks billing for them, None when it is not to be asked.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        rules: Rules,
+        scope: Scope,
+        confirm: Confirm,
+        order_id: str,
+        find_orders: FindOrders | None = None,
+    ) -> None:
+        self.inventory = inventory
+        """What was read, and the servers that were found to be soft-deleted."""
+        self._rules = rules
+        self._scope = scope
+        self._confirm = confirm
+        self._order_id = order_id
+        self._find_orders = find_orders
+        self.absence_checks: dict[Key, AbsenceCheck] = {}
+
+    def plan(
+        self,
+        actual: Actual,
+        *,
+        past: Actual | None = None,
+        former: Actual | None = None,
+        dropped: Memory | None = None,
+    ) -> tuple[Actual, Plan]:
+        """All that makes `actual` agree with the cloud, and `actual` with what is recognised as ours.
+
+        Recognised is what is ours by what `past` knew, or by its looks, though its metadata does not say so; without
+        `past` nothing is. `former` and `dropped` are as for `make_plan`, which calls the former `past`.
+        """
+        actual = actual if past is None else recognised(actual, self.inventory, past)
+        desired = self._desired(actual)
+        actual = actual if past is None else recognised_by_looks(actual, desired)
+        needed = unconfirmed_deletions(desired, actual, self.inventory, self._rules, self._scope)
+        if missing := [key for key in needed if key not in self.absence_checks]:
+            self.absence_checks |= self._confirm(missing)
+            self.inventory = with_soft_deleted(self.inventory, self.absence_checks.values())
+            desired = self._desired(actual)
+        plan = make_plan(
+            desired, actual, self.inventory, self.absence_checks, self._rules, self._scope, former, dropped
+        )
+        return actual, plan
+
+    def _desired(self, actual: Actual) -> Desired:
+        if self._find_orders is None:
+            return desired_state(self.inventory, actual, self._order_id)
+        stacks = self.inventory.stacks
+        wanted = [s for s in without_order(self.inventory, actual) if self._scope.covers(stacks[s].project_id, s)]
+        return desired_state(self.inventory, actual, self._order_id, self._find_orders(wanted))

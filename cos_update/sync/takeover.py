@@ -1,0 +1,88 @@
+"""A running deployment, looked at before its update handlers are replaced: nothing is written anywhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cos_update.model.errors import ViewError
+from cos_update.model.settings import Settings
+from cos_update.observability.heartbeat import evaluate, read
+from cos_update.observability.log_lines import is_own_line
+from cos_update.observability.observer import Observer
+from cos_update.planning.takeover import Reason, changed_between
+from cos_update.sync.cache_policy import NOTHING
+from cos_update.sync.reconciler import read_and_plan
+from cos_update.sync.services import RunOptions, Services, Snapshot
+
+FRESH = 300.0
+"""Seconds for which a file counts as that of a process which still runs."""
+VIEWS = "view~*.pickle"
+"""The views that the earlier handlers keep beside `view.pickle`, by date."""
+LOGS = ("updates*.log", "view_sync*.log", "view_queue*.log", "fe_updates*.log")
+"""The logs of the earlier handlers, by the names of their containers; other services' are none of our business."""
+_STOP = "stop the containers of the update handlers, wait 5 minutes, and look again"
+_TAIL = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the first pass would do, and what others have written meanwhile."""
+
+    snapshot: Snapshot
+    changes: tuple[str, ...]
+
+
+def look(services: Services, seconds: float, observer: Observer) -> Look:
+    """Reads both sides and plans the first pass; then reads Concertim again, `seconds` later or more.
+
+    Both readings are full, as nothing is known yet. Raises CosUpdateError when nothing can be said.
+    """
+    snapshot = read_and_plan(services, RunOptions(full="for a takeover"), view=NOTHING, observer=observer)
+    time.sleep(seconds)
+    return Look(snapshot, changed_between(snapshot.actual, services.concertim.read_all()))
+
+
+def writers(changes: tuple[str, ...], settings: Settings, now: float) -> Iterator[Reason]:
+    """Who else writes: by the records that have changed, and by what is in the folders at `now`, a Unix time."""
+    for change in changes:
+        yield Reason("writers", f"between two readings of Concertim {change}", f"a handler, or a person? {_STOP}")
+    for path, age in _fresh(settings.data_dir, (VIEWS,), now):
+        yield Reason("writers", f"{path} was written {age:.0f} s ago, by a handler that keeps its view there", _STOP)
+    for path, age in _fresh(settings.log_dir, LOGS, now):
+        if not _is_ours(path):
+            yield Reason("writers", f"{path} was written {age:.0f} s ago, and not by cos-update", _STOP)
+    for path in sorted(settings.data_dir.glob("health-*.json")):
+        try:
+            heartbeat = read(path)
+        except ViewError:
+            continue
+        if heartbeat is not None and heartbeat.ended is None and evaluate(heartbeat, now)[0]:
+            text = f"cos-update {heartbeat.process} runs here already (pid {heartbeat.pid} on {heartbeat.host})"
+            yield Reason("writers", text, "the takeover has been: see `cos-update status`")
+
+
+def _fresh(folder: Path, patterns: tuple[str, ...], now: float) -> Iterator[tuple[Path, float]]:
+    """Files of these names that were written lately, and how many seconds ago; clocks may differ a little."""
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+        try:
+            age = now - path.stat().st_mtime
+        except OSError:  # it was just rotated away
+            continue
+        if abs(age) <= FRESH:
+            yield path, max(age, 0.0)
+
+
+def _is_ours(log: Path) -> bool:
+    """Whether the last line of a log is one that we write. What cannot be read is not taken for ours."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL, 0))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return False
+    told = [line for line in lines if line.strip() and not line.startswith(" ")]
+    return bool(told) and is_own_line(told[-1])

@@ -1,0 +1,66 @@
+"""What the daemon says is in its log, whatever becomes of the file; and it ends in time, whatever is in flight."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from container import LOG, UID, owner
+from host import Host, Make, until
+
+PASSES = ("bulk", "--interval", "1")
+
+
+def moved_away(log: Path) -> None:
+    log.rename(log.with_name("updates_bulk.log.1"))
+
+
+def moved_and_made_by_root(log: Path) -> None:
+    moved_away(log)
+    log.touch(0o644)
+
+
+def copied_and_emptied(log: Path) -> None:
+    shutil.copy(log, log.with_name("updates_bulk.log.1"))
+    os.truncate(log, 0)
+
+
+@pytest.mark.parametrize("rotate", [moved_away, moved_and_made_by_root, copied_and_emptied])
+def test_after_a_rotation_by_the_host_the_log_goes_on(host: Host, container: Make, rotate: object) -> None:
+    assert callable(rotate)
+    bulk = container().start(*PASSES)
+    until(lambda: "pass ends" in host.logged())
+    rotate(host.log / "updates_bulk.log")
+    until(lambda: "pass ends" in host.logged())
+    assert owner(host.log / "updates_bulk.log")[0] == UID
+    shown = bulk.execute("tail", "-50", f"{LOG}/updates_bulk.log").stdout
+    assert "pass ends" in shown
+    assert "pass ends" in host.logged("updates_bulk.log.1")
+
+
+def test_whoever_follows_the_log_is_told_as_it_goes(host: Host, container: Make) -> None:
+    bulk = container().start(*PASSES)
+    until(lambda: "pass ends" in host.logged())
+    with bulk.follow("tail", "-50f", f"{LOG}/updates_bulk.log") as tail:
+        assert tail.stdout is not None
+        ends = 0
+        while ends < 3:
+            ends += "pass ends" in tail.stdout.readline()
+        tail.kill()
+
+
+def test_a_log_that_was_there_gives_way_to_a_user_who_may_not_write_it(host: Host, container: Make) -> None:
+    host.give(1234)
+    (host.log / "updates_bulk.log").write_text("an old line\n")
+    container(user="1234:1234").start()
+    until(lambda: "pass ends" in host.logged())
+    [aside] = host.log.glob("updates_bulk.log.until-*")
+    assert aside.read_text() == "an old line\n"
+
+
+def test_between_passes_it_ends_at_once(host: Host, container: Make) -> None:
+    bulk = container().start()
+    until(lambda: "pass ends" in host.logged())
+    assert bulk.stop() == 0
