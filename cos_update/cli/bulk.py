@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,9 @@ def _daemon(context: Context, run_options: RunOptions, interval: float | None, m
     from cos_update.cli.reload import Reload
     from cos_update.cli.setup import services, settings_for
     from cos_update.cli.stop import stopping
+    from cos_update.cli.supervision import StalledError, StoppedError, supervised
     from cos_update.observability.log_lines import begin_run
+    from cos_update.observability.observer import ObserverGroup
     from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
 
@@ -141,14 +144,24 @@ def _daemon(context: Context, run_options: RunOptions, interval: float | None, m
     reload = Reload(context, "bulk", settings_for(context, "bulk", daemon=True))
     store = ViewStore(reload.settings.data_dir, "bulk")
     store.prepare()
-    with store.sole("bulk"), heeded(reload.hang_up), stopping() as stop:
+    within = reload.settings.shutdown_timeout
+    with store.sole("bulk"), heeded(reload.hang_up), stopping(within=within) as stop:
         while not stop.is_set():
             every = interval or reload.settings.interval
             with (
                 services(reload.settings, "bulk", keeps=True) as both,
-                watched("bulk", both.store, BulkStatus(both, every), metrics) as observer,
+                watched("bulk", both.store, BulkStatus(both, every), metrics) as watcher,
             ):
-                run_forever(both, run_options, stop, every, begin_run, observer, reload.wanted)
+                observer = ObserverGroup(watcher, stop)
+                passes = partial(run_forever, both, run_options, stop, every, begin_run, observer, reload.wanted)
+                try:
+                    supervised(passes, stop, both)
+                except StoppedError as stopped:
+                    if stopped.is_amid:
+                        _log.warning("ended amid posting: something did not end within the shutdown timeout")
+                except StalledError as stalled:
+                    _log.critical("%s %s", stalled, stalled.hint)
+                    return ExitCode.STALLED
             reload.take()
     return ExitCode.DONE
 
@@ -195,6 +208,7 @@ def _once(
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.observers import observed_once
     from cos_update.cli.output.progress import waiting
+    from cos_update.cli.supervision import StoppedError, supervised
     from cos_update.observability.run_log import keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
@@ -204,18 +218,24 @@ def _once(
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
     approve = _approval(both, saved) if saved else lambda _: None
-    with observed_once(both, metrics_file) as observers, waiting(observers, shown=shown) as (observer, stop):
+    within = both.settings.shutdown_timeout
+    with (
+        observed_once(both, metrics_file) as observers,
+        waiting(observers, within=within, shown=shown) as (observer, stop),
+    ):
         observers.pass_begins()
         try:
-            report, snapshot = run_pass(both, run_options, stop, observer, approve)
+            report, snapshot = supervised(lambda: run_pass(both, run_options, stop, observer, approve), stop, both)
+        except StoppedError:
+            stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
         except CosUpdateError as error:
             observers.pass_failed(error)
             raise
         observers.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
-    elif stop.is_interrupted:
-        stop.say(f"Interrupted: {report}")
+    elif stop.is_set():
+        stop.say(f"{stop.word}: {report}")
     else:
         _tell(report, snapshot)
     return report.exit_code

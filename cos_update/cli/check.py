@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
+ENDING = 5.0
+"""Seconds until it ends after a signal at the latest: nothing is in hand."""
 _MARK = 6
 """Columns of the mark."""
 _INDENT = 20
@@ -70,8 +72,11 @@ def check(context: Context, listen_for: float | None, as_json: bool, names: tupl
     killbill, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed
     fails.
     """
-    findings = _tried(context, listen_for, names)
-    all_of_them = list(findings) if as_json else _show(findings)
+    from cos_update.cli.stop import stopping
+
+    with stopping(within=ENDING, in_hand=False, untouched=""):
+        findings = _tried(context, listen_for, names)
+        all_of_them = list(findings) if as_json else _show(findings)
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
         echo(json_text(_document(all_of_them, has_failed=has_failed)))

@@ -93,7 +93,7 @@ def _look(loaded: Loaded, watch_for: float, *, shown: bool) -> _Found:
         with (
             heeded(),
             services(settings, "takeover") as both,
-            waiting(shown=shown, posts=False) as (observer, _),
+            waiting(within=settings.shutdown_timeout, shown=shown, posts=False) as (observer, _),
         ):
             seen = look(both, watch_for, observer)
     except CosUpdateError as error:

@@ -13,6 +13,7 @@ In the process of a test the `Wire` is used directly, from any thread. Over HTTP
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -285,6 +286,8 @@ async def _after(request: web.Request, fault: Fault, response: web.StreamRespons
             return _injected(fault)
         case FaultKind.TRUNCATE:
             return await _truncated(request, response)
+        case FaultKind.DRIBBLE:
+            return await _dribbled(request, response)
         case FaultKind.EMPTY:
             return _emptied(response)
     return response
@@ -324,6 +327,17 @@ async def _truncated(request: web.Request, response: web.StreamResponse) -> web.
     if request.transport is not None:
         request.transport.close()
     return partial
+
+
+async def _dribbled(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    slow = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
+    slow.enable_chunked_encoding()
+    await slow.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while _connected(request):
+            await slow.write(b" ")
+            await asyncio.sleep(0.05)
+    return slow
 
 
 def _emptied(response: web.StreamResponse) -> web.StreamResponse:

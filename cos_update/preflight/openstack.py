@@ -13,7 +13,8 @@ from cos_update.model.settings import CloudSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE
 from cos_update.openstack.pages import listing
-from cos_update.openstack.session import IDENTITY, Sessions
+from cos_update.openstack.session import IDENTITY
+from cos_update.openstack.sessions import Sessions
 from cos_update.preflight.clocks import compared
 from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.preflight.owners import Seen

@@ -34,6 +34,7 @@ class Keystone(Service):
             self.get(router, path, self._root, open_=True)
             self.get(router, f"/v3{path}", lambda _: found({"version": self._version()}), open_=True)
         self.get(router, "/v3/auth/projects", self._own_projects)
+        self.get(router, "/v3/projects", self._projects, query="name domain_id enabled")
         self.get(router, "/v3/users", self._users, query="name domain_id")
         self.get(router, "/v3/roles", self._roles, query="name")
         self.get(router, "/v3/role_assignments", self._assignments, query=ASSIGNMENT_QUERY)
@@ -56,6 +57,13 @@ class Keystone(Service):
 
     def _own_projects(self, call: Call) -> web.Response:
         return self._listing(call, "projects", map(self._project_view, self.state.projects_of(call.token.user.id)))
+
+    def _projects(self, call: Call) -> web.Response:
+        _admins_only(call, "list_projects")
+        projects = [self.state.projects[id_] for id_ in sorted(self.state.projects)]
+        if (enabled := call.query("enabled")) is not None:
+            projects = [project for project in projects if project.enabled == (enabled.lower() not in ("false", "0"))]
+        return self._listing(call, "projects", map(self._project_view, _matching(call, projects)))
 
     def _users(self, call: Call) -> web.Response:
         _admins_only(call, "list_users")
