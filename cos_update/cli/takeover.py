@@ -139,10 +139,10 @@ def _show(loaded: Loaded, found: _Found) -> None:
         _print("", f"warning: {warning}")
     for decision in loaded.decisions:
         _print("to set", decision)
-    for finding in _view_told(loaded):
+    for finding in _view_findings(loaded):
         _print("view", f"view_for: {finding.text}")
     if found.racks:
-        for word, text in _racks_told(found.racks):
+        for word, text in _rack_lines(found.racks):
             _print(word, text)
     if found.look:
         snapshot = found.look.snapshot
@@ -157,7 +157,7 @@ def _lacking(loaded: Loaded) -> Iterator[str]:
         yield "the section rmq is missing, and listen needs it"
 
 
-def _view_told(loaded: Loaded) -> Iterator[Finding]:
+def _view_findings(loaded: Loaded) -> Iterator[Finding]:
     """Whose services go on loading the view."""
     from cos_update.model.errors import ViewError
     from cos_update.preflight.shared_view import shared_view
@@ -167,9 +167,9 @@ def _view_told(loaded: Loaded) -> Iterator[Finding]:
         yield from shared_view(loaded.settings, ViewStore(loaded.settings.data_dir, "takeover"), None)
 
 
-def _racks_told(racks: Racks) -> Iterator[tuple[str, str]]:
-    told = ", ".join(f"{count} {author}" for author, count in racks.authors.items())
-    yield "racks", f"{sum(racks.authors.values())}" + (f": {told}" if told else "")
+def _rack_lines(racks: Racks) -> Iterator[tuple[str, str]]:
+    counts = ", ".join(f"{count} {author}" for author, count in racks.authors.items())
+    yield "racks", f"{sum(racks.authors.values())}" + (f": {counts}" if counts else "")
     yield "", f"{racks.with_order_id} of them with an order id, which stays"
     if count := racks.templates_of_other_height:
         yield "", f"{count} templates with the second generation's height, which stays"

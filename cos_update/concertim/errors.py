@@ -105,9 +105,9 @@ def _fault(status: int, body: object) -> str:
     match body:
         case {"errors": [{"title": str(title), **rest}, *_]}:
             description = rest.get("description")
-            told = _ROWS.split(description, maxsplit=1)[0] if isinstance(description, str) else ""
+            harmless = _ROWS.split(description, maxsplit=1)[0] if isinstance(description, str) else ""
             text = f"Concertim failed ({status} {_cut(_clean(title), 80)})"
-            return f"{text}: {_cut(_clean(told), LONGEST_FAULT)}" if told.strip() else text
+            return f"{text}: {_cut(_clean(harmless), LONGEST_FAULT)}" if harmless.strip() else text
     return f"Concertim failed ({status})"
 
 

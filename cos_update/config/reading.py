@@ -75,8 +75,8 @@ class Reading:
     def value(self, item: Item, value: Any, *, secret: bool = False) -> Any:
         """The value that was read, after noting how it was taken."""
         self.given.add(item.key)
-        if said := remarks.taken(item, value, secret=secret):
-            self.note(item, said)
+        if remark := remarks.taken(item, value, secret=secret):
+            self.note(item, remark)
         if remarks.is_unedited(item):
             self.unedited.append(item.error("still what the sample says.", "Put there what belongs there."))
         return value

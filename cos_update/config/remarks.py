@@ -16,20 +16,20 @@ def taken(item: Item, value: object, *, secret: bool = False) -> str:
     if not isinstance(item.value, str):
         return ""
     written = item.value
-    said = ""
+    remark = ""
     match value:
         case bool() if item.guess is Guess.TEXT:
-            said = f"{written!r} is taken as {str(value).lower()}"
+            remark = f"{written!r} is taken as {str(value).lower()}"
         case int() | float() if not isinstance(value, bool):
             if item.guess is Guess.TEXT or re.match(r"[+-]?0[0-9]", written.strip()):
-                said = f"{_quoted(item)} is taken as the number {value:g}"
+                remark = f"{_quoted(item)} is taken as the number {value:g}"
         case str() if secret:
-            said = _secret(item, value)
+            remark = _secret(item, value)
         case str() if item.guess is not Guess.TEXT:
-            said = f"taken as the text {value!r}, though YAML takes it for {item.guess}"
+            remark = f"taken as the text {value!r}, though YAML takes it for {item.guess}"
         case str() if written != written.strip():
-            said = f"the white space around {value!r} is left out"
-    return said
+            remark = f"the white space around {value!r} is left out"
+    return remark
 
 
 def _secret(item: Item, value: str) -> str:

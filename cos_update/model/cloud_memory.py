@@ -176,9 +176,9 @@ def newest_after(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]) -
     """
     if changes.is_whole:
         return changes.newest
-    told = {newest.id for newest in changes.newest}
+    answered = {newest.id for newest in changes.newest}
     former = witness_of(memory, kind)
-    before = (n for n in memory.newest.get(kind, ()) if n != former and n.id not in told)
+    before = (n for n in memory.newest.get(kind, ()) if n != former and n.id not in answered)
     return latest([*changes.newest, *before])
 
 

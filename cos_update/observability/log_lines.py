@@ -81,15 +81,15 @@ class JsonFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         found = self._fields(record)
         whole = {name: getattr(found, name) for name in _Fields.__dataclass_fields__}
-        told = {name: value for name, value in whole.items() if value or name != "exception"}
-        return json.dumps({**_redacted(facts.of(record)), **told}, default=str)
+        fields = {name: value for name, value in whole.items() if value or name != "exception"}
+        return json.dumps({**_redacted(facts.of(record)), **fields}, default=str)
 
 
 def _message(record: logging.LogRecord) -> str:
     """The message, secrets taken out; of our own lines from what they tell of, as a password may be a word of ours."""
     try:
         if record.name.startswith("cos_update.") and isinstance(record.args, tuple):
-            message = str(record.msg) % tuple(map(_told, record.args))
+            message = str(record.msg) % tuple(map(_plain, record.args))
             return message if any(isinstance(arg, Masked) for arg in record.args) else hidden.shapes(message)
         return hidden(record.getMessage())
     except Exception:  # a wrong format must not lose the line, nor show its arguments unredacted
@@ -111,7 +111,7 @@ def _without_secrets(value: object) -> object:
     return value
 
 
-def _told(arg: object) -> object:
+def _plain(arg: object) -> object:
     return arg if isinstance(arg, int | float | Masked) else hidden.known(str(arg))
 
 

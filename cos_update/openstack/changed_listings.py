@@ -61,7 +61,7 @@ class _Listing(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Told(Generic[T]):
+class _Answer(Generic[T]):
     """One record of a listing by changes: when it changed, and what it is (None: deleted)."""
 
     newest: Newest
@@ -160,18 +160,18 @@ class ChangedListings:
             return self._whole(how)
         text = time_text(start)
         try:
-            told = list(self.each(kind, lambda session: self._ask(session, how, text)))
+            answers = list(self.each(kind, lambda session: self._ask(session, how, text)))
         except CloudError as error:
             if error.status in REFUSED:
                 self.unfiltered.add(kind.service)
                 return self._whole(how)
             self._reading.miss(kind, str(error))
             return Changes(newest=self._memory.newest.get(kind, ()))
-        if any(each.newest.time[: len(text)] < text for each in told):
+        if any(each.newest.time[: len(text)] < text for each in answers):
             # The filter was passed over without a word.
             self.unfiltered.add(kind.service)
             return self._whole(how)
-        return self._believed(how, told)
+        return self._believed(how, answers)
 
     def _whole(self, how: _Listing[T]) -> Changes[T]:
         found = how.in_full()
@@ -179,26 +179,26 @@ class ChangedListings:
         self.newest[how.kind] = newest = self._reading.newest.get(how.kind, ())
         return Changes(found, newest=newest, is_whole=True)
 
-    def _ask(self, session: ProjectSession, how: _Listing[T], since: str) -> list[_Told[T]]:
+    def _ask(self, session: ProjectSession, how: _Listing[T], since: str) -> list[_Answer[T]]:
         version = how.microversion(session)
         pages = linked(session, SERVICE_TYPE[how.kind.service], how.path, how.kind.listing, version)
         everybody = {"all_tenants": "1"} if self.is_wide(how.kind) and how.kind is not ResourceKind.NETWORK else {}
 
-        def take(record: Record) -> _Told[T]:
+        def take(record: Record) -> _Answer[T]:
             thing = how.take(record)
             if thing is not None and not thing.project_id:
                 thing = replace(thing, project_id=session.project_id)
-            return _Told(newest_of(record, how.time_key), thing, how.evidence in record)
+            return _Answer(newest_of(record, how.time_key), thing, how.evidence in record)
 
         return pages.read({**how.query(since), **everybody}, take)
 
-    def _believed(self, how: _Listing[T], told: list[_Told[T]]) -> Changes[T]:
+    def _believed(self, how: _Listing[T], answers: list[_Answer[T]]) -> Changes[T]:
         """What was told, without what is of no watched project. Raises DoubtError."""
         memory, kind = self._memory, how.kind
-        found = {each.newest.id: each.thing for each in told if each.thing is not None}
-        deleted = frozenset(each.newest.id for each in told if each.thing is None)
-        changes = Changes(found, deleted, latest(each.newest for each in told))
-        if self.is_wide(kind) and how.evidence and told and not any(each.has_evidence for each in told):
+        found = {each.newest.id: each.thing for each in answers if each.thing is not None}
+        deleted = frozenset(each.newest.id for each in answers if each.thing is None)
+        changes = Changes(found, deleted, latest(each.newest for each in answers))
+        if self.is_wide(kind) and how.evidence and answers and not any(each.has_evidence for each in answers):
             raise DoubtError(f"{kind.service} shows these credentials less than before")
         doubt = doubt_of_answer(memory, kind, changes)
         if doubt and not any(gap.kind is kind for gap in self._reading.gaps) and not self._another_testifies(how):
@@ -209,7 +209,7 @@ class ChangedListings:
         elsewhere = {item for item, thing in found.items() if thing.project_id not in self._reading.projects}
         if kind is ResourceKind.NETWORK:
             recent = time_text(memory.clocks[kind.service] - OVERLAP)
-            self.recent = {each.newest.id for each in told if each.newest.time >= recent}
+            self.recent = {each.newest.id for each in answers if each.newest.time >= recent}
         kept = {item: thing for item, thing in found.items() if item not in elsewhere}
         self.fresh |= kept.keys()
         return replace(changes, found=kept, deleted=deleted | elsewhere | self._gone)

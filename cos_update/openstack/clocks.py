@@ -30,11 +30,11 @@ class ServiceClocks:
     def note(self, service: str, date: str | None) -> None:
         """An answer of a service, with its header Date."""
         try:
-            said = parsedate_to_datetime(date or "").timestamp()
+            moment = parsedate_to_datetime(date or "").timestamp()
         except ValueError:
             return
         with self._lock:
-            time_ = said - (self._monotonic() - self._began)
+            time_ = moment - (self._monotonic() - self._began)
             self._at[service] = min(time_, self._at.get(service, time_))
 
     def at_the_beginning(self) -> Mapping[str, float]:

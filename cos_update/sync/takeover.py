@@ -98,5 +98,5 @@ def _is_ours(log: Path) -> bool:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return False
-    told = [line for line in lines if line.strip() and not line.startswith(" ")]
-    return bool(told) and is_own_line(told[-1])
+    entries = [line for line in lines if line.strip() and not line.startswith(" ")]
+    return bool(entries) and is_own_line(entries[-1])

@@ -66,24 +66,24 @@ def as_nobody(folder: Path, work: str) -> str:
 
 
 def test_the_data_dir_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
-    said = as_nobody(folder, "ViewStore(folder, 'bulk').prepare()")
-    assert f"{folder}/view.lock cannot be written: Permission denied." in said
-    assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in said
+    output = as_nobody(folder, "ViewStore(folder, 'bulk').prepare()")
+    assert f"{folder}/view.lock cannot be written: Permission denied." in output
+    assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in output
 
 
 def test_the_log_dir_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
-    said = as_nobody(folder, "logs.configure(Settings(log_dir=folder), process='bulk'); logging.error('x')")
-    assert "updates_bulk.log cannot be written (Permission denied)" in said
-    assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in said
+    output = as_nobody(folder, "logs.configure(Settings(log_dir=folder), process='bulk'); logging.error('x')")
+    assert "updates_bulk.log cannot be written (Permission denied)" in output
+    assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in output
 
 
 def test_a_configuration_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
     path = folder / "config.yaml"
     path.write_text(config.sample())
     path.chmod(0o640)
-    said = as_nobody(folder, "config.load(folder / 'config.yaml', {})")
-    assert f"{path}: cannot be read: Permission denied." in said
-    assert f"This runs as uid {NOBODY} and gid {NOBODY}: chgrp {NOBODY} {path}; chmod 640 {path}" in said
+    output = as_nobody(folder, "config.load(folder / 'config.yaml', {})")
+    assert f"{path}: cannot be read: Permission denied." in output
+    assert f"This runs as uid {NOBODY} and gid {NOBODY}: chgrp {NOBODY} {path}; chmod 640 {path}" in output
 
 
 @pytest.mark.parametrize("way", ["option", "variable"])

@@ -63,8 +63,8 @@ def test_swapped_project_ids_are_told_once_and_counted_always(world: World, one_
 def test_cron_hears_of_it_once(world: World) -> None:
     world.bulk()
     team(world, "CM_team_b").project_id = None
-    told = world.run("bulk", "--once")
-    assert "no team of Concertim has the project id" in told.stdout
-    assert "1 watched projects without a team" in told.stdout
+    done = world.run("bulk", "--once")
+    assert "no team of Concertim has the project id" in done.stdout
+    assert "1 watched projects without a team" in done.stdout
     again = world.run("bulk", "--once")
     assert (again.stdout, again.stderr) == ("", "")

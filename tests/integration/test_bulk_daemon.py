@@ -61,9 +61,9 @@ def test_the_second_bulk_on_a_data_dir_says_who_holds_it(world: World, daemon: C
     process = daemon()
     until(lambda: "pass ends" in log_of(world))
     world.run("bulk", "--once", expect=75)
-    (said,) = (line for line in log_of(world).splitlines() if "nothing done" in line)
-    assert f"pid {process.pid}" in said
-    assert "since" in said
+    (logged,) = (line for line in log_of(world).splitlines() if "nothing done" in line)
+    assert f"pid {process.pid}" in logged
+    assert "since" in logged
 
 
 def test_a_resync_that_is_asked_for_is_served_and_cleared(world: World, daemon: Callable[..., Popen[str]]) -> None:

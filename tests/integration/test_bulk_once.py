@@ -26,8 +26,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 
 def test_concertim_shows_the_cloud_after_one_pass(world: World) -> None:
-    told = world.bulk()
-    assert told["totals"]["created"] > 50
+    report = world.bulk()
+    assert report["totals"]["created"] > 50
     assert shown(world.actual()) == wanted(world.desired())
 
 
@@ -112,8 +112,8 @@ def test_a_project_without_a_team_is_reported_and_no_failure(world: World) -> No
     state = world.concertim.state
     team = next(team for team in state.teams.values() if team.name == "CM_team_b")
     team.project_id = None
-    told = world.bulk()
-    assert "no-owner" in {notice["notice"] for notice in told["notices"]}
+    report = world.bulk()
+    assert "no-owner" in {notice["notice"] for notice in report["notices"]}
 
 
 def test_the_older_api_shows_instances_only(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_what_fits_in_no_rack_is_named_and_the_rest_is_shown(world: World) -> No
     flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.large")
     for number in range(20):
         world.cloud.add_server(stack, f"big-{number}", flavor)
-    told = world.bulk(expect=3)
+    report = world.bulk(expect=3)
     rack = next(rack for rack in world.actual().racks.values() if rack.name == "huge")
     placed = [d for d in world.actual().devices.values() if d.rack_id == rack.id]
-    unplaced = [notice for notice in told["notices"] if notice["notice"] == "unplaced"]
+    unplaced = [notice for notice in report["notices"] if notice["notice"] == "unplaced"]
     assert (rack.height, len(placed), len(unplaced)) == (72, 18, 2)
     assert unplaced[0]["text"] == "needs 4U, 0U free in 72U: not placed"
     world.concertim.wire.reset()
@@ -187,6 +187,6 @@ def test_it_may_wait_for_the_first(world: World) -> None:
 
 def test_the_daemon_says_who_is_in_its_way_and_advises_no_second_data_dir(world: World) -> None:
     with ViewStore(world.data_dir, "bulk").sole("bulk"):
-        said = world.run("bulk", expect=1).stderr
-    assert "another cos-update bulk" in said
-    assert "data dir" not in said
+        output = world.run("bulk", expect=1).stderr
+    assert "another cos-update bulk" in output
+    assert "data dir" not in output

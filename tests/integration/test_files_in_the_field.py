@@ -81,8 +81,8 @@ def test_passes_and_pictures_need_no_broker(world: World) -> None:
     assert before > 0
     dumped = world.run(*folders(world), "view", "dump")
     assert "saved by bulk" in dumped.stdout
-    for said in (done.stderr, dumped.stderr):
-        assert ("rmq.rmq_address: expected one name or more, found ''" in said) is is_left_open(world)
+    for output in (done.stderr, dumped.stderr):
+        assert ("rmq.rmq_address: expected one name or more, found ''" in output) is is_left_open(world)
 
 
 def test_checks_take_it_and_say_how(world: World) -> None:

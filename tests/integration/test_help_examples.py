@@ -198,6 +198,6 @@ def test_the_sample_that_the_first_example_writes_lacks_nothing_but_what_its_rea
 ) -> None:
     lines = "cos-update config sample > config.yaml && cos-update --config config.yaml config check"
     done = subprocess.run(["bash", "-c", lines], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    told = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(told) == 6
-    assert all(line.endswith(": still what the sample says.") for line in told)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 6
+    assert all(line.endswith(": still what the sample says.") for line in errors)

@@ -63,20 +63,20 @@ def secrets_in(text: str) -> list[str]:
 
 def test_a_pass_with_everything_said(world: World) -> None:
     done = world.run("-vv", "bulk", "--once")
-    said = done.stderr + (world.folder / "log" / "updates_bulk.log").read_text()
+    output = done.stderr + (world.folder / "log" / "updates_bulk.log").read_text()
     for library in ("X-Auth-Token", "/api/v1/", "POST /users/sign_in"):
-        assert library in said
-    assert secrets_in(said + done.stdout) == []
+        assert library in output
+    assert secrets_in(output + done.stdout) == []
 
 
 def test_logins_that_are_refused(world: World) -> None:
     world.cloud.watcher.password = "another"
-    said = world.run("-vv", "bulk", "--once", expect=1).stderr
+    output = world.run("-vv", "bulk", "--once", expect=1).stderr
     world.cloud.watcher.password = SECRET
     world.concertim.state.users[next(iter(world.concertim.state.users))].password = "another"
-    said += world.run("-vv", "bulk", "--once", expect=1).stderr
-    assert said.count("Traceback") == 2
-    assert secrets_in(said) == []
+    output += world.run("-vv", "bulk", "--once", expect=1).stderr
+    assert output.count("Traceback") == 2
+    assert secrets_in(output) == []
 
 
 @pytest.mark.broker
@@ -90,6 +90,6 @@ def test_a_consumer_with_everything_said(broker: RabbitNode, tmp_path: Path, rig
     finally:
         broker.ctl("delete_user", "talker")
     assert done.returncode == (0 if right else 1), done.stderr
-    said = done.stderr + (tmp_path / "updates_mq.log").read_text()
-    assert "ConnectionParameters" in said
-    assert secrets_in(said) == []
+    output = done.stderr + (tmp_path / "updates_mq.log").read_text()
+    assert "ConnectionParameters" in output
+    assert secrets_in(output) == []

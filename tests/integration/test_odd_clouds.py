@@ -68,12 +68,12 @@ def test_a_region_that_does_not_exist_is_named(read: Read) -> None:
         read(region_name="Nowhere")
 
 
-@pytest.mark.parametrize(("chosen", "said"), [(None, ["RegionOne", "RegionTwo"]), ("RegionOne", [])])
+@pytest.mark.parametrize(("chosen", "expected"), [(None, ["RegionOne", "RegionTwo"]), ("RegionOne", [])])
 def test_several_regions_of_which_none_was_chosen_are_told(
-    cloud: HandmadeCloud, chosen: str | None, said: list[str]
+    cloud: HandmadeCloud, chosen: str | None, expected: list[str]
 ) -> None:
     cloud.regions["volumev3"] = "RegionTwo"
-    assert CloudReader(cloud.settings(region_name=chosen)).sessions.base.regions() == said
+    assert CloudReader(cloud.settings(region_name=chosen)).sessions.base.regions() == expected
 
 
 def test_check_asks_for_a_region_where_there_are_several(cloud: HandmadeCloud) -> None:
@@ -99,11 +99,11 @@ def test_a_date_in_retry_after_is_waited_for(cloud: HandmadeCloud, read: Read, w
     assert 1 < max(waits) <= 25
 
 
-@pytest.mark.parametrize("told", ["", "soon", "-5", "1.5", "Thu, 01 Jan 1970 00:00:00 GMT"])
+@pytest.mark.parametrize("header", ["", "soon", "-5", "1.5", "Thu, 01 Jan 1970 00:00:00 GMT"])
 def test_a_retry_after_that_tells_nothing_changes_nothing(
-    cloud: HandmadeCloud, read: Read, waits: list[float], told: str
+    cloud: HandmadeCloud, read: Read, waits: list[float], header: str
 ) -> None:
-    cloud.answers[SERVERS] = first(1, Answer(SLOW_DOWN, 429, {"Retry-After": told}))
+    cloud.answers[SERVERS] = first(1, Answer(SLOW_DOWN, 429, {"Retry-After": header}))
     assert read().gaps == ()
     assert [wait < 2 for wait in waits] == [True]
 

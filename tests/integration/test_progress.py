@@ -135,12 +135,12 @@ def test_what_a_pass_left_alone_is_said_once_on_a_terminal(world: World) -> None
 
 
 def test_the_reader_tells_of_every_stack_and_of_every_service_s_end(world: World) -> None:
-    told: list[Progress] = []
+    reported: list[Progress] = []
     auth = yaml.safe_load((world.folder / "config.yaml").read_text())["openstack"]
     auth.pop("retries")
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, service="neutron", path="subnets", code=403))
-    inventory = CloudReader(CloudSettings(auth=auth)).read(on_progress=told.append)
-    over = {progress.side: progress for progress in told if progress.is_over}
+    inventory = CloudReader(CloudSettings(auth=auth)).read(on_progress=reported.append)
+    over = {progress.side: progress for progress in reported if progress.is_over}
     assert {side: progress.count for side, progress in over.items()} == {
         "Keystone": len(inventory.projects),
         "Nova": len(inventory.servers),
@@ -149,5 +149,5 @@ def test_the_reader_tells_of_every_stack_and_of_every_service_s_end(world: World
         "Neutron": len(inventory.networks),
     }
     assert [side for side, progress in over.items() if progress.has_gaps] == ["Neutron"]
-    stacks = [(p.count, p.of) for p in told if p.side == "Heat" and not p.is_over]
+    stacks = [(p.count, p.of) for p in reported if p.side == "Heat" and not p.is_over]
     assert stacks[: len(inventory.stacks)] == [(n, len(inventory.stacks)) for n in range(1, len(inventory.stacks) + 1)]

@@ -30,11 +30,11 @@ def rewrite(world: World, **changes: object) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
-def hang_up(world: World, process: Popen[str], said: str) -> None:
+def hang_up(world: World, process: Popen[str], output: str) -> None:
     """Sends SIGHUP, and waits until the log says that once more."""
-    before = log_of(world).count(said)
+    before = log_of(world).count(output)
     process.send_signal(signal.SIGHUP)
-    until(lambda: log_of(world).count(said) > before)
+    until(lambda: log_of(world).count(output) > before)
 
 
 def running(world: World, daemon: Start, *arguments: str) -> Popen[str]:
@@ -73,7 +73,7 @@ def test_another_password_takes_effect_and_neither_is_in_the_log(world: World, d
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "output"),
     [
         ("openstack: [", "the configuration stays as it was"),
         ("interval: soon\n", "interval"),
@@ -82,7 +82,7 @@ def test_another_password_takes_effect_and_neither_is_in_the_log(world: World, d
     ],
 )
 def test_a_wrong_configuration_is_said_and_the_daemon_keeps_what_it_has(
-    world: World, daemon: Start, content: str | None, said: str
+    world: World, daemon: Start, content: str | None, output: str
 ) -> None:
     process = running(world, daemon, "--interval", "1")
     path = world.folder / "config.yaml"
@@ -92,7 +92,7 @@ def test_a_wrong_configuration_is_said_and_the_daemon_keeps_what_it_has(
     else:
         path.write_text(content)
     hang_up(world, process, "the configuration stays as it was")
-    assert said in log_of(world)
+    assert output in log_of(world)
     passes = log_of(world).count("pass ends")
     until(lambda: log_of(world).count("pass ends") > passes)
     path.write_text(good)

@@ -82,9 +82,9 @@ def test_what_an_authority_lacks_is_said_with_its_name_and_file(
     secure: Callable[[object], World], authority: Authority, side: str, lacking: str
 ) -> None:
     ca = authority.certificate(lacking)
-    said = complaint(secure({"ca": ca, "strict": True}), side)
-    assert f"the CA certificate CN=authority in {ca} has {FAULTS[lacking]}" in said
-    assert f"set {side}.verify to {{ca: {ca}, strict: false}}" in said
+    text = complaint(secure({"ca": ca, "strict": True}), side)
+    assert f"the CA certificate CN=authority in {ca} has {FAULTS[lacking]}" in text
+    assert f"set {side}.verify to {{ca: {ca}, strict: false}}" in text
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -129,9 +129,9 @@ def test_the_chain_is_verified_without_strictness_too(
 def test_what_the_service_s_own_certificate_lacks_is_said(tmp_path: Path, authority: Authority, side: str) -> None:
     with serving(tmp_path, authority.sign("server", "127.0.0.1", lacking=AUTHORITY_KEY_ID)) as world:
         change(world, side, verify={"ca": authority.certificate(), "strict": True})
-        said = complaint(world, side)
+        text = complaint(world, side)
         assert (
-            "it, or that of an intermediate CA which is sent along, has no authority key identifier extension" in said
+            "it, or that of an intermediate CA which is sent along, has no authority key identifier extension" in text
         )
         change(world, side, verify={"ca": authority.certificate(), "strict": False})
         world.bulk()
@@ -147,10 +147,10 @@ def test_config_check_looks_into_the_file(
     assert f"warn  {section}.verify" not in world.run("config", "check").stdout
     change(world, section, verify=ca)
     when = "" if sys.version_info >= (3, 13) else " from Python 3.13 on"
-    said = (
+    text = (
         f"the CA certificate CN=authority in {ca} has no key usage extension, and is refused{when} unless it is given"
     )
-    assert f"warn  {section}.verify: {said} as {{ca: {ca}, strict: false}}\n" in world.run("config", "check").stdout
+    assert f"warn  {section}.verify: {text} as {{ca: {ca}, strict: false}}\n" in world.run("config", "check").stdout
     change(world, section, verify={"ca": ca, "strict": False})
     assert f"{section}.verify" not in world.run("config", "check").stdout
     change(world, section, verify="/no/such/ca.pem")

@@ -143,13 +143,13 @@ def test_no_password_that_users_have_in_the_cloud_gets_anywhere(older: World) ->
     for user in older.concertim.state.users.values():
         user.foreign_password = SECRET
     older.configure(view_for="con_opstk", log_level="DEBUG")
-    said = older.run("-vv", "bulk", "--once")
-    assert said.stdout + said.stderr
+    output = older.run("-vv", "bulk", "--once")
+    assert output.stdout + output.stderr
     for _ in range(2):
         older.bulk()
     dumped = older.run("view", "dump", "--format", "json").stdout
     assert "CM_team_a" in dumped
-    assert SECRET not in said.stdout + said.stderr + dumped
+    assert SECRET not in output.stdout + output.stderr + dumped
     for path in older.folder.rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
 
@@ -177,8 +177,8 @@ def test_the_environment_says_for_whom_before_the_file_does(world: World, monkey
     world.bulk()
     assert found_by(world)["contract"] is True
     monkeypatch.setenv("COS_UPDATE_VIEW_FOR", "billing")
-    said = world.run("bulk", "--once", expect=1).stderr
-    assert "COS_UPDATE_VIEW_FOR is 'billing', where one of auto, none, con_opstk, conser is expected" in said
+    output = world.run("bulk", "--once", expect=1).stderr
+    assert "COS_UPDATE_VIEW_FOR is 'billing', where one of auto, none, con_opstk, conser is expected" in output
 
 
 def test_switching_to_and_fro_needs_no_hand_and_costs_no_write(world: World) -> None:
@@ -237,8 +237,8 @@ def test_what_people_have_made_by_hand_is_in_the_view(world: World) -> None:
 def test_a_view_that_cannot_be_written_fails_no_pass(world: World) -> None:
     world.configure(view_for="conser")
     (world.data_dir / "publication.lock").mkdir()
-    said = world.run("bulk", "--once").stderr
-    assert "the view for other services is not up to date" in said
+    output = world.run("bulk", "--once").stderr
+    assert "the view for other services is not up to date" in output
     (world.data_dir / "publication.lock").rmdir()
     world.bulk()
     assert found_by(world)["contract"] is True

@@ -183,11 +183,11 @@ HINTED = [
 def test_each_error_has_a_hint_of_its_own(code: int) -> None:
     error = OSError(code, os.strerror(code))
     path = Path("/data/{odd}/view.pickle")
-    said = hint(error, path)
-    assert said
+    text = hint(error, path)
+    assert text
     assert words(error) == os.strerror(code)
     others = {hint(OSError(other, ""), path) for other in HINTED if other != code}
-    assert said not in others or code in (errno.EBUSY, errno.EXDEV)
+    assert text not in others or code in (errno.EBUSY, errno.EXDEV)
 
 
 def test_nothing_is_made_up_about_other_errors() -> None:

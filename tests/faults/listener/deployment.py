@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bus import Bus, Message, told
+from bus import Bus, Message, notification
 from hands import key
 from listening import QUEUE, Listener, in_step, messages, queues, rmq
 from rabbit import RabbitNode, wait_for
@@ -122,7 +122,7 @@ class Deployment:
     def events(self, servers: Iterable[Server], times: int = 1) -> list[Message]:
         """Events of all kinds about servers."""
         keys = [key(ResourceKind.SERVER, server) for server in servers]
-        return [told(item, number) for number in range(times) for item in keys]
+        return [notification(item, number) for number in range(times) for item in keys]
 
     def ready(self) -> int:
         """Messages that the broker has given to nobody."""

@@ -39,9 +39,9 @@ class History:
         while True:
             step = self._chance.choice(self._steps)
             with self._cloud.lock:
-                told = list(step())
-            if told:
-                return told
+                messages = list(step())
+            if messages:
+                return messages
 
     def _state(self) -> Told:
         for server in self._one(self._servers()):

@@ -114,8 +114,8 @@ def test_messages_that_an_operators_policy_dropped_cost_one_pass(
             wait_for(lambda known=connections: proxy.connections > known, what="the next connection")
         proxy.accepting = False
         proxy.cut()
-        told = deployment.tell(deployment.change(10, chance))
-        wait_for(lambda: deployment.ready() < told, what="the loss")
+        sent = deployment.tell(deployment.change(10, chance))
+        wait_for(lambda: deployment.ready() < sent, what="the loss")
         proxy.accepting = True
         wait_for(deployment.resync, timeout=60, what="the request for a resync")
         assert deployment.log().count("asking for a resync: the connection was lost") == 1

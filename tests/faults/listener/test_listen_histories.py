@@ -30,9 +30,9 @@ def test_a_listener_alone_ends_right_after_any_history_and_kills(deploy: Deploy,
     for _ in range(3):
         listener = deployment.listen()
         for _ in range(chance.randrange(10, 30)):
-            told = history.step()
-            again = chance.sample(told, chance.randrange(2))
-            deployment.bus.publish_all([*told, *again])
+            sent = history.step()
+            again = chance.sample(sent, chance.randrange(2))
+            deployment.bus.publish_all([*sent, *again])
             time.sleep(chance.random() * 0.08)
         time.sleep(chance.random() * 0.5)
         if chance.random() < 0.7:

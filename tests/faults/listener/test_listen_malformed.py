@@ -100,6 +100,6 @@ def test_thousands_of_malformed_messages_are_a_few_lines_of_the_log(deployment: 
     deployment.wait_acked()
     assert deployment.heartbeat()["quarantined"] <= 5000
     assert listener.end() == 0
-    said = [line for line in deployment.log().splitlines() if "set aside" in line]
-    assert len(said) == 5
-    assert "4996 more messages are set aside: 1249 of them: " in said[-1]
+    logged = [line for line in deployment.log().splitlines() if "set aside" in line]
+    assert len(logged) == 5
+    assert "4996 more messages are set aside: 1249 of them: " in logged[-1]

@@ -16,7 +16,7 @@ EVENTS = int(os.environ.get("EVENTS", "2000"))
 SERVERS = int(os.environ.get("SERVERS", "100"))
 
 
-def told(deployment: Deployment, lost: float = 0.0) -> tuple[int, int]:
+def notified(deployment: Deployment, lost: float = 0.0) -> tuple[int, int]:
     """Changes every second server in two steps, with so many events about them all in all.
 
     Returns how many are to be shown otherwise than before, and how many changes there were.
@@ -47,7 +47,7 @@ def test_many_events_cost_a_write_a_change_and_few_reads(deploy: Deploy) -> None
     deployment = deploy(SERVERS)
     listener = deployment.consume()
     began = time.monotonic()
-    least, most = told(deployment)
+    least, most = notified(deployment)
     deployment.settle(300)
     writes, _, asked = figures(deployment, time.monotonic() - began)
     assert least <= writes <= most
@@ -60,7 +60,7 @@ def test_many_events_cost_a_write_a_change_and_few_reads(deploy: Deploy) -> None
 def test_what_lost_events_were_about_is_right_after_one_pass(deploy: Deploy) -> None:
     deployment = deploy(SERVERS)
     listener = deployment.consume()
-    told(deployment, lost=0.05)
+    notified(deployment, lost=0.05)
     deployment.change(SERVERS // 20, random.Random(1))
     deployment.wait_acked(300)
     assert listener.end() == 0

@@ -121,9 +121,9 @@ def test_threads_that_waited_for_a_login_share_its_failure(connect: Connect) -> 
 
     with ScriptedServer(never) as server, ThreadPoolExecutor(6) as pool:
         client = connect(server.url, retries=0, timeout=0.5)
-        told = set(pool.map(read, [client] * 6))
+        shown = set(pool.map(read, [client] * 6))
         over.set()
-    assert told == {f"Concertim at {server.url} did not answer within 0.5 s (POST /users/sign_in.json)"}
+    assert shown == {f"Concertim at {server.url} did not answer within 0.5 s (POST /users/sign_in.json)"}
     assert len(server.requests) == 1
 
 
@@ -171,19 +171,19 @@ def test_secrets_are_in_no_error_no_log_and_no_repr(
     tokens = []
     issue = app.tokens.issue
     app.tokens.issue = lambda *a, **k: tokens.append(issue(*a, **k)) or tokens[-1]  # type: ignore[method-assign,func-returns-value]
-    told = []
+    shown = []
     for fault in (Fault(FaultKind.CUT), Fault(FaultKind.TRUNCATE, path="racks"), Fault(FaultKind.STATUS, code=500)):
         app.wire.faults.add(fault)
         client = connect(app.url.replace("//", f"//eve:{user_info}@"), retries=1)
         with pytest.raises(ConcertimError) as failure:
             client.racks()
-        told += traceback.format_exception(failure.value)
+        shown += traceback.format_exception(failure.value)
         app.wire.faults.clear()
         client.racks()
-        told.append(repr(client))
+        shown.append(repr(client))
     with pytest.raises(ConcertimLoginError) as refusal:
         connect(app.url, password=password).racks()
-    told += [*traceback.format_exception(refusal.value), caplog.text]
+    shown += [*traceback.format_exception(refusal.value), caplog.text]
     assert len(tokens) >= 3
     for secret in (*tokens, password, user_info):
-        assert not any(secret in line for line in told)
+        assert not any(secret in line for line in shown)

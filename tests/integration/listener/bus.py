@@ -72,7 +72,7 @@ TYPES = {
 """Types that name one object of a kind, and nothing else."""
 
 
-def told(key: Key, number: int = 0) -> Message:
+def notification(key: Key, number: int = 0) -> Message:
     """Some message about an object."""
     types = TYPES[key.kind]
     return message(types[number % len(types)], key, bare=number % 3 == 0)
@@ -100,4 +100,4 @@ class Bus:
 
     def tell(self, *keys: Key) -> None:
         """Publishes some message about each of these objects."""
-        self.publish_all(told(key, number) for number, key in enumerate(keys))
+        self.publish_all(notification(key, number) for number, key in enumerate(keys))

@@ -46,13 +46,13 @@ class Listener:
 
     def __init__(self, world: World, *arguments: str, program: tuple[str, ...] = ("-m", "cos_update")) -> None:
         command = [sys.executable, *program, "--config", str(world.folder / "config.yaml"), "listen", *arguments]
-        self._said = world.folder / "listener.err"
-        with self._said.open("ab") as stderr:
+        self._output = world.folder / "listener.err"
+        with self._output.open("ab") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
 
     def consuming(self, broker: RabbitNode, queue: str = QUEUE) -> Listener:
         """Waits until somebody consumes the queue."""
-        wait_for(lambda: consumers(broker, queue) > 0, timeout=60, what=f"a consumer of {queue} ({self.said()})")
+        wait_for(lambda: consumers(broker, queue) > 0, timeout=60, what=f"a consumer of {queue} ({self.output()})")
         return self
 
     def end(self, how: signal.Signals = signal.SIGTERM, timeout: float = 60) -> int:
@@ -70,9 +70,9 @@ class Listener:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What listeners of this configuration have written to stderr."""
-        return self._said.read_text()
+        return self._output.read_text()
 
 
 def consumers(broker: RabbitNode, queue: str = QUEUE) -> int:

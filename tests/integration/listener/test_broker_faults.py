@@ -286,9 +286,9 @@ def test_a_gap_is_told_before_the_first_message_after_it(services, listen):
     services.declare("nova")
     assert listen().ready().consumer.stop(10)
     services.publish(b"server")
-    told = []
-    listen(on_gap=told.append, on_message=lambda delivery: told.append(delivery.body))
-    wait_for(lambda: told == ["the listener started", b"server"])
+    reported = []
+    listen(on_gap=reported.append, on_message=lambda delivery: reported.append(delivery.body))
+    wait_for(lambda: reported == ["the listener started", b"server"])
 
 
 def test_every_turn_is_a_sign_of_life_also_while_there_is_no_broker(listen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bus import TYPES, captured, message, told
+from bus import TYPES, captured, message, notification
 
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
@@ -50,6 +50,6 @@ def test_a_message_goes_where_its_service_sends_it() -> None:
 
 
 def test_many_messages_about_an_object_are_of_all_its_types_in_both_envelopes() -> None:
-    bodies = [told(of(ResourceKind.SERVER), number).body for number in range(12)]
+    bodies = [notification(of(ResourceKind.SERVER), number).body for number in range(12)]
     assert {parse(body).type for body in bodies} == set(TYPES[ResourceKind.SERVER])
     assert {b"oslo.message" in body for body in bodies} == {True, False}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bus import Bus, Message, captured, message, told
+from bus import Bus, Message, captured, message, notification
 from hands import key
 from listening import QUEUE, Listener, consumers, drain, in_step, messages, node, queues, rmq, status, team
 from rabbit import RabbitNode, wait_for
@@ -150,7 +150,7 @@ def test_a_project_that_begins_to_be_watched_appears(world: World, bus: Bus, bro
     world.concertim.state.add_team(project.name, project.id)
     stack = world.cloud.create_stack(project, "theirs")
     server = world.cloud.add_server(stack, "theirs-0")
-    bus.publish(told(Key(ResourceKind.PROJECT, project.id)))
+    bus.publish(notification(Key(ResourceKind.PROJECT, project.id)))
     drain(world, "--resync")
     assert server.id in shown(world.actual())
     in_step(world)
@@ -171,7 +171,7 @@ def test_shards_part_the_projects_between_them(world: World, bus: Bus, broker: R
         folders.append(shard)
     for server in servers.values():
         world.cloud.set_server_state(server, "suspended")
-        bus.publish(told(key(ResourceKind.SERVER, server)))
+        bus.publish(notification(key(ResourceKind.SERVER, server)))
     changed = []
     for shard in folders:
         world.concertim.wire.reset()

@@ -63,10 +63,10 @@ def rewrite(world: World, section: dict[str, object]) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
-def hang_up(listener: Listener, said: str) -> None:
-    before = listener.said().count(said)
+def hang_up(listener: Listener, output: str) -> None:
+    before = listener.output().count(output)
     listener.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: listener.said().count(said) > before, what=said)
+    wait_for(lambda: listener.output().count(output) > before, what=output)
 
 
 def follows(world: World, bus: Bus) -> None:
@@ -131,9 +131,9 @@ def test_another_shard_needs_a_restart(world: World, bus: Bus, listener: Callabl
 def test_its_threads_tell_where_they_stand(world: World, bus: Bus, listener: Callable[..., Listener]) -> None:
     process = listener()
     process.process.send_signal(signal.SIGUSR1)
-    wait_for(lambda: "thread watchdog: " in process.said())
+    wait_for(lambda: "thread watchdog: " in process.output())
     for name in ("MainThread", "broker", "keeper", "heartbeat"):
-        assert f"thread {name}: " in process.said()
+        assert f"thread {name}: " in process.output()
     follows(world, bus)
 
 

@@ -96,9 +96,9 @@ def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
     done = run("--config", str(path), "config", "check")
     assert done.returncode == 0
     assert done.stderr == f"Warning: {path}, line 1: unknown key intervall is ignored; is interval meant?\n"
-    said = done.stdout.splitlines()
-    assert [line[: line.index(":")] for line in said[:2]] == ["decide concertim.verify", "decide openstack.verify"]
-    assert said[2:] == [
+    output = done.stdout.splitlines()
+    assert [line[: line.index(":")] for line in output[:2]] == ["decide concertim.verify", "decide openstack.verify"]
+    assert output[2:] == [
         "warn  the section rmq is missing, and listen needs it",
         f"warn  readable by everybody: chmod 640 {path}, it holds passwords",
         f"ok    {path}",
@@ -116,9 +116,9 @@ def test_what_is_odd_is_in_the_log_of_commands_that_have_one(tmp_path: Path) -> 
         "--config", str(path), "--data-dir", str(tmp_path), "--log-dir", str(tmp_path), "--log-format", "json",
         "bulk", "--once",
     )  # fmt: skip
-    said, logged = done.stderr.splitlines()[0], (tmp_path / "updates_bulk.log").read_text().splitlines()[0]
-    assert json.loads(said) == json.loads(logged)
-    assert json.loads(said)["message"] == f"{path}, line 1: unknown key intervall is ignored; is interval meant?"
+    output, logged = done.stderr.splitlines()[0], (tmp_path / "updates_bulk.log").read_text().splitlines()[0]
+    assert json.loads(output) == json.loads(logged)
+    assert json.loads(output)["message"] == f"{path}, line 1: unknown key intervall is ignored; is interval meant?"
 
 
 def test_what_is_wrong_names_file_line_and_key(path: Path) -> None:

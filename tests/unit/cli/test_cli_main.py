@@ -117,8 +117,8 @@ def test_an_error_is_said_in_words_with_what_to_do(tmp_path: Path) -> None:
 def test_the_traceback_is_for_those_who_ask_for_everything(tmp_path: Path) -> None:
     done = run("-vv", "--config", str(tmp_path / "none.yaml"), "config", "check")
     assert "Traceback" in done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert said == [f"Error: {tmp_path}/none.yaml: no such file."]
+    complaints = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert complaints == [f"Error: {tmp_path}/none.yaml: no such file."]
 
 
 def test_a_command_line_that_makes_no_sense() -> None:
@@ -188,7 +188,7 @@ def test_an_error_of_the_system_names_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "complaints"),
     [
         (
             OSError(24, "Too many open files"),
@@ -201,14 +201,14 @@ def test_an_error_of_the_system_names_the_file() -> None:
         (OSError("timed out"), "The operating system refuses: timed out.\n"),
     ],
 )
-def test_an_error_of_the_system_says_what_to_do(error: OSError, said: str) -> None:
+def test_an_error_of_the_system_says_what_to_do(error: OSError, complaints: str) -> None:
     @click.command()
     def fail() -> None:
         raise error
 
     result = CliRunner().invoke(group_of(fail), ["run"])
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {said}")
+    assert result.stderr.startswith(f"Error: {complaints}")
 
 
 def test_a_password_that_is_a_word_of_ours_hides_no_key_in_an_error() -> None:

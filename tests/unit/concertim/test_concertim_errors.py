@@ -49,16 +49,16 @@ def test_every_shape_of_refusal_is_read(case: str, words: str) -> None:
 
 
 def test_no_recorded_refusal_stays_without_words() -> None:
-    told = [item for item in all_refusals() if item.body not in (b'""', b"{}", b"null", b'{"_html_page": true}')]
-    assert len(told) > 150
-    assert [item.body for item in told if "without a reason" in reason(item)] == []
+    explained = [item for item in all_refusals() if item.body not in (b'""', b"{}", b"null", b'{"_html_page": true}')]
+    assert len(explained) > 150
+    assert [item.body for item in explained if "without a reason" in reason(item)] == []
 
 
 def test_a_fault_names_its_class_and_no_row_of_the_database() -> None:
-    told = reason(refused("racks.update cost null"))
-    assert told.startswith("Concertim failed (500 ActiveRecord::NotNullViolation): PG::NotNullViolation: ERROR:")
-    assert "Failing row" not in told
-    assert "357a767b" not in told
+    explained = reason(refused("racks.update cost null"))
+    assert explained.startswith("Concertim failed (500 ActiveRecord::NotNullViolation): PG::NotNullViolation: ERROR:")
+    assert "Failing row" not in explained
+    assert "357a767b" not in explained
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_a_refusal_without_words_gives_its_status(body: bytes) -> None:
 
 @given(st.sampled_from([400, 403, 422, 500]), ANY_JSON)
 def test_any_body_gives_one_short_printable_line(status: int, content: object) -> None:
-    told = reason(answer(status, content))
-    assert 0 < len(told) <= LONGEST_REASON
-    assert told.isprintable()
+    explained = reason(answer(status, content))
+    assert 0 < len(explained) <= LONGEST_REASON
+    assert explained.isprintable()

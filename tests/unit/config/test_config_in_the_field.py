@@ -164,8 +164,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(config: Config) ->
     loaded = config.load(text)
     with pytest.raises(ConfigErrors) as error:
         loaded.need_all()
-    told = [str(fault).replace(f"{config.path}, ", "") for fault in error.value.faults]
-    assert told == [
+    texts = [str(fault).replace(f"{config.path}, ", "") for fault in error.value.faults]
+    assert texts == [
         "line 1: log_level: expected one of DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, found 'loud'.",
         "line 2: rmq.rmq_address: missing.",
         "line 2: rmq.rmq_username: missing.",
@@ -262,6 +262,6 @@ def test_what_is_to_be_decided_begins_with_tls(config: Config) -> None:
 def test_no_secret_is_in_what_is_told(config: Config) -> None:
     for name in ("first_generation", "first_generation_by_ids", "second_generation"):
         loaded = form(config, name)
-        told = "\n".join((*loaded.notes, *loaded.decisions, *loaded.warnings, shown(loaded.settings)))
+        texts = "\n".join((*loaded.notes, *loaded.decisions, *loaded.warnings, shown(loaded.settings)))
         for secret in ("0123456\n", "1_000", "12:30:45", "2024-01-01", "0x1F"):
-            assert secret not in told
+            assert secret not in texts

@@ -66,6 +66,6 @@ def test_it_is_read_in_a_folder_that_is_closed_too(path: Path) -> None:
 def test_what_has_taken_its_place_is_not_mistaken_for_it(path: Path, tmp_path: Path) -> None:
     former = tmp_path / "former.yaml"
     former.write_text("interval: 1\n")
-    said = read(path, former)
-    assert said.startswith("False\n")
-    assert f"{path}: cannot be read: Permission denied" in said
+    complaint = read(path, former)
+    assert complaint.startswith("False\n")
+    assert f"{path}: cannot be read: Permission denied" in complaint

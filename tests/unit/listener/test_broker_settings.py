@@ -110,10 +110,10 @@ def test_a_given_queue_takes_the_place_of_our_own():
     ],
 )
 def test_a_fault_is_put_into_words(error, text, hint):
-    told = explain(error, SETTINGS)
-    assert text in str(told)
-    assert hint in told.hint
-    assert SETTINGS.password not in repr(told) + told.hint
+    explained = explain(error, SETTINGS)
+    assert text in str(explained)
+    assert hint in explained.hint
+    assert SETTINGS.password not in repr(explained) + explained.hint
 
 
 def test_a_broker_that_takes_the_connection_and_says_nothing(monkeypatch):

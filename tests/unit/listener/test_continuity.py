@@ -81,12 +81,12 @@ def test_whatever_proves_nothing_is_told_once_the_connection_has_stood(continuit
 
 
 def test_a_connection_that_comes_and_goes_is_told_once(continuity):
-    told = []
+    losses = []
     for second in range(100, 130, 2):
         reconnected(continuity, None, second)
-        told.append(continuity.due(second))
-    told += [continuity.due(second) for second in range(130, 140)]
-    assert [bool(reason) for reason in told].index(True) > 15
+        losses.append(continuity.due(second))
+    losses += [continuity.due(second) for second in range(130, 140)]
+    assert [bool(reason) for reason in losses].index(True) > 15
     continuity.reported()
     assert continuity.due(200.0) == ""
 

@@ -209,5 +209,5 @@ def test_whatever_happens_and_however_late_it_is_committed_what_is_told_is_seen(
         assert known == {item: value for item, (_, value) in visible.items()}
         clock = now + data.draw(SKEW)
         assert doubt_of_clocks(memory, {"Nova": clock}) == ""
-        told = newest_after(memory, ResourceKind.SERVER, changes)
-        memory = replace(memory, clocks={"Nova": clock}, newest={ResourceKind.SERVER: told})
+        witnesses = newest_after(memory, ResourceKind.SERVER, changes)
+        memory = replace(memory, clocks={"Nova": clock}, newest={ResourceKind.SERVER: witnesses})

@@ -94,7 +94,7 @@ def test_a_name_makes_no_second_line(settings: Settings, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("daemon", "verbosity", "said"),
+    ("daemon", "verbosity", "levels"),
     [
         (False, 0, {"WARN", "ERROR"}),
         (False, 1, {"INFO", "WARN", "ERROR"}),
@@ -106,12 +106,17 @@ def test_a_name_makes_no_second_line(settings: Settings, tmp_path: Path) -> None
     ],
 )
 def test_how_much_is_said_where(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], daemon: bool, verbosity: int, said: set[str]
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    daemon: bool,
+    verbosity: int,
+    levels: set[str],
 ) -> None:
     configure(settings, process="bulk", daemon=daemon, verbosity=verbosity)
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         log.log(level, "x")
-    assert {line.split()[1] for line in capsys.readouterr().err.splitlines()} == said
+    assert {line.split()[1] for line in capsys.readouterr().err.splitlines()} == levels
     assert {line.split()[1] for line in lines(tmp_path / "updates_bulk.log")} == {"INFO", "WARN", "ERROR"}
 
 
@@ -177,9 +182,9 @@ def test_a_full_disk_stops_nothing_and_leaves_whole_lines(
     written = lines(tmp_path / "updates_bulk.log")
     assert [line.split()[-1] for line in written][:2] == ["one", "four"]
     assert all(re.match(r"\d{4}-\d\d-\d\dT", line) for line in written)
-    said = capsys.readouterr().err
-    assert all(word in said for word in ("one", "two", "three", "four"))
-    assert said.count("cannot be written") == 1
+    levels = capsys.readouterr().err
+    assert all(word in levels for word in ("one", "two", "three", "four"))
+    assert levels.count("cannot be written") == 1
 
 
 def test_the_file_is_not_for_everybody(tmp_path: Path) -> None:
@@ -207,10 +212,10 @@ def test_a_thread_that_dies_is_logged_without_its_secrets(
     thread = threading.Thread(target=work, name="worker-1")
     thread.start()
     thread.join()
-    said = capsys.readouterr().err
-    assert "FATAL logs    run=" in said
-    assert "thread worker-1 died" in said
-    assert "ValueError: ***" in said
+    levels = capsys.readouterr().err
+    assert "FATAL logs    run=" in levels
+    assert "thread worker-1 died" in levels
+    assert "ValueError: ***" in levels
 
 
 PROGRAM = """

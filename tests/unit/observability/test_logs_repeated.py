@@ -31,15 +31,15 @@ def repeats(clock: Clock, caplog: pytest.LogCaptureFixture) -> RepeatSuppressor:
 def test_it_is_said_once_and_then_at_growing_intervals(
     repeats: RepeatSuppressor, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said = []
+    logged = []
     for turn in range(300):
         caplog.clear()
         repeats.failed("cinder", "Cinder could not be read (503)")
-        said += [(turn, message) for message in caplog.messages]
+        logged += [(turn, message) for message in caplog.messages]
         clock.now += 60
-    assert [turn for turn, _ in said] == [0, 10, 30, 70, 130, 190, 250]
-    assert said[0][1] == "Cinder could not be read (503)"
-    assert said[1][1] == "Cinder could not be read (503) (still so, 11 times since 02:05)"
+    assert [turn for turn, _ in logged] == [0, 10, 30, 70, 130, 190, 250]
+    assert logged[0][1] == "Cinder could not be read (503)"
+    assert logged[1][1] == "Cinder could not be read (503) (still so, 11 times since 02:05)"
 
 
 def test_another_day_is_named(repeats: RepeatSuppressor, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

@@ -34,81 +34,81 @@ def one_pass(log: RunLog, *notices: Notice, outcomes: tuple[Outcome, ...] = (), 
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.WARNING)
     return caplog
 
 
-def test_a_notice_is_said_once_until_it_is_over(said: pytest.LogCaptureFixture) -> None:
+def test_a_notice_is_said_once_until_it_is_over(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     for _ in range(3):
         one_pass(log, UNPLACED)
     one_pass(log)
     one_pass(log, UNPLACED)
     text = "instance big: needs 4U, 2U free"
-    assert said.messages == [text, f"{text}: over after 3 times", text]
+    assert logged.messages == [text, f"{text}: over after 3 times", text]
 
 
-def test_nothing_is_over_while_something_could_not_be_read(said: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_over_while_something_could_not_be_read(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     one_pass(log, UNPLACED, GAP)
-    said.clear()
+    logged.clear()
     one_pass(log, GAP)
-    assert said.messages == []
+    assert logged.messages == []
     one_pass(log)
-    assert len(said.messages) == 2
+    assert len(logged.messages) == 2
 
 
-def test_a_gap_is_over_although_there_is_another(said: pytest.LogCaptureFixture) -> None:
+def test_a_gap_is_over_although_there_is_another(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     other = Notice(NoticeKind.UNREAD, SERVICE, "Nova", "p1", "could not be read (503)")
     one_pass(log, GAP, other)
-    said.clear()
+    logged.clear()
     one_pass(log, other)
-    assert said.messages == ["service Cinder: could not be read (503): over after once"]
+    assert logged.messages == ["service Cinder: could not be read (503): over after once"]
 
 
-def test_nothing_is_over_because_a_pass_was_stopped(said: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_over_because_a_pass_was_stopped(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     one_pass(log, UNPLACED)
-    said.clear()
+    logged.clear()
     one_pass(log, stopped="told to stop")
-    assert said.messages == []
+    assert logged.messages == []
 
 
-def test_a_refusal_is_over_when_it_was_done(said: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_is_over_when_it_was_done(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     for _ in range(2):
         one_pass(log, outcomes=(outcome(Result.REFUSED, "start_u is occupied"),))
     one_pass(log, outcomes=(outcome(Result.DONE),))
-    assert len(said.messages) == 2
-    assert "start_u is occupied" in said.messages[0]
-    assert said.messages[1] == "instance node not created: over after 2 times"
+    assert len(logged.messages) == 2
+    assert "start_u is occupied" in logged.messages[0]
+    assert logged.messages[1] == "instance node not created: over after 2 times"
 
 
-def test_what_was_not_tried_is_neither_said_nor_over(said: pytest.LogCaptureFixture) -> None:
+def test_what_was_not_tried_is_neither_said_nor_over(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     one_pass(log, outcomes=(outcome(Result.REFUSED, "start_u is occupied"),))
-    said.clear()
+    logged.clear()
     one_pass(log, outcomes=(outcome(Result.SKIPPED, "no rack"),))
-    assert said.messages == []
+    assert logged.messages == []
 
 
-def test_a_failed_pass_ends_no_trouble(said: pytest.LogCaptureFixture) -> None:
+def test_a_failed_pass_ends_no_trouble(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     one_pass(log, UNPLACED)
     for _ in range(3):
         log.pass_begins()
         log.pass_failed(CosUpdateError("no Keystone.", "Look."))
     one_pass(log, UNPLACED)
-    assert said.messages[1:] == ["pass failed: no Keystone. Look.", "passes that failed: over after 3 times"]
+    assert logged.messages[1:] == ["pass failed: no Keystone. Look.", "passes that failed: over after 3 times"]
 
 
-def test_a_watcher_that_fails_stops_neither_the_others_nor_the_work(said: pytest.LogCaptureFixture) -> None:
+def test_a_watcher_that_fails_stops_neither_the_others_nor_the_work(logged: pytest.LogCaptureFixture) -> None:
     class Broken(Observer):
         def outcome(self, outcome: Outcome) -> None:
             raise RuntimeError("a bug")
 
     ObserverGroup(Broken(), RunLog()).outcome(outcome(Result.REFUSED, "no"))
-    assert "Broken cannot take note" in said.messages[0]
-    assert "not created (refused) node: no" in said.messages[1]
+    assert "Broken cannot take note" in logged.messages[0]
+    assert "not created (refused) node: no" in logged.messages[1]

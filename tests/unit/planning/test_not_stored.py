@@ -109,9 +109,9 @@ def test_it_is_reported_once_and_not_sent_again_until_the_wish_changes(field: st
         quiet = passes.run(cloud("one", 1))
         assert (quiet.outcomes, quiet.exit_code) == ((), ExitCode.DONE)
     changed = passes.run(cloud("two", 2))
-    told = [o for o in changed.outcomes if field in {change.field for change in o.dropped}]
-    assert told
-    assert all(field in o.reason for o in told)
+    reported = [o for o in changed.outcomes if field in {change.field for change in o.dropped}]
+    assert reported
+    assert all(field in o.reason for o in reported)
     again = passes.run(cloud("two", 2))
     assert again.outcomes == ()
     assert NoticeKind.NOT_STORED in {notice.kind for notice in again.notices}

@@ -67,15 +67,15 @@ def status(store: ViewStore, key: str = "11") -> str:
 
 def test_a_posting_is_known_to_the_other_at_once(bulk: ViewStore, listen: ViewStore) -> None:
     before = bulk.seq()
-    told = journal_entry(
+    recorded = journal_entry(
         racks={"1": rack(), "2": None},
         devices={"11": replace(device(), details=InstanceDetails(volume_details=[{"id": "v"}])), "12": None},
         templates=view().actual.templates,
         origins={"server-11": Origin(ResourceKind.SERVER, "n", "active", "p")},
         stacks=view().stacks,
     )
-    seq = listen.record(told)
-    assert bulk.entries_since(before) == [replace(told, seq=seq, at=1_000_000.0)]
+    seq = listen.record(recorded)
+    assert bulk.entries_since(before) == [replace(recorded, seq=seq, at=1_000_000.0)]
     assert bulk.entries_since(seq) == []
 
 

@@ -47,7 +47,7 @@ def picture(**changes: object) -> Picture:
     return replace(whole, **changes)  # type: ignore[arg-type]
 
 
-def said(word: str, given: Picture) -> str:
+def explained(word: str, given: Picture) -> str:
     (found,) = explain(word, given)
     return "\n".join(f"{label}: {text}" for label, text in found.facts)
 
@@ -75,34 +75,34 @@ def said(word: str, given: Picture) -> str:
     ],
 )
 def test_every_kind_of_object_has_its_answers(word: str, sentence: str) -> None:
-    assert sentence in said(word, picture())
+    assert sentence in explained(word, picture())
 
 
 def test_what_is_as_it_should_be_says_so() -> None:
-    assert "next pass: nothing to do" in said("m1.small", picture())
+    assert "next pass: nothing to do" in explained("m1.small", picture())
 
 
 def test_a_removal_that_is_held_back_says_what_lets_it_happen() -> None:
     actual = concertim(rack("s1", *(f"i{n}" for n in range(12))))
     held = picture(actual=actual, origins={}, plan=plan(cloud(), actual))
-    assert "--allow-deletes" in said("i3", held)
-    assert "which the last reading of OpenStack did not show" in said("i3", held)
+    assert "--allow-deletes" in explained("i3", held)
+    assert "which the last reading of OpenStack did not show" in explained("i3", held)
 
 
 def test_what_an_unreadable_service_keeps_in_place() -> None:
     inventory, actual = cloud(stack("s1"), unread(ResourceKind.VOLUME)), concertim(rack("s1", "v1"))
-    told = said("v1", picture(actual=actual, origins=origins(inventory), plan=plan(inventory, actual)))
-    assert "managed: yes, for v1" in told
+    answer = explained("v1", picture(actual=actual, origins=origins(inventory), plan=plan(inventory, actual)))
+    assert "managed: yes, for v1" in answer
 
 
 def test_a_project_that_is_not_watched() -> None:
-    assert "p-a, not watched" in said("i1", picture(projects={}))
+    assert "p-a, not watched" in explained("i1", picture(projects={}))
 
 
 def test_from_the_view_alone_nothing_is_foretold() -> None:
-    told = said("i2", picture(plan=None, gaps=("volumes: HTTP 503",)))
-    assert "next pass" not in told
-    assert "not read: volumes: HTTP 503" in told
+    answer = explained("i2", picture(plan=None, gaps=("volumes: HTTP 503",)))
+    assert "next pass" not in answer
+    assert "not read: volumes: HTTP 503" in answer
 
 
 def test_the_beginning_of_an_id_will_do_when_it_is_long_enough() -> None:
