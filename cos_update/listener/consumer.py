@@ -21,11 +21,13 @@ import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
 from cos_update.listener.ack_tracker import PendingAcks
+from cos_update.listener.broker_status import BrokerStatus
 from cos_update.listener.connection import Address, BrokerError, addresses, connect, explain
 from cos_update.listener.continuity import Continuity
 from cos_update.listener.delivery import Delivery, DeliveryTag
 from cos_update.listener.topology import Topology, depth, topology
 from cos_update.model.settings import BrokerSettings
+from cos_update.observability.tally import Tally
 from cos_update.retry import Backoff
 
 _log = logging.getLogger(__name__)
@@ -51,27 +53,6 @@ class Timing:
     """Between two looks at how full the queue is."""
     settle: float = 5.0
     """For which a connection stands before it is told that messages may be lost since the one before."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerStatus:
-    """How the consumer fares. Points in time are seconds since the epoch; None: not yet, or not now."""
-
-    queue: str
-    host: str | None = None
-    connected_since: float | None = None
-    last_message: float | None = None
-    last_ack: float | None = None
-    depth: int | None = None
-    """Messages waiting in the queue when last looked at."""
-    unacked: int = 0
-    """Messages in our hands."""
-    delivered: int = 0
-    """Messages since the start, redelivered ones included."""
-    reconnects: int = 0
-    missing_exchanges: tuple[str, ...] = ()
-    error: str | None = None
-    """Why there is no connection now, with what to do about it."""
 
 
 class BrokerConsumer:
@@ -114,6 +95,7 @@ class BrokerConsumer:
         self._held_since = 0.0
         self._continuity = Continuity(self._timing.settle)
         self._tries = 0
+        self._bugs = Tally(_log, "messages could not be taken note of")
         self._overflowing = False
         self._last_reason: str | None = None
         self._host: str | None = None
@@ -287,6 +269,7 @@ class BrokerConsumer:
             with self._lock:
                 self._woken = False
             self._on_turn()
+            self._bugs.tell()
             if not channel.is_open:
                 raise getattr(channel, "_closing_reason", None) or BrokerError("The broker closed the channel")
             if self._cancelling.is_set():
@@ -333,8 +316,8 @@ class BrokerConsumer:
             self._on_message(delivery)
         except Exception as error:
             # The text of the exception may hold what the message holds, and OpenStack sends live tokens.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("a message could not be taken note of: %s at\n%s", type(error).__name__, where)
+            where, name = "".join(traceback.format_tb(error.__traceback__)), type(error).__name__
+            self._bugs.note(name, "a message could not be taken note of: %s at\n%s", name, where, level=logging.ERROR)
             self.ack([delivery.delivery_tag])
             self._doubt("a message could not be taken note of")
 

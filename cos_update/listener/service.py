@@ -26,6 +26,7 @@ from cos_update.model.events import Key
 from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
 from cos_update.observability.observer import Observer
+from cos_update.observability.tally import Tally
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.retry import Backoff
@@ -63,8 +64,9 @@ class Listener:
         self._dead_letters = DeadLetters(services.settings.data_dir)
         self._queue: WorkQueue[Key] = WorkQueue(base_delay=0.5, max_delay=20.0)
         self._consumer = BrokerConsumer(
-            broker, self._on_message, self._on_gap, existing_queue=task.queue, on_turn=lambda: self._turns.moved()
+            broker, self._on_message, self._on_gap, existing_queue=task.queue, on_turn=self._on_turn
         )
+        self._bad = Tally(log, "messages are set aside")
         stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
         self._keys = Check("keys", self._queue.due, stuck_after)
         self._turns = Check("broker", lambda: True, stuck_after)
@@ -157,13 +159,17 @@ class Listener:
         try:
             event = parse(delivery.body)
         except MalformedNotification as error:
-            log.warning("a message is set aside in %s: %s", self._dead_letters.path, error)
+            self._bad.note(str(error), "a message is set aside in %s: %s", self._dead_letters.path, error)
             self._dead_letters.put(
                 delivery.body, str(error), exchange=delivery.exchange, routing_key=delivery.routing_key
             )
             self._consumer.ack([delivery.delivery_tag])
             return
         self._worker.note(event, delivery.delivery_tag, redelivered=delivery.redelivered)
+
+    def _on_turn(self) -> None:
+        self._turns.moved()
+        self._bad.tell()
 
     def _on_gap(self, reason: str) -> None:
         self._housekeeper.wish(reason)
@@ -198,6 +204,7 @@ class Listener:
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
         self._objects.close()
+        self._bad.tell(at_once=True)
 
 
 def _end(stall: Stall) -> None:

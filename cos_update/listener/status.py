@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from cos_update.listener.consumer import BrokerStatus
+from cos_update.listener.broker_status import BrokerStatus
 from cos_update.listener.watchdog import Check
 from cos_update.listener.workqueue import QueueStats
 from cos_update.observability.heartbeat import DaemonStatus, moment

@@ -29,6 +29,7 @@ from cos_update.model.events import Event, Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project
 from cos_update.observability.repeats import RepeatSuppressor
+from cos_update.observability.tally import Tally
 
 log = logging.getLogger("cos_update.listen")
 
@@ -71,6 +72,7 @@ class Worker:
         self._context = context
         self._queue = queue
         self._dead_letters = dead_letters
+        self._failures = Tally(log, "rounds of work failed")
         self._ack = ack
         self._hand_over = hand_over
         self._tries = tries
@@ -142,6 +144,7 @@ class Worker:
                     self._tracker.give_back(each)
                     self._queue.add_rate_limited(each)
                     self._queue.done(each)
+            self._failures.tell()
             self._moved()
 
     def _attempt(self, units: list[Key]) -> None:
@@ -158,7 +161,10 @@ class Worker:
         except CosUpdateError as error:
             ends = {unit: WorkResult(WorkOutcome.FAILED, str(error)) for unit in units}
         except Exception as error:
-            log.exception("%s could not be worked off", ", ".join(f"{unit.kind} {unit.id}" for unit in units))
+            names = ", ".join(f"{unit.kind} {unit.id}" for unit in units)
+            self._failures.note(
+                type(error).__name__, "%s could not be worked off", names, level=logging.ERROR, exc_info=True
+            )
             ends = {unit: self._bug(unit, error) for unit in units}
         ends = self._handed_over(ends)
         for unit in units:

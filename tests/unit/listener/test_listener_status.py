@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cos_update.listener.consumer import BrokerStatus
+from cos_update.listener.broker_status import BrokerStatus
 from cos_update.listener.status import ListenerStatus
 from cos_update.listener.watchdog import Check
 from cos_update.listener.workqueue import QueueStats

@@ -1,0 +1,62 @@
+"""Many events of few kinds: the first of each kind is said in full, of the others how many there were."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+
+class Tally:
+    """Says the first of each kind at once, and now and then how many more came; `what` names them ("messages").
+
+    Any thread may call. Events that are only counted are logged at DEBUG.
+    """
+
+    FIRST_PAUSE = 60.0
+    LONGEST_PAUSE = 3600.0
+    """Seconds from one count to the next; the pause doubles each time, until a pause passes in which nothing came."""
+    MOST = 20
+    """Kinds that are told apart; what comes beyond is counted as one of them."""
+    _OTHERS = "others"
+
+    def __init__(self, logger: logging.Logger, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._what = what
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+        self._unsaid: Counter[str] = Counter()
+        self._pause = self.FIRST_PAUSE
+        self._due = 0.0
+
+    def note(
+        self, kind: str, message: str, *about: object, level: int = logging.WARNING, exc_info: bool = False
+    ) -> None:
+        """Takes note of one event; `message`, `about` and `exc_info` are what loggers take."""
+        with self._lock:
+            kind = kind if kind in self._known or len(self._known) < self.MOST else self._OTHERS
+            is_first = kind not in self._known
+            self._known.add(kind)
+            if not is_first:
+                if not self._unsaid:
+                    self._due = max(self._due, self._clock() + self._pause)
+                self._unsaid[kind] += 1
+        self._logger.log(level if is_first else logging.DEBUG, message, *about, exc_info=exc_info and is_first)
+
+    def tell(self, *, at_once: bool = False) -> None:
+        """Says how many more came, when it is time to or `at_once`. To be called every few seconds."""
+        now = self._clock()
+        with self._lock:
+            if not at_once and now < self._due:
+                return
+            if not self._unsaid:
+                self._pause = self.FIRST_PAUSE
+                return
+            counts, self._unsaid = self._unsaid, Counter()
+            self._pause = min(self._pause * 2, self.LONGEST_PAUSE)
+            self._due = now + self._pause
+        kinds = "; ".join(f"{count} of them: {kind}" for kind, count in counts.most_common())
+        self._logger.warning("%d more %s: %s", counts.total(), self._what, kinds)
