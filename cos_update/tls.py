@@ -1,14 +1,15 @@
-"""How certificates are verified, the same for every service and with every Python; and why one is not trusted.
+"""How certificates are verified, the same for every service; and why one is not trusted.
 
 Python 3.13 made two of OpenSSL's flags its default: certificates must be such as RFC 5280 wants them
-(VERIFY_X509_STRICT), and any certificate that is trusted ends a chain (VERIFY_X509_PARTIAL_CHAIN). Here both are set
-whatever Python's own default is, and only the first may be relaxed.
+(VERIFY_X509_STRICT), and any certificate that is trusted ends a chain (VERIFY_X509_PARTIAL_CHAIN). The second is set
+here with every Python. The first is set or not as the settings say, and where they say nothing, as Python has it.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,13 +33,16 @@ _FAULTS = {
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
+_STRICT_BY_DEFAULT = sys.version_info >= (3, 13)
+
+
 class Verification(Protocol):
     """What the settings of a service say of it: on, off or the CA's certificates, and whether it is strict."""
 
     @property
     def verify(self) -> bool | str: ...
     @property
-    def verify_strict(self) -> bool: ...
+    def verify_strict(self) -> bool | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +53,17 @@ class Distrust:
     hint: str = ""
 
 
-def apply(context: ssl.SSLContext, *, strict: bool) -> ssl.SSLContext:
+def apply(context: ssl.SSLContext, *, strict: bool | None) -> ssl.SSLContext:
     """Sets the flags of a context, and returns it."""
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if strict:
+    if _is_strict(strict):
         context.verify_flags |= ssl.VERIFY_X509_STRICT
     else:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
-def http_context(*, strict: bool) -> ssl.SSLContext:
+def http_context(*, strict: bool | None) -> ssl.SSLContext:
     """A context for urllib3, which adds the CA's certificates; like its own, it takes no common name for a host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.hostname_checks_common_name = False
@@ -74,7 +78,7 @@ def distrust(error: BaseException, settings: Verification, setting: str) -> Dist
     words = f"{cause.verify_message[:1].lower()}{cause.verify_message[1:]}"
     ca = settings.verify if isinstance(settings.verify, str) else None
     culprits = _culprits(ca, cause.verify_code) if ca else []
-    if not settings.verify_strict or not (culprits or cause.verify_code in _STRICT_ONLY):
+    if not _is_strict(settings.verify_strict) or not (culprits or cause.verify_code in _STRICT_ONLY):
         return Distrust(words)
     return Distrust(
         "; ".join(culprits) or _of_one_unseen(cause.verify_code, ca) or words,
@@ -83,7 +87,7 @@ def distrust(error: BaseException, settings: Verification, setting: str) -> Dist
     )
 
 
-def unfit(ca: str, *, strict: bool) -> str:
+def unfit(ca: str, *, strict: bool | None) -> str:
     """Why a file or folder of CA certificates can't do, as far as it tells by itself, and what to do; else "".
 
     One certificate that would do is enough, for which of them a service needs is not known.
@@ -95,9 +99,14 @@ def unfit(ca: str, *, strict: bool) -> str:
     if not certificates:
         return f"{ca} holds no certificate"
     complaints = [_complaint(certificate, ca) for certificate in certificates if _faults(certificate)]
-    if not strict or len(complaints) < len(certificates):
+    if strict is False or len(complaints) < len(certificates):
         return ""
-    return f"{'; '.join(complaints)}, and is refused unless it is given as {_relaxed(ca)}"
+    when = "" if _is_strict(strict) else " from Python 3.13 on"
+    return f"{'; '.join(complaints)}, and is refused{when} unless it is given as {_relaxed(ca)}"
+
+
+def _is_strict(strict: bool | None) -> bool:
+    return _STRICT_BY_DEFAULT if strict is None else strict
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cos_update.model.exit_codes import ExitCode
 if TYPE_CHECKING:
     from cos_update.config import Loaded
     from cos_update.planning.takeover import Racks, Reason
+    from cos_update.preflight.finding import Finding
     from cos_update.sync.takeover import Look
 
 SCHEMA = 1
@@ -81,10 +83,10 @@ def _look(loaded: Loaded, watch_for: float, *, shown: bool) -> _Found:
     from cos_update.cli.setup import services
     from cos_update.model.errors import CosUpdateError
     from cos_update.planning.takeover import Reason, racks_found, reasons_of_plan
-    from cos_update.sync.takeover import look, writers
+    from cos_update.sync.takeover import look, readers_left, writers
 
     settings = loaded.settings
-    wrong = tuple(Reason("config", str(error), error.hint) for error in loaded.wrong())
+    wrong = (*(Reason("config", str(error), error.hint) for error in loaded.wrong()), *readers_left(settings))
     if settings.openstack is None or settings.concertim is None:
         return _Found((*wrong, *writers((), settings, time.time())))
     try:
@@ -137,6 +139,8 @@ def _show(loaded: Loaded, found: _Found) -> None:
         _print("", f"warning: {warning}")
     for decision in loaded.decisions:
         _print("to set", decision)
+    for finding in _view_told(loaded):
+        _print("view", f"view_for: {finding.text}")
     if found.racks:
         for word, text in _racks_told(found.racks):
             _print(word, text)
@@ -151,6 +155,16 @@ def _show(loaded: Loaded, found: _Found) -> None:
 def _lacking(loaded: Loaded) -> Iterator[str]:
     if loaded.settings.rmq is None and not loaded.is_broken("rmq"):
         yield "the section rmq is missing, and listen needs it"
+
+
+def _view_told(loaded: Loaded) -> Iterator[Finding]:
+    """Whose services go on loading the view."""
+    from cos_update.model.errors import ViewError
+    from cos_update.preflight.shared_view import shared_view
+    from cos_update.store import ViewStore
+
+    with contextlib.suppress(ViewError, OSError):  # `check` says what is wrong with the data dir
+        yield from shared_view(loaded.settings, ViewStore(loaded.settings.data_dir, "takeover"), None)
 
 
 def _racks_told(racks: Racks) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Stops writing while every write fails: an app without its database or its Redis makes a mess of what it is sent.
 
 A 500 is usually a complaint about one object. After a few in a row a trial write tells which it is: the app as a
-whole (then nothing more is sent for a while), or those objects. Apart from `gate`, which is about speed.
+whole (then nothing more is sent for a while), or those objects. Apart from `write_limiter`, which is about speed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client: what is read of Concertim, and every change that the product makes to it, in the model's terms.
+"""The client: all that is read of Concertim, and every change that is made to it, in the model's terms.
 
 The rules of writing stand here: what may be repeated, what is looked for when an answer was lost, and what a 5xx means.
 """
@@ -26,7 +26,7 @@ INTERNAL_ERROR = 500
 FORBIDDEN = 403
 CREATION_TIME = "cloud_created_at"
 PROBE = "limit-check"
-"""Name of a rack that is asked for to be refused."""
+"""Name of the rack that is requested in order to be refused."""
 PROVOKED = ("u_height ", "status ", "order_id ", "name ", "cluster_type")
 """How complaints begin that are about the probe itself, which is of no real cluster type."""
 OVER_THE_LIMIT = re.compile(r"[^;]*\blimit of \d+ has been exceeded")
@@ -220,7 +220,7 @@ class ConcertimClient(ConcertimReader):
     def _trial(self) -> bool | None:
         """Whether the app can carry out a write: a few racks of ours are sent the name that they have.
 
-        A few, for it may be one of these that the app takes amiss.
+        A few, since one of them may be just what makes the app fail.
         """
         try:
             racks = sorted((rack for rack in self.racks() if rack.stack_id), key=lambda rack: rack.id)
@@ -255,8 +255,10 @@ class ConcertimClient(ConcertimReader):
                 return self.device(device_id)
 
     def _twin(self, record: Record) -> Record | None:
-        """What is there already as `record` is to be. Neither a height nor a device's template can be changed: what
-        differs in them is what `record` is to replace."""
+        """What is there already as `record` is to be.
+
+        Neither a template's height nor a device's template can be changed: what differs in them is to be replaced.
+        """
         match record:
             case Template():
                 alike = (t for t in self.templates() if (t.foreign_id, t.height) == (record.foreign_id, record.height))
@@ -273,7 +275,7 @@ class ConcertimClient(ConcertimReader):
 
 
 def is_fault(refusal: Refused) -> bool:
-    """Whether the app failed, rather than said no: it may have done all of it, or some."""
+    """Whether the app failed, rather than refused: it may have done all of it, or some."""
     return refusal.status is not None and refusal.status >= INTERNAL_ERROR
 
 

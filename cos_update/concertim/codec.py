@@ -33,7 +33,7 @@ Json = Mapping[str, object]
 T = TypeVar("T")
 
 DEFAULT_RACK_HEIGHT = 42
-"""What the app gives a rack of which no height is said (observed)."""
+"""The height that the app gives a rack without one (observed)."""
 HIGHEST_UNIT = 1000
 """Units above don't exist, racks have 72 at most (observed): a number without sense must not fill the memory."""
 LONGEST_INTEGER = 20
@@ -41,7 +41,7 @@ LONGEST_INTEGER = 20
 
 
 class UnexpectedAnswer(Unavailable):
-    """The app's answer has not the shape that its API has."""
+    """The app's answer does not have the shape that its API promises."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "Check that concertim.concertim_url leads to Concertim, and look into its log.")

@@ -26,7 +26,7 @@ class Connections:
         self,
         verify: bool | str,
         *,
-        strict: bool = True,
+        strict: bool | None = None,
         idle_limit: float = IDLE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,7 +38,7 @@ class Connections:
         # Without verification requests sees to the context itself.
         self._tls = tls.http_context(strict=strict) if verify is not False else None
         if verify is False:
-            # Whoever turns verification off knows it; the library would say so again at every connection.
+            # Whoever turns verification off knows it; the library would warn of it at every connection.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     @contextmanager
@@ -95,9 +95,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As that of requests."""
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """As that of requests."""
         return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)

@@ -1,4 +1,4 @@
-"""Why Concertim says no, in words. Its error bodies differ from endpoint to endpoint (all shapes observed)."""
+"""Why Concertim refuses, in words. Its error bodies differ from endpoint to endpoint (all shapes observed)."""
 
 from __future__ import annotations
 

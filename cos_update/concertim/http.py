@@ -73,7 +73,7 @@ class Http:
         self._connections.close()
 
     def get(self, path: str, object_hook: ObjectHook | None = None) -> object:
-        """The JSON at `path`, folded. An answer that is cut or is not JSON is asked for again."""
+        """The JSON at `path`, each object through `object_hook`. A cut answer, or one that is no JSON, is asked for again."""
 
         def attempt() -> object:
             answer = self._once(Method.GET, path)
@@ -82,7 +82,7 @@ class Http:
         return self.retry_policy.call(attempt)
 
     def post(self, path: str, body: object) -> object:
-        """The JSON of the answer. Raises NoAnswer besides when it is not known whether the app acted."""
+        """The JSON of the answer. Raises TransientError besides when it is not known whether the app acted."""
 
         def attempt() -> object:
             answer = self._once(Method.POST, path, body)

@@ -1,6 +1,6 @@
 """Reading Concertim: which API the app speaks; owners, templates, racks and devices, in full or what has changed.
 
-Apart from the writes, which need to look but are never needed by a look.
+Apart from the client, which writes: a write may have to read, but a read never writes.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class ConcertimReader:
         """Everything, and whether every device was read in full; `accounts` too, and what devices cost, if asked for.
 
         With an earlier reading, `remembered`, only the structure is read, and in full the devices that are not in it
-        as remembered, or whose ids are among `unsure` or `due`. When too many differ, or the app does not give its
-        structure, all are read in full.
+        as remembered, or whose ids are among `needs_reread` or `due`. When too many differ, or the app does not give
+        its structure, all are read in full.
 
         One listing after the other: the app serves a second one no sooner. Racks come before devices, because the app
         makes a rack before its devices: none is seen without its rack.

@@ -31,10 +31,10 @@ class RetryPolicy:
         self._ended.set()
 
     def call(self, attempt: Callable[[], T], *, repeatable: bool = True) -> T:
-        """What `attempt` gives, tried again whenever it raises NoAnswer.
+        """What `attempt` gives, tried again whenever it raises TransientError.
 
         Raises Unavailable when the tries are used up. One that is not `repeatable` is tried again only when the app
-        certainly did not act on it; else its NoAnswer is raised as it is.
+        certainly did not act on it; else its TransientError is raised as it is.
         """
         number = 0
         while True:

@@ -60,7 +60,7 @@ def object_hook_for(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
 
 
 def racks(answer: object, flavour: ApiFlavour) -> tuple[StructureRack, ...]:
-    """The racks of an answer, which may be folded already.
+    """The racks of an answer, whose objects may be records already (see `object_hook_for`).
 
     Raises UnexpectedAnswer (an Unavailable) for another shape: a device that is not understood must not pass for gone.
     """
@@ -83,8 +83,8 @@ def sort_out(
 ) -> tuple[dict[str, Device], list[str]]:
     """The devices that are as remembered, by id, and the ids of those that must be read.
 
-    These are the devices that are new or differ, those in `unsure`, and those which are not shown though their rack
-    is among `racks`: what the structure leaves out may still be there.
+    These are the devices that are new or differ, those in `needs_reread`, and those which are not shown though their
+    rack is among `racks`: what the structure leaves out may still be there.
     """
     known: dict[str, Device] = {}
     rest: list[str] = []

@@ -52,7 +52,7 @@ class Answer:
     body: bytes
 
     def json(self, object_hook: ObjectHook | None = None) -> object:
-        """The decoded body, with what `fold` makes of each object in it. Raises ValueError when it is not JSON."""
+        """The decoded body, each object in it through `object_hook`. Raises ValueError when it is not JSON."""
         try:
             return json.loads(self.body, object_hook=object_hook)
         except RecursionError:
@@ -97,7 +97,7 @@ class Transport:
         """The app's address as it may be shown to people."""
 
     def send(self, method: Method, path: str, body: object = None, token: str | None = None) -> Answer:
-        """One request. Raises NoAnswer, or Unavailable for what trying again won't mend (address, certificates)."""
+        """One request. Raises TransientError; Unavailable for what another try won't change (address, certificates)."""
         timeout = (min(CONNECT_TIMEOUT, self._timeout), self._timeout)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         data = None if body is None else encoded(body)

@@ -61,8 +61,9 @@ openstack:
   #   region_name: RegionOne
   # Which endpoints of the catalog are used: public, internal or admin.
   # interface: public
-  # TLS verification: true, false, or the path of a CA file. A private CA's certificate that lacks what RFC 5280 wants,
-  # as key usage, is taken with strict: false; chain and host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
+  # wants them, and with strict: true before that too. A private CA's that is not, for want of key usage say, is taken
+  # with strict: false; its chain and the host name are verified all the same:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # auto reads cloud-wide where these credentials may, and per project where not; cloud and project insist on one.
@@ -83,8 +84,9 @@ concertim:
   concertim_password: change-me
   # Rack units of a new rack, 1 to 72, unless its devices need more.
   # default_rack_height: 42
-  # TLS verification: true, false, or the path of a CA file. A private CA's certificate that lacks what RFC 5280 wants,
-  # as key usage, is taken with strict: false; chain and host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
+  # wants them, and with strict: true before that too. A private CA's that is not, for want of key usage say, is taken
+  # with strict: false; its chain and the host name are verified all the same:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # Which API the app speaks: auto (ask it), teams, credits (the newer one), users (the older one).
@@ -109,8 +111,9 @@ rmq:
   # The virtual host; "" and "/" are both the usual one.
   # rmq_path: /
   # tls: false
-  # TLS verification: true, false, or the path of a CA file. A private CA's certificate that lacks what RFC 5280 wants,
-  # as key usage, is taken with strict: false; chain and host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
+  # wants them, and with strict: true before that too. A private CA's that is not, for want of key usage say, is taken
+  # with strict: false; its chain and the host name are verified all the same:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # A certificate of our own, where the broker asks for one.

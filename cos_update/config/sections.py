@@ -181,6 +181,7 @@ class _Reader:
             raise self._entries[given[1]].error(text, "Keep one.")
         if given == ["verify"] and isinstance(self._entries["verify"].value, dict):
             values |= self._reading.values(self._name, self._entries["verify"].entries(), VERIFICATION)
+            self._reading.given.add(self._entries["verify"].key)
             return
         reader = {"verify": readers.verify, "cacert": readers.near_path, "insecure": readers.boolean}
         for name in given:

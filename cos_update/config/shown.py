@@ -39,10 +39,10 @@ def secrets(settings: Settings) -> frozenset[str]:
     return frozenset(value for value in values if value)
 
 
-def _verify(verify: bool | str, strict: bool) -> object:
-    if strict:
+def _verify(verify: bool | str, strict: bool | None) -> object:
+    if strict is None:
         return verify
-    return ({"ca": verify} if isinstance(verify, str) else {}) | {"strict": False}
+    return ({"ca": verify} if isinstance(verify, str) else {}) | {"strict": strict}
 
 
 def _value(section: Any, secret: Secret) -> str:

@@ -17,6 +17,8 @@ class FaultKind(StrEnum):
     """Another answer in place of the work: `code`, `body`, `retry_after`."""
     DELAY = "delay"
     """The work begins `seconds` late."""
+    HOLD = "hold"
+    """The work begins when the fault is removed."""
     CUT = "cut"
     """The connection is closed before the work."""
     LOST_ANSWER = "lost_answer"

@@ -183,10 +183,10 @@ class Wire:
                 await asyncio.sleep(fault.seconds)
             case FaultKind.CUT:
                 return _close(request)
-            case FaultKind.HANG:
+            case FaultKind.HANG | FaultKind.HOLD:
                 while self.faults.active(fault_id) and _connected(request):
                     await asyncio.sleep(0.02)
-                return _close(request)
+                return _close(request) if fault.kind is FaultKind.HANG else None
         return None
 
     def _record(

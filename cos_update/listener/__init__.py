@@ -1,4 +1,4 @@
-"""The listener: OpenStack's notifications, coalesced into keys and worked off as they come.
+"""The listener: OpenStack's notifications, coalesced into keys and processed as they come.
 
 The queue of keys is level, not edge: a notification says which object changed, never what to show for it.
 """

@@ -16,10 +16,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class AckTracker(Generic[K]):
-    """Which receipts each key carries; thread-safe.
+    """Which messages each key answers for; thread-safe.
 
     The order that makes it safe: `attach` before the key is added to the queue, and `begin` before the worker reads
-    anything. Whatever is attached later waits for the key's next round, for that round's reading may have missed it.
+    anything. Whatever is attached later waits for the key's next attempt, since this one may have read before.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class AckTracker(Generic[K]):
     def attach(self, delivery_tag: DeliveryTag, keys: Iterable[K]) -> tuple[DeliveryTag, ...]:
         """Notes that a message waits for these keys; returns it at once when there are none.
 
-        The first receipt of a newer channel makes all older ones worthless (the broker delivers those messages
-        again), so they are forgotten: this is what bounds the ledger to one channel's prefetch.
+        The first tag of a newer channel makes all older ones worthless (the broker delivers those messages again), so
+        they are forgotten: this is what bounds the tracker to one channel's prefetch.
         """
         wanted = set(keys)
         with self._lock:
@@ -64,14 +64,14 @@ class AckTracker(Generic[K]):
             )
 
     def give_back(self, key: K) -> None:
-        """The work on a key failed: what it answered for waits for its next round."""
+        """The work on a key failed: what it answered for waits for its next attempt."""
         with self._lock:
             self._move(key, self._in_hand, self._attached)
 
     def pass_on(self, key: K, others: Iterable[K]) -> None:
         """The work on a key goes over to other keys: what it answers for waits for them too.
 
-        For one of them that is in hand at this moment it waits for the next round.
+        For one of them that is being processed at this moment it waits for the next attempt.
         """
         wanted = set(others) - {key}
         with self._lock:

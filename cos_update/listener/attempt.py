@@ -1,6 +1,6 @@
-"""What every round of the listener's work shares: what it knows, how it posts, and how it ends.
+"""What every attempt at a key shares: what it knows, how it posts, and how it can end.
 
-What is posted comes from the same desired state, delta and apply as a bulk pass; only the reading is narrower.
+What is posted comes from the same planner and executor as in a bulk pass; only less is read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Tasks = Mapping[Key, Collection[Key]]
 
 
 class WorkOutcome(StrEnum):
-    """What became of a key's round."""
+    """How an attempt at a key ended."""
 
     DONE = "done"
     AGAIN = "again"
@@ -44,10 +44,10 @@ class WorkOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
-    """The end of a round for one key: `to` are the stacks that its work went over to.
+    """How an attempt at one key ended: `to` are the stacks that its work went over to.
 
-    `unsettled` tells that OpenStack is still at work on something of it; `unsure`, that Concertim may show something
-    else than we know.
+    `unsettled` tells that OpenStack is still at work on something of it; `needs_reread`, that Concertim may show
+    something else than we know.
     """
 
     outcome: WorkOutcome = WorkOutcome.DONE
@@ -62,7 +62,7 @@ WorkResults = dict[Key, WorkResult]
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """What a round works with; `synced` gives what Concertim shows, with all that was posted up to now."""
+    """What an attempt works with; `synced` gives what Concertim shows, with all that was posted up to now."""
 
     services: Services
     objects: ObjectReader
@@ -89,14 +89,14 @@ class WorkContext:
         return origins(inventory, dated=self.services.store.layout.is_shared())
 
     def apply(self, snapshot: Snapshot) -> Applied:
-        """Carries out the plan of `sight`."""
+        """Posts the snapshot's plan."""
         return apply(self.services, snapshot, self.stop, self.observer.outcome)
 
 
 def results(applied: Applied, rack_plans: Iterable[RackPlan]) -> dict[str, WorkResult]:
-    """How the round ended for the stacks of these lanes, by stack id.
+    """How the attempt ended for the stacks of these racks, by stack id.
 
-    What Concertim refuses is done with: it has been told, and the next pass tries it again.
+    What Concertim refuses is done with: it is logged, and the next pass tries it again.
     """
     unanswered = {
         outcome.action.openstack_id: outcome.reason

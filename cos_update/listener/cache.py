@@ -76,7 +76,7 @@ class StateCache:
         return frozenset(changed)
 
     def index(self) -> StateIndex:
-        """What Concertim shows, as last heard."""
+        """What Concertim shows, as last known."""
         if self._index is None:
             raise RuntimeError("nothing is known yet")
         return self._index

@@ -32,7 +32,7 @@ _PORTS = "Check rmq.rmq_port: AMQP is usually on port 5672, or 5671 with TLS."
 
 
 class BrokerError(CosUpdateError):
-    """The broker cannot be used just now; the listener tries again for ever."""
+    """The broker cannot be used just now; the listener keeps trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
     so that renewed ones are taken up by the next reconnect.
     """
     # pika reports every failed try as an error with a traceback, and its debug records hold message bodies, in which
-    # OpenStack sends live tokens. What a person needs to know is said by our own loggers.
+    # OpenStack sends live tokens. What a person needs to know is logged by us.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     parameters = pika.ConnectionParameters(
         host=address.host,

@@ -46,17 +46,17 @@ class Timing:
     retry: Backoff = RECONNECT
     """Between two connections, less up to half by chance."""
     exchange_poll: float = 30.0
-    """Between two looks for exchanges that were missing."""
+    """Between two checks for exchanges that were missing."""
     ack_hold: float = 5.0
     """For which acks are held that would be out of order."""
     depth_poll: float = 10.0
-    """Between two looks at how full the queue is."""
+    """Between two checks how full the queue is."""
     settle: float = 5.0
-    """For which a connection stands before it is told that messages may be lost since the one before."""
+    """For which a connection must stand before a loss of messages since the one before is reported."""
 
 
 class BrokerConsumer:
-    """Consumes one queue, reconnecting for ever.
+    """Consumes one queue, and reconnects as often as it takes.
 
     `on_message(delivery)` and `on_gap(reason)` are called in the consumer's thread and must be quick. `on_gap` says
     that messages may have been lost up to now; it is called when everything is bound, so that a full read begun from
@@ -370,7 +370,7 @@ class BrokerConsumer:
         except Exception:
             _log.exception("that messages may have been lost (%s) could not be passed on; trying again", reason)
         else:
-            self._continuity.told()
+            self._continuity.reported()
 
     def _complain(self, error: Exception) -> None:
         """Logs why there is no connection: once for as long as the reason stays the same."""

@@ -1,4 +1,4 @@
-"""Whether messages may have been lost, and when that is to be said.
+"""Whether messages may have been lost, and when that is to be reported.
 
 A broker drops messages without a trace: an operator's policy gives our queue a `message-ttl` or a `max-length`, or the
 queue is purged, or deleted and made anew, while nobody is connected. AMQP shows neither the policy nor the loss. What
@@ -11,14 +11,14 @@ from __future__ import annotations
 from cos_update.listener.delivery import Fingerprint
 
 LONGEST_WAIT = 60.0
-"""Seconds after which a loss is told also while the connection keeps breaking."""
+"""Seconds after which a loss is reported also while the connection keeps breaking."""
 
 
 class Continuity:
-    """What may have been lost and is not told yet. Pure: times are seconds of any one clock; used by one thread.
+    """What may have been lost and is not reported yet. Pure: times are seconds of any one clock; used by one thread.
 
-    A connection that comes and goes is one loss, not one for each time: it is told when a connection has stood for
-    `settle` seconds. What is found on the first connection, and on one that has stood for so long, is told at once.
+    A connection that comes and goes is one loss, not one for each time: it is reported when a connection has
+    stood for `settle` seconds; at once on the first connection, and on one that has stood for so long.
     """
 
     def __init__(self, settle: float) -> None:
@@ -32,11 +32,11 @@ class Continuity:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing was lost that is not told yet, as far as can be told now."""
+        """Whether nothing was lost that is not reported yet, as far as can be known now."""
         return not self._reason and not self._is_awaited
 
     def doubt(self, reason: str, now: float) -> None:
-        """Messages may have been lost up to now. The first reason stays until it is told; "" says nothing."""
+        """Messages may have been lost up to now. The first reason stays until it is reported; "" is none."""
         if reason and not self._reason:
             self._reason, self._since = reason, now
 
@@ -67,14 +67,14 @@ class Continuity:
             self._unproven(now)
 
     def due(self, now: float) -> str:
-        """What is to be told now, or ""; until `told` is called it stays due."""
+        """What is to be reported now, or ""; it stays due until `reported` is called."""
         stands = now >= self._stands_at
         if self._is_awaited and stands:
             self._unproven(now)
         return self._reason if stands or now - self._since >= LONGEST_WAIT else ""
 
-    def told(self) -> None:
-        """What was due has been told."""
+    def reported(self) -> None:
+        """What was due has been reported."""
         self._reason = ""
 
     def _unproven(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Messages that nobody can understand, kept for whoever looks into them, within bounds.
+"""Messages that can't be parsed, or whose work keeps failing, kept for a person to look into, within bounds.
 
 Payloads may carry secrets (Nova's `compute_task.build_instances` holds a live token), hence the mode 0600.
 """
@@ -48,7 +48,7 @@ class DeadLetters:
         self._failing = False
 
     def put(self, body: bytes, reason: str, *, exchange: str = "", routing_key: str = "") -> None:
-        """Keeps a message and the reason why it is here. Never raises: what cannot be written is said once."""
+        """Keeps a message and the reason why it is here. Never raises: what cannot be written is logged once."""
         record = {
             "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds"),
             "reason": reason[:_LARGEST_REASON],

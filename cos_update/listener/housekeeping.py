@@ -19,7 +19,7 @@ from cos_update.sync.services import RunOptions, Services
 log = logging.getLogger("cos_update.listen")
 
 TURN = 1.0
-"""Seconds between two looks at what there is to do."""
+"""Seconds between two checks for something to do."""
 SAVE_EVERY = 30.0
 """Seconds after which what was posted is in the saved view."""
 RETRY = 15.0
@@ -67,7 +67,7 @@ class Housekeeper:
         return not self._thread.is_alive()
 
     def wish(self, reason: str) -> None:
-        """Wants a resync, soon; never waits and never fails."""
+        """Asks for a resync soon; never waits and never fails."""
         with self._lock:
             self._reason = self._reason or reason
 
@@ -126,7 +126,7 @@ class Housekeeper:
             self.ask(reason)
             return
         store = self._services.store
-        # The pass signs with a name of its own, so that it and the work beside it respect each other's postings.
+        # The pass signs with a name of its own, so that it and the work beside it respect what the other has posted.
         own = replace(self._services, store=ViewStore(store.path.parent, f"{store.process}-resync"))
         try:
             with own.store.sole("bulk"):

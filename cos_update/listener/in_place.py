@@ -1,6 +1,6 @@
-"""The narrow round: only the servers and volumes that were named are read, and their devices changed in place.
+"""Attempts in place: only the servers and volumes that were named are read, and their devices changed as they stand.
 
-Whatever takes more than that (a new name, another flavor, something gone) is left to the wide round.
+Whatever takes more than that (a new name, another flavor, something gone) is left to `whole_stack`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_in_place(index: StateIndex, stack: Key, dirty: Collection[Key]) -> bool:
 
 
 def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
-    """Does a narrow round; stacks that take a wide one have no ending. Raises CloudError, ViewError."""
+    """Does what can be done in place; stacks that take more get no result. Raises CloudError, ViewError."""
     index = context.synced()
     began = time.time()
     devices = {item: device for stack in tasks for item, device in index.devices(stack.id).items()}
@@ -103,7 +103,7 @@ def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: se
 
 
 def _is_in_place(rack_plan: RackPlan) -> bool:
-    """Whether a lane only changes devices, and nothing of them that depends on what people did since we last looked.
+    """Whether a rack's plan only changes devices, and nothing that depends on what people did since we last read them.
 
     Names must be free, and metadata is replaced whole: theirs is in it.
     """

@@ -1,4 +1,4 @@
-"""What belongs to no rack yet: where a new object belongs, and the templates of flavors."""
+"""What belongs to no rack (yet): the stacks that may hold a new object, and the templates of flavors."""
 
 from __future__ import annotations
 

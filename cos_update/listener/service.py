@@ -1,4 +1,7 @@
-"""The listener: broker, worker, keeper and watchdog, from start to stop."""
+"""The listener as a whole: consumer, workers, housekeeper and watchdog, from start to stop.
+
+Apart from each of them, since only here it is known when which of them may end.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Task:
 
 
 class Listener:
-    """One run of the listener. `pulse` may be asked at any time."""
+    """One run of the listener. Its status may be asked at any time."""
 
     def __init__(self, services: Services, broker: BrokerSettings, task: Task) -> None:
         self._services = services

@@ -14,7 +14,7 @@ from cos_update.observability.redaction import hidden
 
 
 class ListenerStatus(StatusObserver):
-    """Made of the consumer's status, the keys at hand, and the messages set aside; `checks` are the watchdog's.
+    """Made of the consumer's status, the keys in the queue, and the messages set aside; `checks` are the watchdog's.
 
     It is stuck when one of the checks is; being without a connection is not that.
     """
@@ -34,15 +34,12 @@ class ListenerStatus(StatusObserver):
         self._last_effect: float | None = None
 
     def event(self, kind: str, *, keys: int = 0, coalesced: int = 0) -> None:
-        """Notes when."""
         self._last_event = time.time()
 
     def effect(self, lag: float | None = None) -> None:
-        """Notes when."""
         self._last_effect = time.time()
 
     def collect(self) -> DaemonStatus:
-        """The pulse of this moment."""
         status, keys = self._status(), self._keys()
         worst = max(self._checks, key=lambda check: check.idle / check.stuck_after)
         return DaemonStatus(
@@ -70,7 +67,6 @@ class ListenerStatus(StatusObserver):
         )
 
     def figures(self) -> Mapping[str, float]:
-        """The figures of this moment."""
         status, keys = self._status(), self._keys()
         found = {
             "connected": float(status.connected_since is not None),

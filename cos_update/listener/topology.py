@@ -53,7 +53,7 @@ class Topology(Protocol):
         """
 
     def look_again(self, connection: pika.BlockingConnection) -> str:
-        """Looks for what was missing. Returns why messages may have been lost, or ""."""
+        """Checks again for what was missing. Returns why messages may have been lost, or ""."""
 
     def is_overflowing(self, depth: int) -> bool:
         """True when a queue that holds `depth` messages drops old ones, or is close to it."""
@@ -120,11 +120,9 @@ class ExistingQueue:
         return reason
 
     def look_again(self, connection: pika.BlockingConnection) -> str:
-        """Nothing is ever missing here."""
         return ""
 
     def is_overflowing(self, depth: int) -> bool:
-        """False: its bounds are not ours to know."""
         return False
 
 
@@ -163,7 +161,7 @@ class OwnQueue:
         return reason
 
     def look_again(self, connection: pika.BlockingConnection) -> str:
-        """Binds to every exchange that is there: to bind once more does no harm, and mends what others unbound."""
+        """Binds to every exchange that is there: to bind once more does no harm, and restores what others unbound."""
         absent = tuple(name for name in self._settings.exchanges if not self._bind(connection, name))
         appeared = ", ".join(name for name in self.missing if name not in absent)
         self.missing = absent

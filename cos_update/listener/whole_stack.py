@@ -1,4 +1,7 @@
-"""The wide round: stacks are read with all that they hold, their racks too, and brought in step as in a pass."""
+"""Attempts at whole stacks: read with all that they hold, their racks too, and brought in step as in a pass.
+
+Apart from `in_place`, which costs a request or two; this is for whatever that leaves.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class _Trees:
 
 
 def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
-    """Does a wide round; every task gets an ending. Raises CloudError, ConcertimError, ViewError."""
+    """Brings whole stacks in step; every task gets a result. Raises CloudError, ConcertimError, ViewError."""
     began = time.time()
     trees = _trees(context, project, tasks)
     index = context.synced()
@@ -99,7 +102,7 @@ def _see_racks(context: WorkContext, index: StateIndex, trees: _Trees) -> None:
 
 
 def _see_rack(context: WorkContext, index: StateIndex, stack_id: str, rack_id: str) -> None:
-    """Reads one rack. What was not known of it is told to whoever goes by what we know, our successor among them."""
+    """Reads one rack. What was not known of it goes into the journal, for all who rely on what we know."""
     services = context.services
     seen = index.recognised(rack_id, services.concertim.rack(rack_id))
     if any(index.difference(rack_id, seen)):
@@ -131,7 +134,7 @@ def _members(
         found.volumes |= more.volumes
         found.failed |= more.failed
     if not {server.flavor_id for server in found.servers.values()} <= index.flavors():
-        # Who died after making a template may not have said so.
+        # A process that died after creating a template may not have recorded it.
         index.see_templates(context.services.concertim.templates())
     context.objects.with_flavors(found, project.id, index.flavors())
     return found
@@ -157,7 +160,7 @@ def _inventory(began: float, project: Project, trees: _Trees, found: Found) -> I
 
 
 def _result(stack: Key, rack_plan: RackPlan | None, found: Found, inventory: Inventory, *, held: bool) -> WorkResult:
-    """The end of a round in which all that was planned for the stack was posted."""
+    """The result when all that was planned for the stack was posted."""
     content = inventory.contents.get(stack.id)
     ids = {*content.servers, *content.volumes, *content.networks} if content else set()
     unread = [reason for key, reason in found.failed.items() if content is None or key.id in ids]

@@ -1,7 +1,7 @@
-"""The listener's work: keys that notifications made dirty, worked off by a few threads.
+"""The listener's work: keys that notifications made dirty, processed by a few threads.
 
 A notification is acknowledged when all that it made dirty is in Concertim, or was handed to a resync. Keys of one
-stack are worked off as one unit, so that a rack is never in two hands; several stacks of a project go together, so
+stack are processed as one unit, so that no two threads post to one rack; several stacks of a project go together, so
 that one listing can take the place of many GETs.
 """
 
@@ -34,7 +34,7 @@ from cos_update.observability.tally import Tally
 log = logging.getLogger("cos_update.listen")
 
 TOGETHER = 200
-"""Units of one project that are worked off in one round at most."""
+"""Units of one project that are processed together at most."""
 SETTLING = (3.0, 10.0, 30.0)
 """Seconds until what OpenStack is still at work on is looked at again; then it is left to its next notification."""
 LAGGING = 5.0
@@ -45,11 +45,11 @@ POURING = 10
 LONGEST_HOLD = 2.0
 """Seconds for which work waits at most until messages pour in no more."""
 MOST_BUGS = 3
-"""Rounds of a key that may end in an unforeseen error."""
+"""Attempts at a key that may end in an unforeseen error."""
 
 
 class Worker:
-    """Takes events in from the broker's thread and works them off in its own. `tries` bounds a key's failures in a row.
+    """Takes events from the broker's thread and processes them in its own. `tries` bounds a key's failures in a row.
 
     `hand_over` asks for a resync and raises CosUpdateError when it can't. With `settles` false nothing is looked at
     again later. `moved` is called at every sign of life.
@@ -101,8 +101,8 @@ class Worker:
     def note(self, event: Event, delivery_tag: DeliveryTag, *, redelivered: bool = False) -> None:
         """Marks dirty what an event names; the message is acknowledged when that is done. Never waits.
 
-        A `redelivered` message may have been in the hands of a process that died between posting to a rack and saying
-        so: what is known of that rack is not to be relied on.
+        A `redelivered` message may have reached a process that died between posting to a rack and recording that: what
+        is known of that rack is not to be relied on.
         """
         self._flow.count()
         units: dict[Key, set[Key]] = defaultdict(set)
@@ -110,7 +110,7 @@ class Worker:
             if self._cache.concerns(key):
                 unit = self._cache.unit(key)
                 units[unit] |= {key, unit} if redelivered else {key}
-        # First dirty, then attached, then queued: a round that answers for the message has then seen what it names.
+        # First dirty, then attached, then queued: an attempt that answers for the message has then seen what it names.
         coalesced = 0
         with self._lock:
             for unit, keys in units.items():
@@ -139,7 +139,7 @@ class Worker:
                 self._attempt(units)
             except Exception:
                 # Nothing of this is foreseen; the keys come back, and the thread lives on.
-                log.exception("a round of work could not be ended")
+                log.exception("an attempt could not be ended")
                 for each in units:
                     self._tracker.give_back(each)
                     self._queue.add_rate_limited(each)
@@ -171,7 +171,7 @@ class Worker:
             self._settle(unit, ends[unit], tasks[unit], sent[unit])
 
     def _work(self, first: Key, tasks: dict[Key, set[Key]]) -> WorkResults:
-        """One round of units that go together."""
+        """One attempt at units that go together."""
         if first.kind is ResourceKind.FLAVOR:
             return {first: flavor(self._context, first.id)}
         if first.kind is ResourceKind.PROJECT:
@@ -208,7 +208,7 @@ class Worker:
         if self._bugs[unit] < MOST_BUGS:
             return WorkResult(WorkOutcome.FAILED, type(error).__name__)
         del self._bugs[unit]
-        self._dead_letters.put(f"{unit.kind} {unit.id}".encode(), f"{type(error).__name__} in {MOST_BUGS} rounds")
+        self._dead_letters.put(f"{unit.kind} {unit.id}".encode(), f"{type(error).__name__} in {MOST_BUGS} attempts")
         return WorkResult(WorkOutcome.RESYNC, f"{unit.kind} {unit.id} can't be worked off ({type(error).__name__})")
 
     def _handed_over(self, ends: WorkResults) -> WorkResults:
@@ -270,7 +270,7 @@ class Worker:
 
 
 class _Flow:
-    """How fast messages come. Counted in one thread, looked at in others."""
+    """How fast messages come. Counted in one thread, read in others."""
 
     def __init__(self) -> None:
         self._began = self._last = 0.0
@@ -305,7 +305,7 @@ def _go_together(first: Key, other: Key) -> bool:
 
 
 def _lag(sent: str) -> float | None:
-    """Seconds since a notification was sent; None when it did not say when."""
+    """Seconds since a notification was sent; None when it does not say when."""
     try:
         moment = datetime.fromisoformat(sent)
     except ValueError:

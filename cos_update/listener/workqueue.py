@@ -48,7 +48,7 @@ class _Waiting:
 class WorkQueue(Generic[K]):
     """A coalescing queue of keys for several workers; every method may be called from any thread.
 
-    A worker's round is: `get`, work, then either `forget` (done) or `add_rate_limited` (failed, try again later), and
+    A worker calls `get`, works, then calls either `forget` (done) or `add_rate_limited` (failed, try again later), and
     in both cases `done`. Times are those of `clock`, in seconds.
     """
 
@@ -117,7 +117,7 @@ class WorkQueue(Generic[K]):
         return self._failures.get(key, 0)
 
     def get(self, timeout: float | None = None) -> K | None:
-        """Takes the key that waits longest, blocking up to `timeout` seconds (None: for ever).
+        """Takes the key that waits longest, blocking up to `timeout` seconds (None: without end).
 
         Returns None when the time is over, or when the queue was shut down and nothing is left in it.
         """

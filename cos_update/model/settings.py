@@ -50,8 +50,9 @@ class CloudSettings:
     """Which endpoints of the catalog are used: public, internal or admin."""
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
-    verify_strict: bool = True
-    """Whether certificates must also be such as RFC 5280 wants them; chain and host name are verified anyway."""
+    verify_strict: bool | None = None
+    """Whether certificates must also be such as RFC 5280 wants them (None: as Python has it, from 3.13 on they must);
+    chain and host name are verified anyway."""
     scope: ReadScope = ReadScope.AUTO
     concurrency: int = 8
     """How many requests may be under way at once."""
@@ -73,8 +74,9 @@ class ConcertimSettings:
     password: str = field(repr=False)
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
-    verify_strict: bool = True
-    """Whether certificates must also be such as RFC 5280 wants them; chain and host name are verified anyway."""
+    verify_strict: bool | None = None
+    """Whether certificates must also be such as RFC 5280 wants them (None: as Python has it, from 3.13 on they must);
+    chain and host name are verified anyway."""
     api: ApiFlavour | None = None
     """Which API the app speaks; None: ask it."""
     concurrency: int = 3
@@ -105,7 +107,8 @@ class KillbillSettings:
     api_secret: str = field(repr=False)
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
-    verify_strict: bool = True
+    verify_strict: bool | None = None
+    """As of the other sections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,9 @@ class BrokerSettings:
     tls: bool = False
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
-    verify_strict: bool = True
-    """Whether certificates must also be such as RFC 5280 wants them; chain and host name are verified anyway."""
+    verify_strict: bool | None = None
+    """Whether certificates must also be such as RFC 5280 wants them (None: as Python has it, from 3.13 on they must);
+    chain and host name are verified anyway."""
     client_cert: str | None = None
     client_key: str | None = None
     exchanges: tuple[str, ...] = ("nova", "heat", "cinder", "neutron", "keystone", "openstack")

@@ -1,1 +1,4 @@
-"""What the daemons show of themselves: logs, heartbeat, metrics and the log of runs."""
+"""What the daemons show of themselves: logs, heartbeat, metrics and the log of passes.
+
+Apart from `sync`, which reports to an `Observer` and knows none of them.
+"""

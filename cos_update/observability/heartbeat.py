@@ -1,7 +1,7 @@
 """Whether a daemon is alive and moving, as it says itself every few seconds in a small file of the data dir.
 
-This is for whoever restarts what hangs (Docker, Kubernetes, systemd). A cloud that is away is not mended by a restart:
-a daemon that tries in vain is alive, and its last failure is part of what it says.
+For supervisors that restart what hangs (Docker, Kubernetes, systemd). A restart does not bring back a cloud that is
+away: a daemon that tries in vain is alive, and its last failure is part of what it says.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ FILES = ("health-*.json", ".health-*.json.tmp")
 STALE_AFTER = "stale_after"
 """The detail that tells a command which is run again and again from a daemon: seconds after which its end is stale."""
 WRITE_INTERVAL = 5.0
-"""Seconds from one beat to the next."""
+"""Seconds between two writes of the heartbeat."""
 SILENCE = 60.0
-"""Seconds without a beat after which a process counts as dead, or paused, or hanging as a whole."""
+"""Seconds without a heartbeat after which a process counts as dead, paused or hanging."""
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def evaluate(
     """Whether the daemon is alive and moving at `now`, and the line that says so.
 
     `max_age` is the time in seconds, in place of the daemon's own, that something may be due without moving; when it is
-    shorter than `SILENCE` it holds for the beat as well.
+    shorter than `SILENCE` it holds for the heartbeat itself as well.
     """
     process, status = heartbeat.process, heartbeat.status
     where = f"pid {heartbeat.pid} on {heartbeat.host}"
@@ -126,7 +126,7 @@ def evaluate(
         return False, f"{process} ended at {moment(heartbeat.ended)}"
     if heartbeat.identity is not None and is_gone(heartbeat.pid, heartbeat.identity):
         return False, f"{process} is gone: {where} was killed or died, without a sign after {moment(heartbeat.beat)}"
-    # A beat from the future is one from before the clock was set back.
+    # A heartbeat from the future is one from before the clock was set back.
     silent = abs(now - heartbeat.beat)
     if silent > (SILENCE if max_age is None else min(SILENCE, max_age)):
         since = moment(heartbeat.beat)
@@ -149,10 +149,10 @@ def _identity(plain: object) -> ProcessIdentity | None:
 
 
 class HeartbeatWriter:
-    """Writes the heartbeat while its context lasts, in a thread of its own; `collect` gives the pulse.
+    """Writes the heartbeat while its context lasts, in a thread of its own; `collect` gives its contents.
 
-    It beats also when nothing happens: a process that hangs as a whole shows by its silence. Whatever goes wrong with
-    the file is logged once and stops nothing; on a full disk the file is touched, which takes no room.
+    It is written also when nothing happens: a process that hangs as a whole shows by its silence. Whatever goes wrong
+    with the file is logged once and stops nothing; on a full disk the file is touched, which takes no room.
     """
 
     def __init__(
@@ -173,10 +173,10 @@ class HeartbeatWriter:
         self._identity = own_identity()
         self._failing = False
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
-        self.beat()
+        self.write()
         self._thread.start()
         return self
 
@@ -185,10 +185,10 @@ class HeartbeatWriter:
     ) -> None:
         self._stopped.set()
         self._thread.join(self._interval)
-        self.beat(ended=self._clock())
+        self.write(ended=self._clock())
 
-    def beat(self, ended: float | None = None) -> None:
-        """One beat, now; `ended` is when the process ended, if it did."""
+    def write(self, ended: float | None = None) -> None:
+        """Writes the heartbeat now; `ended` is when the process ended, if it did."""
         now = self._clock()
         status = self._status()
         document = {
@@ -220,7 +220,7 @@ class HeartbeatWriter:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
-            self.beat()
+            self.write()
 
     def _status(self) -> DaemonStatus:
         try:

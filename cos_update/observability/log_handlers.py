@@ -20,7 +20,6 @@ class StderrHandler(logging.Handler):
     """Standard error, whichever it is at the moment; one that is gone or closed costs nothing but the line."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes the line."""
         stream = sys.stderr
         if stream is None:  # the process was started without one
             return
@@ -34,8 +33,8 @@ class StderrHandler(logging.Handler):
 class LogFile(logging.handlers.WatchedFileHandler):
     """A file that is opened again when it was rotated away, and done without while it cannot be written.
 
-    That it cannot be written is said once, by the other handlers, and again when it can. There are only whole lines in
-    it, whatever becomes of the disk.
+    That it cannot be written is logged once, by the other handlers, and again when it can. It holds whole lines only,
+    whatever becomes of the disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +42,6 @@ class LogFile(logging.handlers.WatchedFileHandler):
         self._missed = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes the line, if that can be done."""
         line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
         try:
             self._write(line)
@@ -64,7 +62,6 @@ class LogFile(logging.handlers.WatchedFileHandler):
                 _log.warning("%s can be written again; it misses %d lines", self.baseFilename, missed)
 
     def close(self) -> None:
-        """Closes the file."""
         with contextlib.suppress(OSError):
             super().close()
 

@@ -10,10 +10,12 @@ import json
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cos_update.model.masked import Masked
+from cos_update.observability import facts
 from cos_update.observability.redaction import hidden
 
 _LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
@@ -67,7 +69,6 @@ class TextFormatter(_Formatter):
     """`2026-11-23T02:05:44.120Z INFO  bulk    run=7f3a pass begins`; a traceback follows, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever is in the message."""
         found = self._fields(record)
         message = "".join(char if char.isprintable() else _escaped(char) for char in found.message)
         trace = "".join(f"\n    {line}" for line in found.exception.splitlines())
@@ -75,13 +76,13 @@ class TextFormatter(_Formatter):
 
 
 class JsonFormatter(_Formatter):
-    """The same fields as one JSON object a line: time, level, logger, run, message, exception."""
+    """The same fields as one JSON object a line (time, level, logger, run, message, exception), and its facts."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of ASCII."""
         found = self._fields(record)
         whole = {name: getattr(found, name) for name in _Fields.__dataclass_fields__}
-        return json.dumps({name: value for name, value in whole.items() if value or name != "exception"})
+        told = {name: value for name, value in whole.items() if value or name != "exception"}
+        return json.dumps({**_redacted(facts.of(record)), **told}, default=str)
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -93,6 +94,21 @@ def _message(record: logging.LogRecord) -> str:
         return hidden(record.getMessage())
     except Exception:  # a wrong format must not lose the line, nor show its arguments unredacted
         return hidden(f"{record.msg!s} {record.args!r}")
+
+
+def _redacted(given: Mapping[str, object]) -> dict[str, object]:
+    return {name: _without_secrets(value) for name, value in given.items()}
+
+
+def _without_secrets(value: object) -> object:
+    match value:
+        case str():
+            return hidden(value)
+        case Mapping():
+            return _redacted(value)
+        case list() | tuple():
+            return [_without_secrets(item) for item in value]
+    return value
 
 
 def _told(arg: object) -> object:

@@ -16,8 +16,10 @@ from cos_update.observability.redaction import hidden
 FILES = {"bulk": "updates_bulk.log", "listen": "updates_mq.log"}
 """The log file of each process that has one, in the log dir."""
 _LOUD = ("urllib3", "keystoneauth", "openstack", "stevedore", "pika", "asyncio")
-"""Libraries that say at INFO what only a developer wants to know."""
+"""Libraries that log at INFO what only a developer wants to know."""
 
+_CHATTER = 2
+"""How many -v it takes to be told what these libraries say at DEBUG: requests, headers, frames."""
 _log = logging.getLogger(__name__)
 
 
@@ -32,13 +34,13 @@ def configure(
     """Sets logging up for one command, in place of any earlier setup.
 
     `secrets` are values that no line may hold. A `process` also writes its file in the log dir, at `log_level`. A
-    `daemon` repeats on stderr what is in the file; others say warnings there. `verbosity` counts -v (1: INFO, 2: DEBUG)
-    on stderr; -1 is -q, errors only. Never raises: a log dir that cannot be written is said on stderr.
+    `daemon` repeats on stderr what is in the file; others log warnings there. `verbosity` counts -v (1: INFO, 2: DEBUG)
+    on stderr; -1 is -q, errors only. Never raises: a log dir that cannot be written is reported on stderr.
     """
     hidden.clear()
     reconfigure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=verbosity)
     logging.captureWarnings(True)
-    # urllib3 says this for every request; `cos-update check` says it once.
+    # urllib3 warns of this at every request; `cos-update check` reports it once.
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     threading.excepthook = _thread_died
 
@@ -73,7 +75,7 @@ def reconfigure(
     for old in former:
         old.close()
     for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.DEBUG if lowest <= logging.DEBUG else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.DEBUG if verbosity >= _CHATTER else logging.WARNING)
 
 
 def _stderr_level(level: int, daemon: bool, verbosity: int) -> int:

@@ -62,7 +62,6 @@ class Metrics(Observer):
         saved.set_function(lambda: _mtime(view))
 
     def outcome(self, outcome: Outcome) -> None:
-        """Counts an action."""
         action = outcome.action
         self._actions.labels(action.kind.label, action.verb.value, outcome.result.value).inc()
 
@@ -128,11 +127,9 @@ class BulkMetrics(Metrics):
             self._notices.labels(kind.value)
 
     def pass_begins(self) -> None:
-        """Notes when."""
         self._began = time.monotonic()
 
     def pass_ends(self, report: Report) -> None:
-        """Counts a pass, and shows what it reports."""
         self._ended(_RESULTS[report.exit_code])
         if report.exit_code is ExitCode.DONE:
             self._success.set_to_current_time()
@@ -143,7 +140,6 @@ class BulkMetrics(Metrics):
             self._notices.labels(kind.value).set(kinds[kind])
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """Counts a pass."""
         self._ended(_FAILED)
 
     def _ended(self, result: str) -> None:
@@ -166,7 +162,6 @@ class ListenMetrics(Metrics):
         self._lag = self._histogram("lag_seconds", "From the sending of a notification to its effect", _LAG_SECONDS)
 
     def event(self, kind: str, *, keys: int = 0, coalesced: int = 0) -> None:
-        """Counts a notification."""
         with self._lock:
             if kind not in self._types and len(self._types) >= MOST_TYPES:
                 kind = "other"
@@ -176,7 +171,6 @@ class ListenMetrics(Metrics):
         self._coalesced.inc(coalesced)
 
     def effect(self, lag: float | None = None) -> None:
-        """Counts a key."""
         self._effects.inc()
         if lag is not None:
             self._lag.observe(max(0.0, lag))
@@ -189,7 +183,6 @@ class _Follower:
         self._figures = figures
 
     def collect(self) -> Iterator[Any]:
-        """The figures of this moment."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         found = self._figures()

@@ -1,4 +1,4 @@
-"""What a pass tells whoever watches it: a log, a heartbeat, metrics, a terminal. None of them can stop the work."""
+"""What a pass reports while it runs: to a log, a heartbeat, metrics, a terminal. None of them can stop the work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Hears what happens, and is free to ignore it. Called from any thread; must be quick and must not wait."""
+    """Receives what happens, and may ignore it. Called from any thread; must return quickly and never wait."""
 
     def pass_begins(self) -> None:
         """A pass begins."""
@@ -32,10 +32,10 @@ class Observer:
         """An action was carried out, or was not."""
 
     def pass_ends(self, report: Report) -> None:
-        """The pass took place."""
+        """The pass has ended, whatever its result."""
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """Nothing could be said in this pass."""
+        """The pass could not read both sides, or not save the view."""
 
     def next_pass(self, due: float) -> None:
         """The next pass is to begin at this Unix time."""
@@ -51,11 +51,11 @@ _EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
 
 
 class StatusObserver(Observer):
-    """Turns what it hears into what the heartbeat says, and into the figures that are shown at each scrape."""
+    """Turns what happens into the contents of the heartbeat, and into the figures that are shown at each scrape."""
 
     @abstractmethod
     def collect(self) -> DaemonStatus:
-        """The pulse of this moment."""
+        """The contents of the heartbeat now."""
 
     def figures(self) -> Mapping[str, float]:
         """Figures of this moment, by the names of `metrics.FIGURES`."""
@@ -63,7 +63,7 @@ class StatusObserver(Observer):
 
 
 class ObserverGroup(Observer):
-    """Several watchers as one. What one of them raises is logged, and stops neither the others nor the work."""
+    """Several observers as one. What one of them raises is logged, and stops neither the others nor the work."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers

@@ -1,4 +1,4 @@
-"""Secrets are taken out of every text that leaves the program: those that are known, and what looks like one."""
+"""Takes secrets out of every text that leaves the program: those that are known, and what looks like one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDS = "password|passwd|adminpass|secret|cookie"
 
 
 class Redactor:
-    """Takes secrets out of texts: those it was told of, and whatever looks like one."""
+    """Takes secrets out of texts: those that were added, and whatever looks like one."""
 
     _PATTERNS = (
         # Authorization: Basic ..., and Bearer ... anywhere
@@ -42,7 +42,7 @@ class Redactor:
         self._expression: re.Pattern[str] | None = None
 
     def add(self, *secrets: str) -> None:
-        """Tells of values to hide, in the forms too which they have in addresses, JSON and headers."""
+        """Adds values to hide, in the forms too which they have in addresses, JSON and headers."""
         for secret in filter(None, secrets):
             raw = secret.encode(errors="surrogatepass")
             self._known |= {
@@ -61,12 +61,12 @@ class Redactor:
         self._expression = re.compile("|".join(alternatives)) if self._known else None
 
     def clear(self) -> None:
-        """Forgets what it was told."""
+        """Forgets all that was added."""
         self._known.clear()
         self._expression = None
 
     def known(self, text: str) -> str:
-        """The text with `***` in place of what it was told of only: for texts that name keys like `password:`.
+        """The text with `***` in place of what was added only: for texts that name keys like `password:`.
 
         The names of our own keys and folders stay, also where a secret is one of their words.
         """

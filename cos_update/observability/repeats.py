@@ -1,4 +1,7 @@
-"""A failure that goes on is said once, then now and then how often it was, and at last that it is over."""
+"""A failure that goes on is logged once, then now and then how often it occurred, and at last that it is over.
+
+Apart from the loggers, since what repeats is known only to whoever tries again.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cos_update.observability.facts import Facts, extra
+
 
 @dataclass(slots=True)
 class _Streak:
-    """One failure that goes on: since when, how often, when it is to be mentioned again, and what was said of it."""
+    """One failure that goes on: since when, how often, when it is to be logged again, and in which words it was."""
 
     since: float
     pause: float
@@ -23,15 +28,15 @@ class _Streak:
 
 
 class RepeatSuppressor:
-    """Says a failure that goes on once, now and then how often it was, at once what is new about it, and its end.
+    """Logs a failure that goes on once, now and then how often it occurred, at once what is new about it, and its end.
 
-    Times that are not said are logged at DEBUG. Any thread may call.
+    All other occurrences are logged at DEBUG. Any thread may call.
     """
 
     FIRST_PAUSE = 600.0
     LONGEST_PAUSE = 3600.0
     MOST = 10_000
-    """Failures that are told apart; beyond, those that began first are said anew."""
+    """How many failures are tracked; beyond, those that began first are forgotten, and logged as new."""
     MOST_SAID = 20
     """Wordings of one failure that are known again, for those that change to and fro."""
 
@@ -42,18 +47,24 @@ class RepeatSuppressor:
         self._lock = threading.Lock()
 
     def failed(
-        self, key: str, message: str, *about: object, level: int = logging.WARNING, logger: logging.Logger | None = None
+        self,
+        key: str,
+        message: str,
+        *about: object,
+        level: int = logging.WARNING,
+        logger: logging.Logger | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Counts the failure `key`, and logs it if it is time to or if it says something new.
 
-        `message` is a format and `about` its arguments, as loggers take them.
+        `message` is a format and `about` its arguments, as loggers take them; `facts` get the count as `attempt`.
         """
-        suffix = self._failed(key, _PASSING.sub("#", message % about))
-        into = logger or self._logger
+        suffix, count = self._failed(key, _PASSING.sub("#", message % about))
+        into, more = logger or self._logger, extra({**(facts or {}), "attempt": count})
         if suffix is None:
-            into.debug(f"{message} (still so)", *about)
+            into.debug(f"{message} (still so)", *about, extra=more)
         else:
-            into.log(level, f"{message}%s", *about, suffix)
+            into.log(level, f"{message}%s", *about, suffix, extra=more)
 
     def over(
         self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None
@@ -65,7 +76,8 @@ class RepeatSuppressor:
             times = "once" if streak.count == 1 else f"{streak.count} times"
             (logger or self._logger).log(level, "%s: over after %s", message, times)
 
-    def _failed(self, key: str, wording: str) -> str | None:
+    def _failed(self, key: str, wording: str) -> tuple[str | None, int]:
+        """What is to be said behind the message (None: nothing is to be said), and how often it has failed in a row."""
         now = self._clock()
         with self._lock:
             streak = self._streaks.get(key)
@@ -78,12 +90,12 @@ class RepeatSuppressor:
                 if len(streak.wordings) >= self.MOST_SAID:
                     streak.wordings.clear()
                 streak.wordings.add(wording)
-                return ""
+                return "", streak.count
             if now < streak.due:
-                return None
+                return None, streak.count
             streak.pause = min(streak.pause * 2, self.LONGEST_PAUSE)
             streak.due = now + streak.pause
-            return f" (still so, {streak.count} times since {_clock_time(streak.since, now)})"
+            return f" (still so, {streak.count} times since {_clock_time(streak.since, now)})", streak.count
 
 
 _PASSING = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+\.\d+", re.I)

@@ -1,4 +1,7 @@
-"""What passes say in the log: what stays as it was from pass to pass is said once, then counted, then its end."""
+"""The log of passes: what stays as it was from pass to pass is logged once, then counted, then that it has ended.
+
+Apart from `repeats`, which knows nothing of passes and outcomes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 
 from cos_update.model.errors import CosUpdateError
 from cos_update.model.kinds import ResourceKind
+from cos_update.observability.facts import Facts, extra, notice_facts, outcome_facts, report_facts
 from cos_update.observability.log_handlers import LogFile
 from cos_update.observability.observer import Observer
 from cos_update.observability.repeats import RepeatSuppressor
@@ -34,7 +38,7 @@ class _Trouble:
 
 
 def keep_off_stderr() -> None:
-    """What passes say goes to the log file only, for those who are shown all of it in another way."""
+    """Lines about passes go to the log file only, for commands that show all of it in another way."""
     names = {log.name, *(f"cos_update.{kind.label}" for kind in ResourceKind)}
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, LogFile):
@@ -53,13 +57,11 @@ class RunLog(Observer):
         self._failing = False
 
     def pass_begins(self) -> None:
-        """Says so, unless the last one failed."""
         with self._lock:
             self._met.clear()
         self._logger.log(logging.DEBUG if self._failing else logging.INFO, "pass begins")
 
     def outcome(self, outcome: Outcome) -> None:
-        """One line of what was done, or not done and why."""
         action = outcome.action
         logger = logging.getLogger(f"cos_update.{action.kind.label}")
         key = f"{action.kind.label} {action.openstack_id or action.concertim_id or action.name}"
@@ -67,41 +69,43 @@ class RunLog(Observer):
         concertim_id = outcome.record.id if outcome.record else action.concertim_id
         ids = (action.openstack_id, concertim_id or "-")
         not_done = (words, outcome.result, located(action), outcome.reason, *ids)
+        facts = outcome_facts(outcome)
         with self._lock:
             self._met.add(key)
         match outcome.result:
             case Result.DONE:
                 changes = "; ".join(change_text(change) for change in action.changes)
-                logger.info(f"%s %s %s {_IDS}", words, located(action), changes or action.why, *ids)
+                logger.info(f"%s %s %s {_IDS}", words, located(action), changes or action.why, *ids, extra=extra(facts))
                 if outcome.reason:
-                    logger.warning(f"%s %s: %s {_IDS}", words, located(action), outcome.reason, *ids)
+                    logger.warning(
+                        f"%s %s: %s {_IDS}", words, located(action), outcome.reason, *ids, extra=extra(facts)
+                    )
                 self._over(key)
             case Result.REFUSED | Result.FAILED:
                 trouble = _Trouble(f"{describe(action)} not {words}", logging.WARNING, logger)
-                self._goes_on(key, trouble, _NOT_DONE, *not_done)
+                self._goes_on(key, trouble, _NOT_DONE, *not_done, facts=facts)
             case Result.STALE:
-                logger.warning(_NOT_DONE, *not_done)
+                logger.warning(_NOT_DONE, *not_done, extra=extra(facts))
             case Result.SKIPPED:
-                # What was not even tried is said once, in the pass's own line.
-                logger.debug(_NOT_DONE, *not_done)
+                # What was not even tried is summed up in the pass's own line.
+                logger.debug(_NOT_DONE, *not_done, extra=extra(facts))
 
     def pass_ends(self, report: Report) -> None:
-        """One line for the pass, one for each thing that was left alone, and one for each that is so no more."""
+        """One line for the pass, one for each thing that was left alone, and one for each that no longer is."""
         self._failing = False
         self._over(_FAILED)
         news = {notice.key for notice in report.news}
         for notice in report.notices:
             self.notice(notice, is_news=notice.key in news)
-        # What depends on a gap, or was not come to, is not over because nobody spoke of it.
+        # What depends on a gap, or was not reached, is not over because this pass did not report it.
         whole = not (report.stopped or report.stale or any(n.kind is NoticeKind.UNREAD for n in report.notices))
         with self._lock:
             ended = [key for key, trouble in self._going.items() if key not in self._met and (whole or trouble.is_gap)]
         for key in ended:
             self._over(key)
-        self._logger.info("pass ends: %s", report)
+        self._logger.info("pass ends: %s", report, extra=extra(report_facts(report)))
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """Says why nothing could be said."""
         self._failing = True
         trouble = _Trouble("passes that failed", logging.ERROR, self._logger)
         self._goes_on(_FAILED, trouble, "pass failed: %s", f"{error} {error.hint}".rstrip())
@@ -114,14 +118,14 @@ class RunLog(Observer):
         with self._lock:
             self._met.add(key)
         trouble = _Trouble(subject, level, self._logger, notice.kind is NoticeKind.UNREAD)
-        self._goes_on(key, trouble, "%s", subject)
+        self._goes_on(key, trouble, "%s", subject, facts=notice_facts(notice))
 
-    def _goes_on(self, key: str, trouble: _Trouble, message: str, *about: object) -> None:
+    def _goes_on(self, key: str, trouble: _Trouble, message: str, *about: object, facts: Facts | None = None) -> None:
         with self._lock:
             if key not in self._going and len(self._going) >= RepeatSuppressor.MOST:
                 del self._going[next(iter(self._going))]
             self._going[key] = trouble
-        self._repeats.failed(key, message, *about, level=trouble.level, logger=trouble.logger)
+        self._repeats.failed(key, message, *about, level=trouble.level, logger=trouble.logger, facts=facts)
 
     def _over(self, key: str) -> None:
         with self._lock:

@@ -31,18 +31,18 @@ SAMPLE = 50
 
 
 def confirm(sessions: Sessions, keys: Sequence[Key], pool: Executor, wide: Collection[str]) -> dict[Key, AbsenceCheck]:
-    """A verdict on each key; `wide` are the services that were read cloud-wide.
+    """A check of each key; `wide` are the services that were read cloud-wide.
 
     Above 50 of one kind a sample decides: if any of it exists, the rest is not known."""
     absence_checks: dict[Key, AbsenceCheck] = {}
     ordered = sorted(keys, key=lambda key: (key.kind, key.project_id, key.id))
     for kind, group in groupby(ordered, key=lambda key: key.kind):
-        unconfirmed_deletions = list(group)
-        asked = _sample(unconfirmed_deletions)
+        missing = list(group)
+        asked = _sample(missing)
         found = dict(zip(asked, pool.map(lambda key: _absence_check(sessions, key, wide), asked), strict=True))
         absence_checks |= found
-        rest = [key for key in unconfirmed_deletions if key not in found]
-        absence_checks |= dict.fromkeys(rest, _for_the_rest(kind, len(unconfirmed_deletions), list(found.values())))
+        rest = [key for key in missing if key not in found]
+        absence_checks |= dict.fromkeys(rest, _for_the_rest(kind, len(missing), list(found.values())))
     return absence_checks
 
 

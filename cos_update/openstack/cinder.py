@@ -1,4 +1,4 @@
-"""Cinder's JSON to records."""
+"""Cinder's JSON to records: volumes. Keys that policy or release may leave out are optional."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class CloudReading:
 
 
 class CloudReader:
-    """Reads OpenStack. `ways` tells by service how it was read last; `request_id` is sent along with each request."""
+    """Reads OpenStack. `read_scopes` tells by service how it was read last; `request_id` is sent with each request."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class CloudReader:
     ) -> Inventory:
         """Reads everything of the watched projects, or of those of them that `projects` names (ids or names).
 
-        `memory` spares asking Heat for stacks that have not changed; `heard` is told how far it is. Raises
+        `memory` spares asking Heat for stacks that have not changed; `on_progress` gets how far it is. Raises
         CloudLoginError, or CloudError when the watched projects can't be told; whatever else fails becomes a gap.
         """
         began = self._clock()
@@ -128,8 +128,8 @@ class CloudReader:
     ) -> tuple[Inventory, Reading]:
         with self._reading(watched, projects, on_progress) as reading:
             inventory = _read(reading, past, Inventory(began, watched[0]))
-            for unconfirmed_deletions in (shrunken, likely, possible):
-                inventory = reading.with_contents(inventory, unconfirmed_deletions(inventory, past))
+            for doubtful in (shrunken, likely, possible):
+                inventory = reading.with_contents(inventory, doubtful(inventory, past))
         chosen = None if projects is None else frozenset(reading.projects)
         return replace(inventory, gaps=reading.gaps, chosen=chosen), reading
 
@@ -193,7 +193,7 @@ class CloudReader:
             return watched_projects(self.sessions, self._settings, pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:
-        """Asks for each missing object by its id (see `absences`)."""
+        """Asks for each missing object by its id (see `absence_check`)."""
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wide = {name for name, way in self.read_scopes.items() if way == CLOUD_WIDE}
             return confirm(self.sessions, keys, pool, wide)

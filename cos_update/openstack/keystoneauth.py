@@ -14,7 +14,7 @@ from cos_update import tls
 _TRIES = 10
 
 
-def taught(session: Session, *, strict: bool) -> Session:
+def taught(session: Session, *, strict: bool | None) -> Session:
     """The session, which verifies certificates as `cos_update.tls` says and has a token for every thread."""
     if session.verify:
         session.session.mount("https://", _Adapter(tls.http_context(strict=strict)))

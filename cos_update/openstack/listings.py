@@ -86,7 +86,7 @@ def remembered_flavor(session: ProjectSession, server_id: str) -> Flavor | None:
 
 @dataclass(slots=True)
 class Reading:
-    """What has been asked so far, by several threads; `ways` is told by service how it was read."""
+    """What has been asked so far, by several threads; `read_scopes` holds by service how it was read."""
 
     sessions: Sessions
     scope: ReadScope

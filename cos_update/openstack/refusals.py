@@ -1,4 +1,7 @@
-"""What an error of keystoneauth or an answer that is no success means, as an error for people."""
+"""What an error of keystoneauth, or an answer that is no success, means: as an error for people.
+
+Apart from the session, which decides only whether to try again.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def raise_login_error(error: BaseException, settings: CloudSettings) -> NoReturn
 
 
 def raise_if_untrusted(error: BaseException, settings: CloudSettings) -> None:
-    """For an error that comes from a service's certificate, which no new try would mend. Raises CloudError."""
+    """For an error that comes from a service's certificate, which another try would not change. Raises CloudError."""
     if distrust := tls.distrust(error, settings, _VERIFY):
         where = str(settings.auth.get("auth_url", settings.cloud))
         hint = distrust.hint or not_trusted("openstack", where, distrust.reason)

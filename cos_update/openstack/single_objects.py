@@ -85,7 +85,7 @@ class ObjectReader:
         return watched_projects(self._sessions, self._settings, self._pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:
-        """Asks for each missing object by its id (see `absences`)."""
+        """Asks for each missing object by its id (see `absence_check`)."""
         wide = ("Nova", "Heat", "Cinder", "Neutron") if self._is_wide() else ()
         return confirm(self._sessions, keys, self._pool, wide)
 
@@ -141,7 +141,7 @@ class ObjectReader:
         """Reads the objects of one project.
 
         `sizes` tells how many of each kind the project is known to have: a listing is taken when that costs less than
-        to ask for each. What fails is told in `failed`; nothing is raised but CloudLoginError.
+        to ask for each. What fails is in `failed`; nothing is raised but CloudLoginError.
         """
         found = Found()
         absent = {

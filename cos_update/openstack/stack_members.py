@@ -41,12 +41,12 @@ def unchanged(stacks: Mapping[str, Stack], memory: Membership) -> dict[str, Stac
 
 def shrunken(inventory: Inventory, memory: Membership) -> list[Stack]:
     """Remembered stacks that held something which is listed no more."""
-    unconfirmed_deletions = []
+    found = []
     for stack in _remembered(inventory, memory):
         past = memory.stacks[stack.id]
         if any(item not in past.absent for item in _absent(inventory, stack, past.content)):
-            unconfirmed_deletions.append(stack)
-    return unconfirmed_deletions
+            found.append(stack)
+    return found
 
 
 def with_soft_deleted(inventory: Inventory, absence_checks: Iterable[AbsenceCheck]) -> Inventory:

@@ -1,4 +1,7 @@
-"""Values that the services write in more than one way."""
+"""Values that the services write in more than one way.
+
+Apart from the services' own modules, which share them.
+"""
 
 from __future__ import annotations
 

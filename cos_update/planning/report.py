@@ -112,8 +112,8 @@ class Report:
             text += f", {kinds[kind]} {words}" if kinds[kind] else ""
         left = len(self.troubles)
         text += f", {left} left alone" if left else ""
-        text += f", {self.cloud}" if self.cloud else ""
-        return f"{text}, in {self.seconds:.1f} s"
+        text += f", in {self.seconds:.1f} s"
+        return f"{text}; {self.cloud}" if self.cloud else text
 
 
 def report(plan: Plan, applied: Applied, seconds: float, reported: Collection[str] = (), cloud: str = "") -> Report:

@@ -1,6 +1,6 @@
 """What each process posted, for the other to know before it posts: one JSON object a line, appended under a lock.
 
-The first line says up to which posting earlier ones were dropped. Postings stay for an hour after a saved view has
+The first line says up to which entry earlier ones were dropped. Entries stay for an hour after a saved view has
 taken them in, so that a pass that is still under way in the other process does not miss them.
 """
 
@@ -34,7 +34,7 @@ from cos_update.store.view import Origin, View
 
 FILE_NAME = "view.journal"
 KEPT = 3600.0
-"""Seconds for which a posting stays after the view has it."""
+"""Seconds for which an entry stays after the view has it."""
 LIMIT = 64 * 1024 * 1024
 """Bytes above which the journal wants to be taken into the view."""
 
@@ -82,7 +82,7 @@ _FROM_PLAIN: Mapping[str, Callable[[Any], Any]] = {
 
 
 class _Line(NamedTuple):
-    """Where in the file the line of a posting begins."""
+    """Where in the file the line of an entry begins."""
 
     seq: int
     at: float
@@ -96,7 +96,7 @@ _BEGINNING = re.compile(rb'\{"seq":(\d+),"by":"[^"\\]*","at":(\d+(?:\.\d+)?),')
 class Journal:
     """The journal of one data dir. Reading takes no lock; `append` and `drop` must be called under the view's lock.
 
-    An instance remembers where it stopped reading, and of the postings in the file those that were asked for: the
+    An instance remembers where it stopped reading, and of the entries in the file those that were asked for: the
     others, which a saved view includes, may be many. It may be shared by threads.
     """
 
@@ -110,19 +110,19 @@ class Journal:
         self._begin()
 
     def last(self) -> int:
-        """The number of the last posting, 0 if there never was one. Raises ViewError."""
+        """The number of the last entry, 0 if there never was one. Raises ViewError."""
         with self._mutex:
             self._catch_up()
             return self._last()
 
     def since(self, seq: int) -> list[JournalEntry]:
-        """The postings after number `seq` which the journal still holds, oldest first. Raises ViewError."""
+        """The entries after number `seq` which the journal still holds, oldest first. Raises ViewError."""
         with self._mutex:
             if seq < self._floor:
                 self._floor = seq
                 self._begin()
             self._catch_up()
-            return self._postings[bisect_right(self._postings, seq, key=lambda journal_entry: journal_entry.seq) :]
+            return self._entries[bisect_right(self._entries, seq, key=lambda journal_entry: journal_entry.seq) :]
 
     def remember(self, seq: int) -> None:
         """Numbers go on after `seq`, which a saved view includes, even if the journal was lost."""
@@ -131,7 +131,7 @@ class Journal:
 
     @property
     def dropped(self) -> int:
-        """The number of the last posting that it holds no more, as far as it was read."""
+        """The number of the last entry that it holds no more, as far as it was read."""
         with self._mutex:
             return self._base or 0
 
@@ -141,13 +141,13 @@ class Journal:
         return self._offset
 
     def append(self, journal_entry: JournalEntry, saved_seq: Callable[[], int]) -> int:
-        """Writes a posting down and returns its number; a new journal asks `saved_seq` where to go on counting.
+        """Appends an entry and returns its number; a new journal asks `saved_seq` where to go on counting.
 
         Raises ValueError when it has no author: every process would take it for another's. Raises ViewError when it
-        cannot be written: the other process then learns of the posting by reading Concertim.
+        cannot be written: the other process then learns of it by reading Concertim.
         """
         if not journal_entry.by:
-            raise ValueError("a posting without its author")
+            raise ValueError("a journal entry without its author")
         with self._mutex:
             self._catch_up()
             try:
@@ -163,9 +163,9 @@ class Journal:
             return numbered.seq
 
     def drop(self, taken: int) -> None:
-        """Drops postings up to number `taken`, which a saved view includes, but those of the last hour.
+        """Drops entries up to number `taken`, which a saved view includes, but those of the last hour.
 
-        Of these too what makes more than half of `LIMIT`. Never raises: postings that stay are harmless. The file is
+        Of these too what makes more than half of `LIMIT`. Never raises: entries that stay are harmless. The file is
         rewritten when that halves it at least.
         """
         with self._mutex:
@@ -197,10 +197,10 @@ class Journal:
         self._offset = len(header)
         self._base = _base(header) if header else None
         self._lines: list[_Line] = []
-        self._postings: list[JournalEntry] = []
+        self._entries: list[JournalEntry] = []
 
     def _catch_up(self) -> None:
-        """Reads what was appended since the last look, or all of it when the file is another one now."""
+        """Reads what was appended since the last time, or all of it when the file is another one now."""
         try:
             with self.path.open("rb") as file:
                 header = file.readline()
@@ -229,14 +229,14 @@ class Journal:
                 seq, at = journal_entry.seq, journal_entry.at
             last = self._lines[-1].seq if self._lines else self._base or 0
             if seq <= last:
-                raise SchemaError(f"posting {seq} after {last}")
+                raise SchemaError(f"entry {seq} after {last}")
         except (ValueError, TypeError, RecursionError) as error:
             _log.warning("a line of %s makes no sense and is left out: %s", self.path, error)
             return
         self._lines.append(_Line(seq, at, self._offset))
         self._highest = max(self._highest, seq)
         if seq > self._floor:
-            self._postings.append(journal_entry)
+            self._entries.append(journal_entry)
 
     def _write(self, line: bytes) -> None:
         handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
@@ -261,7 +261,7 @@ class Journal:
 
 
 def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) -> View:
-    """The view after what was posted; the postings are put onto it in their order.
+    """The view after what was posted: the entries are applied to it in their order.
 
     Those from another reading of the cloud than the view's own may know what the view does not.
     """
@@ -299,7 +299,7 @@ def _posted_by_others(view: View, journal_entries: Iterable[JournalEntry]) -> di
 
 
 def entry_plain(journal_entry: JournalEntry) -> dict[str, Any]:
-    """A posting as a dict."""
+    """An entry as a dict."""
     plain = _ENTRY.plain(journal_entry)
     for name in _RECORDS:
         convert = _TO_PLAIN[name]
@@ -308,7 +308,7 @@ def entry_plain(journal_entry: JournalEntry) -> dict[str, Any]:
 
 
 def entry_from(plain: dict[str, Any]) -> JournalEntry:
-    """A posting from a dict. Raises WrongShape."""
+    """An entry from a dict. Raises SchemaError."""
     values = dict(zip(_ENTRY.names, _ENTRY.values(plain), strict=True))
     for name in _RECORDS:
         convert = _FROM_PLAIN[name]
@@ -333,7 +333,7 @@ def _base(header: bytes) -> int | None:
         base = json.loads(header)["base"]
         if type(base) is int:
             return base
-    _log.warning("the journal's first line makes no sense; its postings are read all the same")
+    _log.warning("the journal's first line makes no sense; its entries are read all the same")
     return None
 
 

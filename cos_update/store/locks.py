@@ -105,7 +105,7 @@ class Locks:
         """
         slot = zlib.crc32(stack_id.encode(errors="replace")) % SLOTS
         path = self._data_dir / _RACKS / f"rack-{slot:02d}.lock"
-        with contextlib.suppress(OSError):  # what is wrong with the data dir is said when the lock is opened
+        with contextlib.suppress(OSError):  # what is wrong with the data dir is reported when the lock is opened
             files.make_folder(path.parent, 0o750)
         with FileLock(path, self._process).hold(
             timeout, f"It is posting stack {stack_id} or one that shares its lock."

@@ -28,7 +28,7 @@ Write = Callable[[View, BinaryIO], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was written: the last posting that is in it, and what was left out of it, by Concertim id."""
+    """What was written: the last journal entry that is in it, and what was left out of it, by Concertim id."""
 
     seq: int
     left_out: Mapping[str, str]

@@ -44,7 +44,7 @@ class RecordSchema(Generic[T]):
         return dict(zip(self.names, self._attributes(record), strict=True))
 
     def values(self, plain: object) -> tuple[Any, ...]:
-        """The values of a plain record in the order of the fields, their types checked. Raises WrongShape.
+        """The values of a plain record in the order of the fields, their types checked. Raises SchemaError.
 
         Fields that have a default may be missing.
         """
@@ -76,7 +76,7 @@ class RecordSchema(Generic[T]):
         return values
 
     def record(self, plain: object) -> T:
-        """The record that a dict holds. Raises WrongShape."""
+        """The record that a dict holds. Raises SchemaError."""
         return self.cls(*self.values(plain))
 
     def _completed(self, plain: dict[str, Any]) -> tuple[Any, ...]:
@@ -88,7 +88,7 @@ class RecordSchema(Generic[T]):
 
 
 def records(plain: object, convert: Callable[[Any], T], what: str) -> dict[str, T]:
-    """A dict of records from a dict of plain ones, by id. Raises WrongShape that names the record."""
+    """A dict of records from a dict of plain ones, by id. Raises SchemaError that names the record."""
     found: dict[str, T] = {}
     for key, value in dict_of(plain, what).items():
         if type(key) is not str:
@@ -101,14 +101,14 @@ def records(plain: object, convert: Callable[[Any], T], what: str) -> dict[str, 
 
 
 def dict_of(plain: object, what: str) -> dict[str, Any]:
-    """The value if it is a dict. Raises WrongShape."""
+    """The value if it is a dict. Raises SchemaError."""
     if type(plain) is not dict:
         raise SchemaError(f"{what}: a {type(plain).__name__} in place of a dict")
     return plain
 
 
 def texts(plain: object, what: str) -> tuple[str, ...]:
-    """A list of texts as a tuple. Raises WrongShape."""
+    """A list of texts as a tuple. Raises SchemaError."""
     if type(plain) not in (list, tuple) or not all(type(item) is str for item in typing.cast("list[object]", plain)):
         raise SchemaError(f"{what}: not a list of texts")
     return tuple(typing.cast("list[str]", plain))

@@ -124,7 +124,7 @@ def to_plain(view: View) -> dict[str, Any]:
 def from_plain(plain: object) -> View:
     """The view that plain containers hold; what is in them (metadata, ...) is shared, not copied.
 
-    Raises WrongShape, a ValueError, for anything that is not of this schema. Fields with a default may be missing.
+    Raises SchemaError, a ValueError, for anything that is not of this schema. Fields with a default may be missing.
     """
     whole = dict_of(plain, "view")
     check_schema(whole)
@@ -168,7 +168,7 @@ def from_plain(plain: object) -> View:
 
 
 def check_schema(plain: Mapping[str, Any]) -> None:
-    """Raises WrongShape unless plain data says that it is of our schema."""
+    """Raises SchemaError unless plain data says that it is of our schema."""
     found = plain.get("schema")
     if type(found) is not int or found != SCHEMA:
         raise SchemaError(f"schema {_shown(found)}, where this release reads {SCHEMA}")
@@ -180,7 +180,7 @@ def template_plain(template: Template) -> dict[str, Any]:
 
 
 def template_from(plain: object) -> Template:
-    """A template from a dict. Raises WrongShape."""
+    """A template from a dict. Raises SchemaError."""
     return _TEMPLATE.record(plain)
 
 
@@ -196,7 +196,7 @@ def rack_plain(rack: Rack, origin: Origin | None = None) -> dict[str, Any]:
 
 
 def rack_from(plain: object) -> Rack:
-    """A rack from a dict. Raises WrongShape."""
+    """A rack from a dict. Raises SchemaError."""
     return _RACK.record(plain)
 
 
@@ -228,7 +228,7 @@ def device_plain(device: Device, origin: Origin | None = None) -> dict[str, Any]
 
 
 def device_from(plain: object) -> Device:
-    """A device from a dict. Raises WrongShape."""
+    """A device from a dict. Raises SchemaError."""
     (
         key, name, kind, rack, template, status, start_u, end_u, facing, details, description, metadata, cost, known_as,
     ) = _DEVICE.values(plain)  # fmt: skip
@@ -292,7 +292,7 @@ def origin_plain(origin: Origin) -> dict[str, Any]:
 
 
 def origin_from(plain: object) -> Origin:
-    """An origin from a dict. Raises WrongShape."""
+    """An origin from a dict. Raises SchemaError."""
     kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
     return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
@@ -306,7 +306,7 @@ def memory_plain(memory: RememberedStack) -> dict[str, Any]:
 
 
 def memory_from(plain: object) -> RememberedStack:
-    """What is remembered of a stack, from a dict. Raises WrongShape."""
+    """What is remembered of a stack, from a dict. Raises SchemaError."""
     status, updated, content, absent = _MEMORY.values(plain)
     parts = dict_of(content, "content")
     outputs = parts.get("outputs")
@@ -332,7 +332,7 @@ def resync_plain(resync: Resync | None) -> dict[str, Any] | None:
 
 
 def resync_from(plain: object) -> Resync | None:
-    """A request from a dict, or None. Raises WrongShape."""
+    """A request from a dict, or None. Raises SchemaError."""
     return None if plain is None else _RESYNC.record(plain)
 
 
@@ -389,6 +389,6 @@ def _word(value: object, words: Mapping[str, T], what: str) -> T:
 
 
 def _shown(value: object) -> str:
-    """A value in few words. Containers are not looked into: a small file can hold one that takes for ever to write."""
+    """A value in few words. Containers are not shown: a small file can hold one that takes hours to write."""
     is_short = value is None or isinstance(value, str) or (isinstance(value, int) and value.bit_length() < 64)
     return f"{value!r:.40}" if is_short else f"a {type(value).__name__}"

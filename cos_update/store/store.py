@@ -105,7 +105,7 @@ class ViewStore:
                     probe.unlink(missing_ok=True)
 
     def peek(self) -> View | None:
-        """The view with the postings since it was saved, None when none was saved yet. Writes nothing anywhere.
+        """The view with the journal entries since it was saved, None when none was saved yet. Writes nothing anywhere.
 
         Raises BadView when the file is no view of ours, ViewError when it could not be read.
         """
@@ -166,9 +166,9 @@ class ViewStore:
             return self._save(view)
 
     def record(self, journal_entry: JournalEntry) -> int:
-        """Tells the other processes what this one posted, and returns its number.
+        """Records for the other processes what this one posted, and returns the entry's number.
 
-        Number and author of `posting` are not used: the journal counts, and what is posted here is by this process.
+        Its own number and author are not used: the journal counts, and what is recorded here is by this process.
         When the journal has grown too large it is taken into the view at once. Raises ViewError.
         """
         with self._locks.view():
@@ -218,7 +218,7 @@ class ViewStore:
         return self._journal.since(seq)
 
     def seq(self) -> int:
-        """The number of the last posting. Take it before a reading of Concertim begins. Raises ViewError."""
+        """The number of the last journal entry. Take it before a reading of Concertim begins. Raises ViewError."""
         return self._journal.last()
 
     def rack_lock(self, stack_id: str, timeout: float) -> contextlib.AbstractContextManager[None]:

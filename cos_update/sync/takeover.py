@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cos_update.model.errors import ViewError
-from cos_update.model.settings import Settings
+from cos_update.model.settings import Settings, ViewFor
 from cos_update.observability.heartbeat import evaluate, read
 from cos_update.observability.log_lines import is_own_line
 from cos_update.observability.observer import Observer
 from cos_update.planning.takeover import Reason, changed_between
+from cos_update.store import ViewStore
 from cos_update.sync.cache_policy import NOTHING
 from cos_update.sync.reconciler import read_and_plan
 from cos_update.sync.services import RunOptions, Services, Snapshot
@@ -63,6 +64,19 @@ def writers(changes: tuple[str, ...], settings: Settings, now: float) -> Iterato
         if heartbeat is not None and heartbeat.ended is None and evaluate(heartbeat, now)[0]:
             text = f"cos-update {heartbeat.process} runs here already (pid {heartbeat.pid} on {heartbeat.host})"
             yield Reason("writers", text, "the takeover has been: see `cos-update status`")
+
+
+def readers_left(settings: Settings) -> Iterator[Reason]:
+    """Whether services that load `view.pickle` with classes of their own could not load ours."""
+    store = ViewStore(settings.data_dir, "takeover")
+    try:
+        form = store.layout.form()
+    except ViewError as error:
+        yield Reason("view", str(error), error.hint)
+        return
+    if settings.view_for is ViewFor.NONE and form not in (None, ViewFor.NONE):
+        text = f"view_for is none, but {store.layout.view} is {form}'s: its services could not load ours"
+        yield Reason("view", text, f"set view_for to auto or {form}, unless its services are gone")
 
 
 def _fresh(folder: Path, patterns: tuple[str, ...], now: float) -> Iterator[tuple[Path, float]]:

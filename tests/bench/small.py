@@ -9,6 +9,7 @@ from statistics import median
 from .figures import Figure, Result, Target
 from .installation import Installation
 from .programs import CLI, bare, run
+from .sharing import FORMS
 
 
 def start(repeat: int) -> Result:
@@ -26,7 +27,10 @@ def start(repeat: int) -> Result:
 
 
 def view(installation: Installation, repeat: int) -> Result:
-    """Loading and saving the view of a real pass beside a bare pickle of the same plain data."""
+    """Loading and saving the view of a real pass beside a bare pickle of the same plain data.
+
+    Writing it for other services stands beside saving it for ourselves.
+    """
     runs = repeat * 3
     task = {"data_dir": str(installation.data_dir), "runs": runs}
     measured = json.loads(bare("viewing", task).output)
@@ -35,6 +39,7 @@ def view(installation: Installation, repeat: int) -> Result:
     figures = [
         Figure("load", middle["load"], "s", middle["bare load"], target),
         Figure("save", middle["save"], "s", middle["bare save"], target),
+        *(Figure(f"for {form} besides", middle[form], "s", middle["save"], Target(1.0)) for form in FORMS),
     ]
     words = f"{measured['devices']:,} devices, beside pickle from and to a file, median of {runs}"
     return Result("view", words, figures)

@@ -1,4 +1,4 @@
-"""Loads and saves a view, and the same plain data by pickle alone, in turn.
+"""Loads and saves a view, writes it for other services, and the same plain data by pickle alone, in turn.
 
 Its task, on stdin: `data_dir`, of which the view is copied first, and `runs`. Prints the seconds that each took.
 """
@@ -15,9 +15,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from cos_update.store import ViewStore
+from cos_update import neighbours
+from cos_update.model.settings import ViewFor
+from cos_update.store import ViewStore, publish
 
 
 def main() -> None:
@@ -36,7 +39,14 @@ def main() -> None:
             with timed(taken["save"]):
                 store.save(view)
             devices = len(view.actual.devices)
-            del view
+            for form in (ViewFor.CONSER, ViewFor.CON_OPSTK):
+                store.arrange(form)
+                saved = store.save(replace(view, view_for=form))
+                with timed(taken[form]):
+                    publish(store, neighbours.write, saved)
+            store.arrange(ViewFor.NONE)
+            store.save(view)
+            del view, saved
             with timed(taken["bare load"]):
                 plain = pickle.loads(own.read_bytes())
             with timed(taken["bare save"]):

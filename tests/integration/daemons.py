@@ -16,7 +16,7 @@ def start(world: World, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*program, *arguments], stderr=subprocess.PIPE, text=True)
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"

@@ -46,7 +46,7 @@ def free_port() -> int:
     raise RuntimeError("no free port found")
 
 
-def wait_for(condition: Callable[[], Any], timeout: float = 15.0, what: str = "the condition") -> Any:
+def wait_for(condition: Callable[[], Any], timeout: float = 60.0, what: str = "the condition") -> Any:
     """Waits until the condition is truthy, and returns what it gave."""
     deadline = time.monotonic() + timeout
     while True:

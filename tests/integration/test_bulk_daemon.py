@@ -36,7 +36,7 @@ def test_sigterm_in_the_middle_of_a_pass_saves_the_view_and_ends_with_0(
     process = daemon()
     until(lambda: len(world.concertim.state.devices) > 5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     world.concertim.wire.latency = 0.0
     view = ViewStore(world.data_dir, "test").load()
     assert view is not None
@@ -86,7 +86,7 @@ def test_once_says_3_when_it_was_stopped_with_work_left(world: World, daemon: Ca
     process = daemon("--once")
     until(lambda: len(world.concertim.state.devices) > 5)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 3
+    assert process.wait(60) == 3
     world.concertim.wire.latency = 0.0
     world.bulk()
     assert shown(world.actual()) == wanted(world.desired())

@@ -65,7 +65,7 @@ def test_one_that_ended(world: World, daemon: Start) -> None:
     process = daemon()
     until(lambda: "pass ends" in log_of(world))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert "ended at" in health(world, expect=1)
 
 

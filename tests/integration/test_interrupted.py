@@ -21,7 +21,7 @@ from world import World, shown, wanted
 from cos_update.fakes.wire import Fault, FaultKind
 
 NOTHING = "Interrupted: nothing was posted.\n"
-AMID = re.compile(r"Interrupted: (\d+) posted .*, 0 refused, \d+ not done, in \d+\.\d s\n")
+AMID = re.compile(r"Interrupted: (\d+) posted .*, 0 refused, \d+ not done, in \d+\.\d s(; cloud read in full .*)?\n")
 Begin = Callable[..., subprocess.Popen[str]]
 
 
@@ -48,7 +48,7 @@ def begin(world: World) -> Iterator[Begin]:
 def interrupt(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
     """Presses Ctrl-C, or sends that signal; exit code, standard output and standard error."""
     process.send_signal(number)
-    out, error = process.communicate(timeout=15)
+    out, error = process.communicate(timeout=60)
     return process.returncode, out, error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -101,7 +102,7 @@ def test_a_full_disk_for_the_log_stops_nothing(world: World, small_log: Path, da
     (small_log / "filler").unlink()
     until(lambda: "pass ends" in log_of(world))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert process.stderr is not None
     assert process.stderr.read().count("cannot be written") == 1
 
@@ -120,3 +121,20 @@ def test_a_full_disk_for_the_data_fails_passes_and_is_survived(world: World, dae
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
     until(lambda: "passes that failed: over" in log_of(world))
+
+
+def test_in_json_each_fact_is_a_field(world: World) -> None:
+    world.configure(log_format="json")
+    world.bulk()
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node1")
+    world.cloud.set_server_state(server, "stopped")
+    world.concertim.wire.faults.add(Fault(FaultKind.STATUS, "/devices/", "PATCH", code=422, body={"status": ["no"]}))
+    world.bulk(expect=3)
+    lines = [json.loads(line) for line in log_of(world).splitlines()]
+    made, refused = (line for line in lines if line.get("openstack_id") == server.id)
+    assert (made["action"], made["result"], made["kind"], made["rack"]) == ("create", "done", "instance", "cluster-1")
+    assert made["concertim_id"] == refused["concertim_id"]
+    assert (refused["action"], refused["result"], refused["attempt"]) == ("update", "refused", 1)
+    assert "no" in refused["reason"]
+    assert {"field": "status", "old": "ACTIVE", "new": "STOPPED"} in refused["changes"]
+    assert [line["refused"] for line in lines if "in_step" in line] == [0, 1]

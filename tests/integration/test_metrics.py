@@ -32,7 +32,7 @@ def port() -> int:
 
 def scrape(port: int) -> dict[str, float]:
     """Every sample, by its name with the values of its labels in the order of their names."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         return {
             sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 from checking import change
-from world import World
+from world import World, served
 
 from cos_update.fakes import Fault, FaultKind, Sandbox
-from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.killbill import KillbillApp
-from cos_update.fakes.openstack import OpenStackApp
 from cos_update.killbill.orders import OrderFinder
 from cos_update.model.settings import KillbillSettings
 
@@ -127,16 +124,8 @@ def test_a_refused_login_names_the_keys_and_no_secret(
 @pytest.fixture
 def world(killbill: KillbillApp, tmp_path: Path) -> Iterator[World]:
     """The demo's cloud and an empty Concertim, with order ids from Killbill."""
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
-        concertim = {
-            "concertim_url": world.concertim.url,
-            "concertim_username": "admin",
-            "concertim_password": "admin",
-            "order_id": "killbill",
-        }
-        world.configure(concertim=concertim, killbill=killbill.section)
+    with served(tmp_path, killbill=killbill.section) as world:
+        change(world, "concertim", order_id="killbill")
         yield world
 
 

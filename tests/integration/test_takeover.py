@@ -15,14 +15,13 @@ import requests
 from checking import change
 from earlier_handlers import Handlers
 from test_adoption import GENERATIONS, read
-from world import World
+from world import World, served
 
-from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
-from cos_update.fakes.demo import demo_cloud
-from cos_update.fakes.openstack import OpenStackApp
-from cos_update.model.concertim import ApiFlavour
+from cos_update.observability.heartbeat import DaemonStatus, HeartbeatWriter, file_of
 
+THEIR_VIEW = b"cconser.modules.clients.concertim.objects.view\nConcertimView\n."
+"""A pickle of their class; no more of it is looked at."""
 AUTHORS = {1: "first generation", 2: "second generation"}
 
 
@@ -30,14 +29,7 @@ AUTHORS = {1: "first generation", 2: "second generation"}
 def handlers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handlers]:
     """The handlers of a generation, who have filled Concertim from the demo's cloud."""
     generation, flavour = request.param
-    world = World(OpenStackApp(demo_cloud()), ConcertimApp(flavour), tmp_path)
-    with Sandbox(world.openstack, world.concertim):
-        if flavour is ApiFlavour.USERS:
-            for project in world.cloud.projects_of(world.cloud.watcher.id):
-                world.concertim.state.add_user(project.name, project_id=project.id)
-        else:
-            world.add_teams()
-        world.configure()
+    with served(tmp_path, concertim=ConcertimApp(flavour)) as world:
         found = Handlers(world, generation)
         found.fill(read(world))
         yield found
@@ -158,3 +150,20 @@ def test_a_side_that_cannot_be_read_is_a_reason(world: World) -> None:
     change(world, "concertim", concertim_password="wrong")
     (text,) = texts(taken_over(world, expect=1), "unread")
     assert "Concertim" in text
+
+
+def test_our_own_daemon_shows_that_the_takeover_has_been(world: World) -> None:
+    with HeartbeatWriter(file_of(world.data_dir, "bulk"), "bulk", lambda: DaemonStatus("waits")):
+        (text,) = texts(taken_over(world, expect=1), "writers")
+    assert "cos-update bulk runs here already" in text
+    taken_over(world, expect=0)
+
+
+def test_services_that_could_not_load_our_view_are_a_reason(world: World) -> None:
+    (world.data_dir / "view.pickle").write_bytes(THEIR_VIEW)
+    world.configure(view_for="none")
+    (text,) = texts(taken_over(world, expect=1), "view")
+    assert "view.pickle is conser's: its services could not load ours" in text
+    world.configure()
+    out = world.run("takeover", "--watch-for", "0").stdout
+    assert "view_for: conser, as the view.pickle of its own services" in out

@@ -221,7 +221,7 @@ def test_the_app_is_left_alone_for_as_long_as_it_asks(app: ConcertimApp, client:
     app.wire.faults.add(Fault(FaultKind.STATUS, path="/racks$", code=503, retry_after=0.4, times=1))
     began = time.monotonic()
     client.racks()
-    assert 0.4 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.4
 
 
 def test_an_app_that_asks_for_an_hour_is_not_waited_for(app: ConcertimApp, client: ConcertimClient) -> None:
@@ -240,7 +240,7 @@ def test_closing_wakes_whoever_waits_for_another_try(app: ConcertimApp, connect:
             time.sleep(0.01)
         client.close()
         with pytest.raises(Unavailable):
-            reading.result(timeout=10)
+            reading.result(timeout=30)
 
 
 def test_no_more_than_two_reads_go_at_once(app: ConcertimApp, client: ConcertimClient) -> None:

@@ -68,7 +68,7 @@ def test_an_unscoped_token_finds_its_projects_and_can_be_exchanged(asker: Asker,
 def test_a_token_ends_with_its_life(asker: Asker, state: CloudState) -> None:
     state.token_life = 0.2
     token = asker.token(state.watcher)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while asker.get("/identity/v3/auth/projects", token).status_code != 401:
         assert time.monotonic() < deadline
         time.sleep(0.02)

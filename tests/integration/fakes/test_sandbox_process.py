@@ -22,7 +22,7 @@ def serving(*arguments: str) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(process.stdout.readline())
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 
@@ -30,9 +30,9 @@ def serving(*arguments: str) -> Iterator[dict[str, Any]]:
 def teams(concertim: dict[str, str]) -> dict[str, str]:
     """The teams by name, with their projects."""
     login = {"user": {"login": concertim["username"], "password": concertim["password"]}}
-    answer = requests.post(f"{concertim['url']}/users/sign_in.json", json=login, timeout=5)
+    answer = requests.post(f"{concertim['url']}/users/sign_in.json", json=login, timeout=60)
     headers = {"Authorization": answer.headers["Authorization"], "Accept": "application/json"}
-    shown = requests.get(f"{concertim['url']}/api/v1/teams", headers=headers, timeout=5).json()
+    shown = requests.get(f"{concertim['url']}/api/v1/teams", headers=headers, timeout=60).json()
     return {team["name"]: team["project_id"] for team in shown}
 
 
@@ -42,7 +42,7 @@ def token(openstack: dict[str, str]) -> str:
     scope = {"project": {"name": openstack["project"], "domain": {"name": "Default"}}}
     identity = {"methods": ["password"], "password": {"user": user}}
     body = {"auth": {"identity": identity, "scope": scope}}
-    return requests.post(f"{openstack['auth_url']}/auth/tokens", json=body, timeout=5).headers["X-Subject-Token"]
+    return requests.post(f"{openstack['auth_url']}/auth/tokens", json=body, timeout=60).headers["X-Subject-Token"]
 
 
 def test_it_tells_where_it_serves_and_ends_on_sigterm() -> None:
@@ -58,7 +58,7 @@ def test_with_a_size_it_serves_an_openstack_whose_projects_are_concertims_teams(
             f"{openstack['url']}/compute/v2.1/servers/detail?all_tenants=1", headers=headers, timeout=5
         )
         path = f"{openstack['url']}/orchestration/v1/{ready['projects']['CM_team_000']}/stacks"
-        stacks = requests.get(path, headers=headers, timeout=5)
+        stacks = requests.get(path, headers=headers, timeout=60)
         assert (len(servers.json()["servers"]), len(stacks.json()["stacks"])) == (60, 6)
         assert len(ready["projects"]) == 5
         assert teams(ready["concertim"]) == ready["projects"]
@@ -71,11 +71,11 @@ def test_the_cloud_changes_on_demand_each_server_in_its_turn() -> None:
 
         def states() -> dict[str, str]:
             path = f"{openstack['url']}/compute/v2.1/servers/detail?all_tenants=1"
-            shown = requests.get(path, headers=headers, timeout=5).json()["servers"]
+            shown = requests.get(path, headers=headers, timeout=60).json()["servers"]
             return {server["id"]: server["OS-EXT-STS:vm_state"] for server in shown}
 
         def churn(count: int) -> dict[str, str]:
-            answer = requests.post(f"{openstack['url']}/_sandbox/churn", json={"count": count}, timeout=5).json()
+            answer = requests.post(f"{openstack['url']}/_sandbox/churn", json={"count": count}, timeout=60).json()
             return {server["id"]: server["state"] for server in answer["servers"]}
 
         before = states()

@@ -49,7 +49,7 @@ def books(shelf: Shelf, **options: object) -> requests.Response:
 
 
 def test_requests_are_recorded_with_body_query_and_status(shelf: Shelf) -> None:
-    requests.post(f"{shelf.url}/library/books?lang=en", json={"title": "Emma"}, timeout=5)
+    requests.post(f"{shelf.url}/library/books?lang=en", json={"title": "Emma"}, timeout=60)
     recorded = shelf.wire.requests[0]
     assert (recorded.method, recorded.path, recorded.query) == ("POST", "/library/books", {"lang": "en"})
     assert (recorded.body, recorded.status, recorded.service) == ({"title": "Emma"}, 201, "library")
@@ -66,14 +66,14 @@ def test_counts_go_by_service_method_and_route(shelf: Shelf) -> None:
 
 
 def test_only_answers_of_the_stand_in_itself_are_refusals(shelf: Shelf) -> None:
-    requests.get(f"{shelf.url}/library/maps", timeout=5)
+    requests.get(f"{shelf.url}/library/maps", timeout=60)
     shelf.wire.faults.add(Fault(FaultKind.STATUS, path="books"))
     assert books(shelf).status_code == 503
     assert [(refusal.path, refusal.status) for refusal in shelf.wire.refusals] == [("/library/maps", 404)]
 
 
 def test_a_failure_of_the_stand_in_is_on_record(shelf: Shelf) -> None:
-    answer = requests.post(f"{shelf.url}/library/books", data="not JSON", timeout=5)
+    answer = requests.post(f"{shelf.url}/library/books", data="not JSON", timeout=60)
     assert (answer.status_code, shelf.wire.refusals[0].status) == (500, 500)
     assert b"the stand-in itself failed" in shelf.wire.refusals[0].answer
 
@@ -105,7 +105,7 @@ def test_cut_closes_before_the_work_and_lost_answer_after_it(shelf: Shelf) -> No
     for kind, done in ((FaultKind.CUT, 0), (FaultKind.LOST_ANSWER, 1)):
         fault_id = shelf.wire.faults.add(Fault(kind))
         with pytest.raises(requests.ConnectionError):
-            requests.post(f"{shelf.url}/library/books", json={}, timeout=5)
+            requests.post(f"{shelf.url}/library/books", json={}, timeout=60)
         shelf.wire.faults.remove(fault_id)
         assert len(shelf.books) == done
     assert [recorded.status for recorded in shelf.wire.requests] == [0, 0]
@@ -146,7 +146,7 @@ def test_a_sandbox_that_starts_again_has_the_same_address_and_state() -> None:
     sandbox = Sandbox(shelf)
     sandbox.start()
     url = shelf.url
-    requests.post(f"{url}/library/books", json={}, timeout=5)
+    requests.post(f"{url}/library/books", json={}, timeout=60)
     sandbox.stop()
     with pytest.raises(requests.ConnectionError):
         books(shelf)
@@ -157,20 +157,20 @@ def test_a_sandbox_that_starts_again_has_the_same_address_and_state() -> None:
 
 def test_the_control_routes_do_the_same_over_http_and_are_not_recorded(shelf: Shelf) -> None:
     control = f"{shelf.url}/_sandbox"
-    answer = requests.post(f"{control}/faults", json={"kind": "status", "code": 500, "times": 1}, timeout=5)
+    answer = requests.post(f"{control}/faults", json={"kind": "status", "code": 500, "times": 1}, timeout=60)
     fault_id = answer.json()["id"]
     assert books(shelf).status_code == 500
-    assert requests.get(f"{control}/faults", timeout=5).json()[0]["struck"] == 1
-    requests.delete(f"{control}/faults", params={"id": fault_id}, timeout=5)
-    assert requests.get(f"{control}/faults", timeout=5).json() == []
-    assert requests.post(f"{control}/faults", json={"kind": "gremlin"}, timeout=5).status_code == 400
-    requests.post(f"{control}/latency", json={"seconds": 0.01}, timeout=5)
+    assert requests.get(f"{control}/faults", timeout=60).json()[0]["struck"] == 1
+    requests.delete(f"{control}/faults", params={"id": fault_id}, timeout=60)
+    assert requests.get(f"{control}/faults", timeout=60).json() == []
+    assert requests.post(f"{control}/faults", json={"kind": "gremlin"}, timeout=60).status_code == 400
+    requests.post(f"{control}/latency", json={"seconds": 0.01}, timeout=60)
     assert shelf.wire.latency == 0.01
-    assert [row["status"] for row in requests.get(f"{control}/requests", timeout=5).json()] == [500]
-    assert requests.get(f"{control}/counts", timeout=5).json() == [
+    assert [row["status"] for row in requests.get(f"{control}/requests", timeout=60).json()] == [500]
+    assert requests.get(f"{control}/counts", timeout=60).json() == [
         {"service": "library", "method": "GET", "kind": "/library/books", "count": 1}
     ]
-    requests.delete(f"{control}/requests", timeout=5)
+    requests.delete(f"{control}/requests", timeout=60)
     assert shelf.wire.requests == []
 
 
@@ -179,13 +179,13 @@ def test_a_client_may_ask_for_the_requests_that_are_new_to_it_and_when_they_were
     began = time.time()
     for number in range(3):
         books(shelf, params={"n": number})
-    fresh = requests.get(f"{control}/requests", params={"since": 2}, timeout=5).json()
+    fresh = requests.get(f"{control}/requests", params={"since": 2}, timeout=60).json()
     assert [item["query"] for item in fresh] == [{"n": "2"}]
     assert began <= fresh[0]["at"] <= time.time()
 
 
 def test_requests_are_only_counted_when_a_client_asks_for_that(shelf: Shelf) -> None:
-    requests.post(f"{shelf.url}/_sandbox/keep", json={"requests": False}, timeout=5)
+    requests.post(f"{shelf.url}/_sandbox/keep", json={"requests": False}, timeout=60)
     books(shelf)
     assert shelf.wire.requests == []
     assert shelf.wire.counts["library", "GET", "/library/books"] == 1

@@ -52,7 +52,7 @@ class Listener:
 
     def consuming(self, broker: RabbitNode, queue: str = QUEUE) -> Listener:
         """Waits until somebody consumes the queue."""
-        wait_for(lambda: consumers(broker, queue) > 0, timeout=30, what=f"a consumer of {queue} ({self.said()})")
+        wait_for(lambda: consumers(broker, queue) > 0, timeout=60, what=f"a consumer of {queue} ({self.said()})")
         return self
 
     def end(self, how: signal.Signals = signal.SIGTERM, timeout: float = 60) -> int:

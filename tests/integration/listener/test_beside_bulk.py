@@ -18,9 +18,6 @@ from cos_update.fakes.openstack.state import CloudState
 from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.kinds import ResourceKind
 
-SLOW_READING = Fault(FaultKind.DELAY, method="GET", path="/templates", seconds=3.0, times=1)
-"""Bulk has read the cloud long before it has read Concertim."""
-
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
@@ -41,14 +38,16 @@ def node(world: World) -> Server:
 
 def while_bulk_reads(world: World, meanwhile: Callable[[], None]) -> None:
     """Runs a pass by the real program, and `meanwhile` after it has read the cloud and before it posts."""
-    world.concertim.wire.faults.add(SLOW_READING)
+    faults = world.concertim.wire.faults
+    reading = faults.add(Fault(FaultKind.HOLD, method="GET", path="/templates", times=1))
     world.openstack.wire.reset()
     bulk = threading.Thread(target=world.bulk)
     bulk.start()
-    wait_for(lambda: any("/subnets" in r.path for r in world.openstack.wire.requests), what="bulk's last listing")
-    wait_for(lambda: any("/servers/detail" in r.path for r in world.openstack.wire.requests), what="bulk's listings")
-    threading.Event().wait(0.5)
+    for listing in ("/subnets", "/servers/detail"):
+        wait_for(lambda path=listing: any(path in r.path for r in world.openstack.wire.requests), 60, "bulk's listings")
+    wait_for(lambda: faults.struck(reading), 60, "bulk's reading of Concertim")
     meanwhile()
+    faults.remove(reading)
     bulk.join()
 
 
@@ -102,14 +101,16 @@ def test_what_bulk_posted_while_the_listener_was_reading_is_not_undone(world: Wo
     stack = world.cloud.stacks[shown(world.actual())[server.id][0]]
     world.cloud.set_server_state(server, "error")
     # The servers are read before the volumes.
-    world.openstack.wire.faults.add(Fault(FaultKind.DELAY, service="cinder", method="GET", seconds=4.0, times=1))
+    faults = world.openstack.wire.faults
+    reading = faults.add(Fault(FaultKind.HOLD, service="cinder", method="GET", times=1))
     world.openstack.wire.reset()
     hands.tell(key(ResourceKind.STACK, stack), wait=False)
     wait_for(lambda: any("/servers/" in r.path for r in world.openstack.wire.requests), what="the listener's reading")
-    threading.Event().wait(0.5)
+    wait_for(lambda: faults.struck(reading), what="the rest of it")
     world.cloud.set_server_state(server, "stopped")
     world.bulk()
     world.concertim.wire.reset()
+    faults.remove(reading)
     hands.settled()
     assert world.writes() == []
     in_step(world)

@@ -36,7 +36,7 @@ def test_a_certificate_made_out_for_another_name_is_refused(listen, tls, strict)
 
 def test_an_authority_without_key_usage_is_refused_with_the_reason(broker, listen, tls):
     weak = broker.authority.certificate(lacking=KEY_USAGE)
-    listener = listen(**{**tls, "verify": weak})
+    listener = listen(**{**tls, "verify": weak, "verify_strict": True})
     listener.wait_error(f"the CA certificate CN=authority in {weak} has no key usage extension")
     assert f"set rmq.verify to {{ca: {weak}, strict: false}}" in listener.consumer.status().error
 

@@ -132,7 +132,7 @@ def test_its_threads_tell_where_they_stand(world: World, bus: Bus, listener: Cal
     process = listener()
     process.process.send_signal(signal.SIGUSR1)
     wait_for(lambda: "thread watchdog: " in process.said())
-    for name in ("MainThread", "broker", "keeper", "heart"):
+    for name in ("MainThread", "broker", "keeper", "heartbeat"):
         assert f"thread {name}: " in process.said()
     follows(world, bus)
 

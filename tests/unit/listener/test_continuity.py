@@ -29,7 +29,7 @@ def test_a_first_connection_proves_nothing_wrong_and_what_it_finds_is_told_at_on
     assert continuity.due(0.0) == ""
     continuity.doubt("the listener started", 0.0)
     assert continuity.due(0.0) == "the listener started"
-    continuity.told()
+    continuity.reported()
     assert continuity.is_whole
 
 
@@ -75,7 +75,7 @@ def test_whatever_proves_nothing_is_told_once_the_connection_has_stood(continuit
     assert not continuity.is_whole
     assert continuity.due(100.0 + SETTLE - 0.1) == ""
     assert continuity.due(100.0 + SETTLE).startswith("the connection was lost")
-    continuity.told()
+    continuity.reported()
     assert continuity.is_whole
     assert continuity.due(200.0) == ""
 
@@ -87,7 +87,7 @@ def test_a_connection_that_comes_and_goes_is_told_once(continuity):
         told.append(continuity.due(second))
     told += [continuity.due(second) for second in range(130, 140)]
     assert [bool(reason) for reason in told].index(True) > 15
-    continuity.told()
+    continuity.reported()
     assert continuity.due(200.0) == ""
 
 

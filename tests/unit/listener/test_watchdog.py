@@ -77,7 +77,7 @@ def test_the_thread_reports_the_first_stall_once(caplog):
 
     checks = [Check("idle", lambda: False, 0.2), Check("stuck", lambda: True, 0.2)]
     Watchdog(checks, on_stall, interval=0.02).start()
-    assert reported.acquire(timeout=5)
+    assert reported.acquire(timeout=30)
     assert not reported.acquire(timeout=0.3)
     assert [stall.name for stall in stalls] == ["stuck"]
     assert "stuck: something is due, but nothing has moved" in caplog.text
