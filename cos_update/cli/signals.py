@@ -8,6 +8,7 @@ import signal
 import sys
 from types import FrameType
 
+from cos_update.cli.output.encoding import clean
 from cos_update.model.exit_codes import ExitCode
 
 
@@ -31,4 +32,4 @@ def say(words: str, *, below_caret: bool = True) -> None:
     """One line on standard error, even amid another; `below_caret` when a terminal shows ^C in the current one."""
     start = "\n" if below_caret and sys.stderr.isatty() else ""
     with contextlib.suppress(OSError):
-        os.write(2, f"{start}{words}\n".encode())
+        os.write(2, f"{start}{clean(words)}\n".encode())
