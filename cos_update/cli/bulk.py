@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ Examples:
   cos-update bulk --interval 300
 """
 )
-@click.option("--once", is_flag=True, help="One pass, then end; without it, pass after pass for ever.")
+@click.option("--once", is_flag=True, help="One pass, then exit; without it, pass after pass.")
 @click.option(
     "--wait",
     metavar="S",
@@ -72,7 +73,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write metrics there for the textfile collector of node_exporter (with --once; needs the extra `metrics`).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell what was done as JSON (with --once).")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON (with --once).")
 @pass_context
 def bulk(
     context: Context,
@@ -90,7 +91,7 @@ def bulk(
     metrics_file: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Bring Concertim in step with OpenStack, once or for ever."""
+    """Bring Concertim in step with OpenStack, once or continuously."""
     only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
     only_once["--metrics-file"] = metrics_file
     only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
@@ -112,7 +113,7 @@ def bulk(
         else RunOptions(projects, allow_deletes, prune_unwatched, racks, "--full" if full else "")
     )
     if not once:
-        return _forever(context, run_options, interval, metrics)
+        return _daemon(context, run_options, interval, metrics)
     with heeded(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
         both.store.prepare()
         try:
@@ -127,13 +128,15 @@ def bulk(
         return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
 
 
-def _forever(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
+def _daemon(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
     from cos_update.cli.daemon_signals import heeded, hold_back
     from cos_update.cli.observers import watched
     from cos_update.cli.reload import Reload
     from cos_update.cli.setup import services, settings_for
     from cos_update.cli.stop import stopping
+    from cos_update.cli.supervision import StalledError, StoppedError, supervised
     from cos_update.observability.log_lines import begin_run
+    from cos_update.observability.observer import ObserverGroup
     from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
 
@@ -141,14 +144,24 @@ def _forever(context: Context, run_options: RunOptions, interval: float | None, 
     reload = Reload(context, "bulk", settings_for(context, "bulk", daemon=True))
     store = ViewStore(reload.settings.data_dir, "bulk")
     store.prepare()
-    with store.sole("bulk"), heeded(reload.hang_up), stopping() as stop:
+    within = reload.settings.shutdown_timeout
+    with store.sole("bulk"), heeded(reload.hang_up), stopping(within=within) as stop:
         while not stop.is_set():
             every = interval or reload.settings.interval
             with (
                 services(reload.settings, "bulk", keeps=True) as both,
-                watched("bulk", both.store, BulkStatus(both, every), metrics) as observer,
+                watched("bulk", both.store, BulkStatus(both, every), metrics) as watcher,
             ):
-                run_forever(both, run_options, stop, every, begin_run, observer, reload.wanted)
+                observer = ObserverGroup(watcher, stop)
+                passes = partial(run_forever, both, run_options, stop, every, begin_run, observer, reload.wanted)
+                try:
+                    supervised(passes, stop, both)
+                except StoppedError as stopped:
+                    if stopped.is_amid:
+                        _log.warning("ended amid posting: something did not end within the shutdown timeout")
+                except StalledError as stalled:
+                    _log.critical("%s %s", stalled, stalled.hint)
+                    return ExitCode.STALLED
             reload.take()
     return ExitCode.DONE
 
@@ -195,6 +208,7 @@ def _once(
     """One pass; `shown` tells whether a person may be shown how far it is."""
     from cos_update.cli.observers import observed_once
     from cos_update.cli.output.progress import waiting
+    from cos_update.cli.supervision import StoppedError, supervised
     from cos_update.observability.run_log import keep_off_stderr
     from cos_update.planning.document import report_document
     from cos_update.sync.reconciler import run_pass
@@ -204,18 +218,24 @@ def _once(
     # The collector would look through all that is read, again and again, and it ends with the process anyway.
     gc.disable()
     approve = _approval(both, saved) if saved else lambda _: None
-    with observed_once(both, metrics_file) as observers, waiting(observers, shown=shown) as (observer, stop):
+    within = both.settings.shutdown_timeout
+    with (
+        observed_once(both, metrics_file) as observers,
+        waiting(observers, within=within, shown=shown) as (observer, stop),
+    ):
         observers.pass_begins()
         try:
-            report, snapshot = run_pass(both, run_options, stop, observer, approve)
+            report, snapshot = supervised(lambda: run_pass(both, run_options, stop, observer, approve), stop, both)
+        except StoppedError:
+            stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
         except CosUpdateError as error:
             observers.pass_failed(error)
             raise
         observers.pass_ends(report)
     if as_json:
         echo(json_text(report_document(report)))
-    elif stop.is_interrupted:
-        stop.say(f"Interrupted: {report}")
+    elif stop.is_set():
+        stop.say(f"{stop.word}: {report}")
     else:
         _tell(report, snapshot)
     return report.exit_code

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
+ENDING = 5.0
+"""Seconds until it ends after a signal at the latest: nothing is in hand."""
 _MARK = 6
 """Columns of the mark."""
 _INDENT = 20
@@ -63,14 +65,18 @@ Examples:
 @click.argument("names", nargs=-1, metavar="[NAME]...", callback=_known, shell_complete=_names)
 @pass_context
 def check(context: Context, listen_for: float | None, as_json: bool, names: tuple[str, ...]) -> ExitCode:
-    """Try every precondition, and say how to mend what is wrong.
+    """Check every precondition, and say how to fix what is wrong.
 
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
-    nothing is changed anywhere. With NAMEs only these are tried: config, folders, openstack, rabbitmq, concertim, or
-    one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed fails.
+    nothing is changed anywhere. With NAMEs only these are tried: config, folders, openstack, rabbitmq, concertim,
+    killbill, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed
+    fails.
     """
-    findings = _tried(context, listen_for, names)
-    all_of_them = list(findings) if as_json else _show(findings)
+    from cos_update.cli.stop import stopping
+
+    with stopping(within=ENDING, in_hand=False, untouched=""):
+        findings = _tried(context, listen_for, names)
+        all_of_them = list(findings) if as_json else _show(findings)
     has_failed = any(finding.status == "FAIL" for finding in all_of_them)
     if as_json:
         echo(json_text(_document(all_of_them, has_failed=has_failed)))
@@ -108,7 +114,7 @@ def _show(findings: Iterator[Finding]) -> list[Finding]:
     unicode = out.encoding.startswith("utf")
     shown = []
     for finding in findings:
-        texts = [finding.text] + ([f"mend: {finding.fix}"] if finding.fix else [])
+        texts = [finding.text] + ([f"fix: {finding.fix}"] if finding.fix else [])
         lines = [line for text in texts for line in _wrapped(clean(text, unicode=unicode), out.width - _INDENT)]
         mark = f"{finding.status.value:<{_MARK}}", STYLES[finding.status.value]
         out.print(Text.assemble(mark, f"{finding.name:<{_INDENT - _MARK}}{lines[0]}"))
@@ -117,8 +123,8 @@ def _show(findings: Iterator[Finding]) -> list[Finding]:
         shown.append(finding)
     counts = Counter(finding.status.value for finding in shown)
     warnings = f"{counts['warn']} warning{'' if counts['warn'] == 1 else 's'}"
-    skipped = f", {counts['skip']} not tried" if counts["skip"] else ""
-    out.print(f"{counts['FAIL']} failed, {warnings}, {counts['ok']} in order{skipped}")
+    skipped = f", {counts['skip']} skipped" if counts["skip"] else ""
+    out.print(f"{counts['FAIL']} failed, {warnings}, {counts['ok']} ok{skipped}")
     return shown
 
 

@@ -31,7 +31,7 @@ class Context:
     def settings(self, *needed: str) -> Settings:
         """The settings, with what the command line says in place of what the file says.
 
-        What is odd about the file is said on stderr, and so is what is wrong with sections that are not `needed`.
+        What is odd about the file is printed on stderr, and so is what is wrong with sections that are not `needed`.
         Raises ConfigError for what is wrong with those that are.
         """
         loaded = self.loaded()
@@ -44,7 +44,7 @@ class Context:
     def settings_with_logging(
         self, *needed: str, process: Literal["bulk", "listen"] | None = None, daemon: bool = False
     ) -> Settings:
-        """The same for commands that log: logging is started, and what is odd about the file is said there."""
+        """The same for commands that log: logging is started, and what is odd about the file is logged."""
         loaded = self.loaded()
         loaded.need(*needed)
         self.start_logging(loaded.settings, process, daemon=daemon)

@@ -28,6 +28,8 @@ _TRY = (
     ("cos-update explain alpha-node1", "why an object is shown as it is"),
     ("cos-update check", "every precondition, tried"),
 )
+ENDING = 5.0
+"""Seconds until it ends after Ctrl-C at the latest."""
 _DRAWN = ("groups", "growing")
 """The racks that are shown: two that fit side by side on a page."""
 
@@ -129,7 +131,7 @@ def _keep(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Non
     }
     config.touch(0o600)
     config.write_text(yaml.safe_dump(document, sort_keys=False))
-    with stopping(in_hand=True) as stop:
+    with stopping(within=ENDING) as stop:
         echo(f"\n{config}:\n\n{textwrap.indent(config.read_text(), '    ')}")
         echo(f"In another terminal:\n\n    export COS_UPDATE_CONFIG={config}")
         _hint()

@@ -1,4 +1,4 @@
-"""`cos-update diff`: what differs, before it is let loose."""
+"""`cos-update diff`: what differs, before anything is posted."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def diff(
     from cos_update.cli.daemon_signals import heeded
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services, settings_for
+    from cos_update.cli.supervision import supervised
     from cos_update.planning.report import plan_exit_code
     from cos_update.sync.reconciler import read_and_plan
     from cos_update.sync.services import RunOptions
@@ -91,8 +92,8 @@ def diff(
     run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks, "for a diff")
     shown = context.verbosity == 0 and form == "text"
     with heeded(), services(settings_for(context, "diff"), "diff") as both:
-        with waiting(shown=shown, posts=False) as (observer, _):
-            snapshot = read_and_plan(both, run_options, observer=observer)
+        with waiting(within=both.settings.shutdown_timeout, shown=shown, posts=False) as (observer, stop):
+            snapshot = supervised(lambda: read_and_plan(both, run_options, observer=observer), stop, both)
         show = _Show(form, summary, statuses, types, wide=wide, paged=dry_run and not no_pager)
         show(snapshot)
         if out is not None:
@@ -121,7 +122,6 @@ class _Show:
     paged: bool
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Prints it."""
         from cos_update.cli.output.console import console
         from cos_update.cli.output.pager import paged
         from cos_update.cli.output.plan_text import show
@@ -175,26 +175,37 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     import time
 
     from cos_update.cli.output.progress import waiting
+    from cos_update.cli.supervision import StoppedError, supervised
     from cos_update.model.errors import CosUpdateError
     from cos_update.observability.run_log import RunLog
     from cos_update.planning.document import report_document
-    from cos_update.planning.report import first_words, report
+    from cos_update.planning.report import Report, first_words, report
     from cos_update.sync.reconciler import apply_and_save, known, read_and_plan, save
 
     both.store.prepare()
-    with both.store.sole("bulk"), waiting(RunLog(), shown=shown) as (observer, stop):
-        began = time.monotonic()
-        view_for = both.store.arrange(both.settings.view_for)
-        now = read_and_plan(both, run_options, observer=observer, view_for=view_for)
-        if now.plan != snapshot.plan:
-            raise CosUpdateError("What was shown is no longer what is to be done; nothing posted.", "Run diff again.")
-        applied = apply_and_save(both, now, stop, observer)
-        save(both, known(now, applied.outcomes))
-        done = report(now.plan, applied, time.monotonic() - began)
+    within = both.settings.shutdown_timeout
+    with both.store.sole("bulk"), waiting(RunLog(), within=within, shown=shown) as (observer, stop):
+
+        def post() -> Report:
+            began = time.monotonic()
+            view_for = both.store.arrange(both.settings.view_for)
+            now = read_and_plan(both, run_options, observer=observer, view_for=view_for)
+            if now.plan != snapshot.plan:
+                text = "What was shown is no longer what is to be done; nothing posted."
+                raise CosUpdateError(text, "Run diff again.")
+            with both.in_hand.one():
+                applied = apply_and_save(both, now, stop, observer)
+                save(both, known(now, applied.outcomes))
+            return report(now.plan, applied, time.monotonic() - began)
+
+        try:
+            done = supervised(post, stop, both)
+        except StoppedError:
+            stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
     if form == "json":
         echo(json_text(report_document(done)))
-    elif stop.is_interrupted:
-        stop.say(f"Interrupted: {done}")
+    elif stop.is_set():
+        stop.say(f"{stop.word}: {done}")
     else:
         words = first_words(done)
         echo(clean(f"{done}" + (f": {words}" if words else "")))

@@ -70,7 +70,7 @@ def _is_mapped() -> bool:
 
 
 def _hold_sigterm() -> None:
-    """Keeps a SIGTERM until the program hears it: to a container's first process that heeds none it would be lost."""
+    """Keeps a SIGTERM until the program handles it: a container's first process would lose it otherwise."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 

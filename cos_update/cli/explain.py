@@ -71,7 +71,8 @@ def _from_both_sides(context: Context) -> Picture:
     from cos_update.sync.services import RunOptions
 
     with services(settings_for(context, "explain"), "explain") as both:
-        with waiting(shown=context.verbosity == 0, posts=False) as (observer, _):
+        within, shown = both.settings.shutdown_timeout, context.verbosity == 0
+        with waiting(within=within, shown=shown, posts=False) as (observer, _):
             snapshot = read_and_plan(both, RunOptions(full="for an explanation"), observer=observer)
         return Picture(
             snapshot.actual,

@@ -1,4 +1,4 @@
-"""`cos-update health`: for whoever restarts what hangs. Asked twice a minute, so it loads next to nothing."""
+"""`cos-update health`: for supervisors that restart what hangs. Asked twice a minute, so it loads next to nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def health(context: Context, daemon: str, max_age: float | None) -> ExitCode:
     """Tell whether a daemon is alive and moving.
 
     One line, and exit 0 if it is, else 1. Listeners that share the work are told apart by their shard. A daemon that
-    cannot reach OpenStack, Concertim or RabbitMQ is alive, for no restart would mend that; its line says it.
+    cannot reach OpenStack, Concertim or RabbitMQ is alive, since no restart would help; its line says so.
     """
     from cos_update.observability.heartbeat import evaluate, file_of, read
 

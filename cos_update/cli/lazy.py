@@ -28,7 +28,6 @@ class LazyCommand:
     short_help: str
 
     def load(self) -> click.Command:
-        """Imports it."""
         module, _, attribute = self.target.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)

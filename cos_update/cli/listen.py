@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-
 import click
 
 from cos_update.cli import options
@@ -21,7 +18,7 @@ Examples:
 """
 )
 @click.option("--queue", metavar="NAME", help="Consume this existing queue, instead of one of our own.")
-@click.option("--drain", is_flag=True, help="Work off what is queued, then end.")
+@click.option("--drain", is_flag=True, help="Process what is queued, then exit.")
 @click.option("--resync", is_flag=True, help="Where messages may be lost, do a whole pass here; bulk need not run.")
 @options.metrics_port
 @options.metrics_address
@@ -57,8 +54,9 @@ def listen(
     process = process_name(reload.settings, "listen")
     store = ViewStore(reload.settings.data_dir, process)
     store.prepare()
-    is_over = whole = True
-    with store.sole(process), heeded(None if drain else reload.hang_up), stopping() as stop:
+    is_drained = False
+    within = reload.settings.shutdown_timeout
+    with store.sole(process), heeded(None if drain else reload.hang_up), stopping(within=within) as stop:
         while not stop.is_set():
             with services(reload.settings, process) as both:
                 broker = config.require(both.settings, "rmq")
@@ -67,13 +65,13 @@ def listen(
                     watched("listen", both.store, listener.status, metrics) as observer,
                     either(stop, reload.wanted) as ending,
                 ):
-                    whole = listener.run(ending, observer)
-                is_over = is_over and listener.is_over
-                if not is_over and (drain or stop.is_set()):
-                    # A request that hangs must not keep the process: what it was about is still with the broker.
-                    logging.shutdown()
-                    os._exit(ExitCode.DONE)
+                    is_drained = listener.run(ending, observer)
             if drain:
                 break
             reload.take()
-    return ExitCode.DONE if whole or not drain else ExitCode.IN_PART
+    if not drain or is_drained:
+        return ExitCode.DONE
+    if not stop.is_set():
+        return ExitCode.IN_PART
+    stop.say(f"{stop.word}: not everything was worked off; the broker keeps the rest.")
+    return ExitCode.IN_PART if listener.has_begun else stop.code

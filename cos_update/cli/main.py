@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -20,14 +22,14 @@ from cos_update.cli.output.streams import OutputError, discard, guard_streams
 from cos_update.model.exit_codes import ExitCode
 
 COMMANDS = {
-    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or for ever."),
+    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or continuously."),
     "listen": LazyCommand("cos_update.cli.listen:listen", "Post OpenStack's changes to Concertim as they occur."),
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
     "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
     "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
-    "check": LazyCommand("cos_update.cli.check:check", "Try every precondition, and say how to mend what is wrong."),
+    "check": LazyCommand("cos_update.cli.check:check", "Check every precondition, and say how to fix what is wrong."),
     "takeover": LazyCommand(
         "cos_update.cli.takeover:takeover",
         "Look at a running deployment, and tell whether its update handlers can be replaced now.",
@@ -87,11 +89,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.close()
     except OutputError as error:
         code = _output_lost(error) if code in _OUTPUT_MATTERS else code
+    if threading.active_count() > 1:
+        # The interpreter would wait for threads, of which one may hang; what had to be finished is.
+        _end_without_them(code)
     # Nothing is left to tidy: Ctrl-C need not wait for what the interpreter still waits for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The interpreter would look once more through all that a pass has read, which ends with the process anyway.
     gc.freeze()
     sys.exit(code)
+
+
+def _end_without_them(code: int) -> NoReturn:
+    from cos_update.observability.logs import shut_down
+
+    shut_down()
+    os._exit(code)
 
 
 _OUTPUT_MATTERS = (ExitCode.DONE, ExitCode.IN_PART, ExitCode.HELD_BACK, ExitCode.DIFFERENT)

@@ -36,7 +36,7 @@ class MetricsOptions:
 
 @contextmanager
 def observed_once(services: Services, metrics_file: Path | None) -> Iterator[Observer]:
-    """Who hears of the one pass of `bulk --once`: its log, its heartbeat, and metrics if they are to be in a file.
+    """The observers of `bulk --once`: its log, its heartbeat, and metrics if they are to be in a file.
 
     Raises ConfigError when metrics cannot be had, or their file cannot be written.
     """
@@ -61,7 +61,7 @@ def observed_once(services: Services, metrics_file: Path | None) -> Iterator[Obs
 def watched(
     process: Literal["bulk", "listen"], store: ViewStore, status: StatusObserver, options: MetricsOptions
 ) -> Iterator[Observer]:
-    """Whom the daemon tells what happens; heart and metrics live as long as the context. Raises ConfigError.
+    """The observers of a daemon; heartbeat and metrics live as long as the context. Raises ConfigError.
 
     To be entered by the only daemon of the store's name, for it writes the heartbeat of that name.
     """

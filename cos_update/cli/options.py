@@ -43,8 +43,8 @@ log_format = click.option(
     type=click.Choice(["text", "json"]),
     help="How log lines look, in place of what the configuration says.",
 )
-verbose = click.option("-v", "--verbose", count=True, help="Say more on stderr; twice: everything, and tracebacks.")
-quiet = click.option("-q", "--quiet", is_flag=True, help="Say errors only on stderr.")
+verbose = click.option("-v", "--verbose", count=True, help="Print more on stderr; twice: everything, with tracebacks.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print only errors on stderr.")
 project = click.option(
     "--project",
     "projects",

@@ -37,7 +37,7 @@ class Reload:
         self._process = process
 
     def hang_up(self) -> None:
-        """Reads the configuration. A wrong one is said, and the daemon goes on with what it has."""
+        """Reads the configuration. A wrong one is logged, and the daemon goes on with what it has."""
         try:
             loaded = self._context.loaded()
             loaded.need(*needed_by(self._process))

@@ -1,4 +1,4 @@
-"""What the user of this process may not do and has to, said in one go with the commands that mend it."""
+"""What the user of this process may not do and has to, all at once, with the commands that fix it."""
 
 from __future__ import annotations
 

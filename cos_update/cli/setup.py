@@ -9,7 +9,9 @@ from typing import Literal
 from cos_update import config
 from cos_update.cli.context import Context
 from cos_update.concertim.client import ConcertimClient
+from cos_update.concurrency import open_files
 from cos_update.killbill.orders import OrderFinder
+from cos_update.model.errors import ConfigError
 from cos_update.model.settings import Settings
 from cos_update.observability.log_lines import begin_run
 from cos_update.openstack.inventory import CloudReader
@@ -20,7 +22,7 @@ from cos_update.sync.services import Services
 def settings_for(context: Context, command: str, *, daemon: bool = False) -> Settings:
     """The settings with the sections that a command needs, and logging started as it wants it.
 
-    Raises ConfigError, CosUpdateError for want of rights.
+    Raises ConfigError; CosUpdateError when rights are missing.
     """
     context.require_rights()
     log_file: Literal["bulk", "listen"] | None = (
@@ -49,6 +51,12 @@ def services(settings: Settings, process: str, *, keeps: bool = False) -> Iterat
     """
     cloud_settings = config.require(settings, "openstack")
     concertim_settings = config.require(settings, "concertim")
+    wanted = open_files.needed(settings)
+    if (left := open_files.left(wanted)) < wanted:
+        raise ConfigError(
+            f"Only {left} more files and connections may be opened, and up to {wanted} are needed.",
+            f"{open_files.HINT} Or lower openstack.concurrency and concertim.concurrency.",
+        )
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
     orders = OrderFinder(settings.killbill, concertim_settings.order_id) if settings.killbill else None

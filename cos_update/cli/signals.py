@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 from types import FrameType
@@ -29,7 +30,11 @@ def _hung_up(_number: int, _frame: FrameType | None) -> None:
 
 
 def say(words: str, *, below_caret: bool = True) -> None:
-    """One line on standard error, even amid another; `below_caret` when a terminal shows ^C in the current one."""
+    """One line on standard error, even amid another; `below_caret` when a terminal shows ^C in the current one.
+
+    A standard error that takes nothing more is not waited for.
+    """
     start = "\n" if below_caret and sys.stderr.isatty() else ""
-    with contextlib.suppress(OSError):
-        os.write(2, f"{start}{clean(words)}\n".encode())
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, f"{start}{clean(words)}\n".encode())

@@ -30,7 +30,7 @@ Group=cos-update
 UMask=0027
 Restart=on-failure
 RestartSec=10
-# A wrong command line does not mend itself.
+# A wrong command line does not fix itself.
 RestartPreventExitStatus=2
 # More than shutdown_timeout of the configuration.
 TimeoutStopSec={stop:.0f}
@@ -80,7 +80,7 @@ def unit(daemon: Literal["bulk", "listen"], context: Context, installation: Inst
         title=f"cos-update {daemon}: {_TITLES[daemon]}",
         command=" ".join(_word(word).replace("$", "$$") for word in command),
         stop=installation.stop_after,
-        # With the minus a folder that is missing is said by the program itself, which knows what to do.
+        # With the minus a missing folder is reported by the program itself, which knows what to do.
         folders=" ".join(_word(f"-{folder.absolute()}") for folder in (settings.data_dir, settings.log_dir)),
     )
 

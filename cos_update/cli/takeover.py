@@ -93,7 +93,7 @@ def _look(loaded: Loaded, watch_for: float, *, shown: bool) -> _Found:
         with (
             heeded(),
             services(settings, "takeover") as both,
-            waiting(shown=shown, posts=False) as (observer, _),
+            waiting(within=settings.shutdown_timeout, shown=shown, posts=False) as (observer, _),
         ):
             seen = look(both, watch_for, observer)
     except CosUpdateError as error:
@@ -185,7 +185,7 @@ def _show_reasons(found: _Found) -> None:
         if named[reason.subject] <= _NAMED:
             _print("NOT SAFE", f"{reason.subject}: {reason.text}")
             if reason.fix:
-                _print("", f"mend: {reason.fix}")
+                _print("", f"fix: {reason.fix}")
     for subject, count in named.items():
         if count > _NAMED:
             _print("NOT SAFE", f"{subject}: {count - _NAMED} more (--json names all)")

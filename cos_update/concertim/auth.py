@@ -98,7 +98,7 @@ class Login:
         answer = self._retry_policy.call(self._ask)
         if answer.status >= 500:
             text = f"Concertim at {self._transport.address} failed at the login: {errors.reason(answer)}"
-            raise Unavailable(text, "Look into the app's own log.", answer.status)
+            raise Unavailable(text, "See the app's own log.", answer.status)
         if answer.status == 404:
             text = f"Concertim's login is not at {self._transport.address}{PATH} (404)"
             raise Unavailable(text, URL_HINT, answer.status)

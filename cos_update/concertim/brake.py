@@ -18,7 +18,7 @@ FEW = 3
 """Failed writes in a row after which a trial is made."""
 BACKOFF = Backoff(5.0, 60.0)
 """Until the next trial after one that failed."""
-HINT = "Look into Concertim's log: its database or its Redis may be down."
+HINT = "See Concertim's log: its database or its Redis may be down."
 
 Trial = Callable[[], bool | None]
 """Makes a write that changes nothing, and says whether the app could; None when there is nothing to try it on."""

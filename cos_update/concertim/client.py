@@ -61,6 +61,10 @@ class ConcertimClient(ConcertimReader):
         """Closes all connections. Calls that wait for another try give up; those under way still end."""
         self._http.close()
 
+    def end_retries(self) -> None:
+        """Has nothing tried again from now on: whoever waits for another try gives up."""
+        self._http.retry_policy.end()
+
     @property
     def counts(self) -> Counts:
         """How many reads, writes and logins were sent until now."""

@@ -79,7 +79,6 @@ def are_without_billing(answer: object) -> bool:
 
 
 def user(body: Json) -> User:
-    """The current user."""
     return User(_text(body.get("id")), _text(body.get("login")), body.get("root") is True)
 
 
@@ -113,7 +112,6 @@ def person(body: Json) -> Person:
 
 
 def template(body: Json) -> Template:
-    """A template."""
     return Template(
         id=_text(body.get("id")),
         name=_text(body.get("name")),

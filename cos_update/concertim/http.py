@@ -73,7 +73,7 @@ class Http:
         self._connections.close()
 
     def get(self, path: str, object_hook: ObjectHook | None = None) -> object:
-        """The JSON at `path`, each object through `object_hook`. A cut answer, or one that is no JSON, is asked for again."""
+        """The JSON at `path`, each object through `object_hook`. What is cut off or no JSON is asked for again."""
 
         def attempt() -> object:
             answer = self._once(Method.GET, path)

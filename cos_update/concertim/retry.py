@@ -62,4 +62,4 @@ class RetryPolicy:
 def given_up(trouble: TransientError, tries: int) -> Unavailable:
     """The error that a person reads when no further try is made."""
     tried = f"; tried {tries} times" if tries > 1 else ""
-    return Unavailable(f"{trouble}{tried}", "Look whether the app runs and can be reached.", trouble.status)
+    return Unavailable(f"{trouble}{tried}", "Check that the app is running and can be reached.", trouble.status)

@@ -17,11 +17,15 @@ import urllib3
 
 from cos_update import tls
 from cos_update.concertim.connections import Connections
+from cos_update.concurrency import open_files
+from cos_update.concurrency.calls import Calls, CallTimeoutError
 from cos_update.model.errors import Unavailable
 from cos_update.model.settings import ConcertimSettings
 from cos_update.model.tls import not_trusted
 
 CONNECT_TIMEOUT = 10.0
+OTHERS_AT_ONCE = 4
+"""Requests besides writes that may be under way at once: readings, a login, a trial."""
 PROXY_LOGIN = 407
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
@@ -92,7 +96,9 @@ class Transport:
         self._url = settings.url.strip().rstrip("/")
         self._settings = settings
         self._timeout = settings.timeout
+        self._deadline = 2 * settings.timeout + CONNECT_TIMEOUT
         self._connections = connections
+        self._calls = Calls("concertim-call", settings.concurrency + OTHERS_AT_ONCE)
         self.address = _without_credentials(self._url)
         """The app's address as it may be shown to people."""
 
@@ -102,9 +108,10 @@ class Transport:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         data = None if body is None else encoded(body)
         began = time.monotonic()
-        try:
+
+        def ask() -> requests.Response:
             with self._connections.lease() as session:
-                response = session.request(
+                return session.request(
                     method,
                     self._url + path,
                     data=data,
@@ -114,6 +121,12 @@ class Transport:
                     verify=self._settings.verify,
                     allow_redirects=False,
                 )
+
+        try:
+            response = self._calls(ask, self._deadline)
+        except CallTimeoutError as error:
+            text = f"The request to Concertim at {self.address} hangs ({method} {path}): {error}"
+            raise TransientError(text, sent=True) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The cause stays out of the chain: it carries the request, and with it password or token.
             raise self._explained(error, method, path) from None
@@ -127,6 +140,8 @@ class Transport:
         request = f"({method} {path})"
         chain = tuple(tls.chain(error))
         text = _os_error_text(chain) or type(error).__name__
+        if any(isinstance(link, OSError) and link.errno in open_files.TOO_MANY for link in chain):
+            return Unavailable(f"Concertim at {self.address} could not be reached {request}: {text}", open_files.HINT)
         if distrust := tls.distrust(error, self._settings, "concertim.verify"):
             text = f"The certificate of Concertim at {self.address} is not trusted: {distrust.reason}"
             return Unavailable(text, distrust.hint or not_trusted("concertim", self.address, distrust.reason))

@@ -1,4 +1,4 @@
-"""Serves stand-ins in a process of their own: `python -m cos_update.fakes`.
+"""Serves fakes in a process of their own: `python -m cos_update.fakes`.
 
 Prints one line of JSON when they answer, `{"concertim": {"url": ..., "username": ..., "password": ...}}`, with
 `--size` also `"openstack": {"auth_url": ..., "username": ..., "password": ..., "project": ..., "url": ...}` and the
@@ -18,7 +18,7 @@ from cos_update.fakes.clouds import sized_cloud
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.openstack.state import CloudState
-from cos_update.fakes.server import Sandbox, StandIn
+from cos_update.fakes.server import FakeApp, Sandbox
 from cos_update.model.concertim import ApiFlavour
 
 ADMIN = "admin"
@@ -41,7 +41,7 @@ def main(
     latency: float,
     realistic: bool,
 ) -> None:
-    """Serve a stand-in Concertim, with --size also a stand-in OpenStack whose projects are its teams."""
+    """Serve a fake Concertim, with --size also a fake OpenStack whose projects are its teams."""
     if no_concertim and size is None:
         raise click.UsageError("--no-concertim goes with --size.")
     openstack = None if size is None else OpenStackApp(_cloud(size, stacks))
@@ -50,7 +50,7 @@ def main(
     if concertim is not None:
         for name, project_id in [*(_named(team) for team in teams), *projects.items()]:
             concertim.state.add_team(name, project_id)
-    served: list[StandIn] = [app for app in (openstack, concertim) if app is not None]
+    served: list[FakeApp] = [app for app in (openstack, concertim) if app is not None]
     for app in served:
         app.wire.latency = latency
     # A large cloud is there for good: looking through it again and again would take seconds each time.

@@ -1,4 +1,4 @@
-"""What can be made to go wrong on a stand-in's wire."""
+"""What can be made to go wrong on a fake's wire."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class FaultKind(StrEnum):
     """The work is done, then answered as by `status`: `code`, `body`."""
     TRUNCATE = "truncate"
     """Half of the body is sent under the full Content-Length, then the connection is closed."""
+    DRIBBLE = "dribble"
+    """The work is done, and its answer comes byte by byte, without an end, until the client closes the connection."""
     EMPTY = "empty"
     """The answer's status stays, its lists are emptied."""
     HANG = "hang"
@@ -96,7 +98,6 @@ class Faults:
             self._faults.pop(fault_id, None)
 
     def clear(self) -> None:
-        """End all faults."""
         with self._lock:
             self._faults.clear()
 

@@ -1,4 +1,4 @@
-"""The stand-in Killbill: its custom fields and subscriptions, as far as orders of racks are looked up there.
+"""The fake Killbill: its custom fields and subscriptions, as far as orders of racks are looked up there.
 
 As the real one does it, every request names the tenant by two headers and a user by basic authentication, and a search
 finds custom fields of all kinds, by any part of their name or value.

@@ -1,4 +1,4 @@
-"""Serves stand-ins on the loopback interface from one background thread."""
+"""Serves fakes on the loopback interface from one background thread."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ KEEP_ALIVE = 20.0
 START_TIMEOUT = 30.0
 
 
-class StandIn(Protocol):
-    """One stand-in. `url` is set by the sandbox that serves it."""
+class FakeApp(Protocol):
+    """One fake. `url` is set by the sandbox that serves it."""
 
     name: str
     url: str
     wire: Wire
 
     def build(self) -> web.Application:
-        """A new application over the stand-in's state; called at every start."""
+        """A new application over the fake's state; called at every start."""
 
 
 class Sandbox:
-    """Stand-ins, served from one background thread with its own event loop.
+    """Fakes, served from one background thread with its own event loop.
 
     A sandbox that was stopped can be started again: state and ports stay, so that this is an outage. With `tls` it is
     reached over that.
     """
 
-    def __init__(self, *stand_ins: StandIn, keep_alive: float = KEEP_ALIVE, tls: ssl.SSLContext | None = None) -> None:
-        self._stand_ins = stand_ins
+    def __init__(self, *fakes: FakeApp, keep_alive: float = KEEP_ALIVE, tls: ssl.SSLContext | None = None) -> None:
+        self._fakes = fakes
         self._tls = tls
         self._keep_alive = keep_alive
         self._ports: dict[str, int] = {}
@@ -57,7 +57,7 @@ class Sandbox:
         self.stop()
 
     def start(self) -> None:
-        """Serve; returns when all stand-ins answer. Raises OSError when a port cannot be had."""
+        """Serve; returns when all fakes answer. Raises OSError when a port cannot be had."""
         self._ready.clear()
         self._failure = None
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
@@ -88,20 +88,20 @@ class Sandbox:
         self._stopping = asyncio.Event()
         runners: list[web.AppRunner] = []
         try:
-            for stand_in in self._stand_ins:
+            for fake in self._fakes:
                 runner = web.AppRunner(
-                    stand_in.build(),
+                    fake.build(),
                     access_log=None,
                     keepalive_timeout=self._keep_alive,
                     shutdown_timeout=0.2,
                 )
                 runners.append(runner)
                 await runner.setup()
-                site = web.TCPSite(runner, HOST, self._ports.get(stand_in.name, 0), ssl_context=self._tls)
+                site = web.TCPSite(runner, HOST, self._ports.get(fake.name, 0), ssl_context=self._tls)
                 await site.start()
                 port = int(runner.addresses[0][1])
-                self._ports[stand_in.name] = port
-                stand_in.url = f"http{'s' if self._tls else ''}://{HOST}:{port}"
+                self._ports[fake.name] = port
+                fake.url = f"http{'s' if self._tls else ''}://{HOST}:{port}"
             self._ready.set()
             await self._stopping.wait()
         finally:

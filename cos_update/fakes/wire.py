@@ -1,4 +1,4 @@
-"""The wire of a stand-in: records and counts requests, adds latency, injects faults.
+"""The wire of a fake: records and counts requests, adds latency, injects faults.
 
 In the process of a test the `Wire` is used directly, from any thread. Over HTTP the same is under
 `/_sandbox/`, which is itself neither recorded nor struck:
@@ -13,6 +13,7 @@ In the process of a test the `Wire` is used directly, from any thread. Over HTTP
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -82,7 +83,7 @@ class Recorded:
 
 
 class Wire:
-    """One stand-in's wire. `service_of` tells the service from a path (one stand-in may be several)."""
+    """One fake's wire. `service_of` tells the service from a path (one fake may be several)."""
 
     def __init__(self, service_of: Callable[[str], str]) -> None:
         self.faults = Faults()
@@ -106,7 +107,7 @@ class Wire:
 
     @property
     def refusals(self) -> list[Recorded]:
-        """The last requests that the stand-in itself answered with 4xx or 5xx (injected faults apart)."""
+        """The last requests that the fake itself answered with 4xx or 5xx (injected faults apart)."""
         with self._lock:
             return list(self._refusals)
 
@@ -130,7 +131,7 @@ class Wire:
             self._peak_in_flight = self._in_flight
 
     def application(self) -> web.Application:
-        """An empty application on this wire, with the control routes; the stand-in adds its own routes."""
+        """An empty application on this wire, with the control routes; the fake adds its own routes."""
         application = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY)
         application.router.add_get(CONTROL + "requests", self._get_requests)
         application.router.add_delete(CONTROL + "requests", self._delete_requests)
@@ -273,8 +274,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as refusal:
         return web.Response(status=refusal.status, text=refusal.text, content_type="text/plain", reason=refusal.reason)
     except Exception as error:
-        log.exception("the stand-in itself failed at %s %s", request.method, request.path)
-        return web.Response(status=500, text=f"the stand-in itself failed: {error!r}")
+        log.exception("the fake itself failed at %s %s", request.method, request.path)
+        return web.Response(status=500, text=f"the fake itself failed: {error!r}")
 
 
 async def _after(request: web.Request, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
@@ -285,6 +286,8 @@ async def _after(request: web.Request, fault: Fault, response: web.StreamRespons
             return _injected(fault)
         case FaultKind.TRUNCATE:
             return await _truncated(request, response)
+        case FaultKind.DRIBBLE:
+            return await _dribbled(request, response)
         case FaultKind.EMPTY:
             return _emptied(response)
     return response
@@ -324,6 +327,17 @@ async def _truncated(request: web.Request, response: web.StreamResponse) -> web.
     if request.transport is not None:
         request.transport.close()
     return partial
+
+
+async def _dribbled(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    slow = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
+    slow.enable_chunked_encoding()
+    await slow.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while _connected(request):
+            await slow.write(b" ")
+            await asyncio.sleep(0.05)
+    return slow
 
 
 def _emptied(response: web.StreamResponse) -> web.StreamResponse:

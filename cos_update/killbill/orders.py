@@ -86,7 +86,6 @@ class OrderFinder:
         return ""
 
     def close(self) -> None:
-        """Closes the connection."""
         self._connections.close()
 
     def _is_due(self, stack_id: str) -> bool:

@@ -69,10 +69,10 @@ class StateCache:
 
     def learn_projects(self) -> frozenset[str]:
         """Asks which projects are watched, and gives those that have become so or ceased to be. Raises CloudError."""
-        projects, untold = self._objects.watched()
+        watched = self._objects.watched()
         with self._lock:
-            changed = projects.keys() ^ self._projects.keys()
-            self._projects, self._all_told = projects, not untold
+            changed = watched.projects.keys() ^ self._projects.keys()
+            self._projects, self._all_told = watched.projects, not watched.untold
         return frozenset(changed)
 
     def index(self) -> StateIndex:

@@ -57,7 +57,6 @@ class Housekeeper:
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread."""
         self._saved_seq = self._services.store.seq()
         self._thread.start()
 

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
@@ -28,11 +29,13 @@ from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
 from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
+from cos_update.observability.logs import shut_down
 from cos_update.observability.observer import Observer
 from cos_update.observability.tally import Tally
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.retry import Backoff
+from cos_update.sync.apply import FINISHING
 from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
@@ -42,6 +45,10 @@ LEARNING = Backoff(1.0, 30.0)
 CONNECT_WAIT = 60.0
 """Seconds that a drain waits for the broker."""
 POLL = 0.1
+GRACE = 0.5
+"""Seconds for what has nothing in hand to end by itself."""
+CLOSING = 5.0
+"""Seconds to hand the broker the last acknowledgements: without them it sends the messages once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,15 @@ class Listener:
             self._consumer.status, self._queue.stats, lambda: self._dead_letters.count, (self._keys, self._turns)
         )
         self._threads = max(2, services.concertim_settings.concurrency + 1)
-        self.is_over = True
-        """Whether all threads have ended."""
+        self._is_drained = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any message was received."""
+        return self._consumer.status().delivered > 0
 
     def run(self, stop: threading.Event, observer: Observer) -> bool:
-        """Listens until `stop` is set, or until all is drained; says whether everything was done as asked.
+        """Listens until `stop` is set, or until all is drained; says whether all was drained and nothing left over.
 
         Raises CosUpdateError when a drain can't begin. What is in hand at the end is finished within
         shutdown_timeout; what is not goes back to the queue.
@@ -92,7 +103,7 @@ class Listener:
         store = self._services.store
         store.prepare()
         if not self._learn_aside(stop):
-            return True
+            return False
         context = WorkContext(self._services, self._objects, self._cache.synced, stop, observer)
         self._housekeeper = Housekeeper(
             self._services, self._cache, stop, observer, passes=self._task.resync, mine=self._is_mine
@@ -123,24 +134,27 @@ class Listener:
             stop.set()
             watchdog.stop()
             self._shut_down()
-        return self._worker.given_up == 0
+        return self._is_drained and self._worker.given_up == 0
 
     def _learn_aside(self, stop: threading.Event) -> bool:
-        """Learns what there is in a thread of its own: one side that hangs must not keep a process that is to end."""
-        learning: Future[bool] = Future()
+        """Learns what there is; False when it was told to stop before that."""
+        return bool(self._aside("learner", lambda: self._learn(stop), stop.is_set))
 
-        def learn() -> None:
+    def _aside(self, name: str, work: Callable[[], bool], is_late: Callable[[], bool]) -> bool | None:
+        """What `work` gives, done in a thread that may hang; None when it has not ended a moment after it `is_late`."""
+        done: Future[bool] = Future()
+
+        def run() -> None:
             try:
-                learning.set_result(self._learn(stop))
+                done.set_result(work())
             except BaseException as error:
-                learning.set_exception(error)
+                done.set_exception(error)
 
-        threading.Thread(target=learn, name="learner", daemon=True).start()
-        while not learning.done() and not stop.is_set():
-            wait([learning], POLL)
-        wait([learning], self._services.settings.shutdown_timeout * 0.8)
-        self.is_over = learning.done()
-        return learning.done() and learning.result()
+        threading.Thread(target=run, name=name, daemon=True).start()
+        while not wait([done], POLL).done:
+            if is_late() and not wait([done], GRACE).done:
+                return None
+        return done.result()
 
     def _learn(self, stop: threading.Event) -> bool:
         """Learns what there is, trying again until it is told to stop; a drain fails at once."""
@@ -181,36 +195,60 @@ class Listener:
         return in_shard(project_id, self._broker.shard_index, self._broker.shard_count)
 
     def _drain(self, stop: threading.Event) -> None:
-        if not self._consumer.wait_serving(CONNECT_WAIT) and not stop.is_set():
-            error = self._consumer.status().error
-            raise BrokerError(error or f"the broker does not answer within {CONNECT_WAIT:g} s")
+        deadline = time.monotonic() + CONNECT_WAIT
+        while not self._consumer.wait_serving(POLL):
+            if stop.is_set():
+                return
+            if time.monotonic() >= deadline:
+                error = self._consumer.status().error
+                raise BrokerError(error or f"the broker does not answer within {CONNECT_WAIT:g} s")
         while not stop.is_set():
-            if self._queue.stats().idle and self._consumer.drained() and self._housekeeper.is_idle():
+            if self._is_all_done(stop):
+                self._is_drained = True
                 stop.set()
             else:
                 stop.wait(POLL)
 
+    def _is_all_done(self, stop: threading.Event) -> bool:
+        if not (self._queue.stats().idle and self._housekeeper.is_idle()):
+            return False
+        return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()
+
     def _shut_down(self) -> None:
         """Finishes what is in hand within the time there is; the broker keeps the rest."""
-        deadline = time.monotonic() + self._services.settings.shutdown_timeout * 0.8
+        deadline = time.monotonic() + self._services.settings.shutdown_timeout * FINISHING
         self._consumer.stop_consuming()
         self._queue.shut_down(discard=True)
-        idle = self._queue.wait_idle(max(0.0, deadline - time.monotonic()))
-        if not idle:
+        self._services.concertim.end_retries()
+        if not self._ends(lambda: self._queue.wait_idle(POLL), deadline):
             log.warning("some work is still in hand at the end of the shutdown timeout; the broker keeps its messages")
-        closed = self._consumer.stop(max(1.0, deadline - time.monotonic()))
-        ended = self._housekeeper.join(max(0.1, deadline - time.monotonic()))
-        self.is_over = idle and closed and ended
+        status = self._consumer.status()
+        self._consumer.stop(CLOSING if status.host and status.unacked else GRACE)
+        if self._ends(lambda: self._housekeeper.join(POLL), deadline):
+            self._aside("saver", self._save, lambda: time.monotonic() >= deadline)
+        self._objects.close()
+
+    def _ends(self, is_over: Callable[[], bool], deadline: float) -> bool:
+        """Waits for something to end: while it is in hand until the deadline, else for a moment."""
+        moment = time.monotonic() + GRACE
+        while not is_over():
+            if self._services.in_hand:
+                moment = time.monotonic() + GRACE
+            if time.monotonic() >= min(moment, deadline):
+                return False
+        return True
+
+    def _save(self) -> bool:
         try:
             self._housekeeper.save()
             self._view_writer.turn(at_once=True)
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
-        self._objects.close()
         self._bad.tell(at_once=True)
+        return True
 
 
 def _end(stall: Stall) -> None:
     """Ends the process without waiting for any of its threads."""
-    logging.shutdown()
+    shut_down()
     os._exit(ExitCode.STALLED)

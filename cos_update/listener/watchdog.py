@@ -86,7 +86,6 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Starts to watch."""
         self._thread.start()
 
     def stop(self) -> None:

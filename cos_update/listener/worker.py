@@ -92,7 +92,6 @@ class Worker:
         """Keys that failed too often since the start, and were left to a resync."""
 
     def start(self, threads: int) -> None:
-        """Starts to work."""
         for number in range(threads):
             thread = threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
             self._threads.append(thread)
@@ -277,7 +276,6 @@ class _Flow:
         self._count = self._before = 0
 
     def count(self) -> None:
-        """One more message."""
         now = time.monotonic()
         if now - self._began >= WINDOW:
             self._before = self._count if now - self._began < 2 * WINDOW else 0

@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     IN_PART = 3, "done in part: some objects could not be read or were refused; each is named"
     HELD_BACK = 4, "removals were held back"
     DIFFERENT = 5, "diff --exit-code: there is a delta"
-    STALLED = 70, "listen: something was due, but nothing moved; to be started again"
+    STALLED = 70, "something hung; a daemon is to be started again"
     BUSY = 75, "bulk --once: another bulk is at work on this data dir"
     HUNG_UP = 129, "the terminal went away (SIGHUP) before anything was posted"
     INTERRUPTED = 130, "Ctrl-C before anything was posted, or pressed twice"

@@ -164,8 +164,9 @@ Resource: TypeAlias = Stack | Server | Volume | Network
 class Gap:
     """A kind whose listing is not complete: for one project or (project_id None) for all, for one stack or all.
 
-    `reason` ends the sentence "Cinder could not be read: ..." for a person. `absent` marks a service that the
-    cloud does not have: nothing is wrong then, but nothing is known either.
+    `reason` ends the sentence "Cinder could not be read: ..." for a person, and `hint` says what to do. `absent` marks
+    a service that the cloud does not have: nothing is wrong then, but nothing is known either. `of_login` marks that
+    the whole project could not be logged in to: then each of its listings has such a gap.
     """
 
     kind: ResourceKind
@@ -173,6 +174,8 @@ class Gap:
     project_id: str | None = None
     stack_id: str | None = None
     absent: bool = False
+    of_login: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,8 @@ class Inventory:
     volumes: Mapping[str, Volume] = field(default_factory=dict)
     networks: Mapping[str, Network] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+    disabled: Mapping[str, Project] = field(default_factory=dict)
+    """Projects that would be watched if they were not disabled: nothing of them is read, and nothing changed."""
     chosen: frozenset[str] | None = None
     """The ids of the projects whose objects were read; None: of all in `projects`."""
 

@@ -28,7 +28,6 @@ class Classes:
     team: type | None = None
 
     def each(self) -> tuple[type, ...]:
-        """All of them."""
         return tuple(cls for item in fields(self) if (cls := getattr(self, item.name)) is not None)
 
 

@@ -32,6 +32,8 @@ STALE_AFTER = "stale_after"
 """The detail that tells a command which is run again and again from a daemon: seconds after which its end is stale."""
 WRITE_INTERVAL = 5.0
 """Seconds between two writes of the heartbeat."""
+ENDING = 1.0
+"""Seconds to wait at the end for a write under way."""
 SILENCE = 60.0
 """Seconds without a heartbeat after which a process counts as dead, paused or hanging."""
 
@@ -184,7 +186,7 @@ class HeartbeatWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        self._thread.join(self._interval)
+        self._thread.join(ENDING)
         self.write(ended=self._clock())
 
     def write(self, ended: float | None = None) -> None:

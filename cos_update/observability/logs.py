@@ -78,6 +78,13 @@ def reconfigure(
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity >= _CHATTER else logging.WARNING)
 
 
+def shut_down(within: float = 1.0) -> None:
+    """Writes out what is buffered, without waiting any longer for a lock or a pipe that somebody hangs on."""
+    thread = threading.Thread(target=logging.shutdown, name="logs-end", daemon=True)
+    thread.start()
+    thread.join(within)
+
+
 def _stderr_level(level: int, daemon: bool, verbosity: int) -> int:
     asked = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
     if daemon and verbosity >= 0:

@@ -17,6 +17,8 @@ from cos_update.planning.outcome import Outcome
 from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import Report
 
+CLOSING = 1.0
+"""Seconds to wait for the thread that serves, at the end."""
 MOST_TYPES = 300
 """Types of notification that are told apart: OpenStack has fewer, but they come from outside."""
 _RESULTS = {ExitCode.DONE: "done", ExitCode.IN_PART: "in_part", ExitCode.HELD_BACK: "held_back"}
@@ -82,9 +84,10 @@ class Metrics(Observer):
         try:
             yield
         finally:
-            server.shutdown()
+            # It waits for the thread that serves, which may hang.
+            threading.Thread(target=server.shutdown, name="metrics-end", daemon=True).start()
+            thread.join(CLOSING)
             server.server_close()
-            thread.join()
 
     def write(self, path: Path) -> None:
         """Writes all of it into a file, at once and whole, as node_exporter's textfile collector reads it.

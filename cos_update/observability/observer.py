@@ -62,6 +62,39 @@ class StatusObserver(Observer):
         return {}
 
 
+class SignsOfLife(Observer):
+    """Counts what is heard."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self.is_resting = False
+        """Whether nothing is due until the next pass."""
+
+    def pass_begins(self) -> None:
+        """One more."""
+        self._note()
+
+    def reading(self, progress: Progress) -> None:
+        """One more."""
+        self._note()
+
+    def planned(self, actions: int) -> None:
+        """One more."""
+        self._note()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One more."""
+        self._note()
+
+    def next_pass(self, due: float) -> None:
+        """Nothing is due until then."""
+        self.is_resting = True
+
+    def _note(self) -> None:
+        self.heard += 1
+        self.is_resting = False
+
+
 class ObserverGroup(Observer):
     """Several observers as one. What one of them raises is logged, and stops neither the others nor the work."""
 

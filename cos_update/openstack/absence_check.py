@@ -23,8 +23,8 @@ from cos_update.openstack.session import (
     ORCHESTRATION,
     SERVICE_TYPE,
     ProjectSession,
-    Sessions,
 )
+from cos_update.openstack.sessions import Sessions
 
 SAMPLE = 50
 """So many of one kind are asked for; of more, a sample of this size."""

@@ -21,15 +21,13 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.changed_listings import DoubtError
 from cos_update.openstack.changes import ChangesReading, remembered
-from cos_update.openstack.keystone import watched_projects
+from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import CLOUD_WIDE, Reading
-from cos_update.openstack.session import Sessions
+from cos_update.openstack.sessions import Sessions
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.openstack.stack_members import likely, possible, shrunken
 
 T = TypeVar("T")
-Watched = tuple[dict[str, Project], list[str]]
-"""Watched projects by id, and the names of those of which it can't be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +104,16 @@ class CloudReader:
         of `recheck` are read anew in any case.
         """
         began = self._clock()
-        watched, undecided = self._told_watched(on_progress)
+        watched = self._told_watched(on_progress)
         source = self._source()
         past = memory or Membership()
-        why = full or why_full(known, watched, source, every)
+        why = full or why_full(known, watched.projects, source, every)
         if known is not None and not why:
             try:
-                return self._by_changes(began, (watched, undecided), known, past, on_progress, recheck)
+                return self._by_changes(began, watched, known, past, on_progress, recheck)
             except DoubtError as doubt:
                 why = str(doubt)
-        inventory, reading = self._in_full(began, (watched, undecided), past, None, on_progress)
+        inventory, reading = self._in_full(began, watched, past, None, on_progress)
         return CloudReading(inventory, remembered(reading, inventory, source), why)
 
     def _in_full(
@@ -127,7 +125,7 @@ class CloudReader:
         on_progress: OnProgress,
     ) -> tuple[Inventory, Reading]:
         with self._reading(watched, projects, on_progress) as reading:
-            inventory = _read(reading, past, Inventory(began, watched[0]))
+            inventory = _read(reading, past, Inventory(began, watched.projects, disabled=watched.disabled))
             for doubtful in (shrunken, likely, possible):
                 inventory = reading.with_contents(inventory, doubtful(inventory, past))
         chosen = None if projects is None else frozenset(reading.projects)
@@ -146,7 +144,9 @@ class CloudReader:
         try:
             with self._reading(watched, None, on_progress) as reading:
                 changes = ChangesReading(reading, known, objects)
-                inventory, memory = changes.read(Inventory(began, watched[0]), past, recheck)
+                inventory, memory = changes.read(
+                    Inventory(began, watched.projects, disabled=watched.disabled), past, recheck
+                )
         finally:
             objects.close()
         return CloudReading(inventory, memory)
@@ -158,17 +158,17 @@ class CloudReader:
         """A new reading with threads of its own."""
         self.sessions.clocks.begin()
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
-            wanted = _chosen(watched[0], projects)
+            wanted = _chosen(watched.projects, projects)
             reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
-            for name in watched[1]:
+            for name in watched.untold:
                 reading.miss(ResourceKind.PROJECT, f"these credentials can't tell whether {name} is watched")
             yield reading
 
     def _told_watched(self, on_progress: OnProgress) -> Watched:
         ahead, self._ahead = self._ahead, None
-        watched, undecided = self._watched() if ahead is None else ahead.result()
-        on_progress(Progress("Keystone", len(watched), is_over=True, has_gaps=bool(undecided)))
-        return watched, undecided
+        watched = self._watched() if ahead is None else ahead.result()
+        on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.untold)))
+        return watched
 
     def _source(self) -> str:
         """A checksum of what names the cloud and how it is read."""

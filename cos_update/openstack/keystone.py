@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 
 from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.openstack import Project
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack.pages import listing
-from cos_update.openstack.session import IDENTITY, Sessions
+from cos_update.openstack.session import IDENTITY, ProjectSession
+from cos_update.openstack.sessions import Sessions
 
 _MAY_NOT = (401, 403)
 
 
-def watched_projects(
-    sessions: Sessions, settings: CloudSettings, pool: Executor
-) -> tuple[dict[str, Project], list[str]]:
-    """Watched projects by id, and the names of projects of which it can't be told.
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Watched projects by id, those that are disabled, and the names of projects of which it can't be told."""
 
-    Inherited and group assignments count.
+    projects: Mapping[str, Project]
+    disabled: Mapping[str, Project] = field(default_factory=dict)
+    untold: Sequence[str] = ()
+
+
+def watched_projects(sessions: Sessions, settings: CloudSettings, pool: Executor) -> Watched:
+    """Which projects are watched. Inherited and group assignments count; disabled projects don't.
 
     By role assignments where Keystone lets these credentials read them (an admin's), else by the projects that they
     reach and the roles in each one's token. Raises CloudLoginError, or CloudError when neither can be read.
     """
     try:
-        return _by_assignments(sessions, settings, pool), []
+        return _by_assignments(sessions, settings, pool)
     except CloudLoginError:
         raise
     except CloudError as error:
         if error.status not in _MAY_NOT:
-            raise CloudError(f"Keystone could not tell the watched projects ({error})", status=error.status) from None
+            raise _untold(error) from None
     return _by_tokens(sessions, settings, pool)
 
 
-def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor) -> dict[str, Project]:
+def _untold(error: CloudError) -> CloudError:
+    return CloudError(f"Keystone could not tell the watched projects ({error})", error.hint, error.status)
+
+
+def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor) -> Watched:
     base = sessions.base
+    disabled_ids = pool.submit(_disabled, base)
     named = pool.submit(listing, base, IDENTITY, "/roles", "roles", {"name": settings.watcher_role})
     users = listing(base, IDENTITY, "/users", "users", {"name": settings.watcher_user})
     roles = named.result()
@@ -54,11 +67,26 @@ def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor)
                 project = (assignment.get("scope") or {}).get("project")
                 if project and project.get("id"):
                     found[project["id"]] = Project(project["id"], str(project.get("name") or project["id"]))
-    return found
+    disabled = {item: found.pop(item) for item in disabled_ids.result() & found.keys()}
+    return Watched(found, disabled)
 
 
-def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> tuple[dict[str, Project], list[str]]:
-    body = sessions.base.get(IDENTITY, "/auth/projects", key="projects")
+def _disabled(base: ProjectSession) -> frozenset[str]:
+    """The ids of all disabled projects; none where these credentials may not list projects."""
+    try:
+        projects = listing(base, IDENTITY, "/projects", "projects", {"enabled": "false"})
+    except CloudError:
+        return frozenset()
+    return frozenset(str(project["id"]) for project in projects if project.get("enabled") is False)
+
+
+def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> Watched:
+    try:
+        body = sessions.base.get(IDENTITY, "/auth/projects", key="projects")
+    except CloudLoginError:
+        raise
+    except CloudError as error:
+        raise _untold(error) from None
     reachable = [project for project in body["projects"] if project.get("enabled", True)]
 
     def is_watched(project_id: str) -> bool | None:
@@ -79,4 +107,4 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> t
             found[project["id"]] = Project(project["id"], name)
         elif watched is None:
             untold.append(name)
-    return found, untold
+    return Watched(found, untold=untold)

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from cos_update.model.cloud_memory import Newest, latest
-from cos_update.model.errors import CloudError
+from cos_update.model.errors import CloudError, CloudLoginError
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import (
     Flavor,
@@ -44,8 +44,8 @@ from cos_update.openstack.session import (
     SERVICE_TYPE,
     VOLUME,
     ProjectSession,
-    Sessions,
 )
+from cos_update.openstack.sessions import Sessions
 from cos_update.openstack.stack_members import unchanged
 
 Record = Mapping[str, Any]
@@ -109,10 +109,12 @@ class Reading:
         with self._lock:
             return tuple(self._gaps)
 
-    def miss(self, kind: ResourceKind, reason: str, project_id: str | None = None, **more: Any) -> None:
+    def miss(self, kind: ResourceKind, why: str | CloudError, project_id: str | None = None, **more: Any) -> None:
         """Notes that the listing of a kind is not whole."""
+        if isinstance(why, CloudError):
+            more = {"hint": why.hint, "of_login": isinstance(why, CloudLoginError) and project_id is not None} | more
         with self._lock:
-            self._gaps.append(Gap(kind, reason, project_id, **more))
+            self._gaps.append(Gap(kind, str(why), project_id, **more))
 
     def flavors(self) -> dict[str, Flavor]:
         """Flavors, public and private as far as they may be seen."""
@@ -251,7 +253,7 @@ class Reading:
                 self.miss(ResourceKind.STACK, reason, stack.project_id, stack_id=stack.id)
                 del found[stack.id]
             else:
-                self.miss(ResourceKind.RESOURCE, str(answer), stack.project_id, stack_id=stack.id)
+                self.miss(ResourceKind.RESOURCE, answer, stack.project_id, stack_id=stack.id)
         return replace(inventory, stacks=found, contents=contents, gaps=self.gaps)
 
     def _content(self, stack: Stack) -> StackContent | CloudError:
@@ -317,7 +319,7 @@ class Reading:
         except CloudError as error:
             if error.status in (400, 401, 403, 404) and not only:
                 return None
-            self.miss(question.kind, str(error))
+            self.miss(question.kind, error)
             return []
         if question.is_honest(items, base.project_id):
             return items
@@ -329,14 +331,16 @@ class Reading:
     def _read_projects(self, question: _Question[T]) -> Iterator[T]:
         def ask(project_id: str) -> Iterable[T] | CloudError:
             try:
-                return question.ask(self.sessions.of_project(project_id), False)
+                session = self.sessions.of_project(project_id)
+                session.access()
+                return question.ask(session, False)
             except CloudError as error:
                 return error
 
         seen: set[object] = set()
         for project_id, answer in zip(self.projects, self.pool.map(ask, self.projects), strict=True):
             if isinstance(answer, CloudError):
-                self.miss(question.kind, str(answer), project_id)
+                self.miss(question.kind, answer, project_id)
                 continue
             for item in answer:
                 if (key := question.key(item)) not in seen:

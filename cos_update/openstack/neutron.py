@@ -40,7 +40,6 @@ class Subnet(NamedTuple):
 
 
 def subnet_from(record: Mapping[str, Any]) -> Subnet:
-    """A subnet as listed."""
     return Subnet(str(record["id"]), str(record.get("network_id")), str(record.get("cidr") or ""))
 
 

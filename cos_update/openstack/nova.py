@@ -75,7 +75,6 @@ def embedded_flavor(flavor: Mapping[str, Any]) -> Flavor:
 
 
 def flavor_from(record: Mapping[str, Any]) -> Flavor:
-    """A flavor as shown or listed."""
     return Flavor(
         id=str(record["id"]),
         name=str(record.get("name") or ""),

@@ -8,70 +8,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
-from cos_update import tls
 from cos_update.model.errors import CloudError, CloudLoginError
-from cos_update.model.settings import CloudSettings
-from cos_update.model.tls import not_trusted
 from cos_update.openstack import failures
-
-_VERIFY = "openstack.verify"
+from cos_update.openstack.failures import Cause, Failure
 
 
 class NotFound(CloudError):
     """The service itself says that there is no such object (404 with its own kind of body)."""
 
 
-def raise_login_error(error: BaseException, settings: CloudSettings) -> NoReturn:
-    """For what a login has failed of. Raises CloudLoginError."""
-    where = str(settings.auth.get("auth_url", settings.cloud))
-    kind = type(error).__name__
-    if distrust := tls.distrust(error, settings, _VERIFY):
-        raise CloudLoginError(
-            f"The certificate of Keystone at {where} is not trusted: {distrust.reason}.",
-            distrust.hint or not_trusted("openstack", where, distrust.reason),
-        ) from None
-    if kind == "Unauthorized":
-        raise CloudLoginError(
-            f"Keystone at {where} refused the login (401).",
-            "Check username, password, domain and project in the section openstack of the configuration.",
-            status=401,
-        ) from None
-    text, hint = failures.reason(error, where)
-    raise CloudLoginError(
-        f"Keystone at {where} can't be used ({kind}{f': {text}' if text else ''}).",
-        hint or "Check openstack.auth_url, and whether Keystone runs.",
-        status=getattr(error, "http_status", None),
-    ) from None
+def as_error(failure: Failure, tries: int) -> CloudError:
+    """For a request that has failed so many times, with a phrase for people ("503 after 4 tries")."""
+    after = f" after {tries} tries" if tries > 1 else ""
+    return CloudError(f"{failure.text}{after}", failures.hint(failure, is_login=False), failure.status)
 
 
-def raise_if_untrusted(error: BaseException, settings: CloudSettings) -> None:
-    """For an error that comes from a service's certificate, which another try would not change. Raises CloudError."""
-    if distrust := tls.distrust(error, settings, _VERIFY):
-        where = str(settings.auth.get("auth_url", settings.cloud))
-        hint = distrust.hint or not_trusted("openstack", where, distrust.reason)
-        raise CloudError(f"its certificate is not trusted: {distrust.reason}", hint) from None
+def raise_login_error(failure: Failure, tries: int, keystone: str) -> NoReturn:
+    """For a login that has failed so many times. Raises CloudLoginError."""
+    after = f", after {tries} tries" if tries > 1 else ""
+    text = f"Keystone at {keystone} can't be used ({failure.text}){after}."
+    if failure.status == 401:
+        text = f"Keystone at {keystone} refused the login (401): {failure.text.removeprefix('401: ')}{after}."
+    elif failure.cause is Cause.CERTIFICATE:
+        text = f"{failure.text[:1].upper()}{failure.text[1:]}."
+    raise CloudLoginError(text, failures.hint(failure, is_login=True), failure.status) from None
 
 
-def raise_refusal(status: int, body: object) -> NoReturn:
-    """For an answer that is no success. Raises NotFound or CloudError."""
-    reason = _error_message(body)
-    if status == 404 and _is_the_services_own(body):
-        raise NotFound(f"404: {reason}", status=404)
-    raise CloudError(f"{status}: {reason}" if reason else str(status), status=status)
-
-
-def _is_the_services_own(body: object) -> bool:
+def is_the_services_own(body: object) -> bool:
     """Whether a 404 is Nova's or Cinder's, Neutron's, or Heat's, and not that of a proxy in between."""
     if not isinstance(body, Mapping):
         return False
     return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)
-
-
-def _error_message(body: object) -> str:
-    """The message in any of the services' error bodies, "" when it is none of theirs."""
-    if not isinstance(body, Mapping):
-        return ""
-    if "explanation" in body:
-        return str(body["explanation"])[:200]
-    inner = next((value for value in body.values() if isinstance(value, Mapping)), {})
-    return str(inner.get("message") or inner.get("title") or "")[:200]

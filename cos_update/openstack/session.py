@@ -6,21 +6,24 @@ about a hundred times the parsing of its JSON. keystoneauth itself retries nothi
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cos_update import __version__
-from cos_update.model.errors import CloudError, CloudLoginError
+from cos_update.concurrency.calls import CallTimeoutError
+from cos_update.model.errors import CloudError
 from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
-from cos_update.openstack.refusals import raise_if_untrusted, raise_login_error, raise_refusal
+from cos_update.openstack.failures import Failure
+from cos_update.openstack.refusals import NotFound, as_error, is_the_services_own, raise_login_error
 from cos_update.retry import Backoff, retry_after
 
+if TYPE_CHECKING:
+    from cos_update.openstack.transport import Transport
+
+T = TypeVar("T")
 COMPUTE, ORCHESTRATION, VOLUME, NETWORK, IDENTITY = "compute", "orchestration", "block_storage", "network", "identity"
 SERVICE_TYPE: Mapping[str, str] = {
     "Keystone": IDENTITY,
@@ -30,24 +33,26 @@ SERVICE_TYPE: Mapping[str, str] = {
     "Neutron": NETWORK,
 }
 """The type of each service, as openstacksdk spells it."""
-_AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
-"""413 is how the older rate limits of Nova and Cinder say 429."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What comes of reading JSON that is not what the service's API says."""
 BACKOFF = Backoff(0.5, 30.0)
-_SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
-"""keystoneauth's keys that say what a login is for, besides project_id."""
 
 
 class ProjectSession:
     """One login, scoped to one project or to none. Thread-safe."""
 
-    def __init__(self, connection: Any, settings: CloudSettings, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, connection: Any, settings: CloudSettings, transport: Transport, sleep: Callable[[float], None]
+    ) -> None:
         self._connection = connection
         self._settings = settings
+        self._transport = transport
         self._sleep = sleep
         self._lock = threading.Lock()
         self._microversions: dict[str, tuple[int, int]] = {}
+        self._endpoints: dict[str, tuple[Any, str]] = {}
+        """By service the catalog's login, and the address found in it."""
+        self._hangs: CallTimeoutError | None = None
         self.is_spoiled = False
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
@@ -55,23 +60,40 @@ class ProjectSession:
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
-    @property
-    def _auth_url(self) -> str:
-        return str(self._settings.auth.get("auth_url", self._settings.cloud))
-
     def access(self) -> Any:
         """keystoneauth's access info of the current token. Raises CloudLoginError."""
         session = self._connection.session
+        known = session.auth.auth_ref
+        if known and not known.will_expire_soon(session.auth.MIN_TOKEN_LIFE_SECONDS):
+            return known
         for attempt in range(self._settings.retries + 1):
             try:
                 with self._lock:
-                    return session.auth.get_access(session)
+                    return self._call(lambda: session.auth.get_access(session))
             except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
-                if attempt == self._settings.retries or not _is_passing(error):
-                    raise_login_error(error, self._settings)
+                failure = failures.explained(error, self._settings)
+                if attempt == self._settings.retries or not failure.is_passing:
+                    raise_login_error(failure, attempt + 1, self._keystone)
                 wait = max(BACKOFF.scattered(attempt + 1), _asked_wait(getattr(error, "response", None)))
             self._sleep(wait)
         raise AssertionError("unreachable")
+
+    @property
+    def _keystone(self) -> str:
+        """Keystone's address, for people."""
+        configured = self._connection.config.config.get("auth", {}).get("auth_url")
+        return failures.without_credentials(str(configured or self._settings.auth.get("auth_url", "")))
+
+    def _call(self, function: Callable[[], T]) -> T:
+        """What the library gives. Raises what it raises, or CallTimeoutError."""
+        if self._hangs:
+            # The call that hangs may hold the library's own lock of this login.
+            raise self._hangs
+        try:
+            return self._transport.call(function)
+        except CallTimeoutError as error:
+            self._hangs, self.is_spoiled = error, True
+            raise
 
     @property
     def project_id(self) -> str:
@@ -80,8 +102,9 @@ class ProjectSession:
 
     def date(self) -> str | None:
         """What the clock of Keystone's host says (the header Date); None when it does not tell."""
+        session = self._connection.session
         try:
-            answer = self._connection.session.get(str(self._settings.auth["auth_url"]), authenticated=False)
+            answer = self._call(lambda: session.get(self._keystone, authenticated=False, raise_exc=False))
         except Exception:  # keystoneauth has no narrower base for what it raises; nothing depends on it
             return None
         date = answer.headers.get("Date")
@@ -112,7 +135,7 @@ class ProjectSession:
 
     def endpoint(self, service: str) -> str:
         """The service's URL as discovered, without a slash at its end."""
-        return str(self._proxy(service).get_endpoint() or "").rstrip("/")
+        return str(self._library(lambda: self._proxy(service).get_endpoint()) or "").rstrip("/")
 
     def microversion(self, service: str, wanted: tuple[int, int]) -> str:
         """`wanted`, or the greatest that the service offers.
@@ -122,7 +145,8 @@ class ProjectSession:
         """
         with self._lock:
             if service not in self._microversions:
-                most = getattr(self._proxy(service).get_endpoint_data(), "max_microversion", None)
+                found = self._library(lambda: self._proxy(service).get_endpoint_data())
+                most = getattr(found, "max_microversion", None)
                 if most is None:
                     self.is_spoiled = True
                     raise CloudError("it does not tell its versions")
@@ -143,38 +167,37 @@ class ProjectSession:
         Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
         """
         tries = self._settings.retries + 1
-        status = None
         for attempt in range(tries):
-            response, reason = self._ask(service, path, params, microversion)
+            answer = self._ask(service, path, params, microversion)
             wait = BACKOFF.scattered(attempt + 1)
-            if response is not None:
-                status = response.status_code
-                body = _json(response)
-                if 200 <= status < 300:
-                    self.clocks.note(service, response.headers.get("Date"))
-                    if isinstance(body, Mapping) and (key is None or key in body):
-                        return body
-                    reason = "an answer that is cut off or of another shape"
-                elif status not in _AGAIN:
-                    raise_refusal(status, body)
-                else:
-                    reason = str(status)
-                    wait = max(wait, _asked_wait(response))
-            if attempt + 1 < tries:
-                self._sleep(wait)
-        raise CloudError(f"{reason} after {tries} tries", status=status)
+            if isinstance(answer, Failure):
+                failure = answer
+            elif 200 <= answer.status_code < 300:
+                self.clocks.note(service, answer.headers.get("Date"))
+                body = _json(answer)
+                if isinstance(body, Mapping) and (key is None or key in body):
+                    return body
+                failure = Failure("an answer that is cut off or of another shape", is_passing=True)
+            else:
+                failure = failures.answered(answer.status_code, answer)
+                if answer.status_code == 404 and is_the_services_own(_json(answer)):
+                    raise NotFound(failure.text, status=404)
+                wait = max(wait, _asked_wait(answer))
+            if attempt + 1 == tries or not failure.is_passing:
+                raise as_error(failure, attempt + 1)
+            self._sleep(wait)
+        raise AssertionError("unreachable")
 
     def _ask(
         self, service: str, path: str, params: Mapping[str, str | tuple[str, ...]] | None, microversion: str | None
-    ) -> tuple[Any, str]:
-        from keystoneauth1 import exceptions
-
+    ) -> Any | Failure:
+        """The answer, whatever its status; a Failure when none came."""
         headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
         self.requests += 1
-        try:
-            ask = partial(
-                self._proxy(service).get,
-                path,
+
+        def ask() -> Any:
+            return self._proxy(service).get(
+                self._url(service, path),
                 params=dict(params or {}),
                 headers=headers,
                 microversion=microversion,
@@ -182,20 +205,45 @@ class ProjectSession:
                 timeout=self._settings.timeout,
                 raise_exc=False,
             )
-            answer = ask()
+
+        try:
+            answer = self._call(ask)
             if answer.status_code == 401:
                 # Of several threads whose token has been refused, keystoneauth asks again in one only.
-                answer = ask()
-        except exceptions.ConnectTimeout:
-            return None, f"no answer within {self._settings.timeout:g} s"
-        except (exceptions.ConnectionError, exceptions.http.HttpError) as error:
-            raise_if_untrusted(error, self._settings)
-            return None, f"no connection ({failures.reason(error, self._auth_url)[0] or type(error).__name__})"
-        except exceptions.ClientException as error:
-            raise CloudError(f"{type(error).__name__}: {str(error)[:120]}") from None
-        return answer, ""
+                answer = self._call(ask)
+        except CloudError:
+            raise
+        except Exception as error:  # keystoneauth has no narrower base for what it raises
+            return failures.explained(error, self._settings)
+        return answer
+
+    def _url(self, service: str, path: str) -> str:
+        """The whole address: the library would look through the catalog at each request."""
+        if "://" in path:
+            return path
+        from keystoneauth1.adapter import Adapter
+
+        access = self._connection.session.auth.auth_ref
+        known = self._endpoints.get(service)
+        if known is None or known[0] is not access:
+            # Keystone's client has a method of that name of its own.
+            endpoint = str(Adapter.get_endpoint(self._proxy(service)) or "").rstrip("/")
+            # A login that was renewed meanwhile may have brought another catalog.
+            known = self._endpoints[service] = (self._connection.session.auth.auth_ref, endpoint)
+        return f"{known[1]}/{path.lstrip('/')}"
+
+    def _library(self, function: Callable[[], T]) -> T:
+        """What the library gives. Raises CloudError."""
+        try:
+            return self._call(function)
+        except CloudError:
+            raise
+        except Exception as error:  # keystoneauth has no narrower base for what it raises
+            self.is_spoiled = True
+            raise as_error(failures.explained(error, self._settings), 1) from None
 
     def _proxy(self, service: str) -> Any:
+        """openstacksdk's client of a service, made by asking for its versions the first time. Raises CloudError."""
         from openstack.exceptions import ServiceDisabledException
 
         try:
@@ -207,147 +255,11 @@ class ProjectSession:
             raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
         except Exception as error:  # the sdk raises what its discovery met, of many kinds
             self.is_spoiled = True
-            raise_if_untrusted(error, self._settings)
-            if getattr(error, "http_status", None) == 401:
-                raise CloudError("Keystone refuses this login in the project (401)", status=401) from None
-            text, hint = failures.reason(error, self._auth_url)
-            raise CloudError(f"its endpoint can't be used ({text or type(error).__name__})", hint) from None
+            failure = failures.explained(error, self._settings)
+            if failure.status == 401:
+                raise CloudError(f"Keystone refuses this login in the project ({failure.text})", status=401) from None
+            raise as_error(failure, 1) from None
         return proxy
-
-
-class Sessions:
-    """The base session as configured, and one session per project of the same user."""
-
-    def __init__(self, settings: CloudSettings, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._settings = settings
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._of_project: dict[str, ProjectSession] = {}
-        self._base: ProjectSession | None = None
-        self.request_id = ""
-        self.clocks = ServiceClocks()
-        """What the services' clocks say, to all sessions."""
-
-    @property
-    def base(self) -> ProjectSession:
-        """The session of the credentials as they stand."""
-        with self._lock:
-            if self._base is None or self._base.is_spoiled:
-                self._base = self._open(None)
-            self._base.request_id = self.request_id
-            return self._base
-
-    def of_project(self, project_id: str) -> ProjectSession:
-        """The session of the same user in another project.
-
-        Raises CloudError when these credentials are bound to one project (application credentials, trusts).
-        """
-        base = self.base
-        if base.project_id == project_id:
-            return base
-        if base.is_bound:
-            raise CloudError("an application credential or a trust reads its own project only")
-        with self._lock:
-            known = self._of_project.get(project_id)
-            if known is None or known.is_spoiled:
-                self._of_project[project_id] = self._open(project_id)
-            session = self._of_project[project_id]
-        session.request_id = self.request_id
-        return session
-
-    @property
-    def scoped(self) -> ProjectSession:
-        """A session with a catalog: the base one, or any project's when the login has no project of its own."""
-        base = self.base
-        if base.project_id:
-            return base
-        with self._lock:
-            return next(iter(self._of_project.values()), base)
-
-    @property
-    def requests(self) -> int:
-        """The requests of all sessions that are open, as a sign of life."""
-        with self._lock:
-            return sum(session.requests for session in (self._base, *self._of_project.values()) if session)
-
-    def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
-        """The session to ask for one object of a project: the project's own, in which a 404 can be believed.
-
-        Where the login has no role there, an admin's base session serves, if its service was read `cloud_wide`.
-        Raises CloudError.
-        """
-        try:
-            session = self.of_project(project_id)
-            session.access()
-        except CloudError:
-            if cloud_wide:
-                return self.base
-            raise
-        return session
-
-    def close(self) -> None:
-        """Forgets all sessions."""
-        with self._lock:
-            self._base = None
-            self._of_project.clear()
-
-    def _open(self, project_id: str | None) -> ProjectSession:
-        import openstack
-        from openstack.config import OpenStackConfig
-
-        from cos_update.openstack.keystoneauth import taught
-
-        settings = self._settings
-        # It warns of every failed discovery, which our own errors say better.
-        for name in ("keystoneauth.identity", "keystoneauth.discover"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            config = OpenStackConfig(load_yaml_config=settings.cloud is not None, load_envvars=False)
-            region = config.get_one(**self._arguments(project_id))
-            connection = openstack.connection.Connection(config=region)
-        except Exception as error:  # the sdk raises many kinds for what a person has written wrongly
-            raise CloudLoginError(
-                f"The credentials for OpenStack can't be used: {str(error)[:200]}.",
-                "Check the section openstack of the configuration.",
-            ) from None
-        connection.session.timeout = settings.timeout
-        taught(connection.session, strict=settings.verify_strict)
-        session = ProjectSession(connection, settings, self._sleep)
-        session.clocks = self.clocks
-        return session
-
-    def _arguments(self, project_id: str | None) -> dict[str, Any]:
-        settings = self._settings
-        arguments: dict[str, Any] = {"app_name": "cos-update", "app_version": __version__}
-        # The defaults are the sdk's own too, and must not take the place of what clouds.yaml says.
-        if settings.interface != "public":
-            arguments["interface"] = settings.interface
-        if isinstance(settings.verify, str):
-            arguments |= {"verify": True, "cacert": settings.verify}
-        elif not settings.verify:
-            arguments["verify"] = False
-        if settings.region_name:
-            arguments["region_name"] = settings.region_name
-        if settings.auth_type:
-            arguments["auth_type"] = settings.auth_type
-        elif "application_credential_secret" in settings.auth:
-            arguments["auth_type"] = "v3applicationcredential"
-        if settings.cloud is not None:
-            arguments["cloud"] = settings.cloud
-        auth = dict(settings.auth)
-        if project_id is not None:
-            # Empty ones take the place of what clouds.yaml says.
-            auth |= dict.fromkeys(_SCOPE, "") | {"project_id": project_id}
-            if settings.cloud is None:
-                auth = {name: value for name, value in auth.items() if value}
-        arguments["auth"] = auth
-        return arguments
-
-
-def _is_passing(error: BaseException) -> bool:
-    return getattr(error, "http_status", None) in _AGAIN or type(error).__name__ in {
-        "ConnectFailure", "ConnectTimeout", "ConnectionError", "RetriableConnectionFailure", "UnknownConnectionError",
-    }  # fmt: skip
 
 
 def _json(response: Any) -> object:

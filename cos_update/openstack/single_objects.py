@@ -16,12 +16,12 @@ from cos_update.model.absence import AbsenceCheck
 from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
-from cos_update.model.openstack import Flavor, Network, Project, Server, Stack, StackContent, Volume
+from cos_update.model.openstack import Flavor, Network, Server, Stack, StackContent, Volume
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
-from cos_update.openstack.keystone import watched_projects
+from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
 from cos_update.openstack.refusals import NotFound
@@ -31,8 +31,8 @@ from cos_update.openstack.session import (
     ORCHESTRATION,
     SERVICE_TYPE,
     ProjectSession,
-    Sessions,
 )
+from cos_update.openstack.sessions import Sessions
 
 FEW = 8
 """So many objects of one kind are asked for one by one, whatever a listing would cost."""
@@ -80,8 +80,8 @@ class ObjectReader:
         """Lets the threads end; the sessions belong to others."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def watched(self) -> tuple[dict[str, Project], list[str]]:
-        """Watched projects by id, and names of those of which it can't be told; see `watched_projects`."""
+    def watched(self) -> Watched:
+        """Which projects are watched; see `watched_projects`."""
         return watched_projects(self._sessions, self._settings, self._pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:

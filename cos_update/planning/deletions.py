@@ -131,6 +131,8 @@ def _review_lost_rack(
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
         review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, rack.stack_id, text))
         return
+    if project_id in review.inventory.disabled:
+        return  # said of the project
     if project_id not in review.inventory.projects:
         _review_unwatched_rack(review, rack, project_id, matches, prune_unwatched=prune_unwatched)
         return

@@ -107,6 +107,7 @@ def desired_state(
         racks[rack.stack_id] = rack
     notices = (
         *_unread(inventory),
+        *_disabled(inventory),
         *_narrowed(actual),
         *_ownerless(inventory, owners),
         *_not_shown(inventory, actual),
@@ -329,8 +330,14 @@ def _order_id(stack: Stack, setting: str) -> str:
 
 
 def _unread(inventory: Inventory) -> Iterable[Notice]:
-    for gap in inventory.gaps:
-        yield details.gap_notice(gap, inventory)
+    # A project that can't be logged in to has a gap for each of its listings.
+    yield from dict.fromkeys(details.gap_notice(gap, inventory) for gap in inventory.gaps)
+
+
+def _disabled(inventory: Inventory) -> Iterable[Notice]:
+    for project in inventory.disabled.values():
+        text = "the project is disabled: it counts as not watched, and its racks stay as they are"
+        yield Notice(NoticeKind.DISABLED, ResourceKind.PROJECT, project.name, project.id, text)
 
 
 def _narrowed(actual: Actual) -> Iterable[Notice]:

@@ -77,6 +77,9 @@ def gap_notice(gap: Gap, inventory: Inventory) -> Notice:
         text = f"the cloud has no {service}: {gap.kind.listing} are left alone"
         return Notice(NoticeKind.ABSENT, SERVICE, service, "", text)
     project = inventory.projects.get(gap.project_id or "")
+    if gap.of_login and project:
+        text = f"it can't be read ({gap.reason}): all of it is left alone"
+        return Notice(NoticeKind.UNREAD, ResourceKind.PROJECT, project.name, project.id, text)
     stack = inventory.stacks.get(gap.stack_id or "")
     where = f" of stack {stack.name}" if stack else f" of project {project.name}" if project else ""
     text = f"{service} could not be read ({gap.reason}): {gap.kind.listing}{where} left alone"

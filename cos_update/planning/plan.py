@@ -112,6 +112,8 @@ class NoticeKind(StrEnum):
     """The project is not watched any more: its racks stay."""
     HELD_BACK = "held-back"
     """More removals than `max_deletes` allows."""
+    DISABLED = "disabled"
+    """The project is disabled: it counts as not watched, and its racks stay."""
     UNCONFIRMED = "unconfirmed"
     """Missing from a listing, but not proven gone."""
     UNPLACED = "unplaced"
@@ -132,7 +134,15 @@ class NoticeKind(StrEnum):
     """A state word that the tables do not know."""
 
 
-REPORTED_ONCE = frozenset({NoticeKind.NO_OWNER, NoticeKind.OTHER_OWNER, NoticeKind.NOT_STORED, NoticeKind.NO_ORDER})
+REPORTED_ONCE = frozenset(
+    {
+        NoticeKind.NO_OWNER,
+        NoticeKind.OTHER_OWNER,
+        NoticeKind.NOT_STORED,
+        NoticeKind.NO_ORDER,
+        NoticeKind.DISABLED,
+    }
+)
 """What a person must know though no pass can do anything about it: reported when it begins, and when it changes."""
 _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPLACED})
 

@@ -18,6 +18,7 @@ from cos_update.planning.plan import REPORTED_ONCE, Action, Notice, NoticeKind, 
 _COUNTED = {
     NoticeKind.NO_OWNER: "watched projects without a team",
     NoticeKind.OTHER_OWNER: "racks in another team",
+    NoticeKind.DISABLED: "disabled projects",
 }
 
 

@@ -18,7 +18,7 @@ def concertim(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]
     """Login, root, API, clock, templates, owners, licence. Notes in `seen` what the other side's check can't know."""
     seen = seen or Seen()
     if settings.concertim is None:
-        yield skip("concertim", "not tried: its section is missing or wrong")
+        yield skip("concertim", "skipped: its section is missing or wrong")
         return
     with ConcertimClient(settings.concertim) as client:
         try:

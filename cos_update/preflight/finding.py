@@ -1,4 +1,4 @@
-"""What a check has found: one line, and how to mend it."""
+"""What a check has found: one line, and how to fix it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `name` is what was looked at, in a word; `mend` says what to do, "" when nothing is to be done."""
+    """One line: `name` is what was looked at, in a word; `fix` says what to do, "" when nothing is to be done."""
 
     status: Status
     name: str
@@ -49,7 +49,7 @@ def fail(name: str, text: str, fix: str = "") -> Finding:
 
 
 def skip(name: str, text: str) -> Finding:
-    """It was not tried."""
+    """Skipped: nothing was tried."""
     return Finding(Status.SKIP, name, text)
 
 

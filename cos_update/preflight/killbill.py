@@ -17,7 +17,7 @@ def killbill(settings: Settings) -> Iterator[Finding]:
     complaint = orders.complaint()
     orders.close()
     if complaint:
-        fix = "mend the section killbill; until then new racks have no order id, and may be refused"
+        fix = "fix the section killbill; until then new racks have no order id, and may be refused"
         yield fail("killbill", f"{settings.killbill.url} does not tell orders: {complaint}", fix)
     else:
         yield ok("killbill", f"{settings.killbill.url} as {settings.killbill.username}")

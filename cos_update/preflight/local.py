@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cos_update import files
+from cos_update.concurrency import open_files
 from cos_update.config import Loaded
 from cos_update.file_hints import hint, words
 from cos_update.model.errors import CosUpdateError, ViewError
@@ -61,6 +62,7 @@ def folders(settings: Settings) -> Iterator[Finding]:
     except CosUpdateError as error:
         yield failed("data dir", error)
     yield _log_dir(settings.log_dir)
+    yield _open_files(settings)
     view = None
     try:
         view = store.peek()
@@ -72,6 +74,13 @@ def folders(settings: Settings) -> Iterator[Finding]:
     else:
         yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass makes it")
     yield from shared_view(settings, store, view)
+
+
+def _open_files(settings: Settings) -> Finding:
+    wanted = open_files.needed(settings)
+    left = open_files.left(wanted)
+    text = f"{left} more files and connections may be opened, up to {wanted} are needed"
+    return ok("open files", text) if left >= wanted else fail("open files", text, open_files.HINT)
 
 
 def _log_dir(folder: Path) -> Finding:

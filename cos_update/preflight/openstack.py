@@ -13,7 +13,8 @@ from cos_update.model.settings import CloudSettings, ReadScope, Settings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.listings import ABSENT, CLOUD_WIDE
 from cos_update.openstack.pages import listing
-from cos_update.openstack.session import IDENTITY, Sessions
+from cos_update.openstack.session import IDENTITY
+from cos_update.openstack.sessions import Sessions
 from cos_update.preflight.clocks import compared
 from cos_update.preflight.finding import Finding, fail, failed, ok, skip, warn
 from cos_update.preflight.owners import Seen
@@ -35,7 +36,7 @@ def cloud(settings: Settings, seen: Seen | None = None, *, has_billing: bool = F
     """
     seen = seen or Seen()
     if settings.openstack is None:
-        yield skip("openstack", "not tried: its section is missing or wrong")
+        yield skip("openstack", "skipped: its section is missing or wrong")
         return
     reader = CloudReader(settings.openstack)
     try:
@@ -43,7 +44,7 @@ def cloud(settings: Settings, seen: Seen | None = None, *, has_billing: bool = F
         yield from _regions(reader.sessions)
     except CosUpdateError as error:
         yield failed("keystone", error)
-        yield from _not_tried("for want of a login")
+        yield from _skipped("no login")
         return
     try:
         yield from _accounts(reader.sessions, settings.openstack, has_billing=has_billing)
@@ -68,9 +69,9 @@ def _regions(sessions: Sessions) -> Iterator[Finding]:
         yield warn("keystone", text, "set openstack.region_name")
 
 
-def _not_tried(why: str) -> Iterator[Finding]:
+def _skipped(why: str) -> Iterator[Finding]:
     for service in _COUNTED:
-        yield skip(service.lower(), f"not tried, {why}")
+        yield skip(service.lower(), f"skipped: {why}")
 
 
 _WATCHING = "watches projects"
@@ -99,7 +100,7 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
         inventory = reader.read(_memory(settings))
     except CosUpdateError as error:
         yield failed("projects", error)
-        yield from _not_tried("since it can't be told which projects are watched")
+        yield from _skipped("it is not known which projects are watched")
         return
     seen.projects, seen.stacks = inventory.projects, inventory.stacks
     names = sorted(project.name for project in inventory.projects.values())
@@ -107,7 +108,7 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
         user, role = reader.settings.watcher_user, reader.settings.watcher_role
         fix = f"openstack role add --project PROJECT --user {user} {role}"
         yield fail("projects", "no project is watched", fix)
-        yield from _not_tried("since no project is watched")
+        yield from _skipped("no project is watched")
         return
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     yield ok("projects", f"{len(names)} watched: {', '.join(names[:_SHOWN])}{more}")

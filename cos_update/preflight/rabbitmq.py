@@ -47,8 +47,8 @@ def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Find
             usable = usable or address
         yield finding
     if usable is None:
-        yield skip("queue", "not tried, for want of a broker")
-        yield skip("exchanges", "not looked for, for want of a broker")
+        yield skip("queue", "skipped: no broker connection")
+        yield skip("exchanges", "skipped: no broker connection")
         return
     try:
         connection = connect(settings.rmq, usable)
@@ -86,7 +86,7 @@ class _OneBroker:
         finding = self._try_queue()
         yield finding
         if not finding.is_ok:
-            yield skip("exchanges", "not looked for, for want of a queue")
+            yield skip("exchanges", "skipped: no queue")
             return
         there = [exchange for exchange in self._settings.exchanges if self._is_there(exchange)]
         bound = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -21,16 +22,19 @@ from cos_update.preflight.rabbitmq import broker
 LONGEST_ANSWER = 30.0
 """Seconds that a check waits for one answer: a person waits too, and nothing large is asked for."""
 RETRIES = 1
+LONGEST_CHECK = 900.0
+"""Seconds that all checks of one side may take: a large cloud is read project by project."""
 
 Check = Callable[[], Iterable[Finding]]
 
 
 CHECKS: Mapping[str, tuple[str, ...]] = {
     "config": (),
-    "folders": ("data-dir", "log-dir", "view", "view-for"),
+    "folders": ("data-dir", "log-dir", "open-files", "view", "view-for"),
     "openstack": ("keystone", "role", "user", "projects", "nova", "heat", "cinder", "neutron"),
     "rabbitmq": ("queue", "exchanges", "notifications"),
     "concertim": ("licence", "templates", "racks", "teams"),
+    "killbill": (),
 }
 """What may be asked for by name: each check, and those of its findings that may be asked for alone."""
 
@@ -55,9 +59,16 @@ def run(loaded: Loaded, listen_for: float | None = None, names: Collection[str] 
     wanted = set(names)
     # Teams are compared with what OpenStack shows.
     needed = wanted | ({"openstack"} if "teams" in wanted else set())
-    begun = [_begun(name, check) for name, check in checks if not wanted or needed.intersection((name, *CHECKS[name]))]
-    for answer in begun:
-        yield from (finding for finding in answer.result() if _is_asked_for(finding, wanted))
+    chosen = [pair for pair in checks if not wanted or needed.intersection((pair[0], *CHECKS.get(pair[0], ())))]
+    begun = [(name, _begun(name, check)) for name, check in chosen]
+    deadline = time.monotonic() + LONGEST_CHECK + (listen_for or 0.0)
+    for name, answer in begun:
+        try:
+            found = answer.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            text = f"the check has not ended within {LONGEST_CHECK:g} s"
+            found = [fail(name, text, "see whether something hangs there")]
+        yield from (finding for finding in found if _is_asked_for(finding, wanted))
     yield from (finding for finding in owners(seen) if _is_asked_for(finding, wanted))
 
 
@@ -69,9 +80,9 @@ def _is_asked_for(finding: Finding, wanted: Collection[str]) -> bool:
 
 
 def unconfigured(error: ConfigError) -> tuple[Finding, ...]:
-    """What is found when the configuration can't be used: that, and what therefore was not tried."""
+    """What is found when the configuration can't be used: that, and what therefore is skipped."""
     sides = ("data dir", "log dir", "openstack", "rabbitmq", "concertim")
-    return failed("config", error), *(skip(side, "not tried, for want of a configuration") for side in sides)
+    return failed("config", error), *(skip(side, "skipped: no configuration") for side in sides)
 
 
 def impatient(settings: Settings) -> Settings:

@@ -299,7 +299,6 @@ def _posted_by_others(view: View, journal_entries: Iterable[JournalEntry]) -> di
 
 
 def entry_plain(journal_entry: JournalEntry) -> dict[str, Any]:
-    """An entry as a dict."""
     plain = _ENTRY.plain(journal_entry)
     for name in _RECORDS:
         convert = _TO_PLAIN[name]

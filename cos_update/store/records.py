@@ -40,7 +40,6 @@ class RecordSchema(Generic[T]):
         self._good: set[tuple[type, ...]] = set()
 
     def plain(self, record: T) -> dict[str, Any]:
-        """The record as a dict."""
         return dict(zip(self.names, self._attributes(record), strict=True))
 
     def values(self, plain: object) -> tuple[Any, ...]:

@@ -175,7 +175,6 @@ def check_schema(plain: Mapping[str, Any]) -> None:
 
 
 def template_plain(template: Template) -> dict[str, Any]:
-    """A template as a dict."""
     return _TEMPLATE.plain(template)
 
 
@@ -278,7 +277,6 @@ def _details_plain(details: Details) -> dict[str, Any]:
 
 
 def origin_plain(origin: Origin) -> dict[str, Any]:
-    """An origin as a dict."""
     plain = {
         "kind": origin.kind.value,
         "name": origin.name,

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from cos_update.concertim.retry import LONGEST_WAIT
 from cos_update.model.concertim import Template
 from cos_update.model.errors import LockedError
+from cos_update.model.settings import ConcertimSettings
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, RackPlan, Verb
 from cos_update.store import JournalEntry, ViewStore
@@ -23,6 +25,8 @@ log = logging.getLogger("cos_update.pass")
 
 _TEMPLATES = "templates"
 """What stands for all templates among the racks' locks."""
+FINISHING = 0.8
+"""The share of the shutdown timeout for requests in flight; the rest is for saving."""
 RACK_WAIT = 60.0
 """Seconds to wait for a rack that another process is posting to."""
 
@@ -34,15 +38,26 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
         notify(outcome)
         _record_template(services.store, snapshot, outcome)
 
-    return execute(
-        snapshot.plan,
-        services.concertim,
-        _guard(services, snapshot),
-        workers=services.concertim_settings.concurrency,
-        stop=stop,
-        on_outcome=on_outcome,
-        template_guard=_template_guard(services, snapshot),
-    )
+    with services.in_hand.one():
+        return execute(
+            snapshot.plan,
+            services.concertim,
+            _guard(services, snapshot),
+            workers=services.concertim_settings.concurrency,
+            stop=stop,
+            within=services.settings.shutdown_timeout * FINISHING,
+            stuck_after=stuck_after(services.concertim_settings),
+            on_outcome=on_outcome,
+            template_guard=_template_guard(services, snapshot),
+        )
+
+
+def stuck_after(settings: ConcertimSettings) -> float:
+    """Seconds within which an action has its outcome, if only a failed one, however slowly the app answers.
+
+    An action may take a login, its own request, and a look at what became of it, each tried again.
+    """
+    return 3 * (settings.retries + 1) * (settings.timeout + LONGEST_WAIT) + RACK_WAIT
 
 
 def _guard(services: Services, snapshot: Snapshot) -> Guard:

@@ -97,6 +97,12 @@ def _wait(
             repeats.over("resync", "looking for requests that failed")
 
 
+def stuck_after(services: Services) -> float:
+    """Seconds without a request or an outcome after which a pass hangs."""
+    sides = (services.settings.openstack, services.concertim_settings)
+    return max(side.timeout for side in sides if side) + STILL
+
+
 _WORDS = {ExitCode.DONE: "done", ExitCode.IN_PART: "done in part", ExitCode.HELD_BACK: "removals held back"}
 
 
@@ -111,8 +117,7 @@ class BulkStatus(StatusObserver):
         self._services = services
         self._interval = interval
         self._clock = clock
-        sides = (services.settings.openstack, services.concertim_settings)
-        self._stuck_after = max(side.timeout for side in sides if side) + STILL
+        self._stuck_after = stuck_after(services)
         self._requests: object = None
         self._moved = clock()
         self._began: float | None = None

@@ -1,40 +1,32 @@
 """Executes a plan: racks in parallel, the calls to one rack one after another.
 
-All effects go through the `Concertim` protocol, so that the order of work can be tested without HTTP. One refused
-object never stops the others; a Concertim that does not answer at all stops the rest, which is reported as not done.
+One refused object never stops the others; a Concertim that does not answer at all stops the rest, which is reported
+as not done.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
-from cos_update.model.concertim import Device, Record, Template
-from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.model.concertim import Device, Template
 from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, Plan, RackPlan, Verb
-from cos_update.planning.recognition import device_with_identity
-from cos_update.planning.stored import not_stored
+from cos_update.sync.calls import NOT_BEGUN, Concertim, Run, attempt
 
-FORBIDDEN = 403
-SILENCE = 3
-"""Calls in a row without any usable answer after which the rest is not tried."""
-
-
-class Concertim(Protocol):
-    """What is asked of Concertim's client; every call raises errors of `cos_update.model.errors`."""
-
-    def create(self, record: Record) -> Record: ...
-    def update(self, record: Record, changes: Mapping[str, object]) -> Record: ...
-    def delete(self, record: Record) -> None: ...
-    def device(self, device_id: str) -> Device | None: ...
-
+FINISHING = 24.0
+"""Seconds that requests in flight get to end, when nobody says otherwise."""
+LOOK = 0.25
+"""Seconds between two looks at whether to go on waiting."""
+STUCK_AFTER = 3600.0
+"""Seconds without any outcome after which what is in flight hangs, when nobody says otherwise."""
+UNKNOWN = "no answer, and not waited for any longer: it may be done or not"
 
 OnPosted = Callable[[Sequence[Outcome]], None]
 """Receives what was posted to a rack, before anybody else may post to it."""
@@ -50,43 +42,6 @@ def unguarded(_: Action) -> Iterator[Template | None]:
     yield None
 
 
-@dataclass(slots=True)
-class _Run:
-    """What the threads of one application share."""
-
-    concertim: Concertim
-    stop: threading.Event
-    on_outcome: Callable[[Outcome], None]
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    outcomes: list[Outcome] = field(default_factory=list)
-    stale: set[str] = field(default_factory=set)
-    templates: dict[str, str] = field(default_factory=dict)
-    silent: int = 0
-    stopped: str = ""
-
-    def book(self, outcome: Outcome) -> Outcome:
-        """Keeps an outcome, and notices when Concertim has fallen silent."""
-        with self.lock:
-            self.outcomes.append(outcome)
-            if outcome.result is Result.FAILED:
-                self.silent += 1
-                if self.silent >= SILENCE and not self.stopped:
-                    self.stopped = outcome.reason
-            elif outcome.result is not Result.SKIPPED:
-                self.silent = 0
-            action, record = outcome.action, outcome.record
-            if action.kind is ResourceKind.FLAVOR and action.verb is Verb.CREATE and record is not None:
-                self.templates[action.openstack_id] = record.id
-        self.on_outcome(outcome)
-        return outcome
-
-    def why_not(self) -> str:
-        """Why nothing more is to be tried, or ""."""
-        if self.stopped:
-            return self.stopped
-        return "stopped before its turn" if self.stop.is_set() else ""
-
-
 def execute(
     plan: Plan,
     concertim: Concertim,
@@ -94,33 +49,101 @@ def execute(
     *,
     workers: int,
     stop: threading.Event,
+    within: float = FINISHING,
+    stuck_after: float = STUCK_AFTER,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     template_guard: TemplateGuard = unguarded,
 ) -> Applied:
-    """Posts the plan, at most `workers` racks at once, and gives the outcome of each action.
+    """Posts the plan, with at most `workers` racks in hand at once, and says what became of each action.
 
-    Once `stop` is set the requests in flight are finished and nothing new is begun.
+    Once `stop` is set the requests in flight are finished and nothing new is begun. What has not ended `within` seconds
+    then, or when there was no outcome for `stuck_after` seconds, is not waited for: nobody knows what became of it.
     """
-    run = _Run(concertim, stop, on_outcome)
-    for action in plan.templates:
-        with template_guard(action) as there:
-            if there is None:
-                _attempt(run, action)
-            else:
-                run.templates[action.openstack_id] = there.id
-    for action in plan.first:
-        _attempt(run, action)
-    _run_racks(run, plan.rack_plans, guard, workers)
-    unused = _removable(plan.last, run.outcomes)
-    for action in plan.last:
-        if action.concertim_id in unused:
-            _attempt(run, action)
-        else:
-            run.book(Outcome(action, Result.SKIPPED, "a device that was to go still uses it"))
+    run = Run(concertim, stop, on_outcome)
+    pool = ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack")
+    try:
+        _run_stages(run, plan, guard, template_guard, _Patience(run, pool, within, stuck_after), workers)
+    except _NotWaitedFor:
+        _settle_unfinished(run, plan)
+    finally:
+        pool.shutdown(wait=not run.is_over, cancel_futures=True)
     return Applied(tuple(run.outcomes), frozenset(run.stale), run.stopped)
 
 
-def _run_racks(run: _Run, rack_plans: Sequence[RackPlan], guard: Guard, workers: int) -> None:
+class _NotWaitedFor(Exception):
+    """Something hangs, and its time is over."""
+
+
+class _Patience:
+    """Begins work in the pool's threads, and waits for it as long as there is time."""
+
+    def __init__(self, run: Run, pool: Executor, within: float, stuck_after: float) -> None:
+        self._run = run
+        self._within = within
+        self._stuck_after = stuck_after
+        self._pool = pool
+        self._deadline: float | None = None
+
+    def begin(self, work: Callable[..., None], *arguments: object) -> Future[None]:
+        """Puts it in the pool's hands."""
+        return self._pool.submit(work, *arguments)
+
+    def one(self, work: Callable[..., None], *arguments: object) -> None:
+        """Begins something, and waits for its end."""
+        for future in self.any_of({self.begin(work, *arguments)}):
+            future.result()
+
+    def any_of(self, running: Collection[Future[None]]) -> set[Future[None]]:
+        """Those that have ended, one at least. Raises _NotWaitedFor."""
+        count, moved = len(self._run.outcomes), time.monotonic()
+        while not (done := wait(running, timeout=LOOK, return_when=FIRST_COMPLETED).done):
+            now = time.monotonic()
+            if len(self._run.outcomes) != count:
+                count, moved = len(self._run.outcomes), now
+            if self._run.stop.is_set():
+                self._run.concertim.end_retries()
+                self._deadline = self._deadline or now + self._within
+            is_late = self._deadline is not None and (now >= self._deadline or not self._run.posting)
+            if is_late or now - moved >= self._stuck_after:
+                raise _NotWaitedFor
+        return done
+
+
+def _run_stages(
+    run: Run, plan: Plan, guard: Guard, template_guard: TemplateGuard, patience: _Patience, workers: int
+) -> None:
+    for action in plan.templates:
+        patience.one(_run_template, run, action, template_guard)
+    for action in plan.first:
+        patience.one(_run_single, run, action)
+    _run_racks(run, plan.rack_plans, guard, patience, workers)
+    unused = _removable(plan.last, run.outcomes)
+    for action in plan.last:
+        if action.concertim_id in unused:
+            patience.one(_run_single, run, action)
+        else:
+            run.book(Outcome(action, Result.SKIPPED, "a device that was to go still uses it"))
+
+
+def _run_template(run: Run, action: Action, template_guard: TemplateGuard) -> None:
+    with template_guard(action) as there:
+        if there is None:
+            _run_single(run, action)
+        else:
+            run.templates[action.openstack_id] = there.id
+
+
+def _run_single(run: Run, action: Action) -> None:
+    with run.at(single_key(action)):
+        attempt(run, action)
+
+
+def single_key(action: Action) -> str:
+    """What is being posted to, for an action that is about no rack."""
+    return f"{action.kind} {action.openstack_id or action.concertim_id}"
+
+
+def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience: _Patience, workers: int) -> None:
     waiting = {rack_plan.key: rack_plan for rack_plan in rack_plans if rack_plan.actions}
     owed = {key: rack_plan.after & waiting.keys() for key, rack_plan in waiting.items()}
     followers: dict[str, list[str]] = defaultdict(list)
@@ -129,26 +152,47 @@ def _run_racks(run: _Run, rack_plans: Sequence[RackPlan], guard: Guard, workers:
             followers[other].append(key)
     ready = deque(key for key, others in owed.items() if not others)
     running: dict[Future[None], str] = {}
-    with ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack") as pool:
-        while waiting or running:
-            if not ready and not running:
-                # What is left waits for names that something else frees; if it does not, Concertim will say so.
-                ready.append(next(iter(waiting)))
-            while ready and len(running) < max(workers, 1):
-                key = ready.popleft()
-                if key in waiting:
-                    running[pool.submit(_run_rack, run, waiting.pop(key), guard)] = key
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                ended = running.pop(future)
-                future.result()
-                for key in followers[ended]:
-                    owed[key] -= {ended}
-                    if not owed[key]:
-                        ready.append(key)
+    while waiting or running:
+        if not ready and not running:
+            # What is left waits for names that something else frees; if it does not, Concertim will say so.
+            ready.append(next(iter(waiting)))
+        while ready and len(running) < max(workers, 1):
+            key = ready.popleft()
+            if key in waiting:
+                running[patience.begin(_run_rack, run, waiting.pop(key), guard)] = key
+        for future in patience.any_of(running.keys()):
+            ended = running.pop(future)
+            future.result()
+            for key in followers[ended]:
+                owed[key] -= {ended}
+                if not owed[key]:
+                    ready.append(key)
 
 
-def _run_rack(run: _Run, rack_plan: RackPlan, guard: Guard) -> None:
+def _settle_unfinished(run: Run, plan: Plan) -> None:
+    """Says of every action without an outcome that it was not done, or that nobody knows."""
+    outcomes, posting = run.close()
+    known = {_identity(outcome.action) for outcome in outcomes}
+    lanes = [(rack_plan.key, rack_plan.actions) for rack_plan in plan.rack_plans]
+    lanes += [(single_key(action), (action,)) for action in (*plan.templates, *plan.first, *plan.last)]
+    for key, actions in lanes:
+        is_unknown = key in posting
+        for action in actions:
+            if _identity(action) in known:
+                continue
+            if is_unknown:
+                run.add(Outcome(action, Result.FAILED, UNKNOWN))
+                is_unknown = False
+            else:
+                run.add(Outcome(action, Result.SKIPPED, NOT_BEGUN))
+
+
+def _identity(action: Action) -> tuple[object, ...]:
+    """What tells an action from all others of a plan; what it was carried out with may differ from what was planned."""
+    return action.verb, action.kind, action.openstack_id, action.concertim_id, action.name
+
+
+def _run_rack(run: Run, rack_plan: RackPlan, guard: Guard) -> None:
     if why := run.why_not():
         _skip(run, rack_plan.actions, why)
         return
@@ -157,14 +201,15 @@ def _run_rack(run: _Run, rack_plan: RackPlan, guard: Guard) -> None:
             with run.lock:
                 run.stale.add(rack_plan.stack_id)
             return
-        outcomes = list(_rack_outcomes(run, rack_plan))
-        if any(outcome.result is Result.STALE for outcome in outcomes):
-            with run.lock:
-                run.stale.add(rack_plan.stack_id)
-        record(outcomes)
+        with run.at(rack_plan.key):
+            outcomes = list(_rack_outcomes(run, rack_plan))
+            if any(outcome.result is Result.STALE for outcome in outcomes):
+                with run.lock:
+                    run.stale.add(rack_plan.stack_id)
+            record(outcomes)
 
 
-def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
+def _rack_outcomes(run: Run, rack_plan: RackPlan) -> Iterator[Outcome]:
     rack_id = rack_plan.rack_id
     blocked: set[int] = set()
     needed = _without_template(run, rack_plan)
@@ -176,7 +221,7 @@ def _rack_outcomes(run: _Run, rack_plan: RackPlan) -> Iterator[Outcome]:
             blocked.update(_units(action.device))
 
 
-def _within_rack(run: _Run, action: Action, rack_id: str, blocked: set[int], needed: set[str]) -> Outcome:
+def _within_rack(run: Run, action: Action, rack_id: str, blocked: set[int], needed: set[str]) -> Outcome:
     """Does one action on a rack or a device in it; `blocked` are units that could not be freed (see `_without_template`
     for `needed`)."""
     if action.verb is Verb.CREATE and action.device is not None:
@@ -185,10 +230,10 @@ def _within_rack(run: _Run, action: Action, rack_id: str, blocked: set[int], nee
         return run.book(Outcome(action, Result.SKIPPED, "a device in it could not be removed"))
     if action.verb is Verb.REMOVE and action.device is not None and action.openstack_id in needed:
         return run.book(Outcome(action, Result.SKIPPED, "the template to replace it could not be created"))
-    return _attempt(run, action)
+    return attempt(run, action)
 
 
-def _without_template(run: _Run, rack_plan: RackPlan) -> set[str]:
+def _without_template(run: Run, rack_plan: RackPlan) -> set[str]:
     """The OpenStack ids of devices that can't be made, since their template was not: what they replace must stay."""
     return {
         action.openstack_id
@@ -200,7 +245,7 @@ def _without_template(run: _Run, rack_plan: RackPlan) -> set[str]:
     }
 
 
-def _create_device(run: _Run, action: Action, device: Device, rack_id: str, blocked: set[int]) -> Outcome:
+def _create_device(run: Run, action: Action, device: Device, rack_id: str, blocked: set[int]) -> Outcome:
     template_id = device.template_id or run.templates.get(action.flavor_id, "")
     if not rack_id:
         return run.book(Outcome(action, Result.SKIPPED, "its rack could not be created"))
@@ -209,73 +254,11 @@ def _create_device(run: _Run, action: Action, device: Device, rack_id: str, bloc
     if blocked.intersection(_units(device)):
         return run.book(Outcome(action, Result.SKIPPED, "a device in its place could not be removed"))
     ready = replace(device, rack_id=rack_id, template_id=template_id)
-    return _attempt(run, replace(action, record=ready))
+    return attempt(run, replace(action, record=ready))
 
 
 def _units(device: Device) -> range:
     return range(device.location.start_u, device.location.end_u + 1)
-
-
-def _attempt(run: _Run, action: Action) -> Outcome:
-    if why := run.why_not():
-        return run.book(Outcome(action, Result.SKIPPED, why))
-    try:
-        return run.book(_done(action, _call(run.concertim, action)))
-    except ConcertimLoginError as error:
-        with run.lock:
-            run.stopped = str(error)
-        return run.book(Outcome(action, Result.FAILED, str(error)))
-    except Gone:
-        return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
-    except Refused as error:
-        if error.found is not None:
-            return run.book(_after_fault(action, error, error.found))
-        # The hint too: without the right to do it no other pass will fare better.
-        reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
-        return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
-    except Unavailable as error:
-        return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
-
-
-def _done(action: Action, record: Record | None) -> Outcome:
-    dropped = not_stored(action, record)
-    if not dropped:
-        return Outcome(action, Result.DONE, record=record)
-    reason = f"Concertim accepts but does not store {', '.join(change.field for change in dropped)}"
-    # A new object is there, whatever it lacks.
-    result = Result.DONE if action.verb is Verb.CREATE else Result.REFUSED
-    return Outcome(action, result, reason, record, dropped)
-
-
-def _after_fault(action: Action, error: Refused, found: Record) -> Outcome:
-    """An update that was answered by a 5xx, when the object was read again: the app may have done all of it."""
-    if isinstance(found, Device) and action.device is not None:
-        found = device_with_identity(found, action.device)
-    if not_stored(action, found):
-        return Outcome(action, Result.REFUSED, str(error), found)
-    return Outcome(action, Result.DONE, f"done, though answered by an error: {error}", found)
-
-
-def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
-    """A device after a failed update: the app saves its parts one by one, so some of it may be done."""
-    if action.device is None or action.verb is not Verb.UPDATE:
-        return None
-    try:
-        device = concertim.device(action.device.id)
-        return device and device_with_identity(device, action.device)
-    except ConcertimError:
-        return None
-
-
-def _call(concertim: Concertim, action: Action) -> Record | None:
-    match action.verb:
-        case Verb.CREATE:
-            return concertim.create(action.record)
-        case Verb.UPDATE:
-            return concertim.update(action.record, action.payload)
-        case Verb.REMOVE:
-            concertim.delete(action.record)
-            return None
 
 
 def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:
@@ -288,6 +271,6 @@ def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:
     return {action.concertim_id for action in last} - still_used
 
 
-def _skip(run: _Run, actions: Sequence[Action], why: str) -> None:
+def _skip(run: Run, actions: Sequence[Action], why: str) -> None:
     for action in actions:
         run.book(Outcome(action, Result.SKIPPED, why))

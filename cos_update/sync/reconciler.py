@@ -223,20 +223,34 @@ def run_pass(
         snapshot = read_and_plan(services, run_options, view=view, observer=observer, view_for=view_for)
     approve(snapshot.plan)
     reported = snapshot.past.reported
-    applied = apply_and_save(services, snapshot, stop, observer)
-    view = known(snapshot, applied.outcomes)
+    applied, view = _applied(services, snapshot, stop, observer)
     for _ in range(MAX_ATTEMPTS - 1):
         if not applied.stale or applied.stopped or stop.is_set():
             break
         view = with_journal_entries(view, services.store.entries_since(view.journal_seq))
         stale = applied.stale
         latest = read_and_plan(services, run_options, stacks=stale, view=view, observer=observer, view_for=view_for)
-        again = apply_and_save(services, latest, stop, observer)
-        view = known(latest, again.outcomes)
+        again, view = _applied(services, latest, stop, observer)
         applied = merged(applied, again)
-    save(services, view)
+    if applied.stale:
+        with services.in_hand.one():
+            save(services, view)
     cloud = str(snapshot.cloud or "")
     return report(snapshot.plan, applied, time.monotonic() - began, reported, cloud), snapshot
+
+
+def _applied(
+    services: Services, snapshot: Snapshot, stop: threading.Event, observer: Observer | None
+) -> tuple[Applied, View]:
+    """What became of the plan, and the view of that, which is saved: what is read later may be left at any moment."""
+    with services.in_hand.one():
+        applied = apply_and_save(services, snapshot, stop, observer)
+        view = known(snapshot, applied.outcomes)
+        if applied.stale:
+            services.store.save(view)
+        else:
+            save(services, view)
+    return applied, view
 
 
 def save(services: Services, view: View) -> None:

@@ -14,6 +14,7 @@ from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.planning.plan import Plan
 from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
+from cos_update.sync.in_hand import InHand
 from cos_update.sync.publisher import Publisher
 
 
@@ -45,6 +46,8 @@ class Services:
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
     """Where the order ids of new racks are looked up; None where they are not."""
+    in_hand: InHand = field(default_factory=InHand)
+    """What whoever ends the process gives time to finish."""
 
     @property
     def openstack_address(self) -> str:

@@ -1,4 +1,4 @@
-"""An installation under measurement: both stand-ins, a folder with config.yaml and data, and the real program."""
+"""An installation under measurement: both fakes, a folder with config.yaml and data, and the real program."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import yaml
 
 from cos_update.model.settings import CloudSettings, ConcertimSettings
 
-from . import stand_ins
+from . import fake_processes
+from .fake_processes import FakeProcess
 from .programs import CLI, Cost, run
-from .stand_ins import StandIn
 
 CLOUD_CONCURRENCY = CloudSettings().concurrency
 CONCURRENCY = ConcertimSettings("", "", "").concurrency
@@ -37,7 +37,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What reached the stand-ins during a run, and the CPU seconds that they took for it, by name."""
+    """What reached the fakes during a run, and the CPU seconds that they took for it, by name."""
 
     counts: Counter[tuple[str, str, str]]
     cpu: dict[str, float]
@@ -62,13 +62,13 @@ class Traffic:
 
 
 class Installation:
-    """Both stand-ins and the configuration for them. Latency is 0 until `slow` is called."""
+    """Both fakes and the configuration for them. Latency is 0 until `slow` is called."""
 
     def __init__(self, size: Size) -> None:
         self.size = size
-        self.openstack = stand_ins.openstack(size.servers, size.stacks)
+        self.openstack = fake_processes.openstack(size.servers, size.stacks)
         self.projects: dict[str, str] = self.openstack.ready["projects"]
-        self.concertim = stand_ins.concertim(self.projects)
+        self.concertim = fake_processes.concertim(self.projects)
         self._folder = tempfile.TemporaryDirectory(prefix="cos-update-bench-")
         self.folder = Path(self._folder.name)
         for name in ("data", "log"):
@@ -84,13 +84,13 @@ class Installation:
         self.close()
 
     def close(self) -> None:
-        """Ends the stand-ins and removes the folder."""
-        for stand_in in self.stand_ins:
-            stand_in.close()
+        """Ends the fakes and removes the folder."""
+        for fake in self.fakes:
+            fake.close()
         self._folder.cleanup()
 
     @property
-    def stand_ins(self) -> tuple[StandIn, StandIn]:
+    def fakes(self) -> tuple[FakeProcess, FakeProcess]:
         """OpenStack and Concertim."""
         return self.openstack, self.concertim
 
@@ -132,15 +132,15 @@ class Installation:
 
     def slow(self, latency: float | None = None) -> None:
         """Answers take the size's latency from now on, or this one."""
-        for stand_in in self.stand_ins:
-            stand_in.set_latency(self.size.latency if latency is None else latency)
+        for fake in self.fakes:
+            fake.set_latency(self.size.latency if latency is None else latency)
 
     def keep_requests(self, keep: bool) -> None:
-        """Whether the stand-ins keep requests, or only count them."""
-        for stand_in in self.stand_ins:
-            stand_in.keep_requests(keep)
+        """Whether the fakes keep requests, or only count them."""
+        for fake in self.fakes:
+            fake.keep_requests(keep)
 
-    def task(self, concertim: StandIn | None = None, **more: object) -> dict[str, object]:
+    def task(self, concertim: FakeProcess | None = None, **more: object) -> dict[str, object]:
         """What a bare program is told of the installation, or of another Concertim in its place."""
         return {
             "openstack": {**self.openstack.ready["openstack"], "project_id": next(iter(self.projects.values()))},
@@ -150,17 +150,17 @@ class Installation:
 
 
 class Watch:
-    """Counts what reaches the stand-ins from now on."""
+    """Counts what reaches the fakes from now on."""
 
-    def __init__(self, both: Sequence[StandIn]) -> None:
+    def __init__(self, both: Sequence[FakeProcess]) -> None:
         self._both = both
-        for stand_in in self._both:
-            stand_in.reset()
-        self._cpu = {stand_in.name: stand_in.cpu for stand_in in self._both}
+        for fake in self._both:
+            fake.reset()
+        self._cpu = {fake.name: fake.cpu for fake in self._both}
 
     def traffic(self) -> Traffic:
         """What has reached them until now."""
         counts: Counter[tuple[str, str, str]] = Counter()
-        for stand_in in self._both:
-            counts += stand_in.counts()
+        for fake in self._both:
+            counts += fake.counts()
         return Traffic(counts, {each.name: each.cpu - self._cpu[each.name] for each in self._both})

@@ -48,7 +48,7 @@ def amounts(servers: int) -> Amounts:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A PATCH of a device as the stand-in saw it; `at` is the Unix time of its answer."""
+    """A PATCH of a device as the fake saw it; `at` is the Unix time of its answer."""
 
     path: str
     body: object
@@ -117,7 +117,7 @@ class Stage:
         for _ in range(repeat):
             empty.append(self._drain())
             self.broker.publish(messages)
-            watch = Watch(installation.stand_ins)
+            watch = Watch(installation.fakes)
             drained.append(self._drain())
             traffic = watch.traffic()
             consumed.append(self._consume(len(messages)))

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import stand_ins
+from . import fake_processes
 from .bare import concertim_client
+from .fake_processes import FakeProcess
 from .figures import MB, Figure, Result, Target
 from .installation import CLOUD_CONCURRENCY, CONCURRENCY, Installation, Size, Traffic, Watch
 from .programs import Cost, bare
 from .script import script_of
-from .stand_ins import StandIn
 
 SHOWN, RESOURCES = "", "/resources?nested_depth=5"
 """What Heat is asked for each stack, below the stack's own path."""
@@ -27,7 +27,7 @@ _PER_STACK_OR_SERVER = ("/resources", "/stacks/{name}/{id}", "/servers/{id}", "/
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A pass or its floor, and what reached the stand-ins."""
+    """A pass or its floor, and what reached the fakes."""
 
     cost: Cost
     traffic: Traffic
@@ -38,7 +38,7 @@ def cold(size: Size) -> Result:
     with Installation(size) as installation:
         _render(installation)
         installation.slow()
-        run = _watched(installation.stand_ins, installation.bulk)
+        run = _watched(installation.fakes, installation.bulk)
         recorded = installation.concertim.requests()
         slow, fast = (_cold_floor(installation, recorded, latency) for latency in (size.latency, 0.0))
     figures = [
@@ -56,7 +56,7 @@ def warm(installation: Installation, repeat: int) -> Result:
     installation.slow()
     runs, asking, pages = [], [], []
     for _ in range(repeat):
-        runs.append(_watched(installation.stand_ins, installation.bulk))
+        runs.append(_watched(installation.fakes, installation.bulk))
         asking.append(_floor(installation, (RESOURCES,), STRUCTURE))
         pages.append(_floor(installation, (), STRUCTURE))
     installation.slow(0.0)
@@ -82,13 +82,13 @@ def churn(installation: Installation, repeat: int) -> Result:
     changed = max(1, round(size.servers * CHURN))
     installation.slow()
     installation.bulk()
-    still = _watched(installation.stand_ins, installation.bulk)
+    still = _watched(installation.fakes, installation.bulk)
     installation.concertim.keep_requests(True)
     runs, floors = [], []
     patches: list[tuple[str, object]] = []
     for _ in range(repeat):
         installation.openstack.churn(changed)
-        runs.append(_watched(installation.stand_ins, installation.bulk))
+        runs.append(_watched(installation.fakes, installation.bulk))
         patches = _patches(installation)
         floors.append(_floor(installation, (), STRUCTURE, patches=patches))
     installation.slow(0.0)
@@ -121,21 +121,21 @@ def filled(size: Size) -> Installation:
 
 
 def _render(installation: Installation) -> None:
-    """Has the stand-in make its JSON of every object, which it keeps: nobody measured shall wait for that."""
+    """Has the fake make its JSON of every object, which it keeps: nobody measured shall wait for that."""
     _floor(installation, (SHOWN, RESOURCES), ())
 
 
 def _cold_floor(installation: Installation, recorded: Sequence[Mapping[str, Any]], latency: float) -> Run:
     """The reading, and what the pass has created, against an empty Concertim of its own."""
     with (
-        stand_ins.concertim(installation.projects) as fresh,
+        fake_processes.concertim(installation.projects) as fresh,
         tempfile.NamedTemporaryFile("w", prefix="script-") as file,
     ):
         client = concertim_client(installation.concertim.ready["concertim"])
         json.dump(script_of(recorded, client, concertim_client(fresh.ready["concertim"])), file)
         file.flush()
-        for stand_in in (installation.openstack, fresh):
-            stand_in.set_latency(latency)
+        for fake in (installation.openstack, fresh):
+            fake.set_latency(latency)
         return _floor(installation, (SHOWN, RESOURCES), FULL, concertim=fresh, script=file.name)
 
 
@@ -143,7 +143,7 @@ def _floor(
     installation: Installation,
     per_stack: Sequence[str],
     listings: Sequence[str],
-    concertim: StandIn | None = None,
+    concertim: FakeProcess | None = None,
     **more: object,
 ) -> Run:
     task = installation.task(
@@ -157,7 +157,7 @@ def _floor(
     return _watched((installation.openstack, concertim or installation.concertim), lambda: bare("floor", task))
 
 
-def _watched(both: Sequence[StandIn], run: Callable[[], Cost]) -> Run:
+def _watched(both: Sequence[FakeProcess], run: Callable[[], Cost]) -> Run:
     watch = Watch(both)
     cost = run()
     return Run(cost, watch.traffic())
@@ -174,13 +174,13 @@ def _middle(runs: Sequence[Run]) -> Run:
 
 
 def _costs(size: Size, run: Run, floor: Run, fast: Run) -> list[Figure]:
-    """What every pass is asked, and what tells whether the stand-ins were in the way."""
+    """What every pass is asked, and what tells whether the fakes were in the way."""
     cpu, floor_cpu = run.traffic.cpu, floor.traffic.cpu
     return [
         Figure("wall of the floor without latency", fast.cost.wall, "s"),
         Figure("CPU", run.cost.cpu, "s", floor.cost.cpu),
-        Figure("CPU of the OpenStack stand-in", cpu["openstack"], "s", floor_cpu["openstack"]),
-        Figure("CPU of the Concertim stand-in", cpu["concertim"], "s", floor_cpu["concertim"]),
+        Figure("CPU of the OpenStack fake", cpu["openstack"], "s", floor_cpu["openstack"]),
+        Figure("CPU of the Concertim fake", cpu["concertim"], "s", floor_cpu["concertim"]),
         Figure("peak memory", run.cost.peak / MB, "MB", floor.cost.peak / MB, Target(_memory(size.servers))),
     ]
 

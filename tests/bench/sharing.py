@@ -19,7 +19,7 @@ def sharing(installation: Installation, repeat: int) -> Result:
     for _ in range(repeat):
         for form in costs:
             _pass(installation, form)  # switches over
-            watch = Watch(installation.stand_ins)
+            watch = Watch(installation.fakes)
             costs[form].append(_pass(installation, form))
             requests[form] = watch.traffic().requests
     _pass(installation, "none")

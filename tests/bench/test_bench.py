@@ -51,7 +51,7 @@ def test_passes_are_measured_beside_their_floors(passes: dict[str, dict[str, Any
     assert (churn["writes"]["value"], churn["writes"]["floor"]) == (1, 1)
     for figures in (cold, warm, churn):
         assert figures["peak memory"]["value"] > 10
-        assert {"CPU", "CPU of the OpenStack stand-in", "CPU of the Concertim stand-in"} <= figures.keys()
+        assert {"CPU", "CPU of the OpenStack fake", "CPU of the Concertim fake"} <= figures.keys()
     sharing = results["sharing"]["figures"]
     assert sharing["requests, conser"]["value"] == sharing["requests, conser"]["floor"] + 1, "the users"
     with_targets = {

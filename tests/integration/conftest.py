@@ -1,4 +1,4 @@
-"""Both stand-ins with the daemon run against them."""
+"""Both fakes with the daemon run against them."""
 
 from __future__ import annotations
 

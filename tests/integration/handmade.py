@@ -1,4 +1,4 @@
-"""A cloud of one project and one stack, written by hand over plain HTTP: what the stand-in does not say, this one can.
+"""A cloud of one project and one stack, written by hand over plain HTTP: what the fake does not say, this one can.
 
 Its bodies have the shapes of a real cloud's, cut down to what matters. `answers` maps "METHOD /path" to what takes the
 place of the usual answer.

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pika
-from certificates import Authority
+
+from tests.integration.certificates import Authority
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 """The plain scripts; those in /usr/sbin change user and directory."""

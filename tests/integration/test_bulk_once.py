@@ -1,4 +1,4 @@
-"""`cos-update bulk --once`, the real program, against both stand-ins over real HTTP."""
+"""`cos-update bulk --once`, the real program, against both fakes over real HTTP."""
 
 from __future__ import annotations
 

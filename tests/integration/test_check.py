@@ -84,7 +84,7 @@ def test_credentials_that_only_watch_are_enough(world: World, checked: Checked, 
 
 def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Checked) -> None:
     lines = world.run("check").stdout.splitlines()
-    assert lines[-1].endswith("in order")
+    assert lines[-1].endswith("ok")
     assert all(line[:6].strip() in ("ok", "warn", "FAIL", "skip", "") for line in lines[:-1])
     assert not any(line.endswith(" ") for line in lines)
 
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_said_and_nothing_is_tried(world: World, c
     found = checked(expect=1)
     assert "not YAML" in only_failure(found)["text"]
     for side in ("data dir", "log dir", "openstack", "rabbitmq", "concertim"):
-        assert says(found[side][0], "skip", "for want of a configuration")
+        assert says(found[side][0], "skip", "no configuration")
 
 
 def test_a_missing_section_does_not_hide_the_other_side(world: World, checked: Checked) -> None:
@@ -273,8 +273,8 @@ class LateCloud(OpenStackApp):
 def test_a_side_that_hangs_does_not_hide_the_other(world: World, checked: Checked, side: str) -> None:
     change(world, "openstack", timeout=1, retries=0)
     change(world, "concertim", timeout=1, retries=0)
-    stand_in = world.openstack if side == "openstack" else world.concertim
-    stand_in.wire.faults.add(Fault(FaultKind.HANG))
+    fake = world.openstack if side == "openstack" else world.concertim
+    fake.wire.faults.add(Fault(FaultKind.HANG))
     found = checked(expect=1)
     assert only_failure(found)["name"] == ("keystone" if side == "openstack" else "concertim")
     assert found["queue"][0]["status"] == "ok"

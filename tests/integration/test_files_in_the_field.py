@@ -38,7 +38,7 @@ OPENSTACK = ("http://10.50.0.5:35357/v3", "http://10.50.0.5:5000/v3", "http://10
 
 @pytest.fixture(params=ALL, ids=lambda form: form.name)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """Both stand-ins with those passwords, and the file with their addresses and ids."""
+    """Both fakes with those passwords, and the file with their addresses and ids."""
     form: Form = request.param
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(admin_password=form.concertim), tmp_path)
     world.cloud.watcher.password = form.openstack

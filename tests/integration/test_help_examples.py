@@ -123,7 +123,7 @@ def test_all_examples_are_known_here() -> None:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """A PATH with the program, and with stand-ins for what a machine may lack."""
+    """A PATH with the program, and with fakes for what a machine may lack."""
     programs = {
         "cos-update": f'#!/bin/sh\nexec "{sys.executable}" -m cos_update "$@"\n',
         "less": "#!/bin/sh\nexec cat\n",

@@ -1,4 +1,4 @@
-"""Clouds of hypothesis's making, with hostile names and a history, over real HTTP against both strict stand-ins.
+"""Clouds of hypothesis's making, with hostile names and a history, over real HTTP against both strict fakes.
 
 Whatever happened in the cloud, to Concertim by hand, or to the view, one clean pass makes Concertim show the cloud; a
 few more mend what only a full reading shows. Then a pass posts nothing, with the view or without it, and Concertim

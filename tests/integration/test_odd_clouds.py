@@ -1,4 +1,4 @@
-"""What real clouds do now and then, and the stand-in does not, is understood or said."""
+"""What real clouds do now and then, and the fake does not, is understood or said."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_what_could_not_be_read_has_another_mark(world: World) -> None:
 
 
 def test_diff_shows_how_far_its_reading_is_and_then_the_delta(world: World) -> None:
-    with on_terminal(world, "diff", "--dry-run") as terminal:
+    with on_terminal(world, "diff", "--dry-run", "--no-pager") as terminal:
         assert terminal.end() == 0
     assert "reading   Keystone" in terminal.seen
     assert terminal.screen.startswith("CM_team_a")

@@ -42,7 +42,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @contextmanager
 def serving(folder: Path, certificate: str) -> Iterator[World]:
-    """Both stand-ins over TLS, with that certificate."""
+    """Both fakes over TLS, with that certificate."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), folder)
     with Sandbox(world.openstack, world.concertim, tls=server_context(certificate)):
         world.add_owners()
@@ -52,7 +52,7 @@ def serving(folder: Path, certificate: str) -> Iterator[World]:
 
 @pytest.fixture
 def secure(tmp_path: Path, authority: Authority) -> Iterator[Callable[[object], World]]:
-    """Both stand-ins with a certificate of the authority; called with what `verify` is to be."""
+    """Both fakes with a certificate of the authority; called with what `verify` is to be."""
     with serving(tmp_path, authority.sign("server", "127.0.0.1")) as world:
 
         def verifying(verify: object) -> World:

@@ -1,4 +1,4 @@
-"""Both stand-ins served on loopback, a config.yaml for them, and the real program run against them."""
+"""Both fakes served on loopback, a config.yaml for them, and the real program run against them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NAME_WIDTH = 20
 KIND_WIDTH = 9
 CELLS_WIDTH = 39
-"""Columns of all that is said of a new object, at most."""
+"""Columns of all details of a new object, at most."""
 ASIDE_COLUMN = 53
 _SHORTEST = 8
 """Columns that a name gets however narrow the terminal is."""

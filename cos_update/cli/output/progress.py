@@ -26,15 +26,14 @@ _PER_SECOND = 10
 
 
 @contextmanager
-def waiting(*observers: Observer, shown: bool, posts: bool = True) -> Iterator[tuple[Observer, Stop]]:
+def waiting(*observers: Observer, within: float, shown: bool, posts: bool = True) -> Iterator[tuple[Observer, Stop]]:
     """For work that a person waits for: whom to tell how far it is, and what Ctrl-C sets.
 
     With `shown`, and on a terminal, it is drawn there. Until there is a plan, and for work that `posts` nothing to its
-    end, Ctrl-C ends the process at once.
+    end, Ctrl-C ends the process at once; else within `within` seconds.
     """
-    with stopping(in_hand=False) as stop:
-        if posts:
-            observers = (*observers, stop)
+    with stopping(within=within, in_hand=False, posts=posts) as stop:
+        observers = (*observers, stop)
         if not (shown and sys.stderr.isatty() and sys.stdout.isatty()):
             yield ObserverGroup(*observers), stop
             return
@@ -69,7 +68,6 @@ class ProgressDisplay(Observer):
         self.close()
 
     def start(self) -> None:
-        """Begins to draw."""
         from rich.console import Console
         from rich.live import Live
 
@@ -90,7 +88,6 @@ class ProgressDisplay(Observer):
         return self._live is not None
 
     def close(self) -> None:
-        """Takes what was drawn away."""
         live, self._live = self._live, None
         if live is not None:
             live.stop()
@@ -117,7 +114,6 @@ class ProgressDisplay(Observer):
             self._total, self._done = actions, 0
 
     def outcome(self, outcome: Outcome) -> None:
-        """Counts it."""
         with self._lock:
             self._done += 1
 

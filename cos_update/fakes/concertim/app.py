@@ -1,4 +1,4 @@
-"""The stand-in Concertim: its routes, its logins, and how it answers."""
+"""The fake Concertim: its routes, its logins, and how it answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ConcertimApp:
-    """A strict stand-in for the Concertim Visualisation App (May 2024; USERS: October 2023; CREDITS: as announced).
+    """A strict fake of the Concertim Visualisation App (May 2024; USERS: October 2023; CREDITS: as announced).
 
     `state` and `tokens` may be read and changed at any time, also while it is served. `realistic_cost` makes
     calls take as long as the real app's. `race_window` is the time in seconds between the reads and the writes
@@ -48,7 +48,7 @@ class ConcertimApp:
         self,
         flavour: ApiFlavour = ApiFlavour.TEAMS,
         *,
-        admin_password: str = "admin",  # noqa: S107 - a stand-in's password guards nothing
+        admin_password: str = "admin",  # noqa: S107 - a fake's password guards nothing
         realistic_cost: bool = False,
         race_window: float = RACE_WINDOW,
     ) -> None:

@@ -26,12 +26,10 @@ class Place:
 
     @property
     def start_u(self) -> int | None:
-        """The lowest unit."""
         return integer(self.raw_start)
 
     @property
     def end_u(self) -> int | None:
-        """The highest unit."""
         return None if self.start_u is None else self.start_u + self.height - 1
 
 

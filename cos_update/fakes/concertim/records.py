@@ -1,4 +1,4 @@
-"""The rows of the stand-in Concertim. All are mutable, so that tests can play the hand of a person."""
+"""The rows of the fake Concertim. All are mutable, so that tests can play the hand of a person."""
 
 from __future__ import annotations
 

@@ -70,7 +70,6 @@ def login_shape(user: User) -> Json:
 
 
 def template_shape(state: State, template: Template) -> Json:
-    """A template."""
     shape: Json = {
         "id": template.id,
         "name": template.name,

@@ -1,4 +1,4 @@
-"""What the stand-in Concertim holds in memory. Tests read and change it directly, from any thread."""
+"""What the fake Concertim holds in memory. Tests read and change it directly, from any thread."""
 
 from __future__ import annotations
 
@@ -40,11 +40,9 @@ class DeviceTable(MutableMapping[str, Device]):
         return len(self._rows)
 
     def rows(self) -> tuple[Device, ...]:
-        """All devices."""
         return tuple(self._rows.values())
 
     def in_rack(self, rack_id: str) -> tuple[Device, ...]:
-        """The devices of a rack."""
         return tuple(self._racks.get(rack_id, {}).values())
 
 
@@ -80,7 +78,7 @@ class State:
     def add_user(
         self,
         login: str,
-        password: str = "secret",  # noqa: S107 - a stand-in's password guards nothing
+        password: str = "secret",  # noqa: S107 - a fake's password guards nothing
         *,
         root: bool = False,
         name: str | None = None,
@@ -88,7 +86,6 @@ class State:
         project_id: str | None = None,
         id: str | None = None,  # noqa: A002 - named as the column
     ) -> User:
-        """Add a user."""
         user = User(
             id or _new_id(),
             login,
@@ -226,7 +223,6 @@ class State:
         return sorted(rows, key=lambda row: row.touched)
 
     def roles_of(self, user: User) -> list[TeamRole]:
-        """A user's roles."""
         return [role for role in self.team_roles if role.user_id == user.id]
 
     def may_read(self, user: User, owner_id: str) -> bool:

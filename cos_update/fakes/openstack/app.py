@@ -1,4 +1,4 @@
-"""The stand-in OpenStack: all its services on one port."""
+"""The fake OpenStack: all its services on one port."""
 
 from __future__ import annotations
 

@@ -31,7 +31,6 @@ class Cinder(Service):
     prefix = "/volume"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         for end in ("", "/"):
             self.get(router, end, self._root, open_=True)
         self.get(router, "/v3/", lambda _: found({"versions": [self._version()]}), open_=True)
@@ -42,7 +41,6 @@ class Cinder(Service):
             self.get(router, f"/v3{project}/os-services", self._services)
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Cinder's form."""
         return refusal(400, message)
 
     def finish(self, request: web.Request, response: web.Response) -> web.Response:

@@ -43,7 +43,6 @@ class Heat(Service):
     prefix = "/orchestration"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         for end in ("", "/"):
             self.get(router, end, self._root, open_=True)
         stacks = "/v1/{project}/stacks"
@@ -54,7 +53,6 @@ class Heat(Service):
         self.get(router, stacks + "/{name}/{id}/resources", self._resources, query="nested_depth type with_detail")
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Heat's form."""
         return refusal(400, "HTTPBadRequest", message)
 
     def _root(self, call: Call) -> web.Response:

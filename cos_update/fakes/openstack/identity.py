@@ -58,7 +58,6 @@ class Identity(Store):
             self.assign(self.admin_role, self.watcher, self.admin_project)
 
     def create_domain(self, name: str, description: str = "") -> Domain:
-        """A new domain."""
         with self.lock:
             domain = Domain(self.new_hex(), name, description)
             self.domains[domain.id] = domain

@@ -30,17 +30,16 @@ class Keystone(Service):
     prefix = "/identity"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         for path in ("", "/"):
             self.get(router, path, self._root, open_=True)
             self.get(router, f"/v3{path}", lambda _: found({"version": self._version()}), open_=True)
         self.get(router, "/v3/auth/projects", self._own_projects)
+        self.get(router, "/v3/projects", self._projects, query="name domain_id enabled")
         self.get(router, "/v3/users", self._users, query="name domain_id")
         self.get(router, "/v3/roles", self._roles, query="name")
         self.get(router, "/v3/role_assignments", self._assignments, query=ASSIGNMENT_QUERY)
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Keystone's form."""
         return refusal(400, message)
 
     def _root(self, call: Call) -> web.Response:
@@ -59,6 +58,13 @@ class Keystone(Service):
     def _own_projects(self, call: Call) -> web.Response:
         return self._listing(call, "projects", map(self._project_view, self.state.projects_of(call.token.user.id)))
 
+    def _projects(self, call: Call) -> web.Response:
+        _admins_only(call, "list_projects")
+        projects = [self.state.projects[id_] for id_ in sorted(self.state.projects)]
+        if (enabled := call.query("enabled")) is not None:
+            projects = [project for project in projects if project.enabled == (enabled.lower() not in ("false", "0"))]
+        return self._listing(call, "projects", map(self._project_view, _matching(call, projects)))
+
     def _users(self, call: Call) -> web.Response:
         _admins_only(call, "list_users")
         return self._listing(call, "users", map(self._user_view, _matching(call, self.state.users.values())))
@@ -73,7 +79,7 @@ class Keystone(Service):
         if subtree and call.query("scope.project.id") is None:
             raise refusal(400, "scope.project.id must be specified if include_subtree is also specified")
         if subtree:
-            raise refusal(400, "The stand-in does not serve include_subtree.")
+            raise refusal(400, "The fake does not serve include_subtree.")
         if effective and call.query("group.id") is not None:
             raise refusal(400, "Combining effective and group filter will always result in an empty list.")
         pairs = list(self.state.effective()) if effective else [(held, held) for held in self.state.assignments]

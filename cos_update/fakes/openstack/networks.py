@@ -54,7 +54,6 @@ class Networks(Stacks):
             return network
 
     def add_subnet(self, network: Network, cidr: str, name: str = "") -> Subnet:
-        """One more subnet."""
         with self.lock:
             now = self.now()
             subnet = Subnet(self.new_uuid(), network.project_id, network.id, name, cidr, now, now)

@@ -40,7 +40,6 @@ class Kind(Generic[Thing]):
     view: Callable[[Thing, bool], Mapping[str, object]]
 
     def missing(self, id_: str) -> Refusal:
-        """The 404."""
         end = "" if self.error == "FloatingIPNotFound" else "."
         return refusal(404, self.error, f"{self.prose} {id_} could not be found{end}")
 
@@ -52,7 +51,6 @@ class Neutron(Service):
     prefix = "/network"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         for end in ("", "/"):
             self.get(router, end, self._root, open_=True)
         state = self.state
@@ -76,7 +74,6 @@ class Neutron(Service):
         ))  # fmt: skip
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Neutron's form."""
         return refusal(400, "HTTPBadRequest", message)
 
     def _root(self, call: Call) -> web.Response:

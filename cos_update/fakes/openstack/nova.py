@@ -41,7 +41,6 @@ class Nova(Service):
     prefix = "/compute"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         for end in ("", "/"):
             self.get(router, end, lambda _: found({"versions": [self._version(alone=False)]}), open_=True)
             self.get(router, f"/v2.1{end}", lambda _: found({"version": self._version(alone=True)}), open_=True)
@@ -52,7 +51,6 @@ class Nova(Service):
         self.get(router, "/v2.1/flavors/{id}", self._flavor)
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Nova's form."""
         return refusal(400, message)
 
     def finish(self, request: web.Request, response: web.Response) -> web.Response:

@@ -121,7 +121,6 @@ def unreachable_view(server: Server, url: str, alone: bool) -> dict[str, object]
 
 
 def flavor_view(flavor: Flavor, url: str, version: int) -> dict[str, object]:
-    """One flavor."""
     view: dict[str, object] = {
         "id": flavor.id,
         "name": flavor.name,

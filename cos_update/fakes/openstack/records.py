@@ -1,4 +1,4 @@
-"""What the stand-in cloud holds, one mutable record per object.
+"""What the fake cloud holds, one mutable record per object.
 
 A record keeps the JSON that was made of it, per kind of reader; setting any of its fields throws that away. Who
 changes a value *inside* a field (a mapping or a list) calls `changed()` afterwards.

@@ -1,4 +1,4 @@
-"""What the services of the stand-in share: one call with its token and query, refusals, pages."""
+"""What the services of the fake share: one call with its token and query, refusals, pages."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ Handler = Callable[[Call], web.Response]
 
 
 class Service(ABC):
-    """One service behind its path prefix. `address` gives the stand-in's own URL when it is served."""
+    """One service behind its path prefix. `address` gives the fake's own URL when it is served."""
 
     name: str
     """The name by which the state's switches and the wire's records call it."""
@@ -120,7 +120,7 @@ class Service(ABC):
         """Serve GET on a path below the prefix. `query` names the parameters that are understood, apart by blanks.
 
         Any other parameter is refused with 400, also where the real service would pass over it in silence: what is
-        meant to narrow a listing and does not is the kind of mistake that this stand-in is there to find.
+        meant to narrow a listing and does not is the kind of mistake that this fake is there to find.
         """
         self.route(router, "GET", path, handler, open_=open_, query=query)
 
@@ -154,7 +154,7 @@ class Service(ABC):
             raise self.unauthorized()
         for name in request.query:
             if name not in known:
-                raise self.bad_request(f"The stand-in knows no query parameter {name!r} of {request.path}.")
+                raise self.bad_request(f"The fake knows no query parameter {name!r} of {request.path}.")
         return Call(request, raw, self.state, token)
 
     def unauthorized(self) -> Refusal:
@@ -179,7 +179,6 @@ class Service(ABC):
 
 
 def found(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An answer in JSON."""
     return web.Response(status=status, text=json.dumps(body), content_type=JSON, headers=headers)
 
 

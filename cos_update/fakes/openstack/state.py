@@ -1,4 +1,4 @@
-"""The whole stand-in cloud as tests drive it."""
+"""The whole fake cloud as tests drive it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every part of the stand-in cloud's state builds on: its lock, its clock, its ids, its switches."""
+"""What every part of the fake cloud's state builds on: its lock, its clock, its ids, its switches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_PAGES = {"nova": 1000, "cinder": 1000}
 
 
 class Store:
-    """The ground of the state.
+    """What the rest of the state builds on.
 
     Time is the cloud's own, from `EPOCH` on: a second passes with every event, more when `pass_time` says so. It is
     what Nova, Heat, Cinder and Neutron tell in the header Date.

@@ -39,13 +39,11 @@ class Tokens(Service):
         self._catalog_ids = {name: (state.new_hex(), state.new_hex()) for name, *_ in CATALOG}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes."""
         self.route(router, "POST", "/v3/auth/tokens", self._issue, open_=True, query="nocatalog")
         self.get(router, "/v3/auth/tokens", self._show)
         self.get(router, "/v3/auth/catalog", self._show_catalog)
 
     def bad_request(self, message: str) -> Refusal:
-        """A 400 in Keystone's form."""
         return refusal(400, message)
 
     def _issue(self, call: Call) -> web.Response:
@@ -66,7 +64,7 @@ class Tokens(Service):
                     raise self.unauthorized()
                 token = self._scoped(known.user, auth.get("scope"), "token")
             case _:
-                raise self.bad_request(f"The stand-in knows no auth methods {methods!r}.")
+                raise self.bad_request(f"The fake knows no auth methods {methods!r}.")
         if token.scope is not None and not self.state.roles_of_token(token):
             raise self.unauthorized()
         return found({"token": self._view(token)}, 201, {"X-Subject-Token": token.id, "Vary": "X-Auth-Token"})
@@ -129,7 +127,7 @@ class Tokens(Service):
             case {"project": asked}:
                 project = self._project(_mapping(asked))
                 return self.state.issue_token(user, Scope.PROJECT, project.id if project else "", method)
-        raise self.bad_request(f"The stand-in knows no scope {scope!r}.")
+        raise self.bad_request(f"The fake knows no scope {scope!r}.")
 
     def _project(self, asked: Mapping[str, object]) -> Project | None:
         if "id" in asked:

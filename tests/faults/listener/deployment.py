@@ -1,4 +1,4 @@
-"""Both stand-ins apart, a broker, and listeners as processes: what a fault can strike, and what it must not harm."""
+"""Both fakes apart, a broker, and listeners as processes: what a fault can strike, and what it must not harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in Concertim, clients of it, and no waiting between tries."""
+"""The fake Concertim, clients of it, and no waiting between tries."""
 
 from __future__ import annotations
 

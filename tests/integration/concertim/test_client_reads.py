@@ -276,9 +276,9 @@ def test_the_current_user(app: ConcertimApp, connect: Connect) -> None:
 
 @pytest.fixture
 def newer() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp(ApiFlavour.CREDITS)
-    with Sandbox(stand_in):
-        yield stand_in
+    fake = ConcertimApp(ApiFlavour.CREDITS)
+    with Sandbox(fake):
+        yield fake
 
 
 def test_the_newer_api_is_told_by_teams_to_which_nothing_is_charged(newer: ConcertimApp, connect: Connect) -> None:

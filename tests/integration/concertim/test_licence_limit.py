@@ -42,13 +42,13 @@ def test_a_rack_that_is_accepted_all_the_same_goes_again(connect: Connect) -> No
 
 @pytest.mark.parametrize("flavour", list(ApiFlavour))
 def test_an_app_that_takes_racks_has_nothing_to_complain_of(connect: Connect, flavour: ApiFlavour) -> None:
-    stand_in = ConcertimApp(flavour)
-    someone = stand_in.state.add_team("team", "p1") if flavour is not ApiFlavour.USERS else None
-    user = stand_in.state.add_user("user", project_id="p1")
-    with Sandbox(stand_in):
-        client = connect(stand_in.url)
+    fake = ConcertimApp(flavour)
+    someone = fake.state.add_team("team", "p1") if flavour is not ApiFlavour.USERS else None
+    user = fake.state.add_user("user", project_id="p1")
+    with Sandbox(fake):
+        client = connect(fake.url)
         assert client.complaints(Owner(someone.id if someone else user.id, "team", "p1")) == ()
-    assert stand_in.state.racks == {}
+    assert fake.state.racks == {}
 
 
 def test_what_refuses_every_rack_is_not_taken_for_room(connect: Connect) -> None:

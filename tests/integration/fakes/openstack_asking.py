@@ -1,4 +1,4 @@
-"""Asks a stand-in OpenStack over plain HTTP, as one user or another."""
+"""Asks a fake OpenStack over plain HTTP, as one user or another."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Asker:
         return self._tokens[key]
 
     def get(self, path: str, token: str | None = None, **headers: str) -> requests.Response:
-        """GET a path of the stand-in, or a whole URL; redirects are not followed."""
+        """GET a path of the fake, or a whole URL; redirects are not followed."""
         if token is not None:
             headers["X-Auth-Token"] = token
         url = path if path.startswith("http") else self.app.url + path

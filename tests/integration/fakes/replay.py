@@ -1,4 +1,4 @@
-"""Replays a recorded conversation with the real Concertim against the stand-in, and tells the differences."""
+"""Replays a recorded conversation with the real Concertim against the fake, and tells the differences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def recorded(run: str) -> list[Exchange]:
 
 @dataclass
 class Replay:
-    """One replay; `ids` maps the recording's ids to the stand-in's, learnt from the answers."""
+    """One replay; `ids` maps the recording's ids to the fake's, learnt from the answers."""
 
     app: ConcertimApp
     tokens: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What the stand-in Concertim does beyond single answers: races, order, the structure read, the older API."""
+"""What the fake Concertim does beyond single answers: races, order, the structure read, the older API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in Concertim answers as the real app did in a recorded conversation of some 650 exchanges."""
+"""The fake Concertim answers as the real app did in a recorded conversation of some 650 exchanges."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LEFT_OUT = {
 
 @pytest.fixture
 def app() -> Iterator[ConcertimApp]:
-    stand_in = ConcertimApp(race_window=0.0)
-    stand_in.wire.keep_requests = False
-    stand_in.state.clock = lambda: RECORDED_AT
-    with Sandbox(stand_in):
-        yield stand_in
+    fake = ConcertimApp(race_window=0.0)
+    fake.wire.keep_requests = False
+    fake.state.clock = lambda: RECORDED_AT
+    with Sandbox(fake):
+        yield fake
 
 
 def add_user(app: ConcertimApp, login: str, team: Team | None = None, *, admin: bool = False) -> User:

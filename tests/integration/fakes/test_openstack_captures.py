@@ -1,4 +1,4 @@
-"""The stand-in answers as a real cloud did: same fields, same kinds of values, same refusals, per call and role.
+"""The fake answers as a real cloud did: same fields, same kinds of values, same refusals, per call and role.
 
 The fixtures are answers of a real cloud (Zed), cut down to one item of each form.
 """

@@ -1,4 +1,4 @@
-"""The stand-ins in a process of their own."""
+"""The fakes in a process of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire that both stand-ins share: recording, counting, faults, latency."""
+"""The wire that both fakes share: recording, counting, faults, latency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cos_update.fakes import Fault, FaultKind, Sandbox, Wire
 
 
 class Shelf:
-    """The smallest stand-in: a list of books."""
+    """The smallest fake: a list of books."""
 
     name = "shelf"
     url = ""
@@ -39,9 +39,9 @@ class Shelf:
 
 @pytest.fixture
 def shelf() -> Iterator[Shelf]:
-    stand_in = Shelf()
-    with Sandbox(stand_in):
-        yield stand_in
+    fake = Shelf()
+    with Sandbox(fake):
+        yield fake
 
 
 def books(shelf: Shelf, **options: object) -> requests.Response:
@@ -65,17 +65,17 @@ def test_counts_go_by_service_method_and_route(shelf: Shelf) -> None:
     assert not shelf.wire.counts
 
 
-def test_only_answers_of_the_stand_in_itself_are_refusals(shelf: Shelf) -> None:
+def test_only_answers_of_the_fake_itself_are_refusals(shelf: Shelf) -> None:
     requests.get(f"{shelf.url}/library/maps", timeout=60)
     shelf.wire.faults.add(Fault(FaultKind.STATUS, path="books"))
     assert books(shelf).status_code == 503
     assert [(refusal.path, refusal.status) for refusal in shelf.wire.refusals] == [("/library/maps", 404)]
 
 
-def test_a_failure_of_the_stand_in_is_on_record(shelf: Shelf) -> None:
+def test_a_failure_of_the_fake_is_on_record(shelf: Shelf) -> None:
     answer = requests.post(f"{shelf.url}/library/books", data="not JSON", timeout=60)
     assert (answer.status_code, shelf.wire.refusals[0].status) == (500, 500)
-    assert b"the stand-in itself failed" in shelf.wire.refusals[0].answer
+    assert b"the fake itself failed" in shelf.wire.refusals[0].answer
 
 
 def test_a_status_fault_strikes_after_and_for_as_many_as_it_says(shelf: Shelf) -> None:

@@ -1,4 +1,4 @@
-"""`cos-update listen` as an operator runs it: the real program, a real broker, both stand-ins."""
+"""`cos-update listen` as an operator runs it: the real program, a real broker, both fakes."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_with_resync_a_listener_alone_does_everything(world: World, bus: Bus, br
 
 
 def test_the_real_captures_bring_what_the_cloud_holds(world: World, bus: Bus, broker: RabbitNode) -> None:
-    """The messages tell of objects that the stand-in holds under the same ids, in a state of its own."""
+    """The messages tell of objects that the fake holds under the same ids, in a state of its own."""
     drain(world)
     stack = world.cloud.create_stack(team(world), "ex-cluster")
     server = world.cloud.add_server(stack, "ex-server", state="stopped")

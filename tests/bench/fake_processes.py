@@ -1,4 +1,4 @@
-"""The stand-ins, each in a process of its own, so that none shares an interpreter with what is measured."""
+"""The fakes, each in a process of its own, so that none shares an interpreter with what is measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 CONTROL = "/_sandbox"
 
 
-class StandIn:
+class FakeProcess:
     """One process of the sandbox, from `with` to its end. `ready` is what it said of itself."""
 
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ class StandIn:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise ProgramError(f"the stand-in for {name} does not start")
+            raise ProgramError(f"the fake for {name} does not start")
         self.ready: dict[str, Any] = json.loads(line)
         self.url = str(self.ready[name]["url"])
         self._session = requests.Session()
@@ -99,15 +99,15 @@ class StandIn:
         return answer.json()
 
 
-def openstack(servers: int, stacks: int) -> StandIn:
+def openstack(servers: int, stacks: int) -> FakeProcess:
     """A cloud of this size, without latency at first."""
-    return StandIn("openstack", ["--no-concertim", "--size", str(servers), "--stacks", str(stacks)])
+    return FakeProcess("openstack", ["--no-concertim", "--size", str(servers), "--stacks", str(stacks)])
 
 
-def concertim(projects: Mapping[str, str]) -> StandIn:
+def concertim(projects: Mapping[str, str]) -> FakeProcess:
     """An empty Concertim with a team for each project (name -> id), without latency at first."""
     teams = [f"--team={name}={project_id}" for name, project_id in projects.items()]
-    return StandIn("concertim", teams)
+    return FakeProcess("concertim", teams)
 
 
 def _cpu(pid: int) -> float:
