@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cos_update.cli.context import Context
+from cos_update.cli.output.encoding import clean
 
 _ONE_WORD = re.compile(r"[\w.@%+-]+")
 """What every shell takes as one word without quotes; Click's scripts add none."""
@@ -30,7 +31,8 @@ def project_names(ctx: click.Context, _parameter: click.Parameter, incomplete: s
     offered = [item for item in names if item[0].startswith(incomplete)]
     if not offered:
         offered = [item for item in projects.items() if item[0].startswith(incomplete)]
-    return [CompletionItem(word, help=other) for word, other in sorted(offered)]
+    # Shells print what they are given; a line break would be the end of one item for them.
+    return [CompletionItem(word, help=clean(other)) for word, other in sorted(offered) if _ONE_WORD.fullmatch(word)]
 
 
 def _known(root: click.Context) -> dict[str, str]:

@@ -9,6 +9,7 @@ import signal
 import sys
 from types import FrameType
 
+from cos_update.cli.output.encoding import clean
 from cos_update.model.exit_codes import ExitCode
 
 
@@ -36,4 +37,4 @@ def say(words: str, *, below_caret: bool = True) -> None:
     start = "\n" if below_caret and sys.stderr.isatty() else ""
     with contextlib.suppress(OSError, ValueError):
         if select.select([], [2], [], 0)[1]:
-            os.write(2, f"{start}{words}\n".encode())
+            os.write(2, f"{start}{clean(words)}\n".encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import click
 
 from cos_update.cli import options
 from cos_update.cli.context import Context, pass_context
-from cos_update.cli.output.encoding import clean, echo, speaks_unicode
+from cos_update.cli.output.encoding import clean, echo, json_text, speaks_unicode
 from cos_update.model.errors import ViewError
 from cos_update.model.exit_codes import ExitCode
 from cos_update.store import Selection, View, ViewStore, select, to_plain
@@ -95,12 +94,11 @@ def dump(
     selection = Selection(projects, racks, statuses, types)
     found = select(peek(store), selection)
     if form == "json":
-        json.dump(_chosen(found, kinds), sys.stdout, indent=2, ensure_ascii=not speaks_unicode())
-        echo()
+        echo(json_text(_chosen(found, kinds), indent=2))
     elif form == "yaml":
-        import yaml
+        from cos_update.config import yaml_text
 
-        yaml.safe_dump(_chosen(found, kinds), sys.stdout, sort_keys=False, allow_unicode=speaks_unicode())
+        echo(yaml_text(_chosen(found, kinds), unicode=speaks_unicode()), nl=False)
     elif watch:
         _watch(store, selection, form, kinds)
     else:

@@ -6,6 +6,7 @@ from cos_update.config.loading import DEFAULT_PATH, Loaded, config_path, load, r
 from cos_update.config.opened import OPENED, is_readable
 from cos_update.config.sample import SAMPLE
 from cos_update.config.shown import secrets, shown
+from cos_update.config.yaml_text import yaml_text
 
 __all__ = [
     "DEFAULT_PATH",
@@ -18,6 +19,7 @@ __all__ = [
     "sample",
     "secrets",
     "shown",
+    "yaml_text",
 ]
 
 

@@ -7,9 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cos_update.config.keys import KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, Key, Secret
+from cos_update.config.yaml_text import yaml_text
 from cos_update.model.settings import Settings
 
 HIDDEN = "(hidden)"
@@ -29,7 +28,7 @@ def shown(settings: Settings) -> str:
             values["shard"] = _values(section, SHARD)
         values |= {secret.name: HIDDEN for secret in SECRETS[name] if _value(section, secret)}
         whole[name] = values | {"verify": _verify(section.verify, section.verify_strict)}
-    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml_text(whole, width=1000)
 
 
 def secrets(settings: Settings) -> frozenset[str]:

@@ -70,9 +70,8 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         found = self._fields(record)
-        message = "".join(char if char.isprintable() else _escaped(char) for char in found.message)
-        trace = "".join(f"\n    {line}" for line in found.exception.splitlines())
-        return f"{found.time} {found.level:5} {found.logger:7} run={found.run} {message}{trace}"
+        trace = "".join(f"\n    {_escaped(line)}" for line in found.exception.split("\n") if line)
+        return f"{found.time} {found.level:5} {found.logger:7} run={found.run} {_escaped(found.message)}{trace}"
 
 
 class JsonFormatter(_Formatter):
@@ -115,5 +114,7 @@ def _plain(arg: object) -> object:
     return arg if isinstance(arg, int | float | Masked) else hidden.known(str(arg))
 
 
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

