@@ -112,6 +112,8 @@ class _Call(Generic[T]):
         try:
             self._value = self._function()
         except BaseException as error:
+            # Raised again elsewhere it would get another context in the place of its own.
+            error.__cause__ = error.__cause__ or error.__context__
             self._error = error
         self._function = None
 

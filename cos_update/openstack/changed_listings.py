@@ -165,7 +165,7 @@ class ChangedListings:
             if error.status in REFUSED:
                 self.unfiltered.add(kind.service)
                 return self._whole(how)
-            self._reading.miss(kind, str(error))
+            self._reading.miss(kind, error)
             return Changes(newest=self._memory.newest.get(kind, ()))
         if any(each.newest.time[: len(text)] < text for each in answers):
             # The filter was passed over without a word.
@@ -265,4 +265,4 @@ class ChangedListings:
             elif strict or answer.status in REFUSED:
                 raise answer
             else:
-                self._reading.miss(kind, str(answer), project_id)
+                self._reading.miss(kind, answer, project_id)

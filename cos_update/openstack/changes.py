@@ -255,7 +255,7 @@ class ChangesReading:
         for project_id, answer in zip(wanted, self._reading.pool.map(read, wanted), strict=True):
             for kind, ids in wanted[project_id].items():
                 if isinstance(answer, CloudError):
-                    self._reading.miss(kind, str(answer), project_id)
+                    self._reading.miss(kind, answer, project_id)
                     continue
                 there: Mapping[str, Any] = getattr(answer, kind.listing)
                 failed = {key.id: reason for key, reason in answer.failed.items() if key.kind is kind}

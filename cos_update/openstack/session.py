@@ -67,6 +67,7 @@ class ProjectSession:
         if known and not known.will_expire_soon(session.auth.MIN_TOKEN_LIFE_SECONDS):
             return known
         for attempt in range(self._settings.retries + 1):
+            self.requests += 1
             try:
                 with self._lock:
                     return self._call(lambda: session.auth.get_access(session))
@@ -134,7 +135,8 @@ class ProjectSession:
         return found if len(found) > 1 else []
 
     def endpoint(self, service: str) -> str:
-        """The service's URL as discovered, without a slash at its end."""
+        """The service's URL as discovered, without a slash at its end. Raises CloudError."""
+        self.access()
         return str(self._library(lambda: self._proxy(service).get_endpoint()) or "").rstrip("/")
 
     def microversion(self, service: str, wanted: tuple[int, int]) -> str:
@@ -143,6 +145,7 @@ class ProjectSession:
         Raises CloudError when the service does not tell its versions: at the lowest one it would leave fields out,
         and what is left out must not pass for empty.
         """
+        self.access()
         with self._lock:
             if service not in self._microversions:
                 found = self._library(lambda: self._proxy(service).get_endpoint_data())
@@ -166,6 +169,7 @@ class ProjectSession:
 
         Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
         """
+        self.access()
         tries = self._settings.retries + 1
         for attempt in range(tries):
             answer = self._ask(service, path, params, microversion)

@@ -26,7 +26,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     """Many watched projects with a little in each, read by one session per project."""
     world = World(OpenStackApp(sized_cloud(PROJECTS, per_stack=1, projects=PROJECTS)), ConcertimApp(), tmp_path)
     with Sandbox(world.openstack), Sandbox(world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure("CM_team_000")
         path = tmp_path / "config.yaml"
         document = yaml.safe_load(path.read_text())
@@ -84,9 +84,9 @@ def test_what_is_left_of_the_limit_is_known_at_the_start(world: World, command: 
 
 def test_check_tells_how_many_files_are_left(world: World) -> None:
     _, said, _ = run(world, 60, "check")
-    assert "FAIL  files" in said
+    assert "FAIL  open files" in said
     _, said, _ = run(world, 256, "check")
-    assert "ok    files" in said
+    assert "ok    open files" in said
 
 
 def test_the_limit_is_raised_where_that_is_allowed(world: World) -> None:
@@ -133,5 +133,5 @@ def test_too_many_open_files_are_named_as_such_wherever_they_are_met(world: Worl
     assert len(lines) == 3, done.stdout + done.stderr
     for line in lines:
         assert "Too many open files" in line
-        assert "Raise the limit of open files" in line
+        assert "may open too few files" in line
         assert "owner" not in line

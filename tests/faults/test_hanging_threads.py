@@ -44,7 +44,7 @@ POSTING = [("rack", 2), ("rack", 60), ("rack", 160), ("rack:create_device", 6), 
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(OpenStackApp(demo_cloud(admin=False)), ConcertimApp(), tmp_path)
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure("CM_team_a", shutdown_timeout=TIMEOUT)
         yield world
 

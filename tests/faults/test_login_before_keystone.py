@@ -22,7 +22,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-un
     admin = request.param == "admin"
     world = World(OpenStackApp(demo_cloud(admin=admin)), ConcertimApp(), tmp_path)
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure("admin" if admin else "CM_team_a")
         yield world
 

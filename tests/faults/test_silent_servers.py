@@ -58,7 +58,7 @@ def silent() -> Iterator[SilentServer]:
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
     with Sandbox(world.openstack, world.concertim):
-        world.add_teams()
+        world.add_owners()
         world.configure(rmq={"rmq_address": "127.0.0.1", "rmq_username": "guest", "rmq_password": "guest"})
         yield world
 
