@@ -120,5 +120,10 @@ class _Call(Generic[T]):
     def result(self) -> T:
         """What the call gave; raises what it raised."""
         if self._error is not None:
-            raise self._error
+            context = self._error.__context__
+            try:
+                raise self._error
+            finally:
+                # Raised while another error is handled it would forget what it was made from.
+                self._error.__context__ = context
         return self._value

@@ -254,7 +254,9 @@ class ChangedListings:
 
         def of_project(project_id: str) -> list[Item] | CloudError:
             try:
-                return ask(sessions.of_project(project_id))
+                session = sessions.of_project(project_id)
+                session.access()
+                return ask(session)
             except CloudError as error:
                 return error
 

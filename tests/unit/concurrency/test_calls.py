@@ -93,3 +93,19 @@ def test_its_threads_are_used_again_and_keep_no_process_alive() -> None:
     mine = [thread for thread in threading.enumerate() if thread.name.startswith("of-this-test")]
     assert len(mine) == 1
     assert mine[0].daemon
+
+
+def test_an_error_keeps_what_it_was_made_from_though_another_one_is_being_handled() -> None:
+    def fail() -> None:
+        try:
+            raise TimeoutError("the reason")
+        except TimeoutError:
+            raise ValueError("as it is told")  # noqa: B904
+
+    calls = Calls("t", 1)
+    try:
+        raise KeyError("something else")
+    except KeyError:
+        with pytest.raises(ValueError, match="as it is told") as caught:
+            calls(fail, 5)
+    assert isinstance(caught.value.__context__, TimeoutError)
