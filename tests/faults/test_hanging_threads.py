@@ -37,7 +37,7 @@ READING = [
     ("page", 2),
     ("concertim", 1), ("concertim", 20),
 ]  # fmt: skip
-POSTING = [("rack", 2), ("rack", 60), ("rack", 160), ("rack:create_device", 6), ("rack:record", 1), ("pass:save", 1)]
+POSTING = [("rack", 2), ("rack", 60), ("rack", 160), ("rack:_create_device", 6), ("rack:record", 1), ("pass:save", 1)]
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_while_bulk_posts(world: World, begin: Begin, name: str, calls: int, num
 @pytest.mark.parametrize(
     ("name", "calls"),
     [
-        ("MainThread:look", 2), ("pass", 5), ("openstack-call", 5), ("service", 3), ("rack:create_device", 4),
+        ("MainThread:look", 2), ("pass", 5), ("openstack-call", 5), ("service", 3), ("rack:_create_device", 4),
         ("rack:record", 2), ("heart", 2), ("heart", 20), ("signals", 1),
     ],
 )  # fmt: skip
