@@ -46,7 +46,7 @@ def test_what_billing_needs_is_looked_for_only_where_there_is_billing(world: Wor
     [
         (["keystone"], {"keystone"}),
         (["nova", "queue"], {"nova", "queue"}),
-        (["folders"], {"data dir", "log dir", "view", "view for"}),
+        (["folders"], {"data dir", "log dir", "open files", "view", "view for"}),
         (["view-for"], {"view for"}),
         (["teams"], {"teams"}),
     ],
