@@ -111,7 +111,8 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
                 out.print(Text.assemble(*pieces), soft_wrap=True)
         out.rule("cos-update bulk --once, again")
         again, _ = run_pass(both, RunOptions(), stop)
-        out.print(f"{again}; Concertim refused {len(concertim.refusals)} requests")
+        out.print(str(again))
+        out.print(f"Concertim refused {len(concertim.refusals)} requests")
     both.cloud.close()
     return ExitCode.DONE if not any(again.done.values()) and not concertim.refusals else ExitCode.FAILED
 
