@@ -172,7 +172,10 @@ def path(item: Item) -> Path:
 
 def near_path(item: Item) -> str:
     """The path of a file; a relative one begins where config.yaml is."""
-    return str(item.file.absolute().parent / Path(text(item)).expanduser())
+    try:
+        return str(item.file.absolute().parent / Path(text(item)).expanduser())
+    except RuntimeError:
+        raise item.error("there is no home directory that ~ could stand for.", "Write the path in full.") from None
 
 
 def hosts(item: Item) -> tuple[str, ...]:

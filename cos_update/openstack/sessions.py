@@ -134,7 +134,7 @@ class Sessions:
                 text = f"OpenStack can't be asked: {failure.text}."
                 raise CloudLoginError(text, failures.hint(failure, is_login=True)) from None
             raise CloudLoginError(
-                f"The credentials for OpenStack can't be used: {str(error)[:200]}.",
+                f"The credentials for OpenStack can't be used: {str(error)[:200].rstrip('.')}.",
                 "Check the section openstack of the configuration.",
             ) from None
         session = ProjectSession(connection, settings, transport, self._sleep)

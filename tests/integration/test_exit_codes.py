@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import yaml
 from world import World
 
 from cos_update.fakes.wire import Fault, FaultKind
@@ -49,3 +50,13 @@ def test_4_when_removals_are_held_back(world: World) -> None:
 
 def test_5_when_a_delta_is_asked_about(world: World) -> None:
     world.run("diff", "--dry-run", "--exit-code", expect=5)
+
+
+def test_without_a_home_a_path_below_it_is_a_fault_of_the_file(world: World) -> None:
+    path = world.folder / "config.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["concertim"]["verify"] = "~nobody-of-that-name/ca.pem"
+    path.write_text(yaml.safe_dump(document))
+    said = world.run("config", "check", expect=1).stderr
+    assert "concertim.verify: there is no home directory that ~ could stand for." in said
+    assert "This is a bug" not in said
