@@ -229,6 +229,8 @@ def _once(
         except StoppedError:
             stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
         except CosUpdateError as error:
+            # It stands on stderr once, as the command's own error.
+            keep_off_stderr()
             observers.pass_failed(error)
             raise
         observers.pass_ends(report)

@@ -193,6 +193,7 @@ def test_an_update_that_nobody_knows_to_be_done_is_not_taken_for_undone(world: W
     device = device_of(world, "alpha-node0")
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
     server.description = "for a moment"
+    world.cloud.set_server_state(server, "active")
     # It is done, but neither the answer nor the device can be read after it.
     world.concertim.wire.faults.add(Fault(FaultKind.LOST_ANSWER, path="/devices/", method="PATCH"))
     world.concertim.wire.faults.add(Fault(FaultKind.STATUS, path="/devices/", method="GET", after=1))
@@ -200,6 +201,7 @@ def test_an_update_that_nobody_knows_to_be_done_is_not_taken_for_undone(world: W
     world.concertim.wire.faults.clear()
     assert device.description == "for a moment"
     server.description = None
+    world.cloud.set_server_state(server, "active")
     one_pass(world)
     assert not device.description
     one_pass(world)
