@@ -23,6 +23,8 @@ def slow(world: World) -> None:
 
 
 def test_a_first_load_shows_how_far_it_is_and_leaves_what_was_done(world: World) -> None:
+    # So long that the pace can be told.
+    world.concertim.wire.latency = 0.1
     with on_terminal(world, "bulk", "--once") as terminal:
         assert terminal.end() == 0
     seen, screen = terminal.seen, terminal.screen

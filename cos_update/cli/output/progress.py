@@ -108,7 +108,9 @@ class ProgressDisplay(Observer):
                 self._read[progress.side] = progress
 
     def planned(self, actions: int) -> None:
-        """Begins with the posting."""
+        """Begins with the posting, after showing once what was read, however quick that was."""
+        if self._live is not None:
+            self._live.refresh()
         with self._lock:
             self._posting_since = self._clock()
             self._total, self._done = actions, 0
