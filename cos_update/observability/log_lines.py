@@ -81,7 +81,7 @@ class JsonFormatter(_Formatter):
         found = self._fields(record)
         whole = {name: getattr(found, name) for name in _Fields.__dataclass_fields__}
         fields = {name: value for name, value in whole.items() if value or name != "exception"}
-        return json.dumps({**_redacted(facts.of(record)), **fields}, default=str)
+        return json.dumps(fields | _redacted(facts.of(record)), default=str)
 
 
 def _message(record: logging.LogRecord) -> str:
