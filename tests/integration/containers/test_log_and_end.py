@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from container import LOG, UID, owner
+from container import LOG, UID, Container, owner
 from host import Host, Make, until
+from world import shown, wanted
+
+from cos_update.fakes import Fault, FaultKind
 
 PASSES = ("bulk", "--interval", "1")
 
@@ -64,3 +67,28 @@ def test_between_passes_it_ends_at_once(host: Host, container: Make) -> None:
     bulk = container().start()
     until(lambda: "pass ends" in host.logged())
     assert bulk.stop() == 0
+
+
+def hang_amid_posting(host: Host, container: Make) -> Container:
+    """A daemon that has posted some of it, and has requests in flight that are never answered."""
+    concertim = host.world.concertim
+    concertim.wire.latency = 0.05
+    bulk = container().start()
+    until(lambda: len(concertim.state.devices) > 5)
+    hang = concertim.wire.faults.add(Fault(FaultKind.HANG))
+    until(lambda: concertim.wire.faults.struck(hang) > 0)
+    return bulk
+
+
+def test_amid_posting_it_ends_within_dockers_time_and_the_next_one_makes_nothing_twice(
+    host: Host, container: Make
+) -> None:
+    assert hang_amid_posting(host, container).stop() == 0
+    host.world.concertim.wire.faults.clear()
+    host.world.concertim.wire.latency = 0.0
+    container().start()
+    until(lambda: host.logged().count("pass ends: ") >= 2)
+    assert shown(host.world.actual()) == wanted(host.world.desired())
+    assert host.world.concertim.refusals == []
+    ours = [device.object_id for device in host.world.actual().devices.values()]
+    assert len(ours) == len(set(ours))
