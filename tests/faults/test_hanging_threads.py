@@ -128,7 +128,7 @@ def test_while_bulk_posts(world: World, begin: Begin, name: str, calls: int, num
     ("name", "calls"),
     [
         ("MainThread:look", 2), ("pass", 5), ("openstack-call", 5), ("service", 3), ("rack:_create_device", 4),
-        ("rack:record", 2), ("heart", 2), ("heart", 20), ("signals", 1),
+        ("rack:record", 2), ("heartbeat", 2), ("heartbeat", 20), ("signals", 1),
     ],
 )  # fmt: skip
 def test_the_bulk_daemon(world: World, begin: Begin, name: str, calls: int, number: signal.Signals) -> None:

@@ -138,7 +138,7 @@ def test_the_state_of_all_threads_goes_into_the_log(world: World, daemon: Start,
     process = daemon()
     until(lambda: world.openstack.wire.faults.struck(hanging) > 0)
     process.send_signal(number)
-    until(lambda: "thread heart: " in log_of(world) and "thread MainThread: " in log_of(world))
+    until(lambda: "thread heartbeat: " in log_of(world) and "thread MainThread: " in log_of(world))
     assert f"({number.name})" in log_of(world)
     assert "cos_update.openstack" in log_of(world)
     assert all("run=" in line for line in log_of(world).splitlines())

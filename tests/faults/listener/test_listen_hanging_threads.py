@@ -20,7 +20,7 @@ TIMEOUT = 2.0
 """The shutdown timeout of these tests, in seconds."""
 MARGIN = 6.0
 """Seconds for a busy machine."""
-AT_START = [("MainThread:_aside", 1), ("learner", 3), ("object", 1), ("openstack-call", 6), ("heart", 3)]
+AT_START = [("MainThread:_aside", 1), ("learner", 3), ("object", 1), ("openstack-call", 6), ("heartbeat", 3)]
 AT_WORK = [
     ("broker:_on_delivery", 3),
     ("broker:_send_acks", 6),
