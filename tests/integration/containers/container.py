@@ -7,6 +7,7 @@ the tests write goes into a tmpfs of their own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -152,7 +153,10 @@ class Container:
         """As `docker rm --force`."""
         if self._outer is not None:
             if self._outer.poll() is None:
-                self._outer.kill()  # its children die with it, for so unshare has asked
+                # Process 1 itself, and with it all of its namespace: one that has changed its user outlives its parent.
+                with contextlib.suppress(AssertionError, OSError):
+                    os.kill(self.pid, signal.SIGKILL)
+                self._outer.kill()
             self._outer.wait()
         self._scratch.cleanup()
 
