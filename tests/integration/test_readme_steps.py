@@ -68,7 +68,7 @@ def test_a_bare_host_is_installed_configured_and_run_as_the_readme_says(world: W
             tmp_path,
         ],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("COS_UPDATE_")},
+        env={name: value for name, value in os.environ.items() if not name.startswith(("COS_UPDATE_", "PYTHON"))},
         capture_output=True,
         text=True,
         check=False,
