@@ -70,6 +70,7 @@ class Http:
     def close(self) -> None:
         """Closes the connections; calls that wait for another try give up at once."""
         self.retry_policy.end()
+        self._transport.close()
         self._connections.close()
 
     def get(self, path: str, object_hook: ObjectHook | None = None) -> object:

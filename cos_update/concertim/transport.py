@@ -102,6 +102,10 @@ class Transport:
         self.address = _without_credentials(self._url)
         """The app's address as it may be shown to people."""
 
+    def close(self) -> None:
+        """Ends what makes the calls; those under way still end."""
+        self._calls.close()
+
     def send(self, method: Method, path: str, body: object = None, token: str | None = None) -> Answer:
         """One request. Raises TransientError; Unavailable for what another try won't change (address, certificates)."""
         timeout = (min(CONNECT_TIMEOUT, self._timeout), self._timeout)

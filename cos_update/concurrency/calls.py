@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 IDLE = 30.0
 """Seconds for which a thread without a call is kept for the next one."""
@@ -34,8 +34,9 @@ class Calls:
         self._turns = threading.BoundedSemaphore(max(at_once, 1))
         self._most_left = 2 * max(at_once, 1)
         self._lock = threading.Lock()
-        self._waiting: SimpleQueue[_Call[object]] = SimpleQueue()
+        self._waiting: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._idle = self._begun = self._left = 0
+        self._is_closed = False
 
     @property
     def left(self) -> int:
@@ -57,9 +58,17 @@ class Calls:
             self._turns.release()
         return call.result()
 
+    def close(self) -> None:
+        """Ends the threads that have no call at once, and the others with theirs. A later call is made all the same."""
+        with self._lock:
+            self._is_closed = True
+            for _ in range(self._idle):
+                self._waiting.put(None)
+            self._idle = 0
+
     def _begin(self, call: _Call[T]) -> None:
         with self._lock:
-            self._waiting.put(call)  # type: ignore[arg-type]
+            self._waiting.put(call)
             if self._idle:
                 self._idle -= 1
                 return
@@ -84,12 +93,17 @@ class Calls:
                         self._idle -= 1
                         return
                 continue
+            if call is None:
+                return
             call.run()
             with self._lock:
                 call.has_ended = True
                 self._left -= call.is_left
-                self._idle += 1
+                is_over = self._is_closed
+                self._idle += not is_over
             call.ended.release()
+            if is_over:
+                return
             del call
 
 

@@ -46,5 +46,6 @@ class Transport:
 
     def close(self) -> None:
         """Closes the connections that are idle; those in use are closed by whoever uses them."""
+        self._calls.close()
         self._http.close()
         self._http_unverified.close()

@@ -15,7 +15,6 @@ import tempfile
 import threading
 from pathlib import Path
 
-import pytest
 from byhand import HIDDEN, SHOWN, tamper
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -264,8 +263,7 @@ class Life:
         assert self.world.concertim.refusals == []
 
 
-@pytest.mark.timeout(1200)
-@settings(max_examples=int(os.environ.get("HISTORIES", "15")), suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("HISTORIES", "25")), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_ends_in_step(data: st.DataObject) -> None:
     retry.BACKOFF = Backoff(0.01, 10.0)

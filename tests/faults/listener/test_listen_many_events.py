@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 
 import pytest
@@ -47,11 +48,14 @@ def test_many_events_cost_a_write_a_change_and_few_reads(deploy: Deploy) -> None
     deployment = deploy(SERVERS)
     listener = deployment.consume()
     began = time.monotonic()
+    # All are there before any is looked at, however busy the machine that publishes them is.
+    listener.process.send_signal(signal.SIGSTOP)
     least, most = notified(deployment)
+    listener.process.send_signal(signal.SIGCONT)
     deployment.settle(300)
     writes, _, asked = figures(deployment, time.monotonic() - began)
     assert least <= writes <= most
-    assert asked < EVENTS / 5
+    assert asked < EVENTS / 10
     assert listener.end() == 0
     assert messages(deployment.broker) == 0
     deployment.check()

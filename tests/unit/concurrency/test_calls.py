@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -109,3 +110,14 @@ def test_an_error_keeps_what_it_was_made_from_though_another_one_is_being_handle
         with pytest.raises(ValueError, match="as it is told") as caught:
             calls(fail, 5)
     assert isinstance(caught.value.__context__, TimeoutError)
+
+
+def test_closed_it_keeps_no_thread_that_has_no_call() -> None:
+    calls = Calls("closing", 4)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: calls(lambda: number, 5.0), range(40)))
+    calls.close()
+    for thread in [each for each in threading.enumerate() if each.name.startswith("closing_")]:
+        thread.join(5.0)
+        assert not thread.is_alive()
+    assert calls(lambda: 7, 5.0) == 7
