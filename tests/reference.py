@@ -52,7 +52,11 @@ def _keys_by_section() -> dict[str, list[str]]:
             found[section] = []
         elif (key := _KEY.match(line)) and key["key"] in known:
             is_default = key["comment"] == "# "
-            group.append((key["key"], (key["value"] or "") if is_default else ""))
+            value = (key["value"] or "") if is_default else ""
+            # An example of a key stands beside its default.
+            others = [(name, default) for name, default in group if name != key["key"]]
+            known_value = dict(group).get(key["key"], "")
+            group[:] = [*others, (key["key"], value or known_value)]
         elif line.strip().startswith("#"):
             if group:
                 close()

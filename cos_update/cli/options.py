@@ -14,7 +14,7 @@ from cos_update.cli.context import Context
 from cos_update.cli.numbers import port
 
 path = click.Path(path_type=Path, readable=False)
-"""Whoever reads a file says what is wrong with it, in the same words wherever its name comes from."""
+"""Files are checked where they are read, so that an error is worded the same wherever the name comes from."""
 
 config = click.option(
     "--config",
