@@ -72,7 +72,7 @@ class View:
     dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
     reported: tuple[str, ...] = ()
     last_read: str = ""
-    """The id of the last device that was read in its turn."""
+    """The id of the last rack that was read in its turn."""
     cloud: CloudMemory | Mapping[str, Any] | None = None
     """What a reading of the cloud by changes builds on; as it was loaded, until somebody wants it (see `cloud_memory`).
     """

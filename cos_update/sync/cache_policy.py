@@ -29,13 +29,13 @@ def remembered_devices(settings: Settings, past: View) -> Actual | None:
     return None if past is NOTHING or past.torn or is_always else past.actual
 
 
-def due_devices(settings: Settings, past: View) -> tuple[str, ...]:
-    """The devices whose turn it is to be read by id, for what the structure does not show of them.
+def due_racks(settings: Settings, past: View) -> tuple[str, ...]:
+    """The racks whose turn it is to be read by id, for what the structure does not show of their devices.
 
-    Their share is even from pass to pass, and each device has its turn within `full_read_every` passes: what a pass
+    Their share is even from pass to pass, and each rack has its turn within `full_read_every` passes: what a pass
     reads goes on behind the last one that an earlier pass has read.
     """
-    ids = sorted(past.actual.devices)
+    ids = sorted(past.actual.racks)
     number, every = past.passes_since_full, max(settings.full_read_every, 1)
     count = (number + 1) * len(ids) // every - number * len(ids) // every
     first = bisect_right(ids, past.last_read)

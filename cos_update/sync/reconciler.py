@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ from cos_update.sync.apply import apply
 from cos_update.sync.cache_policy import (
     NOTHING,
     dropped,
-    due_devices,
+    due_racks,
     former,
     needs_reread,
     origins,
@@ -81,7 +81,7 @@ def read_and_plan(
     past = past or NOTHING
     accounts = view_for is not ViewFor.NONE and stacks is None
     devices = remembered_devices(services.settings, past)
-    due = due_devices(services.settings, past) if devices and stacks is None else ()
+    due = due_racks(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
         reading = pool.submit(_read_concertim, services, devices, past, due, observer, accounts=accounts)
@@ -134,7 +134,7 @@ def read_and_plan(
 
 
 def _read_concertim(
-    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer, *, accounts: bool
+    services: Services, devices: Actual | None, past: View, due: Sequence[str], observer: Observer, *, accounts: bool
 ) -> tuple[Actual, bool]:
     actual, in_full = services.concertim.read(devices, past.needs_reread, due, accounts=accounts)
     observer.reading(Progress("Concertim", len(actual.devices), is_over=True))

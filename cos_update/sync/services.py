@@ -75,7 +75,7 @@ class Snapshot:
     is_whole: bool = True
     """Whether the plan is about everything, not only about some projects or stacks."""
     last_read: str = ""
-    """The id of the last device that was read because it was its turn."""
+    """The id of the last rack that was read because it was its turn."""
     view_for: ViewFor = ViewFor.NONE
     """Who else is to load the view, and whose accounts therefore were read."""
     cloud: CloudReading | None = None
