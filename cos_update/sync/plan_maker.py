@@ -44,7 +44,7 @@ class PlanMaker:
     ) -> None:
         self.inventory = inventory
         """What was read, and the servers that were found to be soft-deleted."""
-        self._rules = rules
+        self.rules = rules
         self._scope = scope
         self._confirm = confirm
         self._order_id = order_id
@@ -67,14 +67,12 @@ class PlanMaker:
         actual = actual if past is None else recognised(actual, self.inventory, past)
         desired = self._desired(actual)
         actual = actual if past is None else recognised_by_looks(actual, desired)
-        needed = unconfirmed_deletions(desired, actual, self.inventory, self._rules, self._scope)
+        needed = unconfirmed_deletions(desired, actual, self.inventory, self.rules, self._scope)
         if missing := [key for key in needed if key not in self.absence_checks]:
             self.absence_checks |= self._confirm(missing)
             self.inventory = with_soft_deleted(self.inventory, self.absence_checks.values())
             desired = self._desired(actual)
-        plan = make_plan(
-            desired, actual, self.inventory, self.absence_checks, self._rules, self._scope, former, dropped
-        )
+        plan = make_plan(desired, actual, self.inventory, self.absence_checks, self.rules, self._scope, former, dropped)
         return actual, plan
 
     def _desired(self, actual: Actual) -> Desired:

@@ -47,6 +47,7 @@ from cos_update.sync.cache_policy import (
 from cos_update.sync.cloud_reading import read_cloud, with_absences
 from cos_update.sync.plan_maker import PlanMaker
 from cos_update.sync.services import RunOptions, Services, Snapshot
+from cos_update.sync.standstill import Basis
 
 log = logging.getLogger("cos_update.pass")
 
@@ -99,6 +100,43 @@ def read_and_plan(
     if view_for is not ViewFor.NONE:
         actual = with_known_people(actual, past.actual)
     planner = _plan_maker(services, run_options, inventory, stacks)
+    is_whole = stacks is None and not run_options.projects and not run_options.racks
+    dated = view_for is not ViewFor.NONE
+    basis = None
+    if is_whole and services.orders is None:
+        basis = Basis(inventory, actual, past, (planner.rules, dated))
+    known_plan = services.standstill.of(basis) if basis else None
+    if known_plan:
+        plan, found_origins = known_plan
+    else:
+        read = actual
+        actual, plan, in_full = _planned(services, run_options, planner, actual, past, in_full=in_full)
+        found_origins = with_unread(origins(planner.inventory, dated=dated), inventory, past.origins)
+        if basis and actual is read and not planner.absence_checks:
+            services.standstill.keep(basis, plan, found_origins)
+        else:
+            services.standstill.forget()
+    observer.planned(len(plan.actions))
+    return Snapshot(
+        inventory,
+        actual,
+        plan,
+        seq,
+        found_origins,
+        past,
+        devices_in_full=in_full,
+        stacks_in_full=membership is None and not run_options.projects,
+        is_whole=is_whole,
+        last_read=due[-1] if due else past.last_read,
+        view_for=view_for,
+        cloud=with_absences(cloud, planner.absence_checks.values()),
+    )
+
+
+def _planned(
+    services: Services, run_options: RunOptions, planner: PlanMaker, actual: Actual, past: View, *, in_full: bool
+) -> tuple[Actual, Plan, bool]:
+    """Concertim as it was read and recognised, the plan, and whether every device was read in full by then."""
 
     def plan_for(actual: Actual) -> tuple[Actual, Plan]:
         actual, plan = planner.plan(actual, past=past.actual, former=with_former(past), dropped=past.dropped)
@@ -116,21 +154,7 @@ def read_and_plan(
         in_full = reread is None
         actual = reread or replace(services.concertim.read_all(), accounts=actual.accounts)
         actual, plan = plan_for(actual)
-    observer.planned(len(plan.actions))
-    return Snapshot(
-        inventory,
-        actual,
-        plan,
-        seq,
-        with_unread(origins(planner.inventory, dated=view_for is not ViewFor.NONE), inventory, past.origins),
-        past,
-        devices_in_full=in_full,
-        stacks_in_full=membership is None and not run_options.projects,
-        is_whole=stacks is None and not run_options.projects and not run_options.racks,
-        last_read=due[-1] if due else past.last_read,
-        view_for=view_for,
-        cloud=with_absences(cloud, planner.absence_checks.values()),
-    )
+    return actual, plan, in_full
 
 
 def _read_concertim(

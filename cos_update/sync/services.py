@@ -16,6 +16,7 @@ from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
 from cos_update.sync.in_hand import InHand
 from cos_update.sync.publisher import Publisher
+from cos_update.sync.standstill import Standstill
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Services:
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
     """Where the order ids of new racks are looked up; None where they are not."""
+    standstill: Standstill = field(default_factory=Standstill)
+    """Spares planning while nothing changes."""
     in_hand: InHand = field(default_factory=InHand)
     """What whoever ends the process gives time to finish."""
 
