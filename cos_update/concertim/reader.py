@@ -23,7 +23,7 @@ from cos_update.concertim.http import Http
 from cos_update.concertim.structure import StructureRack
 from cos_update.concertim.transport import URL_HINT, Answer, ObjectHook
 from cos_update.model.accounts import Accounts, Person
-from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
+from cos_update.model.concertim import Actual, ApiFlavour, Device, InstanceDetails, Owner, Rack, Template
 from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
@@ -196,7 +196,7 @@ class ConcertimReader:
             for device in shown[1] if shown else ():
                 before = remembered.devices.get(device.id)
                 # What is new or gone the structure tells.
-                if before is not None and (device, device.cost) != (before, before.cost):
+                if before is not None and not _is_same(device, before):
                     found[device.id] = device
         return found
 
@@ -306,6 +306,14 @@ class ConcertimReader:
 
 def _owners(listed: object) -> tuple[Owner, ...]:
     return codec.listed(listed, "owners", codec.owner)
+
+
+def _is_same(device: Device, before: Device) -> bool:
+    """Whether a device is as it is remembered; no volumes may be remembered as a list, from the journal's JSON."""
+    details = before.details
+    if isinstance(details, InstanceDetails) and details.volume_details == []:
+        before = replace(before, details=replace(details, volume_details=()))
+    return device == before and device.cost == before.cost
 
 
 def path_of(kind: str, object_id: str) -> str:

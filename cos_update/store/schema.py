@@ -237,8 +237,6 @@ def device_from(plain: object) -> Device:
     location = _location(start_u, end_u, facing)
     if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
         intern(object_id)  # what is read of the cloud next shares it
-    if details.get("volume_details") == []:
-        details = {**details, "volume_details": ()}  # as it is read; JSON knows no tuples
     found: Details = shape.record(details)
     return Device(
         key,
