@@ -19,7 +19,7 @@ from urllib.parse import quote
 from cos_update.concertim import codec, structure
 from cos_update.concertim.brake import Trial
 from cos_update.concertim.codec import Json, UnexpectedAnswer, User
-from cos_update.concertim.http import Http
+from cos_update.concertim.http import READS_AT_ONCE, Http
 from cos_update.concertim.structure import StructureRack
 from cos_update.concertim.transport import URL_HINT, Answer, ObjectHook
 from cos_update.model.accounts import Accounts, Person
@@ -143,11 +143,12 @@ class ConcertimReader:
         )
         return actual, full
 
-    def reread(self, actual: Actual, devices: Collection[str]) -> Actual | None:
+    def reread(self, actual: Actual, devices: Sequence[str]) -> Actual | None:
         """`actual` with these devices, by id, as they are now; None when the app refuses to show one of them."""
         found = dict(actual.devices)
         try:
-            read = {item: self.device(item) for item in sorted(devices)}
+            with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="device") as pool:
+                read = dict(zip(devices, pool.map(self.device, devices), strict=True))
         except Refused as error:
             log.info("Concertim's devices are read in full: %s", error)
             return None

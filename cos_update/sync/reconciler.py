@@ -24,7 +24,7 @@ from cos_update.observability.run_log import RunLog
 from cos_update.openstack.stack_members import remember
 from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Applied, Outcome
-from cos_update.planning.plan import REPORTED_ONCE, Plan
+from cos_update.planning.plan import REPORTED_ONCE, Plan, Verb
 from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.planning.selection import only_racks, unknown_racks
@@ -150,7 +150,7 @@ def _planned(
         # What people have changed in ways that the structure does not show must survive our change.
         rereads += 1
         many = rereads > MAX_REREADS or len(touched) * FEW > len(actual.devices)
-        reread = None if many else services.concertim.reread(actual, touched)
+        reread = None if many else services.concertim.reread(actual, sorted(touched))
         in_full = reread is None
         actual = reread or replace(services.concertim.read_all(), accounts=actual.accounts)
         actual, plan = plan_for(actual)
@@ -193,8 +193,11 @@ def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] 
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
-    """The devices that the plan changes or removes, and that were not read in this pass."""
-    devices = (action.device for action in plan.actions)
+    """The devices that the plan removes, or whose metadata it replaces, and that were not read in this pass.
+
+    All else Concertim changes field by field, so that nothing of what others wrote is lost.
+    """
+    devices = (a.device for a in plan.actions if a.verb is not Verb.UPDATE or "metadata" in a.payload)
     return {device.id for device in devices if device and past.actual.devices.get(device.id) is device}
 
 

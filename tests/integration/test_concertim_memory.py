@@ -127,6 +127,19 @@ def test_what_others_wrote_since_survives_our_next_change(world: World) -> None:
     assert device.metadata["note"] == "keep"
 
 
+def test_a_change_of_single_fields_needs_no_reading_and_leaves_all_else(world: World) -> None:
+    one_pass(world)
+    device = device_of(world, "alpha-node0")
+    device.metadata = {**device.metadata, "note": "keep"}
+    device.details["login_user"] = "keep"
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
+    world.cloud.set_server_state(server, "stopped")
+    one_pass(world)
+    assert reads_of_concertim(world) == {"irv/racks": 1}
+    assert (device.status, device.metadata["note"], device.details["login_user"]) == ("STOPPED", "keep", "keep")
+    assert view_of(world).actual.devices[device.id].metadata["note"] == "keep"
+
+
 def test_a_device_that_is_not_ours_any_more_is_not_removed(world: World) -> None:
     one_pass(world)
     device = device_of(world, "alpha-node0")
