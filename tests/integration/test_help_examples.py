@@ -200,4 +200,4 @@ def test_the_sample_that_the_first_example_writes_lacks_nothing_but_what_its_rea
     done = subprocess.run(["bash", "-c", lines], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 6
-    assert all(line.endswith(": still what the sample says.") for line in errors)
+    assert all(line.endswith(": still the sample's placeholder.") for line in errors)
