@@ -68,7 +68,7 @@ def _absence_check(sessions: Sessions, key: Key, wide: Collection[str]) -> Absen
     except CloudError as error:
         return AbsenceCheck(Presence.UNKNOWN, str(error))
     except MISSHAPEN:
-        return AbsenceCheck(Presence.UNKNOWN, "an answer of another shape")
+        return AbsenceCheck(Presence.UNKNOWN, "a response in an unexpected format")
 
 
 def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:

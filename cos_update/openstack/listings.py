@@ -264,7 +264,7 @@ class Reading:
         except CloudError as error:
             return error
         except MISSHAPEN:
-            return CloudError("an answer of another shape")
+            return CloudError("a response in an unexpected format")
 
     def _counted(
         self, kind: ResourceKind, pages: Pages, params: Mapping[str, str], time_key: str, take: Callable[[Record], T]

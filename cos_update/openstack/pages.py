@@ -78,7 +78,7 @@ class Pages:
                 try:
                     yield from map(take, fresh)
                 except MISSHAPEN:
-                    raise CloudError("an answer of another shape") from None
+                    raise CloudError("a response in an unexpected format") from None
                 if coming is None:
                     return
                 del fresh
@@ -94,7 +94,7 @@ class Pages:
             raise
         page = body[self.key]
         if not isinstance(page, list) or not all(isinstance(item, Mapping) and _has_id(item) for item in page):
-            raise CloudError("an answer of another shape")
+            raise CloudError("a response in an unexpected format")
         fresh = [item for item in page if item["id"] not in seen]
         seen.update(item["id"] for item in fresh)
         following = self.following(body, asked)

@@ -111,7 +111,7 @@ class ObjectReader:
             except NotFound:
                 return None
             if not isinstance(record, Mapping) or not record.get("id"):
-                raise CloudError("an answer of another shape")
+                raise CloudError("a response in an unexpected format")
             if record.get("stack_status") == "DELETE_COMPLETE":
                 return None
             if not record.get("parent"):
@@ -218,7 +218,11 @@ class ObjectReader:
         except CloudError as error:
             return error
         record = body[name]
-        return record if isinstance(record, Mapping) and record.get("id") else CloudError("an answer of another shape")
+        return (
+            record
+            if isinstance(record, Mapping) and record.get("id")
+            else CloudError("a response in an unexpected format")
+        )
 
     def _cidrs(self, project_id: str, networks: frozenset[str]) -> dict[str, list[str]]:
         session = self._session(project_id)

@@ -100,7 +100,7 @@ def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
     assert [line[: line.index(":")] for line in output[:2]] == ["decide concertim.verify", "decide openstack.verify"]
     assert output[2:] == [
         "warn  the section rmq is missing, which listen needs",
-        f"warn  readable by everybody: chmod 640 {path}, it holds passwords",
+        f"warn  contains passwords and is world-readable: chmod 640 {path}",
         f"ok    {path}",
     ]
     assert run("-q", "--config", str(path), "config", "check").stderr == ""
