@@ -84,7 +84,7 @@ CASES = {
     "cos-update check": Case("0 failed", has_broker=True),
     "cos-update check --listen-for 60": Case("0 failed", has_broker=True, instead=(("60", "1"),)),
     "cos-update check --json": Case('"ok": true', has_broker=True),
-    "cos-update takeover": Case("safe        nothing is removed"),
+    "cos-update takeover": Case("safe        nothing would be removed"),
     "cos-update takeover --watch-for 300": Case("0 to remove", instead=(("300", "1"),)),
     "cos-update takeover --json": Case('"safe": true'),
     "cos-update status": Case("has ever run", code=1),
