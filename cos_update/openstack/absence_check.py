@@ -15,12 +15,11 @@ from cos_update.model.errors import CloudError
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.openstack import nova
-from cos_update.openstack.heat import stack_url
+from cos_update.openstack.heat import show_stack, stack_url
 from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
     COMPUTE,
     MISSHAPEN,
-    ORCHESTRATION,
     SERVICE_TYPE,
     ProjectSession,
 )
@@ -75,7 +74,7 @@ def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:
     cloud_wide = key.kind.service in wide
     session = sessions.for_object(key.project_id, cloud_wide=cloud_wide) if key.project_id else sessions.scoped
     if key.kind is ResourceKind.STACK:
-        stack = session.get(ORCHESTRATION, stack_url(session, key.project_id, key.id), key="stack")["stack"]
+        stack = show_stack(session, stack_url(session, key.project_id, key.id))
         gone = stack.get("stack_status") == "DELETE_COMPLETE"
         return AbsenceCheck(Presence.GONE if gone else Presence.EXISTS)
     if key.kind is ResourceKind.SERVER:

@@ -20,7 +20,7 @@ from cos_update.model.openstack import Flavor, Network, Server, Stack, StackCont
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
-from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
+from cos_update.openstack.heat import content_of, is_top_level, show_stack, stack_from, stack_url
 from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
@@ -106,8 +106,7 @@ class ObjectReader:
         asked = stack_id
         for _ in range(MOST_PARENTS):
             try:
-                url = stack_url(session, project_id, asked)
-                record = session.get(ORCHESTRATION, url, key="stack")["stack"]
+                record = show_stack(session, stack_url(session, project_id, asked))
             except NotFound:
                 return None
             if not isinstance(record, Mapping) or not record.get("id"):
