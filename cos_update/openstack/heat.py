@@ -63,10 +63,10 @@ def stack_url(session: ProjectSession, project_id: str, name: str = "", stack_id
 def show_stack(session: ProjectSession, url: str) -> Mapping[str, Any]:
     """The record of one stack, without outputs where these can't be resolved. Raises CloudError; NotFound."""
     try:
-        shown = session.get(ORCHESTRATION, url, key="stack")
+        shown = session.get(ORCHESTRATION, url, key="stack", of_many=True)
     except NotFound:
         # To resolve outputs Heat looks into nested stacks, and one of these may be what it did not find.
-        shown = session.get(ORCHESTRATION, url, {"resolve_outputs": "False"}, key="stack")
+        shown = session.get(ORCHESTRATION, url, {"resolve_outputs": "False"}, key="stack", of_many=True)
     record: Mapping[str, Any] = shown["stack"]
     return record
 
@@ -128,7 +128,8 @@ def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapp
 def _resources(session: ProjectSession, url: str, depth: int) -> Sequence[Mapping[str, Any]] | None:
     """A stack's resources and those of its nested stacks down to a depth; None when Heat answers 404."""
     try:
-        page = session.get(ORCHESTRATION, f"{url}/resources", {"nested_depth": str(depth)}, key="resources")
+        params = {"nested_depth": str(depth)}
+        page = session.get(ORCHESTRATION, f"{url}/resources", params, key="resources", of_many=True)
     except NotFound:
         return None
     resources: Sequence[Mapping[str, Any]] = page["resources"]

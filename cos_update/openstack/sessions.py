@@ -14,6 +14,7 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Cause
+from cos_update.openstack.patience import Patience
 from cos_update.openstack.session import ProjectSession
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Sessions:
         self.request_id = ""
         self.clocks = ServiceClocks()
         """What the services' clocks say, to all sessions."""
+        self.patience = Patience()
+        """What all sessions together have asked for in vain."""
 
     @property
     def base(self) -> ProjectSession:
@@ -138,7 +141,7 @@ class Sessions:
                 "Check the section openstack of the configuration.",
             ) from None
         session = ProjectSession(connection, settings, transport, self._sleep)
-        session.clocks = self.clocks
+        session.clocks, session.patience = self.clocks, self.patience
         return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:

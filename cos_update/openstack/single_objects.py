@@ -131,7 +131,7 @@ class ObjectReader:
         session = self._sessions.scoped
         try:
             version = session.microversion(COMPUTE, nova.FLAVORS_VERSION)
-            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version)
+            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version, of_many=True)
         except NotFound:
             return None
         return nova.flavor_from(body["flavor"])
@@ -211,7 +211,7 @@ class ObjectReader:
             session = self._session(key.project_id)
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is ResourceKind.SERVER else None
             path = f"/{key.kind.listing}/{key.id}"
-            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version)
+            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version, of_many=True)
         except NotFound:
             return None
         except CloudError as error:
