@@ -17,8 +17,8 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Failure
-from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.openstack.refusals import NotFound, as_error, is_the_services_own, raise_login_error
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.retry import Backoff, retry_after
 
 if TYPE_CHECKING:
