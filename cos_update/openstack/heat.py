@@ -8,12 +8,15 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from cos_update.model.openstack import Output, Stack, StackContent
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import ORCHESTRATION, ProjectSession
 
 DEPTH = 5
 """Heat's default maximum depth of nested stacks, which caps larger `nested_depth` values."""
-MOST_LEVELS = 4
-"""How many more times to descend where a tree was cut at that depth."""
+MOST_LEVELS = 10
+"""How many more times to descend where a tree was cut: at that depth, or at a nested stack that is gone."""
+MOST_REQUESTS = 60
+"""Maximum number of requests for the rest of a tree in which a nested stack is gone."""
 _SERVERS = frozenset({"OS::Nova::Server", "AWS::EC2::Instance", "OS::Heat::ScaledResource"})
 """The last is the type of the children of an InstanceGroup and of AWS's AutoScalingGroup (Heat's source)."""
 _VOLUMES = frozenset({"OS::Cinder::Volume", "AWS::EC2::Volume"})
@@ -57,10 +60,21 @@ def stack_url(session: ProjectSession, project_id: str, name: str = "", stack_id
     return "/".join(part for part in (f"{base}/{project_id}/stacks", quote(name, ""), stack_id) if part)
 
 
+def show_stack(session: ProjectSession, url: str) -> Mapping[str, Any]:
+    """The record of one stack, without outputs if these cannot be resolved. Raises CloudError; NotFound."""
+    try:
+        shown = session.get(ORCHESTRATION, url, key="stack", of_many=True)
+    except NotFound:
+        # Heat looks into nested stacks to resolve outputs, and may have found one of those missing.
+        shown = session.get(ORCHESTRATION, url, {"resolve_outputs": "False"}, key="stack", of_many=True)
+    record: Mapping[str, Any] = shown["stack"]
+    return record
+
+
 def read_content(session: ProjectSession, stack: Stack) -> StackContent:
     """The resource tree and outputs of a stack. Raises CloudError; NotFound if it is gone."""
     url = stack_url(session, stack.project_id, stack.name, stack.id)
-    return content_of(session, stack, session.get(ORCHESTRATION, url, key="stack")["stack"])
+    return content_of(session, stack, show_stack(session, url))
 
 
 def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) -> StackContent:
@@ -78,21 +92,47 @@ def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) 
 
 
 def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapping[str, Any]], bool]:
-    """The resources, and whether they are complete: a nested stack without any may be cut off, so it is queried."""
+    """The resources that Heat lists, and whether they are complete.
+
+    A nested stack without any may be cut off, so it is queried. While a stack is being deleted, a nested one may be
+    gone before its parent; then Heat returns 404 for the parent's tree, and each level is queried separately.
+    """
     found: list[Mapping[str, Any]] = []
     asked: set[str] = set()
     below = {""}
+    is_whole = True
+    left = MOST_REQUESTS
     for _ in range(MOST_LEVELS):
         for nested in sorted(below):
             each = f"{stack_url(session, project_id)}/{nested}" if nested else url
-            page = session.get(ORCHESTRATION, f"{each}/resources", {"nested_depth": str(DEPTH)}, key="resources")
-            found += page["resources"]
+            if not is_whole:
+                left -= 2
+            if left < 0:
+                return found, False
+            resources = _resources(session, each, DEPTH)
+            if resources is None:
+                is_whole = False
+                resources = _resources(session, each, 0)
+            if resources is None and not nested:
+                show_stack(session, url)  # raises when it is the stack itself that is gone
+            found += resources or ()
         asked |= below
         parents = {own for item in found if (own := _link(item, "stack"))}
         below = {nested for item in found if (nested := _link(item, "nested"))} - parents - asked
         if not below:
             break
-    return found, not below
+    return found, is_whole and not below
+
+
+def _resources(session: ProjectSession, url: str, depth: int) -> Sequence[Mapping[str, Any]] | None:
+    """A stack's resources and those of its nested stacks down to a depth; None when Heat answers 404."""
+    try:
+        params = {"nested_depth": str(depth)}
+        page = session.get(ORCHESTRATION, f"{url}/resources", params, key="resources", of_many=True)
+    except NotFound:
+        return None
+    resources: Sequence[Mapping[str, Any]] = page["resources"]
+    return resources
 
 
 def _link(resource: Mapping[str, Any], rel: str) -> str:
