@@ -114,7 +114,7 @@ def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapp
                 is_whole = False
                 resources = _resources(session, each, 0)
             if resources is None and not nested:
-                show_stack(session, url)  # raises when it is the stack itself that is gone
+                show_stack(session, url)  # raises if the stack itself is gone
             found += resources or ()
         asked |= below
         parents = {own for item in found if (own := _link(item, "stack"))}
@@ -125,7 +125,7 @@ def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapp
 
 
 def _resources(session: ProjectSession, url: str, depth: int) -> Sequence[Mapping[str, Any]] | None:
-    """A stack's resources and those of its nested stacks down to a depth; None when Heat answers 404."""
+    """The resources of a stack and its nested stacks down to a depth; None if Heat returns 404."""
     try:
         params = {"nested_depth": str(depth)}
         page = session.get(ORCHESTRATION, f"{url}/resources", params, key="resources", of_many=True)

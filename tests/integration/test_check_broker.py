@@ -92,11 +92,11 @@ def test_exchanges_that_are_missing(world: World, broker: RabbitNode, checked: C
 
 def test_without_a_broker_only_listen_is_out_of_reach(world: World, checked: Checked) -> None:
     world.configure()
-    assert "listen can't run" in checked()["rabbitmq"][0]["text"]
+    assert "listen cannot run" in checked()["rabbitmq"][0]["text"]
 
 
 def test_no_notifications(world: World, broker: RabbitNode, checked: Checked) -> None:
-    assert says(checked("--listen-for", "0.5")["notifications"][0], "warn", "none came in 0.5 s")
+    assert says(checked("--listen-for", "0.5")["notifications"][0], "warn", "none received in 0.5 s")
     assert "check" not in broker.ctl("list_queues", "-q", "name")
 
 

@@ -100,7 +100,7 @@ def test_a_pass_that_does_not_get_on_is_stuck_although_it_beats(world: World, da
 def test_what_is_no_heartbeat(world: World) -> None:
     file_of(world.data_dir, "bulk").write_text("{")
     done = world.run("--data-dir", str(world.data_dir), "health", "bulk", expect=1)
-    assert "no heartbeat of ours" in done.stderr
+    assert "not a valid heartbeat" in done.stderr
 
 
 def test_the_configuration_is_not_needed_nor_read(world: World) -> None:

@@ -260,7 +260,7 @@ def test_check_says_for_whom_the_view_is_since_when_and_who_may_read_it(world: W
     change_top(world, view_for="none")
     assert says(checked()["view for"][0], "warn", "none, but view.pickle is conser's", "set view_for to conser")
     change_top(world, view_for="con_opstk")
-    assert any(says(finding, "warn", "do not speak this Concertim's API") for finding in checked()["view for"])
+    assert any(says(finding, "warn", "do not support this Concertim's API") for finding in checked()["view for"])
 
 
 def change_top(world: World, **keys: str) -> None:
