@@ -148,7 +148,7 @@ def test_a_rack_never_gets_another_order_id_than_billings(world: World, killbill
     subscription = killbill.order(known)
     done = world.run("bulk", "--once", expect=3)
     assert order_ids(world) == {known: subscription.id}
-    assert "no order of it was found in Killbill" in done.stderr + done.stdout
+    assert "no order for it was found in Killbill" in done.stderr + done.stdout
     late = {stack: killbill.order(stack).id for stack in world.cloud.stacks if stack != known}
     world.bulk()
     assert len(order_ids(world)) > 1
