@@ -177,7 +177,7 @@ def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> No
 
 
 def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, homes: Mapping[str, str]) -> None:
-    """In a rack that is not (or no longer) ours, removes devices of ours that exist in their stack's own rack as well."""
+    """In a rack that is not (or no longer) ours, removes our devices that exist in their stack's own rack as well."""
     for device in matches.in_rack.get(rack.id, ()):
         home = matches.racks.get(homes.get(device.object_id, ""))
         stays = matches.devices.get(device.object_id)

@@ -102,7 +102,7 @@ MOUNTS = {
     ),
     "the lock is a link": ("ln -s /nowhere data/view.lock", "data dir", "symbolic links", "symbolic link"),
     "the data dir is a file": ("rmdir data; touch data", "data dir", "Not a directory", "is a file"),
-    "a log is a folder": ("mkdir log/updates_mq.log", "log dir", "Is a directory", "move that away"),
+    "a log is a folder": ("mkdir log/updates_mq.log", "log dir", "Is a directory", "move it away"),
 }
 
 

@@ -124,7 +124,7 @@ def test_a_proxy_that_wants_a_login_is_told_from_concertim(connect: Connect, mon
     with ScriptedServer(lambda _: Reply(407, b"", {"Proxy-Authenticate": "Basic"})) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
-        with pytest.raises(Unavailable, match="A proxy before Concertim") as failure:
+        with pytest.raises(Unavailable, match="A proxy in front of Concertim") as failure:
             connect("http://concertim.example").racks()
     assert "no_proxy" in failure.value.hint
 

@@ -47,7 +47,7 @@ RACKS = [
         "create network n1 U42"),
     row("a server of a flavor that nobody knows is not shown yet",
         cloud(stack("s1", server(flavor_id="x"))), EMPTY, "create rack s1 42U",
-        why="not-shown: its flavor x is not known"),
+        why="not-shown: its flavor x is unknown"),
     row("a volume is not shown where Concertim has no template for it",
         cloud(stack("s1", "v1")), concertim(templates=TEMPLATES[:2]),
         "create rack s1 42U", why="not-shown: Concertim has no template with the tag 'volume'"),
