@@ -214,7 +214,7 @@ class ConcertimClient(ConcertimReader):
         return found
 
     def _looked(self, refusal: Refused, look: Look) -> Record | None:
-        """What is there after a 5xx. Raises Unavailable when that can't be seen: then nobody knows what was done."""
+        """The state after a 5xx. Raises Unavailable if it cannot be read: then the result is unknown."""
         try:
             return look()
         except ConcertimError as error:

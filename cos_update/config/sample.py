@@ -61,8 +61,8 @@ openstack:
   #   region_name: RegionOne
   # Which endpoints of the catalog are used: public, internal or admin.
   # interface: public
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # requires, and with strict: true before that too. If a private CA does not comply (no key usage, say), accept it
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
   # with strict: false; its chain and the host name are verified all the same:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
@@ -84,8 +84,8 @@ concertim:
   concertim_password: change-me
   # Height of a new rack in rack units, 1 to 72, unless its devices need more.
   # default_rack_height: 42
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # requires, and with strict: true before that too. If a private CA does not comply (no key usage, say), accept it
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
   # with strict: false; its chain and the host name are verified all the same:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
@@ -111,8 +111,8 @@ rmq:
   # The virtual host; "" and "/" are both the default one.
   # rmq_path: /
   # tls: false
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # requires, and with strict: true before that too. If a private CA does not comply (no key usage, say), accept it
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
   # with strict: false; its chain and the host name are verified all the same:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true

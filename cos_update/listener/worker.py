@@ -143,7 +143,7 @@ class Worker:
                     self._tracker.give_back(each)
                     self._queue.add_rate_limited(each)
                     self._queue.done(each)
-            self._failures.tell()
+            self._failures.report()
             self._moved()
 
     def _attempt(self, units: list[Key]) -> None:

@@ -140,7 +140,7 @@ def doubt_of_clocks(memory: CloudMemory, clocks: Mapping[str, float]) -> str:
     for service, before in sorted(memory.clocks.items()):
         now = clocks.get(service)
         if now is None:
-            return f"{service} did not tell the time"
+            return f"{service} sent no time"
         if now < before - OVERLAP:
             return f"the clock of {service} has gone back"
         if now > before + FRESH:
@@ -153,7 +153,7 @@ def doubt_of_answer(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]
     witness = witness_of(memory, kind)
     if changes.is_whole or witness is None or witness.id in changes.found or witness.id in changes.deleted:
         return ""
-    return f"{kind.service} does not tell of a change any more that it has told of before"
+    return f"{kind.service} no longer lists a change that it has listed before"
 
 
 def is_dear(known: int, changes: Changes[T]) -> bool:

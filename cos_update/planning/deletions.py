@@ -182,7 +182,7 @@ def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, hom
         home = matches.racks.get(homes.get(device.object_id, ""))
         stays = matches.devices.get(device.object_id)
         if home and stays and stays.id != device.id and stays.rack_id == home.id:
-            why = f"device {stays.name} in rack {home.name} stands for the same {device.kind.label}"
+            why = f"device {stays.name} in rack {home.name} is of the same {device.kind.label}"
             review.devices[device.id] = why
             review.say(rack.id, Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 

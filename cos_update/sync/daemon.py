@@ -167,7 +167,7 @@ class BulkStatus(StatusObserver):
     def _text(self) -> str:
         if self._interval is None and self._ended:
             return f"the last pass ended at {moment(self._ended)}, {self._last}"
-        now = "a pass is under way"
+        now = "a pass is running"
         if self._due is not None:
             now = f"next pass at {moment(self._due)}"
         elif self._began is not None:

@@ -78,7 +78,7 @@ def test_databases_that_are_put_back_to_yesterday_are_noticed(cloud: ChangingClo
     state.pass_time(PASS)
     state.restore(yesterday)
     found = cloud.read()
-    assert "does not tell of a change any more that it has told of before" in found.why_full
+    assert "no longer lists a change that it has listed before" in found.why_full
     assert content(found.inventory) == content(cloud.in_full())
     state.pass_time(PASS)
     assert content(cloud.changes()) == content(cloud.in_full())
@@ -87,7 +87,7 @@ def test_databases_that_are_put_back_to_yesterday_are_noticed(cloud: ChangingClo
 def test_a_cell_that_is_down_loses_nothing_and_leads_to_full_readings(cloud: ChangingCloud) -> None:
     cloud.cloud.down_cells = {"cell1"}
     found = cloud.read()
-    assert "Nova does not tell of a change any more" in found.why_full
+    assert "Nova no longer lists a change" in found.why_full
 
 
 def test_a_server_that_can_not_be_read_by_its_id_stays_as_it_was(cloud: ChangingCloud) -> None:

@@ -94,7 +94,7 @@ def test_a_pass_that_does_not_get_on_is_stuck_although_it_beats(world: World, da
     until_health(world, 0, "--max-age", "7")
     line = until_health(world, 1, "--max-age", "7")
     assert "stuck" in line
-    assert "a pass is under way since" in line
+    assert "a pass is running since" in line
 
 
 def test_what_is_no_heartbeat(world: World) -> None:

@@ -38,25 +38,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def bus(broker: RabbitNode, world: World) -> Bus:
-    return Bus(broker)
-
-
-@pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
-    """Starts a listener, and waits until it consumes."""
-    started: list[Listener] = []
-
-    def begin(*arguments: str) -> Listener:
-        started.append(Listener(world, *arguments))
-        return started[-1].consuming(broker)
-
-    yield begin
-    for process in started:
-        process.kill()
-
-
 def rewrite(world: World, section: dict[str, object]) -> None:
     path = world.folder / "config.yaml"
     document = yaml.safe_load(path.read_text())

@@ -28,24 +28,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def bus(broker: RabbitNode, world: World) -> Bus:
-    return Bus(broker)
-
-
-@pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
-    started: list[Listener] = []
-
-    def begin(*arguments: str) -> Listener:
-        started.append(Listener(world, *arguments))
-        return started[-1].consuming(broker)
-
-    yield begin
-    for process in started:
-        process.kill()
-
-
 def found_by(world: World) -> dict[str, Any]:
     return read_by(ViewFor.CONSER, world.data_dir / "view.pickle")
 

@@ -148,7 +148,7 @@ RACKS = [
     row("a rack without a stack loses a device that its stack's rack has too",
         cloud(stack("s1", "i1")),
         concertim(rack("s1", "i1"), rack("", device("i1", id="d-double", name="double"), id="r-x", name="theirs")),
-        "instance double", why="duplicate: device i1 in rack s1 stands for the same instance"),
+        "instance double", why="duplicate: device i1 in rack s1 is of the same instance"),
 ]  # fmt: skip
 
 UNWATCHED = cloud(watched=("p-b",))
@@ -212,7 +212,7 @@ TWO = [device("i1"), DOUBLE]
 DUPLICATES = [
     row("of two racks the one of the project's own team stays",
         cloud(stack("s1")), concertim(rack("s1", id="r-1", name="wrong", owner_id="o-b"), rack("s1", id="r-2")),
-        "rack wrong", why="rack s1 (r-2) stands for the same stack"),
+        "rack wrong", why="rack s1 (r-2) is of the same stack"),
     row("of two racks the fuller one stays, devices of the other go",
         cloud(stack("s1", "i1", "i2")),
         concertim(rack("s1", "i1", id="r-1", name="one"), rack("s1", DOUBLE, "i2", id="r-2", name="two")),
@@ -229,7 +229,7 @@ DUPLICATES = [
         concertim(rack("s1", id="r-1", name="one"), rack("s1", id="r-2", name="two"))),
     row("of two devices in one rack the smaller id stays",
         cloud(stack("s1", "i1")), concertim(rack("s1", *TWO)), "instance double",
-        why="duplicate: device i1 stands for the same instance"),
+        why="duplicate: device i1 is of the same instance"),
     row("of two devices the one with the flavor's template stays",
         cloud(stack("s1", "i1")),
         concertim(T_LARGE, rack("s1", device("i1", id="d-a", name="double", template_id="t-large"), TWO[0])),
