@@ -1,4 +1,4 @@
-"""The types of device, and which details, templates and statuses go with each."""
+"""The types of devices, with the details, templates and statuses of each."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def _any_text(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class DetailsType:
-    """The fields of one type of details, each with what makes a stored value of a sent one."""
+    """The fields of one type of details, each with the conversion from sent to stored values."""
 
     name: str
     fields: dict[str, Callable[[object], object]]
 
     def empty(self) -> Json:
-        """The details of a device that was given none."""
+        """The details of a device created without any."""
         return {field: {} if field == "volume_details" else None for field in self.fields}
 
     def cast(self, given: Json) -> Json:
@@ -132,5 +132,5 @@ FLAT_FIELDS = tuple(DETAILS[COMPUTE].fields)
 
 
 def stored_details(details: Json) -> Json:
-    """Details as the database gives them back."""
+    """Details as the database returns them."""
     return {field: stored(value) if isinstance(value, dict | list) else value for field, value in details.items()}

@@ -1,4 +1,4 @@
-"""Change on demand: servers are started and stopped, as benchmarks ask for it over HTTP."""
+"""Changes on demand: benchmarks start and stop servers over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OTHER = {"active": "stopped", "stopped": "active"}
 
 
 class Churn:
-    """Starts what is stopped and stops what is active, each server once before any of them comes a second time."""
+    """Starts stopped servers and stops active ones, each server once before any of them a second time."""
 
     def __init__(self, state: CloudState) -> None:
         self._state = state
@@ -30,7 +30,7 @@ class Churn:
         return web.json_response({"servers": shown})
 
     def turn(self, count: int) -> list[Server]:
-        """Changes `count` servers, or as many as there are that run or are stopped."""
+        """Changes `count` servers, or all that are active or stopped."""
         turned: list[Server] = []
         with self._state.lock:
             if len(self._waiting) < count:

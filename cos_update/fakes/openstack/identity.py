@@ -1,4 +1,4 @@
-"""Projects, users, groups, roles and who holds what: the state behind Keystone."""
+"""Projects, users, groups, roles and assignments: the state behind Keystone."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ADMIN_PASSWORD = "adminpass"  # noqa: S105
 
 
 class Identity(Store):
-    """A new cloud has the project `admin`, the cloud's admin (`admin`) and the watching user (`concertim`).
+    """A new cloud has the project `admin`, the cloud's admin (`admin`) and the watcher user (`concertim`).
 
-    `admin` tells whether the watching user also holds the role admin, in the project `admin`.
+    `admin`: whether the watcher user also has the role admin, in the project `admin`.
     """
 
     def __init__(self, seed: int, admin: bool) -> None:
@@ -134,7 +134,7 @@ class Identity(Store):
         inherited: bool = False,
         system: bool = False,
     ) -> Assignment:
-        """Give a role to a user or group, on a project, a domain or the system."""
+        """Assign a role to a user or group, on a project, a domain or the system."""
         with self.lock:
             assignment = _assignment(role, holder, target, inherited, system)
             if assignment not in self.assignments:
@@ -142,16 +142,16 @@ class Identity(Store):
             return assignment
 
     def unassign(self, assignment: Assignment) -> None:
-        """Take a role away; one that is not held is no error."""
+        """Remove an assignment; it is no error if it does not exist."""
         with self.lock:
             self.assignments = [held for held in self.assignments if held != assignment]
 
     def watch(self, project: Project) -> None:
-        """Give `concertim` the role `watcher` in a project."""
+        """Assign the role `watcher` in a project to `concertim`."""
         self.assign(self.watcher_role, self.watcher, project)
 
     def unwatch(self, project: Project) -> None:
-        """Take the role `watcher` in a project away from `concertim`."""
+        """Remove the role `watcher` in a project from `concertim`."""
         self.unassign(_assignment(self.watcher_role, self.watcher, project, False, False))
 
     def owner_of(self, project_id: str) -> User:
