@@ -1,4 +1,4 @@
-"""Reading by changes when clocks, databases, cells and filters are not what they should be."""
+"""Incremental readings when clocks, databases, cells and filters misbehave."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def health(world: World, *options: str, expect: int) -> str:
 
 
 def until_health(world: World, expect: int, *options: str) -> str:
-    """Waits for that exit code; what is said then."""
+    """Waits for that exit code; returns the output."""
     arguments = ("--data-dir", str(world.data_dir), "health", "bulk", *options)
     deadline = time.monotonic() + 30
     while (done := world.run(*arguments, expect=None)).returncode != expect:

@@ -1,4 +1,4 @@
-"""Folders and files that are mounted in odd ways: `check` finds what the daemons would run into, and how to mend it."""
+"""Folders and files mounted in odd ways: `check` finds the daemons' problems, and suggests a fix."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ MOUNTS = {
 
 @pytest.mark.parametrize("case", MOUNTS)
 def test_check_says_what_is_odd_and_what_to_do(inside: Run, case: str) -> None:
-    mounts, name, text, mend = MOUNTS[case]
+    mounts, name, text, fix = MOUNTS[case]
     done = inside(mounts, "check", "--json")
     finding = folder_findings(done)[name]
     assert (done.returncode, finding["status"]) == (1, "fail")
     assert text in finding["text"]
-    assert mend in finding["mend"]
+    assert fix in finding["mend"]
     assert "Traceback" not in done.stderr
 
 

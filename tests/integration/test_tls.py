@@ -1,4 +1,4 @@
-"""TLS with OpenStack and Concertim: as strict as the configuration says with every Python, else as Python has it.
+"""TLS with OpenStack and Concertim: strictness as configured with every Python version, else Python's default.
 
 Of the broker `listener/test_broker_tls.py` tells the same.
 """

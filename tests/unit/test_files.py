@@ -1,4 +1,4 @@
-"""What root makes in the folder of another user is made for that user, and root is led nowhere else by it."""
+"""Files that root creates in another user's folder belong to that user, and links cannot redirect root."""
 
 from __future__ import annotations
 

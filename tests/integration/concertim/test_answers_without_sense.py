@@ -1,4 +1,4 @@
-"""Answers that no Concertim gives, but something in its place may: each is an error for people, and in bounded time."""
+"""Responses that no Concertim sends, but something in its place may: each is a clear error, in bounded time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One login for all threads, renewed unseen, and never in a hot loop."""
+"""One login for all threads, renewed transparently, and never in a hot loop."""
 
 from __future__ import annotations
 

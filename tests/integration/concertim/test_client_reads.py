@@ -1,4 +1,4 @@
-"""Reading Concertim: everything in full, or an error; never less for everything."""
+"""Reading Concertim: everything in full, or an error; an incomplete result never passes for a complete one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the listener's broker tests share."""
+"""Fixtures of the listener's broker tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGHUP of a listener: it reads its configuration again, and no message is lost over it."""
+"""SIGHUP of a listener: it reloads its configuration without losing a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The listener keeps view.pickle up to date for metrics and billing, beside bulk on the same data dir."""
+"""The listener keeps view.pickle up to date for metrics and billing, alongside bulk on the same data dir."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to Concertim, to the letter."""
+"""The exact request bodies sent to Concertim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the cloud is read by changes, from when on, what is made of the answer, and when it is not believed."""
+"""When the cloud is read incrementally, since when, what is made of the response, and when it is not reliable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of many events of one kind the first is said in full, and of the others how many they were."""
+"""Of many events of one kind the first is logged in full, and the others are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be removed from Concertim, what is kept, what is asked first, and why: nothing on doubt.
+"""What may be removed from Concertim, what is kept, what is checked first, and why: when in doubt, nothing is removed.
 
 Each row: what OpenStack shows, what Concertim shows, how the services answer when asked for a missing object by its
 id, what is then removed, and the words that tell why.

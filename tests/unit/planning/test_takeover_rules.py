@@ -1,4 +1,4 @@
-"""Who made the racks of a deployment, and what keeps its handlers from being replaced."""
+"""Who created the racks of a deployment, and what prevents replacing its handlers."""
 
 from __future__ import annotations
 

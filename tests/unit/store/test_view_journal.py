@@ -1,4 +1,4 @@
-"""What one process posted, the other knows before it posts."""
+"""What one process has posted, the others know before they post."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of an object that somebody asks about."""
+"""The explanation of an object."""
 
 from __future__ import annotations
 
