@@ -259,9 +259,9 @@ class ConcertimClient(ConcertimReader):
                 return self.device(device_id)
 
     def _twin(self, record: Record) -> Record | None:
-        """What is there already as `record` is to be.
+        """The existing object that equals the desired `record`.
 
-        Neither a template's height nor a device's template can be changed: what differs in them is to be replaced.
+        Neither a template's height nor a device's template can be changed: objects that differ there must be replaced.
         """
         match record:
             case Template():

@@ -44,7 +44,7 @@ class UnexpectedAnswer(Unavailable):
     """The app's response does not have the format of its API."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "Check that concertim.concertim_url leads to Concertim, and look into its log.")
+        super().__init__(message, "Check that concertim.concertim_url is Concertim's address, and see its log.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ openstack:
   # interface: public
   # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
   # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
-  # with strict: false; its chain and the host name are verified all the same:
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # auto reads cloud-wide where these credentials may, and per project where not; cloud and project insist on one.
@@ -86,7 +86,7 @@ concertim:
   # default_rack_height: 42
   # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
   # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
-  # with strict: false; its chain and the host name are verified all the same:
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # The app's API: auto (ask it), teams, credits (the newer one), users (the older one).
@@ -113,7 +113,7 @@ rmq:
   # tls: false
   # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
   # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
-  # with strict: false; its chain and the host name are verified all the same:
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # A client certificate, if the broker asks for one.

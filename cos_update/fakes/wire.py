@@ -90,7 +90,7 @@ class Wire:
         self.latency = 0.0
         """Seconds added to every response, after the work."""
         self.keep_requests = True
-        """Off: requests are only counted (refusals are kept all the same)."""
+        """Off: requests are only counted (errors are still kept)."""
         self._service_of = service_of
         self._lock = threading.Lock()
         self._requests: list[Recorded] = []

@@ -241,7 +241,7 @@ class Worker:
             self._queue.done(unit)
             return
         if reason := self._waiting.pop(unit, ""):
-            self._repeats.over(reason, f"what waited ({reason}) goes on")
+            self._repeats.over(reason, f"waiting keys ({reason}) proceed")
         for other in result.to:
             self._mark(other, {other}, sent)
         self._tracker.pass_on(unit, result.to)

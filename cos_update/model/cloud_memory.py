@@ -144,7 +144,7 @@ def doubt_of_clocks(memory: CloudMemory, clocks: Mapping[str, float]) -> str:
         if now < before - OVERLAP:
             return f"the clock of {service} has gone back"
         if now > before + FRESH:
-            return f"what is known of {service} is more than {FRESH / 3600:g} h old"
+            return f"the memory of {service} is more than {FRESH / 3600:g} h old"
     return ""
 
 

@@ -38,7 +38,7 @@ FIGURES: Mapping[str, tuple[str, bool]] = {
     "keys_waiting": ("Keys that wait for their time, in backoff most often", False),
     "oldest_key_seconds": ("Age of the key that has waited longest", False),
 }
-"""What is asked for at each scrape, by name: the help, and whether it only ever grows."""
+"""The figures of each scrape by name: the help text, and whether it is a counter."""
 
 
 class Metrics(Observer):

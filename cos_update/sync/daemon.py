@@ -70,7 +70,7 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
     try:
         request = services.store.resync()
         if request is not None:
-            run_options = replace(run_options, full="a resync was asked for")
+            run_options = replace(run_options, full="a resync was requested")
         report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
             services.store.clear_resync(request)

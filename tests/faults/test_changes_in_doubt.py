@@ -62,7 +62,7 @@ def test_what_is_known_for_too_long_is_not_built_upon(cloud: ChangingCloud) -> N
     cloud.cloud.deleted_servers.clear()
     cloud.cloud.pass_time(FRESH + 1)
     found = cloud.read()
-    assert found.why_full == "what is known of Cinder is more than 1 h old"
+    assert found.why_full == "the memory of Cinder is more than 1 h old"
     assert cloud.server.id not in found.inventory.servers
 
 

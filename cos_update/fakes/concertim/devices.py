@@ -192,7 +192,7 @@ def check_fields(state: State, fields: DeviceFields, rack_id: str) -> Errors:
 
 
 def flat_details(root: Json) -> Json:
-    """The compute details that stand beside a device's other fields."""
+    """The compute details among a device's other fields."""
     flat = scalars(root, [field for field in FLAT_FIELDS if field != "volume_details"])
     return {**flat, **objects(root, ["volume_details"])}
 

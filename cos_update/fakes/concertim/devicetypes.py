@@ -128,7 +128,7 @@ DETAILS = {
 }
 
 FLAT_FIELDS = tuple(DETAILS[COMPUTE].fields)
-"""The compute details, which may also stand beside a device's other fields (in the older API: only there)."""
+"""The compute details, which may also be among a device's other fields (in the older API: only there)."""
 
 
 def stored_details(details: Json) -> Json:

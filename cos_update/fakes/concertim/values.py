@@ -91,7 +91,7 @@ def moment(value: object) -> datetime | None:
 
 
 def number(value: object) -> Decimal | None:
-    """The number that a numeric validation sees in the value as it was sent; None when there is none."""
+    """The number that a numeric validation sees in a sent value; None if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     if isinstance(value, str) and not _NUMBER.fullmatch(value):

@@ -20,7 +20,7 @@ class Churn:
         self._waiting: list[str] = []
 
     async def serve(self, request: web.Request) -> web.Response:
-        """POST {"count": 100}: so many servers, spread over the cloud; the answer has each one's fields of note."""
+        """POST {"count": 100}: changes this many servers across the cloud; the response has the main fields of each."""
         servers = self.turn(int((await request.json())["count"]))
         shown = [
             {"id": item.id, "project_id": item.project_id, "user_id": item.user_id, "name": item.name,

@@ -23,7 +23,7 @@ EXPLANATIONS = {
 
 
 def refusal(status: int, error: str, message: str = "") -> Refusal:
-    """A refusal in Heat's form; without a message of its own the explanation stands in for it."""
+    """A refusal in Heat's form; without a message, the explanation is used."""
     title, explanation = EXPLANATIONS[status]
     return Refusal(
         status,

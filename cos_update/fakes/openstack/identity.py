@@ -109,7 +109,7 @@ class Identity(Store):
             return group
 
     def create_role(self, name: str, implies: Iterable[Role] = ()) -> Role:
-        """A new role; whoever holds it also holds those that it implies."""
+        """A new role, which includes the roles that it implies."""
         with self.lock:
             role = Role(self.new_hex(), name, tuple(implied.id for implied in implies))
             self.roles[role.id] = role
@@ -161,7 +161,7 @@ class Identity(Store):
             return self.users[next(held, self.admin.id)]
 
     def effective(self) -> Iterator[tuple[Assignment, Assignment]]:
-        """Assignments with groups, inheritance and implied roles spelt out, each beside the one it comes from."""
+        """Assignments with groups, inheritance and implied roles expanded, each with the one it comes from."""
         for given in self.assignments:
             for direct in self._per_user(given):
                 for landed in self._landed(direct):

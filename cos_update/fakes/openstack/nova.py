@@ -173,7 +173,7 @@ def _may_see(call: Call, flavor: Flavor) -> bool:
 
 
 def _asked(request: web.Request) -> str:
-    """The microversion that the headers ask for: the newer header counts more, and 2.1 is asked for by none."""
+    """The requested microversion: the newer header takes precedence, and without any it is 2.1."""
     for part in request.headers.get("OpenStack-API-Version", "").split(","):
         service, _, version = part.strip().partition(" ")
         if service == "compute":

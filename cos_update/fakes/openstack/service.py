@@ -196,7 +196,7 @@ def page_of(
     None when the marker is not there, or not visible.
     """
     walk = iter(items)
-    # What is before the marker need not be visible: that it is not looked at is most of the speed of a large listing.
+    # Skipping the visibility check before the marker is most of the speed of a large listing.
     if marker is not None and not any(item.id == marker and visible(item) for item in walk):
         return None
     return list(islice(filter(visible, walk), size))

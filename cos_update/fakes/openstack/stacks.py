@@ -140,7 +140,7 @@ class Stacks(Identity):
             return stack
 
     def find_stack(self, project: Project, name: str) -> Stack:
-        """The living top-level stack of this name; raises KeyError when there is none."""
+        """The existing top-level stack of this name; raises KeyError if there is none."""
         with self.lock:
             for stack in self.stacks.values():
                 if stack.project_id == project.id and stack.name == name and not stack.deleted:

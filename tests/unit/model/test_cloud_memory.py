@@ -98,7 +98,7 @@ def test_changes_are_asked_for_from_the_newest_one_on_and_always_with_an_overlap
         ({"Nova": NOON + 150, "Cinder": NOON + 150}, ""),
         ({"Nova": NOON - 3, "Cinder": NOON - OVERLAP}, ""),
         ({"Nova": NOON - OVERLAP - 1, "Cinder": NOON}, "the clock of Nova has gone back"),
-        ({"Nova": NOON + FRESH + 1, "Cinder": NOON}, "what is known of Nova is more than 1 h old"),
+        ({"Nova": NOON + FRESH + 1, "Cinder": NOON}, "the memory of Nova is more than 1 h old"),
         ({"Nova": NOON}, "Cinder sent no time"),
     ],
 )
