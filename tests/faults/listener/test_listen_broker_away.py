@@ -38,6 +38,7 @@ def test_a_broker_that_is_killed_loses_nothing_that_it_has_confirmed(deploy: Dep
         proxy.accepting = False
         broker.kill()
         broker.start()
+        broker.lose_exchanges(f"{QUEUE}.witness")
         deployment.bus = Bus(broker)
         proxy.accepting = True
         deployment.settle()
