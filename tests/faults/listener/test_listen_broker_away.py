@@ -119,7 +119,7 @@ def test_messages_that_an_operators_policy_dropped_cost_one_pass(
         wait_for(lambda: deployment.ready() < sent, what="the loss")
         proxy.accepting = True
         wait_for(deployment.resync, timeout=60, what="the request for a resync")
-        assert deployment.log().count("asking for a resync: the connection was lost") == 1
+        assert deployment.log().count("requesting a resync: the connection was lost") == 1
         deployment.world.bulk()
         deployment.wait_acked()
         broker.ctl("clear_policy", "operator")
