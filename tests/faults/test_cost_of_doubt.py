@@ -1,4 +1,4 @@
-"""Doubt costs a bounded time per service and pass: a service that fails for many objects is not tried again for each.
+"""Doubt costs a bounded time per service and pass: if a service fails for many objects, not each of them is retried.
 
 Counted in requests, since the waits come between them.
 """

@@ -1,4 +1,4 @@
-"""A disabled project counts as not watched: one line says so, its racks stay, and nothing is wrong with the pass."""
+"""A disabled project counts as not watched: reported in one line, its racks stay, and the pass succeeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCOPES = [ReadScope.AUTO, ReadScope.PROJECT]
 
 
 def may_see_it(world: World) -> bool:
-    """Whether the login is an administrator's: others are not told of disabled projects at all."""
+    """Whether the login is an administrator's: others do not see disabled projects at all."""
     return world.cloud.admin_project in world.cloud.projects_of(world.cloud.watcher.id)
 
 

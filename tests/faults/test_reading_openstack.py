@@ -1,4 +1,4 @@
-"""What OpenStack does not say costs nothing in Concertim, is said in words, and the rest still syncs."""
+"""What OpenStack does not return costs nothing in Concertim, is reported, and the rest still syncs."""
 
 from __future__ import annotations
 

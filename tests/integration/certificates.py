@@ -1,4 +1,4 @@
-"""Certificates as RFC 5280 wants them, or with one thing wrong."""
+"""Certificates that comply with RFC 5280, or have one fault."""
 
 from __future__ import annotations
 

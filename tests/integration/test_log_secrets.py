@@ -1,4 +1,4 @@
-"""The most talkative log holds no password and no token: what the libraries say themselves included."""
+"""Even the most verbose log contains no password and no token, including the libraries' own messages."""
 
 from __future__ import annotations
 

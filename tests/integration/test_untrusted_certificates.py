@@ -1,4 +1,4 @@
-"""A certificate that is not trusted: the error says what to type, and what is typed works."""
+"""A certificate that is not trusted: the error says what to type, and that works."""
 
 from __future__ import annotations
 

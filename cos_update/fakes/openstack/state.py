@@ -1,4 +1,4 @@
-"""The whole fake cloud as tests drive it."""
+"""The whole fake cloud for tests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class CloudState(Machines):
                 thing.updated = self.now()
 
     def delete_stack(self, stack: Stack) -> None:
-        """Delete a stack with all that it holds: DELETE_COMPLETE, in no listing, but still shown by its id."""
+        """Delete a stack with all its members: DELETE_COMPLETE, in no listing, but still returned by id."""
         with self.lock:
             for resource in list(stack.resources.values()):
                 self._delete_resource(resource.physical_id, resource.nested)
@@ -73,12 +73,12 @@ class CloudState(Machines):
                 self.projects.pop(stack.user_project_id, None)
 
     def backup(self) -> dict[str, Any]:
-        """What the databases of Nova, Cinder, Neutron and Heat hold now."""
+        """A backup of the databases of Nova, Cinder, Neutron and Heat."""
         with self.lock:
             return copy.deepcopy({name: getattr(self, name) for name in DATABASES})
 
     def restore(self, backup: Mapping[str, Any]) -> None:
-        """Put the databases back as they were; the clocks go on."""
+        """Restore the databases from a backup; the clocks keep running."""
         with self.lock:
             for name, kept in copy.deepcopy(dict(backup)).items():
                 records = getattr(self, name)
@@ -119,7 +119,7 @@ class CloudState(Machines):
             return token if token.scope is None or self.roles_of_token(token) else None
 
     def roles_of_token(self, token: Token) -> list[Role]:
-        """The roles that a token carries now."""
+        """The current roles of a token."""
         with self.lock:
             if token.scope is None:
                 return []

@@ -1,4 +1,4 @@
-"""What happens to a broker and to its connections, and that no message is lost unsaid."""
+"""Faults of a broker and its connections: no message is lost without a report."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_wiped_broker_whose_services_are_back_before_us_is_a_gap(broker, servi
 
 
 def test_bindings_that_were_lost_unseen_are_a_gap(broker, services, listen, proxy, settings):
-    """A restarted broker whose services were quicker than we, told by the exchange that stands beside theirs."""
+    """A restarted broker whose services reconnected before us, detected by our witness exchange."""
     services.declare("nova")
     listener = listen(port=proxy.port).ready()
     proxy.accepting = False

@@ -1,4 +1,4 @@
-"""SIGHUP of a listener: it reads its configuration again, and no message is lost over it."""
+"""SIGHUP of a listener: it reloads its configuration without losing a message."""
 
 from __future__ import annotations
 
@@ -37,25 +37,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
         world.configure(rmq=rmq(broker))
         world.bulk()
         yield world
-
-
-@pytest.fixture
-def bus(broker: RabbitNode, world: World) -> Bus:
-    return Bus(broker)
-
-
-@pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
-    """Starts a listener, and waits until it consumes."""
-    started: list[Listener] = []
-
-    def begin(*arguments: str) -> Listener:
-        started.append(Listener(world, *arguments))
-        return started[-1].consuming(broker)
-
-    yield begin
-    for process in started:
-        process.kill()
 
 
 def rewrite(world: World, section: dict[str, object]) -> None:
