@@ -29,6 +29,8 @@ class Store:
         """The most that one page of a service holds, by service name; without an entry there is no cap."""
         self.absent_services: set[str] = set()
         """Services that the catalog leaves out: nova, heat, cinder, neutron."""
+        self.endpoints: dict[str, str] = {}
+        """By service name where the catalog has it at another address: scheme, host and port."""
         self.down_cells: set[str] = set()
         """Nova cells that do not respond."""
         self.global_stacks_allowed = False
