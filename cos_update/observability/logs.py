@@ -18,6 +18,9 @@ FILES = {"bulk": "updates_bulk.log", "listen": "updates_mq.log"}
 _LOUD = ("urllib3", "keystoneauth", "openstack", "stevedore", "pika", "asyncio")
 """Libraries that log at INFO what only a developer wants to know."""
 
+_OF_SECRETS = ("keystoneauth.session.body",)
+"""Loggers of what services answer in full; passwords may be in it that are nobody's here."""
+
 _CHATTER = 2
 """How many -v it takes to be told what these libraries say at DEBUG: requests, headers, frames."""
 _log = logging.getLogger(__name__)
@@ -76,6 +79,8 @@ def reconfigure(
         old.close()
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity >= _CHATTER else logging.WARNING)
+    for name in _OF_SECRETS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def shut_down(within: float = 1.0) -> None:

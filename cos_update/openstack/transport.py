@@ -36,6 +36,8 @@ class Transport:
 
     def session(self, auth: Any = None, **options: Any) -> Session:
         """A session on the shared connections; made by openstacksdk, which gives its own `options`."""
+        # With a logger for bodies alone (`logs` keeps it silent): user_data and outputs of stacks may hold passwords.
+        options["split_loggers"] = True
         options["discovery_cache"] = self._discovered
         options["session"] = self._http if options.get("verify", True) else self._http_unverified
         return keystoneauth.taught(Session(auth, **options), keystoneauth.LoginSession(None, **options))
