@@ -56,6 +56,10 @@ class Store:
         with self.lock:
             self._time += timedelta(seconds=seconds)
 
+    def keystones_time(self) -> datetime:
+        """What the clock of Keystone's host says: the time of this machine, unless that clock is ahead or behind."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_offsets.get("keystone", 0.0))
+
     def clock_of(self, service: str) -> datetime:
         """What the clock of a service's host says."""
         return self._time + timedelta(seconds=self.clock_offsets.get(service, 0.0))
