@@ -17,8 +17,8 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Failure
-from cos_update.openstack.patience import Patience
 from cos_update.openstack.refusals import NotFound, as_error, is_the_services_own, raise_login_error
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.retry import Backoff, retry_after
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ProjectSession:
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
         self.clocks = ServiceClocks()
-        self.patience = Patience()
+        self.retry_budget = RetryBudget()
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
@@ -196,10 +196,10 @@ class ProjectSession:
                 wait = max(wait, _asked_wait(answer))
             if not failure.is_passing:
                 raise as_error(failure, attempt + 1)
-            is_over = of_many and self.patience.is_over(service)
-            if attempt + 1 == tries or is_over:
+            is_spent = of_many and self.retry_budget.is_spent(service)
+            if attempt + 1 == tries or is_spent:
                 if of_many:
-                    self.patience.lose(service)
+                    self.retry_budget.spend(service)
                 raise as_error(failure, attempt + 1)
             self._sleep(wait)
         raise AssertionError("unreachable")

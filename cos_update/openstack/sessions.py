@@ -15,7 +15,7 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Cause
-from cos_update.openstack.patience import Patience
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.openstack.session import ProjectSession
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Sessions:
         self.request_id = ""
         self.clocks = ServiceClocks()
         """What the services' clocks say, to all sessions."""
-        self.patience = Patience()
+        self.retry_budget = RetryBudget()
         """What all sessions together have asked for in vain."""
 
     @property
@@ -143,7 +143,7 @@ class Sessions:
                 _hint_of_clouds() if settings.cloud else "Check the section openstack of the configuration.",
             ) from None
         session = ProjectSession(connection, settings, transport, self._sleep)
-        session.clocks, session.patience = self.clocks, self.patience
+        session.clocks, session.retry_budget = self.clocks, self.retry_budget
         return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:

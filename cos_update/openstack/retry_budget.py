@@ -17,7 +17,7 @@ SECONDS = 60.0
 """until so much time has passed since."""
 
 
-class Patience:
+class RetryBudget:
     """Takes note of the requests that have failed in all their tries. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -25,13 +25,13 @@ class Patience:
         self._lock = threading.Lock()
         self._lost: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MOST))
 
-    def is_over(self, service: str) -> bool:
+    def is_spent(self, service: str) -> bool:
         """Whether a request that fails now is not to be tried again."""
         with self._lock:
             lost = self._lost[service]
             return len(lost) == MOST and self._monotonic() - lost[0] < SECONDS
 
-    def lose(self, service: str) -> None:
+    def spend(self, service: str) -> None:
         """A request has failed in all its tries, or in the one that it got."""
         with self._lock:
             self._lost[service].append(self._monotonic())
