@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import random
 import sys
@@ -20,6 +19,10 @@ from tests.histories.rules import RULES, live
 
 BATCH = 20
 """Histories that one seed makes."""
+
+
+class Over(BaseException):
+    """The time is over, or a rule is broken: hypothesis is to try nothing more."""
 
 
 class Tally:
@@ -40,7 +43,7 @@ class Tally:
 
 
 def run(number: int, tally: Tally, end: float) -> None:
-    """The histories of one seed, until the time is over. Raises what the first one raises that fails."""
+    """The histories of one seed. Raises Over when the time is, or when one has broken a rule."""
 
     @seed(number)
     @settings(
@@ -52,16 +55,16 @@ def run(number: int, tally: Tally, end: float) -> None:
     )
     @given(st.data())
     def histories(data: st.DataObject) -> None:
-        if time.monotonic() >= end or tally.broken.total():
-            return
         with tempfile.TemporaryDirectory() as folder:
             try:
                 live(data.draw, Path(folder))
             except Exception as error:
                 tally.note(error)
                 traceback.print_exc()
-                raise
+                raise Over from None
         tally.histories += 1
+        if time.monotonic() >= end:
+            raise Over
 
     histories()
 
@@ -74,18 +77,15 @@ def main(seconds: float, first: int | None) -> None:
     logging.disable(logging.CRITICAL)
     end = time.monotonic() + seconds
     tally = Tally()
-    for number in itertools.count(random.randrange(10**9) if first is None else first):
-        try:
+    number = random.randrange(10**9) if first is None else first
+    try:
+        while True:
             run(number, tally, end)
-        except Exception:
-            if not tally.broken.total():
-                raise
-        if tally.broken.total():
-            click.echo(f"{tally}; to run it again: python -m tests.histories --seed {number}")
-            sys.exit(1)
-        if time.monotonic() >= end:
-            break
-    click.echo(tally)
+            number += 1
+    except Over:
+        again = f"; to run it again: python -m tests.histories --seed {number}" if tally.broken else ""
+        click.echo(f"{tally}{again}")
+    sys.exit(bool(tally.broken))
 
 
 if __name__ == "__main__":

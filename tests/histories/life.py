@@ -140,7 +140,9 @@ class Life:
     def new_stack(self) -> None:
         names = {stack.name for stack in self.cloud.stacks.values()}
         name = self.draw(NAMES.filter(lambda n: n not in names))
-        stack = self.cloud.create_stack(self.draw(st.sampled_from(self.projects)), name, outputs={"a=b": "x, y=z"})
+        # The newer Concertim takes no rack without a cluster type.
+        outputs = {"a=b": "x, y=z", "concertim_cluster_type": "hpc"}
+        stack = self.cloud.create_stack(self.draw(st.sampled_from(self.projects)), name, outputs=outputs)
         holder = self.cloud.add_nested(stack, "group") if self.draw(st.booleans()) else stack
         for _ in range(self.draw(st.integers(1, 4))):
             self.cloud.add_server(holder, self.draw(NAMES), self._flavor(), state=self.draw(STATES))
@@ -149,14 +151,14 @@ class Life:
             self.cloud.create_network(stack, self.draw(NAMES))
 
     def _flavor(self):  # type: ignore[no-untyped-def]
-        return self.draw(st.sampled_from(sorted(self.cloud.flavors.values(), key=lambda f: f.id)))
+        return self.draw(st.sampled_from(list(self.cloud.flavors.values())))
 
     def something_happens(self) -> None:
-        servers = sorted(self.cloud.servers.values(), key=lambda s: s.id)
-        stacks = sorted((s for s in self.cloud.stacks.values() if s.parent_id is None), key=lambda s: s.id)
+        servers = list(self.cloud.servers.values())
+        stacks = [s for s in self.cloud.stacks.values() if s.parent_id is None]
         what = self.draw(st.sampled_from(HAPPENINGS))
-        volumes = sorted(self.cloud.volumes.values(), key=lambda v: v.id)
-        networks = sorted((n for n in self.cloud.networks.values() if not n.shared), key=lambda n: n.id)
+        volumes = list(self.cloud.volumes.values())
+        networks = [n for n in self.cloud.networks.values() if not n.shared]
         if what == "stack" or not servers or not stacks:
             self.new_stack()
         elif what == "project":
@@ -193,10 +195,10 @@ class Life:
     def something_little_happens(self, what: str) -> None:
         """What some services tell of and others do not, and what none tells of."""
         cloud = self.cloud
-        server = self.draw(st.sampled_from(sorted(cloud.servers.values(), key=lambda s: s.id)))
+        server = self.draw(st.sampled_from(list(cloud.servers.values())))
         ports = cloud.ports_of[server.id]
-        volumes = sorted(cloud.volumes.values(), key=lambda v: v.id)
-        networks = sorted((n for n in cloud.networks.values() if n.subnets), key=lambda n: n.id)
+        volumes = list(cloud.volumes.values())
+        networks = [n for n in cloud.networks.values() if n.subnets]
         if what == "time":
             cloud.pass_time(self.draw(st.sampled_from([30.0, 150.0, 1000.0, 4000.0, -500.0])))
         elif what == "purge":
@@ -220,7 +222,7 @@ class Life:
 
     def lose_a_nested_stack(self) -> None:
         """A stack is being deleted, and one nested in it is gone before it."""
-        nested = sorted((s for s in self.cloud.stacks.values() if s.parent_id and not s.deleted), key=lambda s: s.id)
+        nested = [s for s in self.cloud.stacks.values() if s.parent_id and not s.deleted]
         if nested:
             lost = self.draw(st.sampled_from(nested))
             top = self.cloud.top_of(lost)

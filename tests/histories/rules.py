@@ -55,11 +55,12 @@ def live(draw: Draw, folder: Path) -> None:
             disturbed = _chapter(life) or disturbed
         for project in life.projects:
             life.cloud.watch(project)
-        life.one_pass(full="at last")
+        report = life.one_pass(full="at last")
         if life.world.concertim.refusals and not disturbed:
             raise NeedlessRefusal(life.world.concertim.refusals)
         if shown(life.world.actual()) != wanted(life.world.desired()):
-            raise LostChange({"shown": shown(life.world.actual()), "wanted": wanted(life.world.desired())})
+            both = {"shown": shown(life.world.actual()), "wanted": wanted(life.world.desired())}
+            raise LostChange(f"{both} {report}")
         for _ in range(FULL_READ_EVERY):
             life.one_pass()
         _rest(life)
