@@ -115,7 +115,7 @@ WIRE = {
     "name": ("no connection to {address}.*: (Name or service|.*name resolution).*after 2 tries", "this machine's DNS"),
     "refused": ("no connection to {address}.*: Connection refused.*after 2 tries", "whether the service runs"),
     "silent": ("no answer within 0.3 s from {address}.*after 2 tries", "whether the service runs"),
-    "page": ("{address}.*Welcome to nginx!.*after 2 tries", "whether what answers there is"),
+    "page": ("{address}.*Welcome to nginx!.*after 2 tries", "that answers there"),
 }
 """By what is wrong with an address: what is said of it, and what is to be done."""
 
@@ -169,8 +169,8 @@ LOGIN = [
     (403, "You are not authorized to perform the requested action: identity:x.", "Ask whoever runs Keystone"),
     (404, "Could not find: nothing.", "usually ends in /v3"),
     (413, "Request is too large.", "limits of a proxy"),
-    (429, "Slow down.", "whether what answers there is Keystone"),
-    (500, "An unexpected error prevented the server from fulfilling your request.", "Keystone's own log"),
+    (429, "Slow down.", "whether it is Keystone that answers there"),
+    (500, "An unexpected error prevented the server from fulfilling your request.", "Keystone's log"),
 ]
 
 
