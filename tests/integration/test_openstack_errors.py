@@ -166,7 +166,7 @@ LOGIN = [
     (400, "Invalid input for field 'identity'.", "Check the section openstack"),
     (401, "The password is expired and needs to be changed for user: 1234.", "Give the user a new password"),
     (401, "The account is locked for user: 1234.", "Check username, password, domain and project"),
-    (403, "You are not authorized to perform the requested action: identity:x.", "Ask whoever runs Keystone"),
+    (403, "You are not authorized to perform the requested action: identity:x.", "Ask Keystone's operators"),
     (404, "Could not find: nothing.", "usually ends in /v3"),
     (413, "Request is too large.", "limits of a proxy"),
     (429, "Slow down.", "whether it is Keystone that answers there"),
