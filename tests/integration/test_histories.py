@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.histories.rules import live
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_ends_in_step(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
