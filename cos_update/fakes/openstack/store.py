@@ -31,6 +31,8 @@ class Store:
         """Services that the catalog leaves out: nova, heat, cinder, neutron."""
         self.endpoints: dict[str, str] = {}
         """By service name where the catalog has it at another address: scheme, host and port."""
+        self.disabled_projects_listed = False
+        """Whether Keystone lists a user's disabled projects among its own."""
         self.down_cells: set[str] = set()
         """Nova cells that do not respond."""
         self.global_stacks_allowed = False
