@@ -42,6 +42,19 @@ def test_it_is_said_in_one_line_and_its_racks_stay(world: World, one_pass: Pass,
         assert NoticeKind.ORPHANED not in {notice.kind for notice in report.notices}
 
 
+@pytest.mark.parametrize("world", ["watcher"], indirect=True)
+def test_a_mere_watcher_is_told_of_it_where_keystone_lists_it(world: World, one_pass: Pass) -> None:
+    one_pass()
+    project = disabled(world)
+    world.cloud.disabled_projects_listed = True
+    world.concertim.wire.reset()
+    report = one_pass(prune_unwatched=True, allow_deletes=True)
+    assert report.exit_code is ExitCode.DONE
+    assert world.writes() == []
+    about = [notice for notice in report.notices if notice.openstack_id == project.id]
+    assert [(notice.kind, notice.name) for notice in about] == [(NoticeKind.DISABLED, "CM_team_b")]
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_once_it_is_enabled_again_it_is_brought_in_step(world: World, one_pass: Pass, scope: ReadScope) -> None:
     one_pass(scope=scope)

@@ -115,7 +115,8 @@ def _save_details(state: State, device: Device, root: Json, sent: Json) -> Error
         errors.add("details_type", "Cannot be changed once a device has been created")
         errors.add("details_type", TYPES[device.type].details_error)
         return errors
-    changes = DETAILS[device.details_type].cast({key: value for key, value in given.items() if key != "type"})
+    known = {key: value for key, value in given.items() if key != "type" and key not in state.unstored}
+    changes = DETAILS[device.details_type].cast(known)
     device.details = {**device.details, **stored_details(changes)}
     sent.update(changes)
     return errors

@@ -217,7 +217,8 @@ def _new_details(state: State, root: Json) -> tuple[str, Json]:
     given = objects(root, ["details"]).get("details")
     if not given or state.flavour is ApiFlavour.USERS:
         compute = DETAILS[COMPUTE]
-        return COMPUTE, {**compute.empty(), **compute.cast(flat_details(root))}
+        flat = {field: value for field, value in flat_details(root).items() if field not in state.unstored}
+        return COMPUTE, {**compute.empty(), **compute.cast(flat)}
     details_type = given.get("type")
     if details_type is None:
         raise failure("NoMethodError", "undefined method `constantize' for nil:NilClass")
@@ -226,7 +227,7 @@ def _new_details(state: State, root: Json) -> tuple[str, Json]:
     found = DETAILS[details_type]
     return details_type, {
         **found.empty(),
-        **found.cast({field: value for field, value in given.items() if field != "type"}),
+        **found.cast({key: value for key, value in given.items() if key != "type" and key not in state.unstored}),
     }
 
 

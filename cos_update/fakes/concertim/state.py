@@ -62,6 +62,8 @@ class State:
         self.rack_limit: int | None = None
         self.device_limit: int | None = None
         """The licence's limits on racks and devices."""
+        self.unstored: set[str] = set()
+        """Fields of devices' details that are accepted and passed over, as those that an API does not know."""
         self._serials = itertools.count(1)
 
     @property

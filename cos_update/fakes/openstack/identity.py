@@ -178,11 +178,15 @@ class Identity(Store):
         return [role for role in self.roles.values() if role.id in ids]
 
     def projects_of(self, user_id: str) -> list[Project]:
-        """The enabled projects in which a user holds any role."""
+        """The projects in which a user holds any role; disabled ones only if the state says so."""
         ids = {
             held.target_id for held, _ in self.effective() if held.user_id == user_id and held.scope == Scope.PROJECT
         }
-        return [project for id_, project in sorted(self.projects.items()) if id_ in ids and project.enabled]
+        return [
+            project
+            for id_, project in sorted(self.projects.items())
+            if id_ in ids and (project.enabled or self.disabled_projects_listed)
+        ]
 
     def _per_user(self, given: Assignment) -> Iterator[Assignment]:
         if given.group_id is None:

@@ -95,7 +95,7 @@ class Service(ABC):
     """The name by which the state's switches and the wire's records call it."""
     prefix: str
     has_own_clock = True
-    """Whether its header Date tells the time of the cloud; else it is that of this machine, as in the tokens."""
+    """Whether its header Date tells the time of the cloud; else it is Keystone's, as in the tokens."""
 
     def __init__(self, state: CloudState, address: Callable[[], str]) -> None:
         self.state = state
@@ -138,8 +138,8 @@ class Service(ABC):
                 except Refusal as refusal:
                     answer = refusal.response()
                     answer = answer if refusal.status == UNAUTHORIZED else self.finish(request, answer)
-                if self.has_own_clock:
-                    answer.headers["Date"] = f"{self.state.clock_of(self.name):%a, %d %b %Y %H:%M:%S GMT}"
+                clock = self.state.clock_of(self.name) if self.has_own_clock else self.state.keystones_time()
+                answer.headers["Date"] = f"{clock:%a, %d %b %Y %H:%M:%S GMT}"
                 return answer
 
         router.add_route(method, self.prefix + path, serve)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cos_update.fakes.openstack.machines import Machines
@@ -96,15 +95,15 @@ class CloudState(Machines):
     ) -> Token:
         """A new token for a user, valid for `token_life` seconds from now."""
         with self.lock:
-            issued = time.time()
+            issued = self.keystones_time()
             token = Token(
                 f"gAAAAA{self.new_hex()}{self.new_hex()}",
                 user,
                 scope,
                 target_id,
                 method,
-                datetime.fromtimestamp(issued, UTC),
-                datetime.fromtimestamp(issued + self.token_life, UTC),
+                issued,
+                issued + timedelta(seconds=self.token_life),
                 credential,
             )
             self._tokens[token.id] = token
@@ -114,7 +113,7 @@ class CloudState(Machines):
         """A token that is valid now: not expired, not revoked, and its user still holds a role in its scope."""
         with self.lock:
             token = self._tokens.get(token_id)
-            if token is None or token.expires <= datetime.now(UTC) or token.user.id not in self.users:
+            if token is None or token.expires <= self.keystones_time() or token.user.id not in self.users:
                 return None
             return token if token.scope is None or self.roles_of_token(token) else None
 

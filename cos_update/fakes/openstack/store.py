@@ -29,6 +29,10 @@ class Store:
         """The maximum page size by service name; without an entry there is no limit."""
         self.absent_services: set[str] = set()
         """Services missing from the catalog: nova, heat, cinder, neutron."""
+        self.endpoints: dict[str, str] = {}
+        """By service name where the catalog has it at another address: scheme, host and port."""
+        self.disabled_projects_listed = False
+        """Whether Keystone lists a user's disabled projects among its own."""
         self.down_cells: set[str] = set()
         """Nova cells that do not respond."""
         self.global_stacks_allowed = False
@@ -53,6 +57,10 @@ class Store:
         """Advance time without an event; a negative number sets the clocks back."""
         with self.lock:
             self._time += timedelta(seconds=seconds)
+
+    def keystones_time(self) -> datetime:
+        """What the clock of Keystone's host says: the time of this machine, unless that clock is ahead or behind."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_offsets.get("keystone", 0.0))
 
     def clock_of(self, service: str) -> datetime:
         """The time of the clock of a service's host."""
