@@ -8,9 +8,10 @@ stands follows from when its refreshing was asked for and answered, and from the
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from cos_update.concurrency.calls import Calls, CallTimeoutError
@@ -51,6 +52,7 @@ class Backend:
         self._calls = Calls("coordination", 1)
         self._member = f"{site}-{uuid.uuid4().hex}".encode()
         self._coordinator: Any = None
+        self._joins = False
         self._doubtful: list[Any] = []
         """Locks of which it is not known whether they were taken, or given back: they must not be kept alive."""
 
@@ -58,9 +60,10 @@ class Backend:
         """Connects. Raises ConfigError too: when tooz or its driver is not installed, or refuses the address."""
         self._coordinator = _coordinator(self._settings, self._member, self._deadline)
         self._call(self._coordinator.start)
+        self._joins = joins
         if joins:
             member = _told(Member(self._site, self._settings.shards))
-            self._call(lambda: self._coordinator.join_group_create(GROUP, member))
+            self._call(lambda: self._join(member))
 
     def refresh(self) -> None:
         """Has all that was taken stand for another lease's life, from now on."""
@@ -112,12 +115,23 @@ class Backend:
     def close(self) -> None:
         """Leaves, as well as that can be done. Never fails."""
         coordinator, self._coordinator = self._coordinator, None
-        if coordinator is not None:
+        if coordinator is not None and coordinator.is_started:
             try:
-                self._call(coordinator.stop)
+                if self._joins:
+                    self._call(lambda: coordinator.leave_group(GROUP).get())
             except BackendError as error:
                 log.debug("the engine was left without a word: %s", error)
+            # tooz waits a second for threads of its own; nobody has to wait for that.
+            threading.Thread(target=_end, args=(coordinator,), name="coordination-end", daemon=True).start()
         self._calls.close()
+
+    def _join(self, member: Mapping[str, Any]) -> None:
+        from tooz.coordination import GroupAlreadyExist
+
+        # tooz's own way to do both sleeps a second in between.
+        with suppress(GroupAlreadyExist):
+            self._coordinator.create_group(GROUP).get()
+        self._coordinator.join_group(GROUP, member).get()
 
     @contextmanager
     def _in_doubt(self, lock: Any) -> Iterator[None]:
@@ -144,6 +158,13 @@ class Backend:
         except Exception as error:
             # Drivers let the errors of their own libraries through, which know no common base.
             raise BackendError(f"{type(error).__name__}: {error}".splitlines()[0][:300]) from error
+
+
+def _end(coordinator: Any) -> None:
+    try:
+        coordinator.stop()
+    except Exception as error:
+        log.debug("the engine was left without a word: %s", error)
 
 
 def require_installed(settings: CoordinationSettings) -> None:

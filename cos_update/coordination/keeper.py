@@ -232,8 +232,7 @@ class Keeper:
             if had:
                 self._publish()
             if backend is not None:
-                # In a thread of its own: it may take its time, and nothing waits for it.
-                threading.Thread(target=backend.close, name="leases-close", daemon=True).start()
+                backend.close()
             rest = "this site holds nothing, and writes nothing" if had else "this site takes nothing"
         else:
             rest = "what this site holds is good for a while yet"
