@@ -45,12 +45,18 @@ def listen(
     from cos_update.cli.setup import process_name, services, settings_for
     from cos_update.cli.stop import stopping
     from cos_update.listener.service import Listener, Task
+    from cos_update.model.errors import ConfigError
     from cos_update.store import ViewStore
 
     metrics = MetricsOptions(metrics_port, metrics_address)
     if not drain:
         hold_back()
     reload = Reload(context, "listen", settings_for(context, "listen", daemon=not drain))
+    if reload.settings.coordination is not None:
+        raise ConfigError(
+            "listen does not work with the section coordination yet: it would not know what other machines post.",
+            "Run bulk on each machine, and no listener.",
+        )
     process = process_name(reload.settings, "listen")
     store = ViewStore(reload.settings.data_dir, process)
     store.prepare()

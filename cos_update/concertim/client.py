@@ -17,7 +17,7 @@ from cos_update.concertim.codec import Json, UnexpectedAnswer
 from cos_update.concertim.http import Counts
 from cos_update.concertim.reader import ConcertimReader, path_of
 from cos_update.concertim.retry import given_up
-from cos_update.concertim.transport import TransientError
+from cos_update.concertim.transport import TransientError, WriteFence
 from cos_update.model.concertim import ApiFlavour, Device, Owner, Rack, Record, Template
 from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -43,11 +43,12 @@ class ConcertimClient(ConcertimReader):
 
     Every call raises ConcertimLoginError, Unavailable (no usable answer to any of the allowed tries), or Refused with
     the app's own reason. What changes something is repeated only where that cannot do it twice: a create whose answer
-    was lost is first looked for by our id.
+    was lost is first looked for by our id. With a `fence` a write is sent only if that lets it (else Fenced).
     """
 
-    def __init__(self, settings: ConcertimSettings) -> None:
-        super().__init__(settings, self._trial)
+    def __init__(self, settings: ConcertimSettings, fence: WriteFence | None = None) -> None:
+        # Behind a fence no trial is made: the rack that it would be made on may be another machine's.
+        super().__init__(settings, self._trial if fence is None else lambda: None, fence)
 
     def __enter__(self) -> Self:
         return self

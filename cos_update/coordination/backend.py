@@ -157,7 +157,8 @@ class Backend:
             raise BackendError(f"it does not answer: {error}") from None
         except Exception as error:
             # Drivers let the errors of their own libraries through, which know no common base.
-            raise BackendError(f"{type(error).__name__}: {error}".splitlines()[0][:300]) from error
+            text = (str(error).splitlines() or [""])[0][:300]
+            raise BackendError(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
 
 
 def _end(coordinator: Any) -> None:

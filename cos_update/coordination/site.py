@@ -17,7 +17,7 @@ from cos_update.coordination.fence import Check, Fence, good_for
 from cos_update.coordination.holdings import Holdings, Member
 from cos_update.coordination.keeper import Keeper
 from cos_update.coordination.uses import Uses
-from cos_update.model.errors import CosUpdateError, Fenced
+from cos_update.model.errors import Fenced
 from cos_update.model.settings import CoordinationSettings
 from cos_update.model.shards import Shards, shard_of
 
@@ -80,14 +80,11 @@ class Site:
         finally:
             self._keeper.stop(leaving)
 
-    def wait_ready(self) -> None:
-        """Waits until it is known what this site holds. Raises CosUpdateError when nothing is held by a fault."""
+    def wait_ready(self) -> str:
+        """Waits until it is known what this site holds. Why it holds nothing, where that is a fault; else ""."""
         self._keeper.wait_ready(2.0 * self.settings.lease)
         holdings = self.holdings
-        if holdings.trouble and not holdings.leases:
-            raise CosUpdateError(
-                f"{holdings.trouble}.", "Check the section coordination, and the engine that it names."
-            )
+        return "" if holdings.leases else holdings.trouble
 
     @contextmanager
     def share(self, only: int | None = None) -> Iterator[Grant | None]:

@@ -104,7 +104,9 @@ def test_a_machine_that_slept_longer_than_its_lease_holds_nothing_when_it_wakes_
     first = dict(one.keeper.holdings.leases)
     one.turn()
     one.turn()
-    assert not {lease.epoch for lease in one.keeper.holdings.leases.values()} & {l.epoch for l in first.values()}
+    assert not {lease.epoch for lease in one.keeper.holdings.leases.values()} & {
+        lease.epoch for lease in first.values()
+    }
 
 
 def test_an_engine_that_has_forgotten_everything_takes_the_leases_with_it(site: Sites, engine: Engine) -> None:
