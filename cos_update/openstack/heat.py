@@ -8,12 +8,15 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from cos_update.model.openstack import Output, Stack, StackContent
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import ORCHESTRATION, ProjectSession
 
 DEPTH = 5
 """How deep Heat looks into nested stacks by default, whatever more is asked."""
-MOST_LEVELS = 4
-"""How often a tree that was cut at that depth is followed further down."""
+MOST_LEVELS = 10
+"""How often a tree that was cut, at that depth or by a nested stack that is gone, is followed further down."""
+MOST_REQUESTS = 60
+"""So many are sent at most for the rest of a tree in which a nested stack is gone."""
 _SERVERS = frozenset({"OS::Nova::Server", "AWS::EC2::Instance", "OS::Heat::ScaledResource"})
 """The last is what the children of an InstanceGroup and of AWS's AutoScalingGroup are called (Heat's sources)."""
 _VOLUMES = frozenset({"OS::Cinder::Volume", "AWS::EC2::Volume"})
@@ -57,10 +60,21 @@ def stack_url(session: ProjectSession, project_id: str, name: str = "", stack_id
     return "/".join(part for part in (f"{base}/{project_id}/stacks", quote(name, ""), stack_id) if part)
 
 
+def show_stack(session: ProjectSession, url: str) -> Mapping[str, Any]:
+    """The record of one stack, without outputs where these can't be resolved. Raises CloudError; NotFound."""
+    try:
+        shown = session.get(ORCHESTRATION, url, key="stack", of_many=True)
+    except NotFound:
+        # To resolve outputs Heat looks into nested stacks, and one of these may be what it did not find.
+        shown = session.get(ORCHESTRATION, url, {"resolve_outputs": "False"}, key="stack", of_many=True)
+    record: Mapping[str, Any] = shown["stack"]
+    return record
+
+
 def read_content(session: ProjectSession, stack: Stack) -> StackContent:
     """What the stack holds, by its resource tree and its outputs. Raises CloudError; NotFound when it is gone."""
     url = stack_url(session, stack.project_id, stack.name, stack.id)
-    return content_of(session, stack, session.get(ORCHESTRATION, url, key="stack")["stack"])
+    return content_of(session, stack, show_stack(session, url))
 
 
 def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) -> StackContent:
@@ -78,21 +92,48 @@ def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) 
 
 
 def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapping[str, Any]], bool]:
-    """All resources, and whether they are all: a nested stack without any may have been cut off, so it is asked."""
+    """All resources that Heat lists, and whether they are all.
+
+    A nested stack without any may have been cut off, so it is asked. While a stack is being deleted a nested one may
+    be gone before its parent; then Heat answers 404 to whoever looks through the parent, and each level is asked by
+    itself.
+    """
     found: list[Mapping[str, Any]] = []
     asked: set[str] = set()
     below = {""}
+    is_whole = True
+    left = MOST_REQUESTS
     for _ in range(MOST_LEVELS):
         for nested in sorted(below):
             each = f"{stack_url(session, project_id)}/{nested}" if nested else url
-            page = session.get(ORCHESTRATION, f"{each}/resources", {"nested_depth": str(DEPTH)}, key="resources")
-            found += page["resources"]
+            if not is_whole:
+                left -= 2
+            if left < 0:
+                return found, False
+            resources = _resources(session, each, DEPTH)
+            if resources is None:
+                is_whole = False
+                resources = _resources(session, each, 0)
+            if resources is None and not nested:
+                show_stack(session, url)  # raises when it is the stack itself that is gone
+            found += resources or ()
         asked |= below
         parents = {own for item in found if (own := _link(item, "stack"))}
         below = {nested for item in found if (nested := _link(item, "nested"))} - parents - asked
         if not below:
             break
-    return found, not below
+    return found, is_whole and not below
+
+
+def _resources(session: ProjectSession, url: str, depth: int) -> Sequence[Mapping[str, Any]] | None:
+    """A stack's resources and those of its nested stacks down to a depth; None when Heat answers 404."""
+    try:
+        params = {"nested_depth": str(depth)}
+        page = session.get(ORCHESTRATION, f"{url}/resources", params, key="resources", of_many=True)
+    except NotFound:
+        return None
+    resources: Sequence[Mapping[str, Any]] = page["resources"]
+    return resources
 
 
 def _link(resource: Mapping[str, Any], rel: str) -> str:

@@ -79,7 +79,7 @@ class _Question(Generic[T]):
 def remembered_flavor(session: ProjectSession, server_id: str) -> Flavor | None:
     """What a server remembers of its flavor; None when it does not. Raises CloudError."""
     version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
-    body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version)
+    body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version, of_many=True)
     flavor = body["server"].get("flavor") or {}
     return nova.embedded_flavor(flavor) if "vcpus" in flavor else None
 

@@ -18,6 +18,7 @@ from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Failure
 from cos_update.openstack.refusals import NotFound, as_error, is_the_services_own, raise_login_error
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.retry import Backoff, retry_after
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ProjectSession:
         """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
         self.request_id = ""
         self.clocks = ServiceClocks()
+        self.retry_budget = RetryBudget()
         self.requests = 0
         """How many were sent, as a sign of life: threads that count at once may count one for two."""
 
@@ -164,9 +166,11 @@ class ProjectSession:
         *,
         key: str | None = None,
         microversion: str | None = None,
+        of_many: bool = False,
     ) -> Mapping[str, Any]:
         """GETs `path` (or a full URL) of a service and gives its JSON, which must have `key`.
 
+        One `of_many` requests (one for each of many objects) is tried once only, when several of them have failed.
         Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
         """
         self.access()
@@ -187,7 +191,12 @@ class ProjectSession:
                 if answer.status_code == 404 and is_the_services_own(_json(answer)):
                     raise NotFound(failure.text, status=404)
                 wait = max(wait, _asked_wait(answer))
-            if attempt + 1 == tries or not failure.is_passing:
+            if not failure.is_passing:
+                raise as_error(failure, attempt + 1)
+            is_spent = of_many and self.retry_budget.is_spent(service)
+            if attempt + 1 == tries or is_spent:
+                if of_many:
+                    self.retry_budget.spend(service)
                 raise as_error(failure, attempt + 1)
             self._sleep(wait)
         raise AssertionError("unreachable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Cause
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.openstack.session import ProjectSession
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Sessions:
         self.request_id = ""
         self.clocks = ServiceClocks()
         """What the services' clocks say, to all sessions."""
+        self.retry_budget = RetryBudget()
+        """What all sessions together have asked for in vain."""
 
     @property
     def base(self) -> ProjectSession:
@@ -105,6 +109,7 @@ class Sessions:
 
     def _opened(self, project_id: str | None, spoiled: ProjectSession | None) -> ProjectSession:
         """A session for a project, or for the login's own scope, in the place of one that is spoiled."""
+        _have_a_home()
         import openstack
         from openstack.config import OpenStackConfig
 
@@ -135,10 +140,10 @@ class Sessions:
                 raise CloudLoginError(text, failures.hint(failure, is_login=True)) from None
             raise CloudLoginError(
                 f"The credentials for OpenStack can't be used: {str(error)[:200].rstrip('.')}.",
-                "Check the section openstack of the configuration.",
+                _hint_of_clouds() if settings.cloud else "Check the section openstack of the configuration.",
             ) from None
         session = ProjectSession(connection, settings, transport, self._sleep)
-        session.clocks = self.clocks
+        session.clocks, session.retry_budget = self.clocks, self.retry_budget
         return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
@@ -167,3 +172,20 @@ class Sessions:
                 auth = {name: value for name, value in auth.items() if value}
         arguments["auth"] = auth
         return arguments
+
+
+def _have_a_home() -> None:
+    """Where nobody has given this process a home (no HOME, and a user without a name), it is /, as in Docker's images.
+
+    openstacksdk looks for clouds.yaml there, and can't even be imported without one.
+    """
+    if not os.path.isabs(os.environ.get("HOME", "")):
+        home = os.path.expanduser("~")
+        os.environ["HOME"] = home if os.path.isabs(home) else "/"
+
+
+def _hint_of_clouds() -> str:
+    from openstack.config.loader import CONFIG_SEARCH_PATH
+
+    folders = ", ".join(dict.fromkeys(CONFIG_SEARCH_PATH))
+    return f"Check openstack.cloud in the configuration, and clouds.yaml, which is looked for in {folders}."

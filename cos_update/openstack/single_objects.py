@@ -20,7 +20,7 @@ from cos_update.model.openstack import Flavor, Network, Server, Stack, StackCont
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
-from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
+from cos_update.openstack.heat import content_of, is_top_level, show_stack, stack_from, stack_url
 from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
@@ -106,8 +106,7 @@ class ObjectReader:
         asked = stack_id
         for _ in range(MOST_PARENTS):
             try:
-                url = stack_url(session, project_id, asked)
-                record = session.get(ORCHESTRATION, url, key="stack")["stack"]
+                record = show_stack(session, stack_url(session, project_id, asked))
             except NotFound:
                 return None
             if not isinstance(record, Mapping) or not record.get("id"):
@@ -132,7 +131,7 @@ class ObjectReader:
         session = self._sessions.scoped
         try:
             version = session.microversion(COMPUTE, nova.FLAVORS_VERSION)
-            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version)
+            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version, of_many=True)
         except NotFound:
             return None
         return nova.flavor_from(body["flavor"])
@@ -212,7 +211,7 @@ class ObjectReader:
             session = self._session(key.project_id)
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is ResourceKind.SERVER else None
             path = f"/{key.kind.listing}/{key.id}"
-            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version)
+            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version, of_many=True)
         except NotFound:
             return None
         except CloudError as error:

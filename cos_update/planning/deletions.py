@@ -150,7 +150,7 @@ def _review_lost_rack(
         return
     ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
     for kind in (ResourceKind.STACK, *(device.kind for device in ours)):
-        if not review.inventory.is_complete(kind, project_id):
+        if not review.inventory.is_complete(kind, project_id, rack.stack_id):
             text = f"its stack is not listed any more, but {kind.service} could not be read: kept"
             review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, RACK, rack.name, rack.stack_id, text))
             return

@@ -183,8 +183,8 @@ def _rack(
 ) -> DesiredRack:
     content = inventory.contents.get(stack.id)
     known = content is not None
-    if content is None:
-        content = _content_shown(stack.id, actual)
+    if content is None or not content.whole:
+        content = _content_shown(stack.id, inventory, actual, content)
     devices = _devices(stack.id, content, inventory, actual, claimed)
     outputs = content.outputs if known else None
     metadata: dict[str, object] = {
@@ -230,19 +230,29 @@ def _unread_racks(inventory: Inventory, actual: Actual, owners: Mapping[str, Own
         if owner.project_id in inventory.projects and not inventory.is_complete(
             ResourceKind.STACK, owner.project_id, rack.stack_id
         ):
-            content = _content_shown(rack.stack_id, actual)
+            content = _content_shown(rack.stack_id, inventory, actual)
             devices = _devices(rack.stack_id, content, inventory, actual, set())
             yield DesiredRack(rack.stack_id, owner.project_id, owner, devices=devices)
 
 
-def _content_shown(stack_id: str, actual: Actual) -> StackContent:
+def _content_shown(
+    stack_id: str, inventory: Inventory, actual: Actual, read: StackContent | None = None
+) -> StackContent:
+    """What was `read` of a stack that could not be read to its end, and what its racks show besides."""
     racks = {rack.id for rack in actual.racks.values() if rack.stack_id == stack_id}
-    shown = [device for device in actual.devices.values() if device.rack_id in racks and device.object_id]
-
+    shown = {
+        device.object_id: device.kind
+        for device in actual.devices.values()
+        if device.rack_id in racks and device.object_id
+    }
+    for content in inventory.contents.values() if shown else ():
+        for item in content.ids:
+            shown.pop(item, None)
+    known = read or StackContent(outputs=None)
     servers, volumes, networks = (
-        tuple(sorted({device.object_id for device in shown if device.kind is kind})) for kind in DEVICES
+        tuple(sorted({*known.of(kind), *(item for item, other in shown.items() if other is kind)})) for kind in DEVICES
     )
-    return StackContent(servers, volumes, networks, outputs=None, whole=False)
+    return StackContent(servers, volumes, networks, outputs=known.outputs, whole=False)
 
 
 def _devices(

@@ -129,13 +129,27 @@ class Heat(Service):
         depth = call.query("nested_depth") or "0"
         if not depth.isdecimal():
             raise self.bad_request("Only integer is acceptable by 'nested_depth'.")
-        tree = _tree(stack, None, min(int(depth), MAX_DEPTH))
+        tree = self._tree(stack, None, min(int(depth), MAX_DEPTH))
         views = [
             self._resource(call, owner, resource, parent)
             for owner, resource, parent in tree
             if not types or resource.type == types[0]
         ]
         return found({"resources": views})
+
+    def _tree(self, stack: Stack, parent: str | None, depth: int) -> Iterator[tuple[Stack, Resource, str | None]]:
+        """The resources of a stack, then those of its nested stacks: (their stack, the resource, its parent's name).
+
+        Raises Refusal when one of these is gone.
+        """
+        for resource in stack.resources.values():
+            yield stack, resource, parent
+        for resource in stack.resources.values() if depth else ():
+            if resource.nested is None:
+                continue
+            if resource.nested.id not in self.state.stacks:
+                raise _no_stack(resource.nested.id)
+            yield from self._tree(resource.nested, resource.name, depth - 1)
 
     def _flag(self, call: Call, name: str) -> bool:
         value = call.query(name)
@@ -230,16 +244,6 @@ def _check_path(call: Call) -> None:
 
 def _no_stack(name: str) -> Refusal:
     return refusal(404, "EntityNotFound", f"The Stack ({name}) could not be found.")
-
-
-def _tree(stack: Stack, parent: str | None, depth: int) -> Iterator[tuple[Stack, Resource, str | None]]:
-    """The resources of a stack, then those of its nested stacks: (their stack, the resource, its parent's name)."""
-    for resource in stack.resources.values():
-        yield stack, resource, parent
-    if depth:
-        for resource in stack.resources.values():
-            if resource.nested is not None:
-                yield from _tree(resource.nested, resource.name, depth - 1)
 
 
 def _times(stack: Stack) -> dict[str, object]:

@@ -98,6 +98,11 @@ class Stacks(Identity):
                     name: resource for name, resource in stack.resources.items() if resource.physical_id != physical_id
                 }
 
+    def lose_nested(self, nested: Stack) -> None:
+        """A nested stack is gone before its parent, whose resource still names it."""
+        with self.lock:
+            del self.stacks[nested.id]
+
     def set_outputs(self, stack: Stack, outputs: Mapping[str, object]) -> None:
         """Replace a stack's outputs (any JSON values)."""
         with self.lock:

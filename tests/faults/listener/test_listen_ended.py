@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 
 import pytest
@@ -33,7 +34,10 @@ def test_sigterm_under_load_ends_in_time_and_the_next_listener_goes_on(deploy: D
     slow(deployment, 0.2)
     listener = deployment.consume()
     chance = random.Random(0)
+    # Held until all is published, or a quick listener would be done before the signal.
+    listener.process.send_signal(signal.SIGSTOP)
     published = deployment.tell(deployment.change(80, chance), times=40, chance=chance)
+    listener.process.send_signal(signal.SIGCONT)
     wait_for(lambda: len(deployment.world.writes()) > 5, what="the work")
     assert listener.end(timeout=30) == 0
     assert 0 < deployment.ready() <= published

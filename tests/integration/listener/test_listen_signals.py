@@ -18,6 +18,7 @@ from cos_update.fakes import Sandbox
 from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
+from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.model.kinds import ResourceKind
 
 pytestmark = pytest.mark.broker
@@ -138,5 +139,8 @@ def test_its_threads_tell_where_they_stand(world: World, bus: Bus, listener: Cal
 
 
 def test_a_drain_takes_it_for_a_sigterm(world: World, broker: RabbitNode, bus: Bus) -> None:
+    bus.tell(key(ResourceKind.SERVER, node(world)))
+    hang = world.openstack.wire.faults.add(Fault(FaultKind.HANG))
     listener = Listener(world, "--drain").consuming(broker)
+    wait_for(lambda: world.openstack.wire.faults.struck(hang) > 0, what="the request that hangs")
     assert listener.end(signal.SIGHUP) == 129
