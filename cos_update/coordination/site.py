@@ -155,15 +155,17 @@ class Site:
 
     def has_read(self, grant: Grant) -> bool:
         """Whether the saved view was read under these very leases: else others may have posted since."""
-        try:
-            known = json.loads(self._read_under.read_bytes())
-            return all(known.get(str(shard)) == epoch for shard, epoch in grant.epochs.items())
-        except (OSError, ValueError, AttributeError):
-            return False
+        known = self._known()
+        return all(known.get(str(shard)) == epoch for shard, epoch in grant.epochs.items())
+
+    def _known(self) -> dict[str, str]:
+        with suppress(OSError, ValueError, TypeError):
+            return dict(json.loads(self._read_under.read_bytes()))
+        return {}
 
     def note_read(self, grant: Grant) -> None:
-        """Notes that the saved view was read under these leases. Raises OSError."""
-        document = {str(shard): epoch for shard, epoch in grant.epochs.items()}
+        """Notes that the saved view was read under these leases, besides those under which it was before."""
+        document = {**self._known(), **{str(shard): epoch for shard, epoch in grant.epochs.items()}}
         with files.replacing(self._read_under, self._read_under.with_name(f".{READ_UNDER}.tmp")) as new:
             new.file.write(json.dumps(document).encode())
             new.put_in_place()
