@@ -69,8 +69,8 @@ def check(context: Context, listen_for: float | None, as_json: bool, names: tupl
 
     Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
     nothing is changed anywhere. With NAMEs only these are tried: config, folders, openstack, rabbitmq, concertim,
-    killbill, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed
-    fails.
+    killbill, coordination, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something
+    that is needed fails.
     """
     from cos_update.cli.stop import stopping
 

@@ -39,6 +39,7 @@ COMMANDS = {
         "cos_update.cli.status:status",
         "Tell what runs here: the daemons or the last `bulk --once`, the last pass, the view.",
     ),
+    "sites": LazyCommand("cos_update.cli.sites:sites", "Tell which machine holds which shards, and since when."),
     "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
     "completion": LazyCommand(
         "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."

@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from cos_update.concurrency.calls import Calls, CallTimeoutError
@@ -56,14 +56,18 @@ class Backend:
         self._doubtful: list[Any] = []
         """Locks of which it is not known whether they were taken, or given back: they must not be kept alive."""
 
-    def open(self, *, joins: bool) -> None:
-        """Connects. Raises ConfigError too: when tooz or its driver is not installed, or refuses the address."""
+    def open(self, *, joins: bool) -> bool:
+        """Connects. Whether the engine knew of no site at all: it is new, or has forgotten what others hold.
+
+        Raises ConfigError too: when tooz or its driver is not installed, or refuses the address.
+        """
         self._coordinator = _coordinator(self._settings, self._member, self._deadline)
         self._call(self._coordinator.start)
         self._joins = joins
         if joins:
             member = _told(Member(self._site, self._settings.shards))
-            self._call(lambda: self._join(member))
+            return self._call(lambda: self._join(member))
+        return False
 
     def refresh(self) -> None:
         """Has all that was taken stand for another lease's life, from now on."""
@@ -125,13 +129,17 @@ class Backend:
             threading.Thread(target=_end, args=(coordinator,), name="coordination-end", daemon=True).start()
         self._calls.close()
 
-    def _join(self, member: Mapping[str, Any]) -> None:
+    def _join(self, member: Mapping[str, Any]) -> bool:
+        """Joins the group; whether it had to be made. tooz's own way to do both sleeps a second in between."""
         from tooz.coordination import GroupAlreadyExist
 
-        # tooz's own way to do both sleeps a second in between.
-        with suppress(GroupAlreadyExist):
+        is_new = True
+        try:
             self._coordinator.create_group(GROUP).get()
+        except GroupAlreadyExist:
+            is_new = False
         self._coordinator.join_group(GROUP, member).get()
+        return is_new
 
     @contextmanager
     def _in_doubt(self, lock: Any) -> Iterator[None]:

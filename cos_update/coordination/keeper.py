@@ -59,7 +59,7 @@ class Keeper:
         self._backend: Backend | None = None
         self._locks: dict[int, Any] = {}
         self._mine = Holdings(site, settings.shards)
-        self._refreshed = float("-inf")
+        self._refreshed = self._not_before = float("-inf")
         self._told: dict[int, float] | None = None
         self._said = ""
         self._stopped = threading.Event()
@@ -94,7 +94,8 @@ class Keeper:
                 self._say(f"{error} {error.hint}".rstrip())
             except Exception:
                 log.exception("a turn of keeping the leases failed")
-            self._ready.set()
+            if self._clock() >= self._not_before:
+                self._ready.set()
         try:
             self._leave()
         except CosUpdateError as error:
@@ -131,10 +132,12 @@ class Keeper:
         if self._backend is None:
             backend = self._connect()
             try:
-                backend.open(joins=True)
+                is_new = backend.open(joins=True)
             except (BackendError, ConfigError):
                 backend.close()
                 raise
+            if is_new:
+                self._hold_off()
             self._backend, self._refreshed, self._told = backend, float("-inf"), None
         return self._backend
 
@@ -146,10 +149,12 @@ class Keeper:
         if is_due:
             backend.refresh()
             if not all(map(backend.is_mine, self._locks.values())):
+                self._hold_off()
                 raise _LostError("a lease was lost")
         try:
             members = backend.members()
         except UnknownSiteError as error:
+            self._hold_off()
             raise _LostError(str(error)) from None
         self._mine = replace(self._mine, members=members)
         if is_due:
@@ -159,6 +164,10 @@ class Keeper:
             good_until = sent + good_for(self._settings.lease)
             leases = {n: replace(lease, good_until=good_until) for n, lease in self._mine.leases.items()}
             self._mine = replace(self._mine, leases=leases)
+
+    def _hold_off(self) -> None:
+        """Takes nothing for a lease's life: an engine that forgets gives away what others are still sure of."""
+        self._not_before = self._clock() + self._settings.lease
 
     def _require_good(self, otherwise: str) -> None:
         now = self._clock()
@@ -181,7 +190,8 @@ class Keeper:
             self._publish()
         for shard in leaving:
             self._hand_over(backend, shard)
-        for shard in self._free(due - len(self._mine.leases)):
+        is_holding_off = self._clock() < self._not_before
+        for shard in () if is_holding_off else self._free(due - len(self._mine.leases)):
             self._take(backend, shard)
         held = {n: lease.since for n, lease in self._mine.leases.items()}
         if held != self._told:

@@ -25,7 +25,7 @@ from cos_update.store import ViewStore
 from cos_update.sync.in_hand import InHand
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
-from cos_update.sync.sharing import granted, standing_by
+from cos_update.sync.sharing import details, figures, granted, standing_by
 
 log = logging.getLogger("cos_update.listen")
 
@@ -63,6 +63,8 @@ class SiteListener:
     def run(self, stop: threading.Event, observer: Observer) -> None:
         """Listens until `stop` is set; then what is in hand is finished within shutdown_timeout."""
         self._site.wait_ready()
+        if not self._site.epochs():
+            log.info("standing by: %s", standing_by(self._services))
         try:
             while not stop.is_set():
                 self.status.moved()
@@ -183,19 +185,18 @@ class SiteStatus(StatusObserver):
             if status.idle * limit > idle * status.stuck_after:
                 idle, limit = status.idle, status.stuck_after
         text = "; ".join(f"shard {shard}: {status.text}" for shard, status in found.items())
-        details = _together([status.details for status in found.values()])
+        together = _together([status.details for status in found.values()])
         return DaemonStatus(
             text=text or f"standing by, {standing_by(self._services)}",
             idle=idle,
             stuck_after=limit,
-            details={"connected": False, **details, "shards": sorted(found)},
+            details={"connected": False, **together, **details(self._services)},
         )
 
     def figures(self) -> Mapping[str, float]:
         with self._lock:
             parts = tuple(self._parts.values())
-        # Of the folder, which all of them share.
-        return {"connected": 0.0, **_together([part.figures() for part in parts])}
+        return {"connected": 0.0, **_together([part.figures() for part in parts]), **figures(self._services)}
 
 
 def _together(parts: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.report import Report
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
-from cos_update.sync.sharing import epochs, granted, standing_by
+from cos_update.sync.sharing import details, epochs, figures, granted, standing_by
 
 log = logging.getLogger("cos_update.bulk")
 
@@ -175,8 +175,12 @@ class BulkStatus(StatusObserver):
                 "result": self._last,
                 "next_pass": self._due,
                 **({STALE_AFTER: STALE} if self._interval is None else {}),
+                **details(self._services),
             },
         )
+
+    def figures(self) -> Mapping[str, float]:
+        return figures(self._services)
 
     def _end(self, result: str, exit_code: int) -> None:
         self._ended = time.time()

@@ -46,3 +46,21 @@ def standing_by(services: Services) -> str:
         return holdings.trouble
     others = [f"{m.site} holds {len(m.held)}" for m in holdings.members if m.held and m.site != site.name]
     return f"{site.name} holds no lease" + (f" ({', '.join(others)} of {holdings.shards})" if others else "")
+
+
+def figures(services: Services) -> Mapping[str, float]:
+    """What metrics show of the leases, by the names of `metrics.FIGURES`; {} on a machine that is the only one."""
+    site = services.site
+    if site is None:
+        return {}
+    holdings = site.holdings
+    return {"leases": len(site.usable()), "takeovers": holdings.takeovers, "fenced": site.fence.fenced}
+
+
+def details(services: Services) -> Mapping[str, object]:
+    """What the heartbeat says of the leases; {} on a machine that is the only one."""
+    site = services.site
+    if site is None:
+        return {}
+    leases = {"site": site.name, "held": sorted(site.usable()), "of": site.settings.shards}
+    return {"leases": {**leases, "trouble": site.holdings.trouble, "fenced": site.fence.fenced}}

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import etcd3gw
 from rabbit import free_port, wait_for
+from redis import Redis
+
+from cos_update.coordination.backend import Backend
+from cos_update.model.settings import CoordinationSettings
 
 
 def available() -> bool:
@@ -37,14 +42,19 @@ class Engine:
         return f"{scheme}://127.0.0.1:{port or self.ports[0]}"
 
     def empty(self) -> None:
+        """Has it forget everything, but that there were sites: with a new engine they wait for a lease's life."""
+        self.forget()
+        known = Backend(CoordinationSettings(self.url()), "test")
+        known.open(joins=True)
+        known.close()
+
+    def forget(self) -> None:
         """Has it forget everything."""
         if self.kind == "etcd":
-            import etcd3gw
-
             etcd3gw.client(port=self.ports[0]).delete_prefix("/tooz")
             etcd3gw.client(port=self.ports[0]).delete_prefix("tooz")
         else:
-            subprocess.run(["redis-cli", "-p", str(self.ports[0]), "flushall"], check=True, capture_output=True)
+            Redis(port=self.ports[0]).flushall()
 
 
 @contextmanager

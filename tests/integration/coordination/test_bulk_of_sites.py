@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -57,12 +58,16 @@ def grow(world: World, name: str = "more") -> None:
 
 def test_of_two_machines_one_posts_and_the_other_ends_at_once(world: World, etcd: Engine, start: Start) -> None:
     one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
+    assert two.run("sites", expect=1).stdout == "held by nobody, of 1 shards: 0\n"
     start(one)
-    until(lambda: "standing by" in one.log() or "pass ended" in one.log() or bool(writes_by(world)))
+    until(lambda: bool(writes_by(world)))
     done = two.run("bulk", "--once")
     assert done.stdout == "bulk: nothing done: two holds no lease (one holds 1 of 1)\n"
+    assert re.fullmatch(r"one: shard 0 since [-0-9T:Z]+\n", two.run("sites").stdout)
+    assert "sites and how many of 1 shards each holds: one (1)" in two.run("check", "coordination").stdout
     until(lambda: is_true(world))
     assert set(writes_by(world)) == {"one"}
+    until(lambda: "as site one it holds of 1 shards: 0" in one.run("status", expect=None).stdout)
 
 
 def test_with_shards_each_machine_posts_its_own_projects(world: World, engine: Engine, start: Start) -> None:

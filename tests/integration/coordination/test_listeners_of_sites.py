@@ -64,6 +64,7 @@ def stop_server(world: World, bus: Bus, state: str = "stopped") -> None:
 def test_listeners_share_the_shards_and_take_over_what_a_killed_one_had(
     world: World, broker: RabbitNode, etcd: Engine, start: Start
 ) -> None:
+    bus = Bus(broker)  # and with it the exchanges
     sites = {name: site_of(world, name, etcd.url(), shards=2) for name in ("one", "two")}
     running = {name: start(site, "listen") for name, site in sites.items()}
     wait_for(lambda: all(consumers(broker, f"{QUEUE}-{n}") == 1 for n in range(2)), what="a consumer of each shard")
@@ -71,7 +72,6 @@ def test_listeners_share_the_shards_and_take_over_what_a_killed_one_had(
     wait_for(lambda: all("listening for shard" in site.log("mq") for site in sites.values()), what="a share each")
     wait_for(lambda: all(consumers(broker, f"{QUEUE}-{n}") == 1 for n in range(2)), what="a consumer of each shard")
     world.concertim.wire.reset()
-    bus = Bus(broker)
     stop_server(world, bus)
     wait_for(lambda: is_true(world), what="the change in Concertim")
     (holder,) = writes_by(world)
@@ -84,6 +84,7 @@ def test_listeners_share_the_shards_and_take_over_what_a_killed_one_had(
 def test_bulk_and_the_listener_of_a_machine_act_under_the_same_leases(
     world: World, broker: RabbitNode, etcd: Engine, start: Start
 ) -> None:
+    bus = Bus(broker)
     one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
     bulk = start(one, "bulk", "--interval", "2")
     wait_for(lambda: "is held" in one.log(), what="the lease")
@@ -92,10 +93,10 @@ def test_bulk_and_the_listener_of_a_machine_act_under_the_same_leases(
     wait_for(lambda: consumers(broker) == 1, what="one consumer")
     wait_for(lambda: is_true(world), what="what a first pass posts")
     assert "listening for shard 0" in one.log("mq")
-    stop_server(world, Bus(broker))
+    stop_server(world, bus)
     wait_for(lambda: is_true(world), what="the change in Concertim")
     # Whoever keeps the leases may go: the other process of the machine, or another machine, goes on.
     bulk.send_signal(signal.SIGTERM)
     bulk.wait()
-    stop_server(world, Bus(broker), "active")
+    stop_server(world, bus, "active")
     wait_for(lambda: is_true(world), what="the change after bulk has ended")
