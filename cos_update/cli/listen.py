@@ -1,4 +1,4 @@
-"""`cos-update listen`: OpenStack's changes in Concertim as they occur."""
+"""`cos-update listen`: posts OpenStack's changes to Concertim as they occur."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Examples:
   cos-update listen --queue concertim.info --resync
 """
 )
-@click.option("--queue", metavar="NAME", help="Consume this existing queue, instead of one of our own.")
+@click.option("--queue", metavar="NAME", help="Consume this existing queue instead of declaring one.")
 @click.option("--drain", is_flag=True, help="Process what is queued, then exit.")
-@click.option("--resync", is_flag=True, help="Where messages may be lost, do a whole pass here; bulk need not run.")
+@click.option("--resync", is_flag=True, help="Run a full pass here when messages may be lost; bulk need not run.")
 @options.metrics_port
 @options.metrics_address
 @pass_context
@@ -43,13 +43,13 @@ def listen(
 ) -> ExitCode:
     """Post OpenStack's changes to Concertim as they occur.
 
-    Reads the notifications of Nova, Heat, Cinder, Neutron and Keystone from RabbitMQ (section rmq of the
-    configuration). Runs beside `bulk` on the same data directory.
+    Consumes the notifications of Nova, Heat, Cinder, Neutron and Keystone from RabbitMQ (section rmq of the
+    configuration). Runs alongside `bulk` on the same data directory.
     """
     if drain and metrics_port is not None:
         raise click.UsageError("--metrics-port does not go with --drain.")
     from cos_update import config
-    from cos_update.cli.daemon_signals import heeded, hold_back
+    from cos_update.cli.daemon_signals import handling, hold_back
     from cos_update.cli.observers import MetricsOptions, watched
     from cos_update.cli.reload import Reload, either
     from cos_update.cli.setup import process_name, services, settings_for
@@ -67,7 +67,7 @@ def listen(
     store.prepare()
     is_drained = False
     within = reload.settings.shutdown_timeout
-    with store.sole(process), heeded(None if drain else reload.hang_up), stopping(within=within) as stop:
+    with store.sole(process), handling(None if drain else reload.hang_up), stopping(within=within) as stop:
         while not stop.is_set():
             with services(reload.settings, process) as both:
                 broker = config.require(both.settings, "rmq")
@@ -88,7 +88,7 @@ def listen(
         return ExitCode.DONE
     if not stop.is_set():
         return ExitCode.IN_PART
-    stop.say(f"{stop.word}: not everything was worked off; the broker keeps the rest.")
+    stop.say(f"{stop.word}: some messages were not processed; the broker keeps them.")
     return ExitCode.IN_PART if listener.has_begun else stop.code
 
 

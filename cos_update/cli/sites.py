@@ -25,7 +25,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @pass_context
 def sites(context: Context, as_json: bool) -> ExitCode:
-    """Tell which machine holds which shards, and since when.
+    """Show which machine holds which shards, and since when.
 
     Asks the engine that the section coordination names. Exits with 0 if every shard is held, else 1.
     """

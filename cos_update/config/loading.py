@@ -36,29 +36,29 @@ _SECRET_KEYS = frozenset(secret.name for group in SECRETS.values() for secret in
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, without the sections that can't be used, and what is to be said of the file, a sentence each."""
+    """The settings, without unusable sections, and remarks on the file, one sentence each."""
 
     settings: Settings
     warnings: tuple[str, ...] = ()
-    """What is odd without being wrong."""
+    """Oddities that are not errors."""
     faults: tuple[Fault, ...] = ()
-    """What is wrong, in the order of the lines."""
+    """Errors, in the order of the lines."""
     notes: tuple[str, ...] = ()
-    """What was taken how."""
+    """How values were interpreted, where that is not obvious."""
     decisions: tuple[str, ...] = ()
-    """What a person has to decide."""
+    """Decisions left to the operator."""
     order_id_advice: str = ""
-    """What is to be decided of the order ids, where a billing service is configured and nothing is said of it."""
+    """The decision on order ids, if a billing service is configured and `order_id` is not."""
     unedited: tuple[ConfigError, ...] = ()
-    """Errors for the keys that are still as in the sample."""
+    """Errors for the keys that still have the sample's placeholder."""
     holds_secrets: bool = False
-    """Whether a secret stands in the file itself."""
+    """Whether the file itself contains a secret."""
     has_billing: bool = False
     """Whether the file configures a billing platform, for other services."""
     _absent: Mapping[str, ConfigError] = field(default_factory=dict)
 
     def need(self, *sections: str) -> None:
-        """Raises ConfigError for all that is wrong with these sections and with the top level, or missing."""
+        """Raises ConfigError for every error in these sections and at the top level, and for missing sections."""
         sections = _with_riders(sections)
         wrong = [fault.error for fault in self.faults if fault.section in ("", *sections)]
         broken = {fault.section for fault in self.faults}
@@ -66,22 +66,22 @@ class Loaded:
         _raise(wrong)
 
     def wrong(self) -> list[ConfigError]:
-        """All that keeps an installation from working: faults, missing sections, and values of the sample."""
+        """Everything that keeps an installation from working: faults, missing sections, and placeholders."""
         broken = {fault.section for fault in self.faults}
         needed = _with_riders(_INDISPENSABLE)
         missing = [self._absent[name] for name in needed if name in self._absent and name not in broken]
         return [fault.error for fault in self.faults] + missing + list(self.unedited)
 
     def is_broken(self, section: str) -> bool:
-        """Whether something is wrong with a section that is there."""
+        """Whether a section that is present has errors."""
         return any(fault.section == section for fault in self.faults)
 
     def need_all(self) -> None:
-        """Raises ConfigError for all that is wrong."""
+        """Raises ConfigError for every error in the file."""
         _raise(self.wrong())
 
     def warnings_for(self, *sections: str) -> tuple[Masked, ...]:
-        """What a command that needs only these sections says: what is odd, and what is wrong with the others."""
+        """The warnings of a command that needs only these sections: oddities, and errors in other sections."""
         sections = _with_riders(sections)
         others = [fault for fault in self.faults if fault.section not in ("", *sections)]
         wrong = [f"{fault.error} The section {fault.section} is not needed here." for fault in others]
@@ -89,15 +89,15 @@ class Loaded:
 
 
 def config_path(option: Path | None, environ: Mapping[str, str]) -> Path:
-    """The file to read: the option's, else COS_UPDATE_CONFIG's, else the usual one."""
+    """The file to read: from the option, else from COS_UPDATE_CONFIG, else the default."""
     return option or Path(environ.get("COS_UPDATE_CONFIG") or DEFAULT_PATH)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """Reads and checks the file; secrets and the folders may come from the environment.
+    """Reads and validates the file; secrets and folders may come from the environment.
 
-    What is wrong with single values is in the result, and `Loaded.need` raises it. Raises ConfigError for a file that
-    can't be read at all.
+    Errors in single values are part of the result, and `Loaded.need` raises them. Raises ConfigError for a file that
+    cannot be read at all.
     """
     document = read(path, _KNOWN_AT_TOP, _SECRET_KEYS)
     reading = Reading(environ)
@@ -167,7 +167,7 @@ def _view_for(word: str) -> ViewFor | None:
 
 
 def _missing_section(source: object, name: str, meant: str = "") -> ConfigError:
-    hint = "`cos-update config sample` shows what belongs into it."
+    hint = "`cos-update config sample` shows what belongs in it."
     return ConfigError(f"{source}: the section {name} is missing, and it is needed here.", meant or hint)
 
 

@@ -1,4 +1,4 @@
-"""The settings as config.yaml would say them, with every default in place and every secret hidden."""
+"""The settings in the form of config.yaml, with all defaults and with secrets hidden."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HIDDEN = "(hidden)"
 
 
 def shown(settings: Settings) -> str:
-    """The settings in effect as YAML, in the keys of config.yaml; secrets are "(hidden)"."""
+    """The settings in effect as YAML with config.yaml's keys; secrets are "(hidden)"."""
     whole: dict[str, Any] = _values(settings, TOP)
     for name, keys in SECTIONS.items():
         section = getattr(settings, name)
@@ -35,7 +35,7 @@ def shown(settings: Settings) -> str:
 
 
 def secrets(settings: Settings) -> frozenset[str]:
-    """Every secret value that the settings hold, for whoever must keep them out of logs."""
+    """Every secret value in the settings, for the log redactor."""
     sections = ((getattr(settings, name), known) for name, known in SECRETS.items())
     values = (_value(section, secret) for section, known in sections if section is not None for secret in known)
     inner = urlsplit(settings.coordination.backend_url).password if settings.coordination else None

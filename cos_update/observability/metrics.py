@@ -1,4 +1,4 @@
-"""What the daemons count, for Prometheus. Its library comes with the extra `metrics` and is loaded when asked for."""
+"""Prometheus metrics of the daemons. The client library comes with the extra `metrics` and is imported on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import Report
 
 CLOSING = 1.0
-"""Seconds to wait for the thread that serves, at the end."""
+"""Seconds to wait at the end for the thread of the HTTP server."""
 MOST_TYPES = 300
 """Types of notification that are told apart: OpenStack has fewer, but they come from outside."""
 _RESULTS = {ExitCode.DONE: "done", ExitCode.IN_PART: "in_part", ExitCode.HELD_BACK: "held_back"}
@@ -115,7 +115,7 @@ class Metrics(Observer):
 
 
 class BulkMetrics(Metrics):
-    """And what `bulk` counts: passes."""
+    """The metrics of `bulk`, with those of its passes."""
 
     def __init__(self, view: Path) -> None:
         super().__init__(view)
@@ -155,7 +155,7 @@ class BulkMetrics(Metrics):
 
 
 class ListenMetrics(Metrics):
-    """And what `listen` counts: notifications and keys."""
+    """The metrics of `listen`, with those of notifications and keys."""
 
     def __init__(self, view: Path) -> None:
         super().__init__(view)
@@ -183,7 +183,7 @@ class ListenMetrics(Metrics):
 
 
 class _Follower:
-    """Asks for the figures when Prometheus does."""
+    """A collector that reads the figures at each scrape."""
 
     def __init__(self, figures: Callable[[], Mapping[str, float]]) -> None:
         self._figures = figures
@@ -198,7 +198,7 @@ class _Follower:
                 yield family(f"cos_update_{name}", text, value=found[name])
 
     def describe(self) -> list[Any]:
-        """Nothing, lest it be asked before it has begun."""
+        """Returns nothing, so that registering does not call `collect` too early."""
         return []
 
 

@@ -1,7 +1,7 @@
-"""Confirming absences: what is missing from a listing is asked for by its own id, in its own project.
+"""Confirms absences: requests each object that is missing from a listing by its id, in its own project.
 
-Nova leaves the servers of a down cell out of its listings without a word, and a narrowed credential sees another
-project's objects nowhere; only a 404 from the service itself, to a session of the object's project, proves anything.
+Nova silently omits the servers of a down cell from its listings, and restricted credentials cannot see objects of other
+projects. Only a 404 from the service itself, to a session of the object's project, proves that an object is gone.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from cos_update.openstack.session import (
 from cos_update.openstack.sessions import Sessions
 
 SAMPLE = 50
-"""So many of one kind are asked for; of more, a sample of this size."""
+"""Maximum number of objects of one kind to request; of more, a sample of this size."""
 LONGEST = 60.0
-"""The seconds after which no more of one kind are asked for."""
+"""Seconds after which no more objects of one kind are requested."""
 
 
 def confirm(
@@ -39,10 +39,10 @@ def confirm(
     wide: Collection[str],
     monotonic: Callable[[], float] = time.monotonic,
 ) -> dict[Key, AbsenceCheck]:
-    """A check of each key; `wide` are the services that were read cloud-wide.
+    """Checks each key; `wide` are the services that were read cloud-wide.
 
-    Above 50 of one kind a sample decides: if any of it exists, the rest is not known. Nor is what was not asked for
-    because the service took too long over others.
+    Above 50 keys of one kind a sample decides: if any of it is not gone, the others are unknown. So are objects that
+    were not requested because the service took too long for others.
     """
     absence_checks: dict[Key, AbsenceCheck] = {}
     ordered = sorted(keys, key=lambda key: (key.kind, key.project_id, key.id))
@@ -73,7 +73,7 @@ def _for_the_rest(kind: ResourceKind, count: int, found: Sequence[AbsenceCheck])
     there = sum(absence_check.presence is not Presence.GONE for absence_check in found)
     if not there:
         return AbsenceCheck(Presence.GONE)
-    reason = f"{count} {kind.listing} are missing at once, and of {len(found)} that were asked for {there} are not gone"
+    reason = f"{count} {kind.listing} are missing at once, and of {len(found)} that were checked {there} are not gone"
     return AbsenceCheck(Presence.UNKNOWN, reason)
 
 
@@ -85,7 +85,7 @@ def _absence_check(sessions: Sessions, key: Key, wide: Collection[str]) -> Absen
     except CloudError as error:
         return AbsenceCheck(Presence.UNKNOWN, str(error))
     except MISSHAPEN:
-        return AbsenceCheck(Presence.UNKNOWN, "an answer of another shape")
+        return AbsenceCheck(Presence.UNKNOWN, "a response in an unexpected format")
 
 
 def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:
@@ -102,7 +102,7 @@ def _ask(sessions: Sessions, key: Key, wide: Collection[str]) -> AbsenceCheck:
 
 
 def _ask_nova(session: ProjectSession, key: Key) -> AbsenceCheck:
-    """Nova leaves soft-deleted servers out of its listings, but shows them by their ids."""
+    """Nova omits soft-deleted servers from its listings, but returns them by id."""
     version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
     record = session.get(COMPUTE, f"/servers/{key.id}", key="server", microversion=version, of_many=True)["server"]
     is_soft = isinstance(record, Mapping) and record.get("OS-EXT-STS:vm_state") == "soft-delete"

@@ -1,7 +1,7 @@
-"""How often a request may be tried: doubt about many objects must not cost the waits of each.
+"""Limits retries across requests, so that a failure of many objects does not cost the retry delays of each.
 
-A service that fails for object after object (the servers of a Nova cell that is down) is asked once for each after
-that, not several times with waits in between.
+If a service fails for object after object (the servers of a Nova cell that is down), the requests for further objects
+are no longer retried.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 
 MOST = 3
-"""After so many requests of a service that failed in all their tries, others get a single one,"""
+"""The number of requests to a service that failed in spite of retries, after which others are not retried,"""
 SECONDS = 60.0
-"""until so much time has passed since."""
+"""until this many seconds have passed."""
 
 
 class RetryBudget:
-    """Takes note of the requests that have failed in all their tries. Thread-safe."""
+    """Counts the requests that failed in spite of retries. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -26,7 +26,7 @@ class RetryBudget:
         self._lost: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MOST))
 
     def is_spent(self, service: str) -> bool:
-        """Whether a request that fails now is not to be tried again."""
+        """Whether a failing request must not be retried now."""
         with self._lock:
             lost = self._lost[service]
             return len(lost) == MOST and self._monotonic() - lost[0] < SECONDS

@@ -1,4 +1,4 @@
-"""How a pass reads the cloud: by changes on top of what the view knows, or in full; and what it leaves to the next."""
+"""Reads the cloud for a pass: incrementally, based on the view's memory, or in full."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def read_cloud(
     full: str,
     shards: Shards | None,
 ) -> CloudReading:
-    """One reading of all watched projects that are of `shards`, or of `projects` only, which is in full and leaves
-    nothing to the next one.
+    """Reads all watched projects (of `shards`), or only `projects`, which is always a full reading without memory for
+    the next.
 
-    `every` is the setting full_cloud_read_every, `full` says why the reading must be in full. Raises CloudLoginError,
-    or CloudError.
+    `every` is the setting full_cloud_read_every; `full` is the reason for a full reading, or "". Raises
+    CloudLoginError or CloudError.
     """
     if projects:
         return CloudReading(cloud.read(membership, projects, on_progress), None, "of some projects only")
@@ -44,9 +44,9 @@ def read_cloud(
 
 
 def with_absences(reading: CloudReading, absence_checks: Iterable[AbsenceCheck]) -> CloudReading:
-    """The reading, in doubt for the next one if it has left out what is there, or might be."""
+    """The reading, marked as doubtful for the next one if it may lack existing objects."""
     unexplained = any(check.presence is not Presence.GONE and check.soft_deleted is None for check in absence_checks)
     if reading.memory is None or reading.memory.doubt or not unexplained:
         return reading
-    doubt = "something was listed no more and is not known to be gone"
+    doubt = "some objects are no longer listed, but not proven gone"
     return replace(reading, memory=replace(reading.memory, doubt=doubt))

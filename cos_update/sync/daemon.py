@@ -1,4 +1,4 @@
-"""The bulk daemon: one pass after another, and what its heartbeat says of them."""
+"""The bulk daemon: runs passes continuously, and reports them in its heartbeat."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ log = logging.getLogger("cos_update.bulk")
 RESYNC_LOOK = 15.0
 """Seconds between two checks for a resync request."""
 STALE = 3600.0
-"""Seconds after which the last pass of cron is too long ago: few let it run less often than hourly."""
+"""Seconds after which the last pass of a cron job counts as stale: few run it less than hourly."""
 RELOAD_LOOK = 0.5
-"""Seconds between two checks whether the configuration was read again."""
+"""Seconds between two checks for a configuration reload."""
 _FAILED = 1
-"""The exit code that `bulk --once` would have had."""
+"""The exit code of `bulk --once` in this case."""
 STILL = 600.0
-"""Seconds that a pass may go without a request, besides waiting for an answer: it compares, or waits for a rack."""
+"""Seconds that a pass may spend without requests, besides waiting for responses: comparing, or waiting for a rack."""
 
 
 def run_forever(
@@ -42,10 +42,10 @@ def run_forever(
     observer: Observer,
     reload: threading.Event,
 ) -> None:
-    """Passes that begin every `interval` seconds, at once when the last took longer, or when a resync is asked for.
+    """Starts a pass every `interval` seconds, at once if the last took longer, or if a resync is requested.
 
-    A failed pass is reported, and the next one comes. Ends when `stop` is set, amid a pass, or when `reload` is,
-    between two; `begin` gives each pass its request id.
+    A failed pass is reported, and the next one follows. Ends when `stop` is set, even during a pass, or between passes
+    when `reload` is set; `begin` returns the request id for each pass.
     """
     repeats = RepeatSuppressor(log)
     is_posting = True
@@ -116,7 +116,7 @@ def _wait(
 
 
 def stuck_after(services: Services) -> float:
-    """Seconds without a request or an outcome after which a pass hangs."""
+    """Seconds without a request or an outcome after which a pass counts as hung."""
     sides = (services.settings.openstack, services.concertim_settings)
     return max(side.timeout for side in sides if side) + STILL
 
@@ -125,10 +125,10 @@ _WORDS = {ExitCode.DONE: "done", ExitCode.IN_PART: "done in part", ExitCode.HELD
 
 
 class BulkStatus(StatusObserver):
-    """What the heartbeat of the daemon says: whether a pass is under way, and what became of the last one.
+    """The daemon's status in its heartbeat: whether a pass is running, and the result of the last one.
 
-    Every request to either side is a sign of life; between passes nothing is due. Without an `interval` there is one
-    pass, which cron or a person runs again.
+    Every request to either side is a sign of life; between passes nothing is due. Without an `interval` there is a
+    single pass, which cron or a person repeats.
     """
 
     def __init__(self, services: Services, interval: float | None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""What a pass works with: the services, what it is to do, and both sides as it has read them."""
+"""The inputs of a pass: the services, its options, and the snapshot of both sides."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from cos_update.sync.publisher import Publisher
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
+    """The options of a pass: the projects (names or ids; none: all watched ones) and what it may remove.
 
-    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read. `full` says why the cloud
-    must be read in full; "": it may be read by changes.
+    `racks` (names, ids, or ids of their stacks) limits what is posted, not what is read. `full` is the reason to read
+    the cloud in full; "": an incremental reading will do.
     """
 
     projects: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Both sides, and where the view is kept."""
+    """Clients of both sides, and the store of the view."""
 
     cloud: CloudReader
     concertim: ConcertimClient
@@ -47,13 +47,13 @@ class Services:
     publisher: Publisher = field(default_factory=Publisher)
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
-    """Where the order ids of new racks are looked up; None where they are not."""
+    """Looks up the order ids of new racks; None if they are not looked up."""
     site: Site | None = None
-    """This machine among the others that post to the same Concertim; None: there is no other."""
+    """This machine among several that post to the same Concertim; None if it is the only one."""
     grant: Grant | None = None
-    """Beside others: what may be posted now."""
+    """With several machines: what may be posted now."""
     in_hand: InHand = field(default_factory=InHand)
-    """What whoever ends the process gives time to finish."""
+    """Operations that must be finished before the process ends."""
 
     @property
     def shards(self) -> Shards | None:
@@ -62,35 +62,35 @@ class Services:
 
     @property
     def openstack_address(self) -> str:
-        """The address of Keystone, or the name of the cloud in clouds.yaml that has it."""
+        """The address of Keystone, or the name of the cloud in clouds.yaml."""
         cloud = self.settings.openstack
         return (cloud.auth.get("auth_url") or cloud.cloud or "") if cloud else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Both sides as they were read, and the plan that follows. `seq` is the journal's when the reading began."""
+    """Both sides as read, and the resulting plan. `seq` is the last journal entry when the reading began."""
 
     inventory: Inventory
     actual: Actual
     plan: Plan
     seq: int
     origins: Mapping[str, Origin]
-    """What OpenStack itself says of the objects read, by their ids."""
+    """The OpenStack origins of the objects read, by id."""
     past: View = NOTHING
-    """What was known before, and spared part of the reading."""
+    """The previous view, which saved part of the reading."""
     devices_in_full: bool = True
     """Whether every device of Concertim was read in full."""
     stacks_in_full: bool = True
-    """Whether Heat was asked what every stack holds."""
+    """Whether the members of every stack were read from Heat."""
     is_whole: bool = True
-    """Whether the plan is about everything, not only about some projects or stacks."""
+    """Whether the plan covers everything, not only some projects or stacks."""
     last_read: str = ""
-    """The id of the last device that was read because it was its turn."""
+    """The id of the last device in the rotation of full reads."""
     view_for: ViewFor = ViewFor.NONE
-    """Who else is to load the view, and whose accounts therefore were read."""
+    """The other services that load the view, for which accounts were read."""
     cloud: CloudReading | None = None
-    """How the cloud was read, and what that leaves to the next reading."""
+    """How the cloud was read, with the memory for the next reading."""
 
     @property
     def projects(self) -> Mapping[str, Project]:

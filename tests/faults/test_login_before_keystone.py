@@ -1,4 +1,4 @@
-"""Something before Keystone that wants a login of its own (401 to the version document) makes nothing hang."""
+"""Something before Keystone that requires its own login (401 to the version document) makes nothing hang."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_the_reason_is_said(world: World, command: list[str], version: bool) -> 
         without_version(world)
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, path=VERSIONS, code=401))
     done = world.run(*command, expect=1)
-    assert "something before it wants a login of its own" in done.stderr
+    assert "something in front of it requires its own login" in done.stderr
 
 
 def test_check_says_so_too(world: World) -> None:
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, path=VERSIONS, code=401))
-    assert "wants a login of its own" in " ".join(world.run("check", expect=1).stdout.split())
+    assert "requires its own login" in " ".join(world.run("check", expect=1).stdout.split())
 
 
 def test_a_401_to_the_login_itself_is_one_that_is_refused(world: World) -> None:

@@ -92,11 +92,11 @@ def test_exchanges_that_are_missing(world: World, broker: RabbitNode, checked: C
 
 def test_without_a_broker_only_listen_is_out_of_reach(world: World, checked: Checked) -> None:
     world.configure()
-    assert "listen can't run" in checked()["rabbitmq"][0]["text"]
+    assert "listen cannot run" in checked()["rabbitmq"][0]["text"]
 
 
 def test_no_notifications(world: World, broker: RabbitNode, checked: Checked) -> None:
-    assert says(checked("--listen-for", "0.5")["notifications"][0], "warn", "none came in 0.5 s")
+    assert says(checked("--listen-for", "0.5")["notifications"][0], "warn", "none received in 0.5 s")
     assert "check" not in broker.ctl("list_queues", "-q", "name")
 
 
@@ -239,9 +239,9 @@ def answers(words: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("behaves", "text", "mend"),
     [
-        (closed_at_once, "accepted and closed again without a word", "load balancer"),
-        (closed_after_the_first_words, "accepted and closed again without a word", "load balancer"),
-        (reset, "accepted and closed again without a word", "load balancer"),
+        (closed_at_once, "accepted and closed again without any data", "load balancer"),
+        (closed_after_the_first_words, "accepted and closed again without any data", "load balancer"),
+        (reset, "accepted and closed again without any data", "load balancer"),
         (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "An HTTP server answers", "rmq.rmq_port"),
         (answers(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak AMQP 0-9-1", "rmq.rmq_port"),
         (answers(b"AMQP\x00\x01\x00\x00"), "does not speak AMQP 0-9-1", "rmq.rmq_port"),

@@ -65,7 +65,7 @@ def test_without_a_home_a_path_below_it_is_a_fault_of_the_file(world: World) -> 
     document["concertim"]["verify"] = "~nobody-of-that-name/ca.pem"
     path.write_text(yaml.safe_dump(document))
     said = world.run("config", "check", expect=1).stderr
-    assert "concertim.verify: there is no home directory that ~ could stand for." in said
+    assert "concertim.verify: there is no home directory for ~." in said
     assert "This is a bug" not in said
 
 

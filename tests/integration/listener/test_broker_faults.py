@@ -264,7 +264,7 @@ def test_a_message_that_makes_the_callback_fail_is_acked_and_is_a_gap(services, 
     listener = listen(on_message=take).ready()
     services.publish(b"poison", b"sound")
     wait_for(lambda: taken == [b"sound"])
-    listener.wait_gap("could not be taken note of")
+    listener.wait_gap("could not be recorded")
     assert listener.consumer.status().unacked == 1
     assert "ValueError" in caplog.text
     assert "poison" not in caplog.text

@@ -24,7 +24,7 @@ from cos_update.model.kinds import ResourceKind
 pytestmark = pytest.mark.broker
 
 OTHER = f"{QUEUE}-other"
-READ_AGAIN = "the configuration was read again; changed: "
+READ_AGAIN = "configuration reloaded; changed: "
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_hangup_ends_nothing(world: World, bus: Bus, listener: Callable[..., L
     hang_up(process, READ_AGAIN + "nothing")
     follows(world, bus)
     (world.folder / "config.yaml").rename(world.folder / "away.yaml")
-    hang_up(process, "the configuration stays as it was")
+    hang_up(process, "cannot reload the configuration")
     follows(world, bus)
     (world.folder / "away.yaml").rename(world.folder / "config.yaml")
     in_step(world)
@@ -125,7 +125,7 @@ def test_what_is_in_hand_is_finished_and_what_comes_meanwhile_is_not_lost(
 def test_another_shard_needs_a_restart(world: World, bus: Bus, listener: Callable[..., Listener]) -> None:
     process = listener()
     rewrite(world, {"shard": {"index": 1, "count": 2}})
-    hang_up(process, "what has changed in rmq takes effect when listen is started anew")
+    hang_up(process, "changes to rmq take effect when listen is restarted")
     follows(world, bus)
 
 

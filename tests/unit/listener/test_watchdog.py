@@ -80,7 +80,7 @@ def test_the_thread_reports_the_first_stall_once(caplog):
     assert reported.acquire(timeout=30)
     assert not reported.acquire(timeout=0.3)
     assert [stall.name for stall in stalls] == ["stuck"]
-    assert "stuck: something is due, but nothing has moved" in caplog.text
+    assert "stuck: work is due, but nothing has moved" in caplog.text
 
 
 def test_a_stopped_watchdog_reports_nothing():

@@ -110,5 +110,5 @@ def test_a_watcher_that_fails_stops_neither_the_others_nor_the_work(logged: pyte
             raise RuntimeError("a bug")
 
     ObserverGroup(Broken(), RunLog()).outcome(outcome(Result.REFUSED, "no"))
-    assert "Broken cannot take note" in logged.messages[0]
+    assert "Broken failed to handle" in logged.messages[0]
     assert "not created (refused) node: no" in logged.messages[1]

@@ -85,7 +85,7 @@ DEVICES = [
     row("a server that could not be asked for stays",
         NOT_I1, ONE_OF_EACH, why=MISSING + ", but not proven gone (HTTP 503)", answer=UNKNOWN, asks="i1"),
     row("a server that nobody asked for stays",
-        NOT_I1, ONE_OF_EACH, why="not proven gone (it was not asked for)", answer=None, asks="i1"),
+        NOT_I1, ONE_OF_EACH, why="not proven gone (it was not checked)", answer=None, asks="i1"),
     row("servers not read in the project: the server stays",
         cloud(stack("s1", "v1", "n1"), unread(ResourceKind.SERVER)), ONE_OF_EACH, why="unread: Nova could not be read"),
     row("servers not read anywhere: the server stays",
@@ -135,7 +135,7 @@ RACKS = [
         cloud(unread(ResourceKind.STACK)), ALONE, why="unread: Heat"),
     row("servers not read: the rack of a gone stack with a server in it stays",
         cloud(unread(ResourceKind.SERVER)), ALONE,
-        why="unconfirmed: its stack is not listed any more, but Nova could not be read: kept"),
+        why="unconfirmed: its stack is no longer listed, but Nova could not be read: kept"),
     row("volumes not read: the rack of a gone stack without volumes goes",
         cloud(unread(ResourceKind.VOLUME)), ALONE, *BOTH, asks="s1"),
     row("a device that is not ours keeps the rack, ours go",
@@ -154,18 +154,18 @@ RACKS = [
 UNWATCHED = cloud(watched=("p-b",))
 NO_PROJECT = concertim(rack("s1", "i1"), owners=(Owner("o-a", "team a", ""),))
 NO_TEAM = concertim(rack("s1", "i1"), owners=())
-ORPHANED = "orphaned: its project is not watched any more: kept (bulk --prune-unwatched removes it)"
-NO_STAND = "orphaned: its team stands for no project: kept"
+ORPHANED = "orphaned: its project is no longer watched: kept (bulk --prune-unwatched removes it)"
+NO_STAND = "orphaned: its team has no project id: kept"
 PROJECTS = [
     row("a project not watched any more: its racks stay, orphaned", UNWATCHED, ALONE, why=ORPHANED),
     row("a project not watched any more: its racks go when that is allowed",
-        UNWATCHED, ALONE, *BOTH, why="its project is not watched any more", rules=PRUNE),
+        UNWATCHED, ALONE, *BOTH, why="its project is no longer watched", rules=PRUNE),
     row("projects not read: nothing is pruned, nothing is called orphaned",
         cloud(unread(ResourceKind.PROJECT, None), watched=()), ALONE, why="unread: Keystone", rules=PRUNE),
     row("no project watched at all: nothing is pruned", cloud(watched=()), ALONE, why=ORPHANED, rules=PRUNE),
     row("a team without a project: its racks stay, orphaned", EMPTY, NO_PROJECT, why=NO_STAND),
     row("a team without a project: its racks go when that is allowed",
-        EMPTY, NO_PROJECT, *BOTH, why="its team stands for no project", rules=PRUNE),
+        EMPTY, NO_PROJECT, *BOTH, why="its team has no project id", rules=PRUNE),
     row("a team without a project, some stacks not read: nothing is pruned",
         cloud(unread(ResourceKind.STACK, "p-b")), NO_PROJECT, why=NO_STAND, rules=PRUNE),
     row("a team that is not there: its racks stay, orphaned", EMPTY, NO_TEAM, why=NO_STAND),
@@ -174,7 +174,7 @@ PROJECTS = [
         why="other-owner: its stack is not in the project of the team that rack s1 belongs to", rules=PRUNE),
     row("a stack now in another team's project: its rack stays, reported",
         cloud(stack("s1", "i1", project_id="p-b")), ALONE,
-        why="other-owner: belongs to another team than team b, which Concertim can't change"),
+        why="other-owner: belongs to another team than team b, which Concertim cannot change"),
     row("a pass over other projects does not look at it", EMPTY, ALONE, scope=Scope(projects=frozenset({"p-b"}))),
     row("a pass over other stacks does not look at it", EMPTY, ALONE, scope=Scope(stacks=frozenset({"s2"}))),
     row("a pass over this project does", EMPTY, ALONE, *BOTH, scope=Scope(projects=frozenset({"p-a"})), asks="s1"),
@@ -198,7 +198,7 @@ FLAVORS = [
         why="in-use: its flavor is gone from Nova (404), but devices still use it", asks="large"),
     row("a template goes with its last device", EMPTY, USES_LARGE, *BOTH, "template m1.large", asks="s1 large"),
     row("a template goes when its last device gets another",
-        RESIZED, USES_LARGE, "instance i1", "template m1.large", why="of another flavor now; made anew in its place",
+        RESIZED, USES_LARGE, "instance i1", "template m1.large", why="of another flavor now; recreated in its place",
         asks="large"),
     row("Concertim's own templates stay, though they carry a flavor's id",
         EMPTY, concertim(replace(T_LARGE, tag="network"))),
@@ -245,7 +245,7 @@ DUPLICATES = [
         concertim(rack("s2", device("i1", id="d-a", name="double")), rack("s1", "i1")), "instance double"),
     row("of two templates the one in use stays",
         cloud(stack("s1", "i1")), concertim(Template("t-a", "double", 1, "small", 1, 512, 10), rack("s1", "i1")),
-        "template double", why="another template stands for its flavor"),
+        "template double", why="another template is used for its flavor"),
     row("of two templates the one of the flavor's height stays",
         cloud(), concertim(Template("t-a", "double", 2, "small", 1, 512, 10)), "template double"),
     row("doubled templates stay in a pass over one project",
