@@ -32,6 +32,12 @@ class SiteOf:
     def data_dir(self) -> Path:
         return self.folder / "data"
 
+    def at(self, url: str) -> None:
+        """Has it reach Concertim at another address."""
+        document = yaml.safe_load(self.config.read_text())
+        document["concertim"]["concertim_url"] = url
+        self.config.write_text(yaml.safe_dump(document))
+
     def run(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs the real program, and checks its exit code."""
         return run_program(self.config, *arguments, expect=expect)
