@@ -175,14 +175,18 @@ class Keeper:
             raise _LostError(otherwise)
 
     def _share(self, backend: Backend) -> None:
-        sites = {member.site for member in self._mine.members}
         if self._is_at_odds:
             counts = ", ".join(f"{m.site} {m.shards}" for m in self._mine.members)
             trouble = f"coordination.shards must be the same on all machines ({counts}): nothing more is taken"
             self._mine = replace(self._mine, trouble=trouble)
             self._say(trouble)
             return
-        due = quota(sites, self._site, self._settings.shards)
+        # A site that was started anew is there twice for a while.
+        by_site: dict[str, set[int]] = {}
+        for member in self._mine.members:
+            by_site.setdefault(member.site, set()).update(member.held)
+        held = {site: len(shards) for site, shards in by_site.items()} | {self._site: len(self._mine.leases)}
+        due = quota(held, self._site, self._settings.shards)
         leaving = surplus(self._mine.leases, due)
         leases = {n: replace(lease, is_leaving=n in leaving) for n, lease in self._mine.leases.items()}
         if leases != self._mine.leases:
@@ -193,10 +197,10 @@ class Keeper:
         is_holding_off = self._clock() < self._not_before
         for shard in () if is_holding_off else self._free(due - len(self._mine.leases)):
             self._take(backend, shard)
-        held = {n: lease.since for n, lease in self._mine.leases.items()}
-        if held != self._told:
-            backend.tell(held)
-            self._told = held
+        to_tell = {n: lease.since for n, lease in self._mine.leases.items()}
+        if to_tell != self._told:
+            backend.tell(to_tell)
+            self._told = to_tell
 
     def _free(self, wanted: int) -> list[int]:
         """As many shards as are wanted, of those that nobody has said to hold."""

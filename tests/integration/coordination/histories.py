@@ -33,7 +33,7 @@ LEASE = 3
 SETTLED = 90.0
 """Seconds within which a history must have come to a good end, once nothing is wrong any more."""
 _TAKEN = re.compile(r"^(\S+) INFO +leases .*?shard (\d+) of \d+ is held by this site \((\w+)\) now")
-_LOGGED_LATE = 0.3
+LOGGED_LATE = 0.3
 """Seconds by which the line about a lease may come after the first write under it."""
 
 
@@ -218,13 +218,15 @@ FAULTS: tuple[Callable[[Land, Machine], None], ...] = (
 def history(of: Land, steps: int) -> None:
     """One history. Raises AssertionError when it has no good end."""
     for _ in range(steps):
+        of.world.concertim.wire.latency = of.rng.choice((0.0, 0.05, 0.1))
         machine = of.rng.choice(of.machines)
         fault = of.rng.choice(FAULTS)
         of.told.append(f"{fault.__name__} {machine.site.name}")
         fault(of, machine)
-        for _ in range(of.rng.randint(0, 3)):
+        for _ in range(of.rng.randint(0, 6)):
             change(of)
         time.sleep(of.rng.choice((0.1, 0.3, 0.6, LEASE * 0.5, LEASE * 1.2)))
+    of.world.concertim.wire.latency = 0.0
     for machine in of.machines:
         find_both(of, machine)
         go_on(of, machine)
@@ -250,9 +252,13 @@ def settle(of: Land) -> None:
     def quiet() -> bool:
         before = sum(map(len, writes_by(of.world).values()))
         counts = {machine.site.name: passes(machine) for machine in of.machines}
-        held = [m for m in of.machines if _holds(m)]
-        wait_for(lambda: all(passes(m) > counts[m.site.name] + 1 for m in held), SETTLED, "passes that end")
-        return bool(held) and before == sum(map(len, writes_by(of.world).values()))
+
+        def has_passed() -> bool:
+            held = [m for m in of.machines if _holds(m)]
+            return bool(held) and all(passes(m) > counts[m.site.name] + 1 for m in held)
+
+        wait_for(has_passed, SETTLED, "passes that end")
+        return before == sum(map(len, writes_by(of.world).values()))
 
     wait_for(quiet, SETTLED, "passes that write nothing")
     assert is_true(of.world)
@@ -283,7 +289,7 @@ def check_writers(of: Land) -> None:
         shard = shard_of(project, of.shards)
         by = writer(of.world, request)
         before = [who for when, who in takings.get(shard, ()) if when <= request.began]
-        soon = [who for when, who in takings.get(shard, ()) if 0 < when - request.began <= _LOGGED_LATE]
+        soon = [who for when, who in takings.get(shard, ()) if 0 < when - request.began <= LOGGED_LATE]
         assert (before and before[-1] == by) or by in soon, (
             f"{by} wrote {request.method} {request.path} at {request.began:.3f} to shard {shard}, "
             f"which had been taken so: {[(round(when - request.began, 3), who) for when, who in takings.get(shard, ())]}"
