@@ -114,6 +114,8 @@ def bulk(
     )
     if not once:
         return _daemon(context, run_options, interval, metrics)
+    from cos_update.sync.sharing import granted, standing_by, taking_part
+
     with handling(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
         both.store.prepare()
         try:
@@ -125,7 +127,14 @@ def bulk(
             _log.info("nothing done: %s", error)
             return ExitCode.BUSY
         shown = context.verbosity == 0 and not as_json
-        return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
+        held.enter_context(taking_part(both))
+        if both.site is not None and (trouble := both.site.wait_ready()):
+            raise CosUpdateError(f"{trouble}.", "Check the section coordination, and the engine that it names.")
+        own = held.enter_context(granted(both))
+        if own is None:
+            echo(f"bulk: nothing done: {standing_by(both)}", err=as_json)
+            return ExitCode.DONE
+        return _once(own, run_options, saved, metrics_file, as_json=as_json, shown=shown)
 
 
 def _daemon(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
@@ -139,6 +148,7 @@ def _daemon(context: Context, run_options: RunOptions, interval: float | None, m
     from cos_update.observability.observer import ObserverGroup
     from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
+    from cos_update.sync.sharing import taking_part
 
     hold_back()
     reload = Reload(context, "bulk", settings_for(context, "bulk", daemon=True))
@@ -151,6 +161,7 @@ def _daemon(context: Context, run_options: RunOptions, interval: float | None, m
             with (
                 services(reload.settings, "bulk", keeps=True) as both,
                 watched("bulk", both.store, BulkStatus(both, every), metrics) as watcher,
+                taking_part(both),
             ):
                 observer = ObserverGroup(watcher, stop)
                 passes = partial(run_forever, both, run_options, stop, every, begin_run, observer, reload.wanted)

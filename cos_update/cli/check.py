@@ -68,8 +68,8 @@ def check(context: Context, listen_for: float | None, as_json: bool, names: tupl
     """Check every precondition, and suggest a fix for each problem.
 
     Tries the configuration, folders, OpenStack, RabbitMQ and Concertim with the configured credentials, and changes
-    nothing. With NAMEs, tries only these: config, folders, openstack, rabbitmq, concertim, killbill, or a single
-    finding (keystone, nova, queue, teams, ...). Exits with 1 if a required check fails.
+    nothing. With NAMEs, tries only these: config, folders, openstack, rabbitmq, concertim, killbill, coordination, or a
+    single finding (keystone, nova, queue, teams, ...). Exits with 1 if a required check fails.
     """
     from cos_update.cli.stop import stopping
 

@@ -182,6 +182,9 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     from cos_update.planning.report import Report, first_words, report
     from cos_update.sync.reconciler import apply_and_save, known, read_and_plan, save
 
+    if both.site is not None:
+        text = "diff posts nothing where several machines post to one Concertim (section coordination)."
+        raise CosUpdateError(text, "`cos-update bulk --once` posts what is this machine's to post.")
     both.store.prepare()
     within = both.settings.shutdown_timeout
     with both.store.sole("bulk"), waiting(RunLog(), within=within, shown=shown) as (observer, stop):

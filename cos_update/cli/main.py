@@ -41,6 +41,7 @@ COMMANDS = {
         "cos_update.cli.status:status",
         "Report on the daemons or the last `bulk --once`, the last pass, and the view.",
     ),
+    "sites": LazyCommand("cos_update.cli.sites:sites", "Show which machine holds which shards, and since when."),
     "health": LazyCommand("cos_update.cli.health:health", "Report whether a daemon is alive and making progress."),
     "completion": LazyCommand(
         "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."

@@ -59,10 +59,16 @@ def services(settings: Settings, process: str, *, keeps: bool = False) -> Iterat
         )
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
+    fence, site = None, None
+    if settings.coordination is not None:
+        from cos_update.coordination.site import Site
+
+        site = Site(settings.coordination, settings.data_dir)
+        fence = site.fence
     orders = OrderFinder(settings.killbill, concertim_settings.order_id) if settings.killbill else None
     store = ViewStore(settings.data_dir, process, keeps=keeps)
-    with ConcertimClient(concertim_settings) as concertim:
-        yield Services(cloud, concertim, store, settings, concertim_settings, orders=orders)
+    with ConcertimClient(concertim_settings, fence) as concertim:
+        yield Services(cloud, concertim, store, settings, concertim_settings, orders=orders, site=site)
     if orders:
         orders.close()
     cloud.close()

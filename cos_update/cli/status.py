@@ -119,6 +119,11 @@ def _lines(data_dir: Path, processes: list[_Process], view: View | None, trouble
 def _more(heartbeat: Heartbeat) -> Iterator[str]:
     """Details of the listener that its own line lacks."""
     details = heartbeat.status.details
+    if isinstance(leases := details.get("leases"), dict):
+        held = ", ".join(map(str, leases["held"])) or "none"
+        yield f"as site {leases['site']} it holds of {leases['of']} shards: {held}"
+        if leases["trouble"]:
+            yield str(leases["trouble"])
     if details.get("queue_messages") is not None:
         yield f"{details['queue_messages']} messages in the queue, {details.get('unacked_messages')} unacknowledged"
     if oldest := details.get("oldest_key_seconds"):

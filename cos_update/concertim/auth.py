@@ -121,7 +121,7 @@ class Login:
     def _ask(self) -> Answer:
         # Without a token: with a valid one the app ignores the password (observed).
         body = {"user": {"login": self._username, "password": self._password}}
-        answer = self._transport.send(Method.POST, PATH, body)
+        answer = self._transport.send(Method.POST, PATH, body, is_login=True)
         if trouble := busy(answer, self._transport.address, Method.POST, PATH):
             raise trouble
         if 300 <= answer.status < 400:

@@ -17,7 +17,7 @@ from cos_update.concertim.codec import Json, UnexpectedAnswer
 from cos_update.concertim.http import Counts
 from cos_update.concertim.reader import ConcertimReader, path_of
 from cos_update.concertim.retry import given_up
-from cos_update.concertim.transport import TransientError
+from cos_update.concertim.transport import TransientError, WriteFence
 from cos_update.model.concertim import ApiFlavour, Device, Owner, Rack, Record, Template
 from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -43,11 +43,12 @@ class ConcertimClient(ConcertimReader):
 
     Every call raises ConcertimLoginError, Unavailable (no usable response in spite of retries), or Refused with the
     app's reason. Changes are retried only if they cannot be applied twice: after a lost response, a create first
-    looks for the object by our id.
+    looks for the object by our id. With a `fence`, a write is sent only if the fence admits it (else Fenced).
     """
 
-    def __init__(self, settings: ConcertimSettings) -> None:
-        super().__init__(settings, self._trial)
+    def __init__(self, settings: ConcertimSettings, fence: WriteFence | None = None) -> None:
+        # Behind a fence no trial is made: the rack that it would be made on may be another machine's.
+        super().__init__(settings, self._trial if fence is None else lambda: None, fence)
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from cos_update.concertim.brake import Trial, WriteBrake
 from cos_update.concertim.connections import IDLE_LIMIT, Connections
 from cos_update.concertim.responses import BUSY, OVERLOADED, busy, redirected
 from cos_update.concertim.retry import RetryPolicy
-from cos_update.concertim.transport import Answer, Method, ObjectHook, TransientError, Transport
+from cos_update.concertim.transport import Answer, Method, ObjectHook, TransientError, Transport, WriteFence
 from cos_update.concertim.write_limiter import WriteLimiter
 from cos_update.model.errors import Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
@@ -44,10 +44,15 @@ class Http:
     """
 
     def __init__(
-        self, settings: ConcertimSettings, *, trial: Trial = lambda: None, idle_limit: float = IDLE_LIMIT
+        self,
+        settings: ConcertimSettings,
+        *,
+        trial: Trial = lambda: None,
+        idle_limit: float = IDLE_LIMIT,
+        fence: WriteFence | None = None,
     ) -> None:
         self._connections = Connections(settings.verify, strict=settings.verify_strict, idle_limit=idle_limit)
-        self._transport = Transport(settings, self._connections)
+        self._transport = Transport(settings, self._connections, fence)
         self._reading = threading.BoundedSemaphore(READS_AT_ONCE)
         self._lock = threading.Lock()
         self._counts = Counts()

@@ -19,7 +19,7 @@ from cos_update.concertim.brake import Trial
 from cos_update.concertim.codec import Json, UnexpectedAnswer, User
 from cos_update.concertim.http import Http
 from cos_update.concertim.structure import StructureRack
-from cos_update.concertim.transport import URL_HINT
+from cos_update.concertim.transport import URL_HINT, WriteFence
 from cos_update.model.accounts import Accounts, Person
 from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
 from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
@@ -42,8 +42,8 @@ class ConcertimReader:
     app's reason.
     """
 
-    def __init__(self, settings: ConcertimSettings, trial: Trial) -> None:
-        self._http = Http(settings, trial=trial)
+    def __init__(self, settings: ConcertimSettings, trial: Trial, fence: WriteFence | None = None) -> None:
+        self._http = Http(settings, trial=trial, fence=fence)
         self._flavour = settings.api
         self._is_configured = settings.api is not None
         self._wants_creation_times = False

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -77,6 +77,17 @@ class TransientError(Exception):
         self.retry_after = retry_after
 
 
+class WriteFence(Protocol):
+    """Asked before every write where several machines post to one Concertim."""
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds within which a connection for a write must come about."""
+
+    def ticket(self) -> Callable[[], None]:
+        """What is to be asked in the moment in which a write of this thread is sent; it raises Fenced."""
+
+
 class _Bearer(requests.auth.AuthBase):
     """Sends the token, or nothing; always set, so that requests does not use credentials from .netrc."""
 
@@ -92,12 +103,13 @@ class _Bearer(requests.auth.AuthBase):
 class Transport:
     """Sends single requests to the app's address. Thread-safe."""
 
-    def __init__(self, settings: ConcertimSettings, connections: Connections) -> None:
+    def __init__(self, settings: ConcertimSettings, connections: Connections, fence: WriteFence | None = None) -> None:
         self._url = settings.url.strip().rstrip("/")
         self._settings = settings
         self._timeout = settings.timeout
         self._deadline = 2 * settings.timeout + CONNECT_TIMEOUT
         self._connections = connections
+        self._fence = fence
         self._calls = Calls("concertim-call", settings.concurrency + OTHERS_AT_ONCE)
         self.address = _without_credentials(self._url)
         """The app's address, safe to print."""
@@ -106,15 +118,24 @@ class Transport:
         """Ends the threads; calls in progress still end."""
         self._calls.close()
 
-    def send(self, method: Method, path: str, body: object = None, token: str | None = None) -> Answer:
-        """Sends one request. Raises TransientError; Unavailable for permanent problems (address, certificates)."""
+    def send(
+        self, method: Method, path: str, body: object = None, token: str | None = None, *, is_login: bool = False
+    ) -> Answer:
+        """Sends one request. Raises TransientError; Unavailable for permanent problems (address, certificates);
+        Fenced for a write that must not be sent."""
         timeout = (min(CONNECT_TIMEOUT, self._timeout), self._timeout)
+        admit = None
+        if self._fence is not None and method is not Method.GET and not is_login:
+            admit = self._fence.ticket()
+            timeout = (min(self._fence.connect_timeout, *timeout), self._timeout)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         data = None if body is None else encoded(body)
         began = time.monotonic()
 
         def ask() -> requests.Response:
             with self._connections.lease() as session:
+                if admit is not None:
+                    admit()
                 return session.request(
                     method,
                     self._url + path,

@@ -115,6 +115,12 @@ KILLBILL: tuple[Key, ...] = (
     Key("username", "username", readers.login, required=True),
 )
 
+COORDINATION: tuple[Key, ...] = (
+    Key("shards", "shards", readers.whole(1, 64)),
+    Key("lease", "lease", readers.whole(3, 600)),
+    Key("site", "site", readers.text),
+)
+
 SHARD: tuple[Key, ...] = (
     Key("count", "shard_count", readers.whole(1)),
     Key("index", "shard_index", readers.whole(0)),
@@ -126,6 +132,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "concertim": CONCERTIM,
     "rmq": RMQ,
     "killbill": KILLBILL,
+    "coordination": COORDINATION,
 }
 
 SECRETS: Mapping[str, tuple[Secret, ...]] = {
@@ -141,6 +148,7 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
         Secret("apikey", "COS_UPDATE_KILLBILL_APIKEY", "api_key"),
         Secret("apisecret", "COS_UPDATE_KILLBILL_APISECRET", "api_secret"),
     ),
+    "coordination": (Secret("backend_url", "COS_UPDATE_COORDINATION_BACKEND_URL", "backend_url", readers.backend_url),),
 }
 
 VERIFICATION: tuple[Key, ...] = (

@@ -59,7 +59,7 @@ class Loaded:
 
     def need(self, *sections: str) -> None:
         """Raises ConfigError for every error in these sections and at the top level, and for missing sections."""
-        sections = (*sections, *(("killbill",) if "concertim" in sections else ()))
+        sections = _with_riders(sections)
         wrong = [fault.error for fault in self.faults if fault.section in ("", *sections)]
         broken = {fault.section for fault in self.faults}
         wrong += [error for name, error in self._absent.items() if name in sections and name not in broken]
@@ -68,7 +68,7 @@ class Loaded:
     def wrong(self) -> list[ConfigError]:
         """Everything that keeps an installation from working: faults, missing sections, and placeholders."""
         broken = {fault.section for fault in self.faults}
-        needed = (*_INDISPENSABLE, "killbill")
+        needed = _with_riders(_INDISPENSABLE)
         missing = [self._absent[name] for name in needed if name in self._absent and name not in broken]
         return [fault.error for fault in self.faults] + missing + list(self.unedited)
 
@@ -82,7 +82,7 @@ class Loaded:
 
     def warnings_for(self, *sections: str) -> tuple[Masked, ...]:
         """The warnings of a command that needs only these sections: oddities, and errors in other sections."""
-        sections = (*sections, *(("killbill",) if "concertim" in sections else ()))
+        sections = _with_riders(sections)
         others = [fault for fault in self.faults if fault.section not in ("", *sections)]
         wrong = [f"{fault.error} The section {fault.section} is not needed here." for fault in others]
         return tuple(map(Masked, (*self.warnings, *wrong)))
@@ -119,7 +119,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         if name == "killbill" and not _looks_up_orders(values.get("concertim")):
             reading.faults = [fault for fault in reading.faults if fault.section != name]
             continue
-        read_names.append(name)
+        if name != "coordination":
+            read_names.append(name)
+        elif section is not None and section.is_null:
+            # Taken for a machine that is the only one it would post what others post too.
+            text = "empty. Without it this machine is the only one."
+            reading.add(name, section.error(text, "Name coordination.backend_url, or leave the section out."))
         if section is not None and not section.is_null:
             values[name] = read_section(reading, name, section)
             warnings += _unknown_within(name, section) if name != "killbill" else []
@@ -182,6 +187,11 @@ def _unknown_within(name: str, section: Item) -> list[str]:
         if inner in within and inner in known_keys(name):
             warnings += unknown(within[inner], {key.name for key in keys})
     return warnings
+
+
+def _with_riders(sections: Sequence[str]) -> tuple[str, ...]:
+    """With the sections that go with the one of Concertim, where they are there."""
+    return (*sections, *(("killbill", "coordination") if "concertim" in sections else ()))
 
 
 def _looks_up_orders(section: object) -> bool:

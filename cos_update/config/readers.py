@@ -32,6 +32,7 @@ _HOST = re.compile(
 _WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
 _NUMBER = re.compile(r"[+-]?([0-9]+(_[0-9]+)*(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MOST_DIGITS = 18
+BACKENDS = ("etcd3+http", "etcd3+https", "redis", "rediss")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -160,6 +161,24 @@ def url(item: Item) -> str:
     if parts.username is not None or parts.password is not None:
         raise item.error("contains a user name or a password.", "Give them in their own keys.")
     return value.rstrip("/")
+
+
+def backend_url(item: Item) -> str:
+    """The address of an engine of coordination; no complaint quotes it, since it may hold a password."""
+    value = secret(item).strip()
+    if not is_backend_url(value):
+        raise item.expected(
+            f"an address that begins with {', '.join(f'{scheme}://' for scheme in BACKENDS)}", secret=True
+        )
+    return value
+
+
+def is_backend_url(value: str) -> bool:
+    """Whether it is the address of an engine whose locks end by themselves a lease after the last sign of life."""
+    try:
+        return urlsplit(value).scheme in BACKENDS
+    except ValueError:
+        return False
 
 
 def path(item: Item) -> Path:

@@ -12,7 +12,7 @@ SAMPLE = """\
 #   - from the environment: COS_UPDATE_OPENSTACK_PASSWORD, COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET,
 #     COS_UPDATE_OPENSTACK_TOKEN, COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD,
 #     COS_UPDATE_KILLBILL_PASSWORD, COS_UPDATE_KILLBILL_APIKEY, COS_UPDATE_KILLBILL_APISECRET,
-#     or the same names with _FILE for the path of a file.
+#     COS_UPDATE_COORDINATION_BACKEND_URL, or the same names with _FILE for the path of a file.
 
 # DEBUG, INFO, WARNING, ERROR or CRITICAL.
 # log_level: INFO
@@ -136,6 +136,19 @@ rmq:
   # prefetch: 20000
   # Seconds between the heartbeats of the connection, 0 for none.
   # heartbeat: 30
+
+# Only where several machines run the daemons for one Concertim: how they agree on which of them posts what.
+# coordination:
+#   # tooz's address of the engine: etcd3+http://host:2379, etcd3+https://host:2379?ca_cert=FILE, redis://:password@host,
+#   # redis://:password@host?sentinel=NAME and so on; with all its nodes behind one name. The same on every machine.
+#   backend_url: etcd3+http://etcd.example.com:2379
+#   # Into how many parts the watched projects are parted; each is posted by one machine at a time. With 1 the others
+#   # stand by. The same on every machine.
+#   shards: 1
+#   # Seconds after which the others take over what a machine had that is gone or cut off.
+#   lease: 15
+#   # What this machine is called; without it, by its host name.
+#   site: node-1
 
 # The billing service's own section, read with concertim.order_id: killbill or killbill_bundle only.
 # killbill:

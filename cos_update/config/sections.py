@@ -23,12 +23,18 @@ from cos_update.config.keys import (
 from cos_update.config.reading import Reading
 from cos_update.config.unknown import meant_by, unknown_items
 from cos_update.model.errors import ConfigError
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, KillbillSettings
+from cos_update.model.settings import (
+    BrokerSettings,
+    CloudSettings,
+    ConcertimSettings,
+    CoordinationSettings,
+    KillbillSettings,
+)
 
 TLS_PORT = 5671
 _LARGEST_SECRET = 64 * 1024
 
-Section = CloudSettings | ConcertimSettings | BrokerSettings | KillbillSettings
+Section = CloudSettings | ConcertimSettings | BrokerSettings | KillbillSettings | CoordinationSettings
 Secrets = Mapping[Secret, str | None]
 
 
@@ -41,7 +47,9 @@ def read_section(reading: Reading, name: str, section: Item) -> Section | None:
 
 def known_keys(name: str) -> set[str]:
     """Every key that a section may have, other services' keys included."""
-    known = {key.name for key in SECTIONS[name]} | set(VERIFY) | ({"shard"} if name == "rmq" else set())
+    known = {key.name for key in SECTIONS[name]} | ({"shard"} if name == "rmq" else set())
+    if name != "coordination":
+        known |= set(VERIFY)
     for secret in SECRETS[name]:
         known |= {secret.name, f"{secret.name}_file"}
     if name == "openstack":
@@ -66,8 +74,9 @@ class _Reader:
         if self._name == "openstack":
             self._rename()
         values = self._reading.values(self._name, self._entries, SECTIONS[self._name])
-        with self._noting():
-            self._verify(values)
+        if self._name != "coordination":
+            with self._noting():
+                self._verify(values)
         secrets = {secret: self._secret(secret) for secret in SECRETS[self._name]}
         if self._name == "openstack":
             return self._cloud(values, secrets)
@@ -75,6 +84,8 @@ class _Reader:
         values |= {secret.field: value for secret, value in secrets.items() if value is not None}
         if self._name == "rmq":
             return self._broker(values)
+        if self._name == "coordination":
+            return self._coordination(values)
         if self._is_broken:
             return None
         return KillbillSettings(**values) if self._name == "killbill" else ConcertimSettings(**values)
@@ -172,6 +183,13 @@ class _Reader:
             given = self._entries["client_cert" if "client_cert" in self._entries else "client_key"]
             self._reading.add(self._name, given.error("client_cert and client_key are needed together."))
         return None if self._is_broken else BrokerSettings(**values)
+
+    def _coordination(self, values: dict[str, Any]) -> CoordinationSettings | None:
+        if not readers.is_backend_url(values.get("backend_url", "")) and not self._is_broken:
+            # Of the environment or a file, which no reader has looked at.
+            text = f"expected an address that begins with one of {', '.join(readers.BACKENDS)}."
+            self._reading.add(self._name, ConfigError(f"coordination.backend_url: {text}"))
+        return None if self._is_broken else CoordinationSettings(**values)
 
     def _verify(self, values: dict[str, Any]) -> None:
         """`verify` as a scalar or a mapping, or openstacksdk's keys: `cacert` with a path, `insecure: true`."""

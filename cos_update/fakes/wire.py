@@ -57,6 +57,10 @@ class Recorded:
     """The fault that affected it, if any."""
     at: float = 0.0
     """Unix time at which its response was ready."""
+    began: float = 0.0
+    """Unix time at which it arrived."""
+    authorization: str = ""
+    """The header of that name."""
 
     @property
     def body(self) -> object:
@@ -160,6 +164,7 @@ class Wire:
     async def _carry(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         service = self._service_of(request.path)
         raw = await request.read()
+        began = time.time()
         struck = self.faults.strike(request.method, request.path, request.query_string, service)
         fault: FaultKind | None = None
         response: web.StreamResponse | None = None
@@ -171,7 +176,7 @@ class Wire:
         if self.latency:
             await asyncio.sleep(self.latency)
         closed = fault in (FaultKind.CUT, FaultKind.LOST_ANSWER, FaultKind.HANG)
-        self._record(request, raw, service, response, 0 if closed else response.status, fault)
+        self._record(request, raw, service, response, 0 if closed else response.status, fault, began)
         for _, found in struck:
             response = await _after(request, found, response)
         return response
@@ -198,6 +203,7 @@ class Wire:
         response: web.StreamResponse,
         status: int,
         fault: FaultKind | None,
+        began: float,
     ) -> None:
         resource = request.match_info.route.resource
         kind = resource.canonical if resource is not None else NO_ROUTE
@@ -218,6 +224,8 @@ class Wire:
                 answer if isinstance(answer, bytes) else b"",
                 fault,
                 time.time(),
+                began,
+                request.headers.get("Authorization", ""),
             )
             if self.keep_requests:
                 self._requests.append(recorded)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -29,7 +28,7 @@ RETRY = 15.0
 class Housekeeper:
     """A thread for background tasks. With `passes`, it runs resyncs itself; else it requests them in the view for bulk.
 
-    `mine` tells whether a project belongs to this listener (see `in_shard`).
+    `mine` tells whether a project belongs to this listener.
     """
 
     def __init__(
@@ -150,8 +149,3 @@ class Housekeeper:
         if request is not None and not self._stop.is_set():
             own.store.clear_resync(request)
         self._observer.pass_ends(report)
-
-
-def in_shard(project_id: str, index: int, count: int) -> bool:
-    """Whether a project belongs to shard `index` of `count`; every project belongs to exactly one."""
-    return zlib.crc32(project_id.encode()) % count == index

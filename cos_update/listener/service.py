@@ -19,7 +19,7 @@ from cos_update.listener.connection import BrokerError
 from cos_update.listener.consumer import BrokerConsumer
 from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.delivery import Delivery
-from cos_update.listener.housekeeping import Housekeeper, in_shard
+from cos_update.listener.housekeeping import Housekeeper
 from cos_update.listener.status import ListenerStatus
 from cos_update.listener.view_writer import ViewWriter
 from cos_update.listener.watchdog import Check, Stall, Watchdog
@@ -29,6 +29,7 @@ from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
 from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
+from cos_update.model.shards import shard_of
 from cos_update.observability.logs import shut_down
 from cos_update.observability.observer import Observer
 from cos_update.observability.tally import Tally
@@ -192,7 +193,7 @@ class Listener:
         self._housekeeper.request_soon(reason)
 
     def _is_mine(self, project_id: str) -> bool:
-        return in_shard(project_id, self._broker.shard_index, self._broker.shard_count)
+        return shard_of(project_id, self._broker.shard_count) == self._broker.shard_index
 
     def _drain(self, stop: threading.Event) -> None:
         deadline = time.monotonic() + CONNECT_WAIT

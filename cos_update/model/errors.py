@@ -80,6 +80,10 @@ class Unavailable(ConcertimError):
     """No usable response in spite of retries (no connection, timeout, 429, 502, 503, 504)."""
 
 
+class Fenced(ConcertimError):
+    """A write was not sent: this machine is not sure any more that it may (see `cos_update.coordination`)."""
+
+
 class ViewError(CosUpdateError):
     """The data dir or the view cannot be read or written."""
 

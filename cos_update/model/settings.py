@@ -112,6 +112,20 @@ class KillbillSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CoordinationSettings:
+    """The section `coordination`: where several machines agree on which of them posts what."""
+
+    backend_url: str = field(repr=False)
+    """tooz's own address of the engine; it may hold a password."""
+    shards: int = 1
+    """Into how many parts the watched projects are parted, each posted by one machine at a time."""
+    lease: int = 15
+    """How long a machine that is gone or cut off keeps its shards."""
+    site: str = ""
+    """What this machine is called; "": its host name."""
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerSettings:
     """The section `rmq`."""
 
@@ -157,6 +171,8 @@ class Settings:
     rmq: BrokerSettings | None = None
     killbill: KillbillSettings | None = None
     """None also if `concertim.order_id` does not use it: then the section is the billing service's alone."""
+    coordination: CoordinationSettings | None = None
+    """None if this is the only machine."""
     data_dir: Path = Path("/var/lib/concertim-openstack-service/data")
     log_dir: Path = Path("/var/log/concertim-openstack-service")
     log_level: str = "INFO"

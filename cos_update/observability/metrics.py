@@ -37,6 +37,9 @@ FIGURES: Mapping[str, tuple[str, bool]] = {
     "keys_processing": ("Keys that a worker has in hand", False),
     "keys_waiting": ("Keys that wait for their time, in backoff most often", False),
     "oldest_key_seconds": ("Age of the key that has waited longest", False),
+    "leases": ("Shards that this machine holds, beside others", False),
+    "takeovers": ("Shards that this machine has taken", True),
+    "fenced": ("Writes not sent since this machine was not sure of its lease any more", True),
 }
 """The figures of each scrape by name: the help text, and whether it is a counter."""
 

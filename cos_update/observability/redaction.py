@@ -84,7 +84,7 @@ class Redactor:
 
 
 _SHORT = 6
-_SECTIONS = ("openstack", "concertim", "rmq", "killbill")
+_SECTIONS = ("openstack", "concertim", "rmq", "killbill", "coordination")
 _NAMES = ("concertim-openstack-service", "cos-update", "updates_bulk.log", "updates_mq.log")
 _OWN_WORDS = (*_SECTIONS, *_NAMES)
 _OWN = rf"\b(?:{'|'.join(_SECTIONS)})(?=\.[a-z_]+\b(?!\.\w))|\b(?:{'|'.join(map(re.escape, _NAMES))})\b"

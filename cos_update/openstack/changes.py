@@ -58,7 +58,7 @@ def remembered(reading: Reading, inventory: Inventory, source: str) -> CloudMemo
         servers=inventory.servers,
         volumes=inventory.volumes,
         networks=inventory.networks,
-        projects=frozenset(inventory.projects),
+        projects=frozenset(inventory.projects) if inventory.chosen is None else inventory.chosen,
         source=source,
         read_scopes={kind.service: reading.scopes[kind] for kind in DEVICES if kind in reading.scopes},
         clocks=_clocks(reading),

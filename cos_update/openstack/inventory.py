@@ -18,6 +18,7 @@ from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
+from cos_update.model.shards import Shards
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.changed_listings import DoubtError
 from cos_update.openstack.changes import ChangesReading, remembered
@@ -97,8 +98,10 @@ class CloudReader:
         every: int,
         full: str = "",
         recheck: Collection[Key] = (),
+        shards: Shards | None = None,
     ) -> CloudReading:
-        """As `read`, but incremental since the reading that left `known`, if possible.
+        """As `read`, but incremental since the reading that left `known`, if possible; with `shards`, only their
+        projects.
 
         Reads in full on any doubt, every `every` passes, and if `full` gives a reason for it. The objects of `recheck`
         are read again in any case.
@@ -107,13 +110,14 @@ class CloudReader:
         watched = self._watched_with_progress(on_progress)
         source = self._source()
         past = memory or Membership()
-        why = full or why_full(known, watched.projects, source, every)
+        wanted = None if shards is None else frozenset(filter(shards.covers, watched.projects))
+        why = full or why_full(known, watched.projects if wanted is None else wanted, source, every)
         if known is not None and not why:
             try:
-                return self._by_changes(began, watched, known, past, on_progress, recheck)
+                return self._by_changes(began, watched, known, past, wanted, on_progress, recheck)
             except DoubtError as doubt:
                 why = str(doubt)
-        inventory, reading = self._in_full(began, watched, past, None, on_progress)
+        inventory, reading = self._in_full(began, watched, past, wanted, on_progress)
         return CloudReading(inventory, remembered(reading, inventory, source), why)
 
     def _in_full(
@@ -137,15 +141,16 @@ class CloudReader:
         watched: Watched,
         known: CloudMemory,
         past: Membership,
+        wanted: frozenset[str] | None,
         on_progress: OnProgress,
         recheck: Collection[Key],
     ) -> CloudReading:
         objects = ObjectReader(self.sessions, self._settings)
         try:
-            with self._reading(watched, None, on_progress) as reading:
+            with self._reading(watched, wanted, on_progress) as reading:
                 changes = ChangesReading(reading, known, objects)
                 inventory, memory = changes.read(
-                    Inventory(began, watched.projects, disabled=watched.disabled), past, recheck
+                    Inventory(began, watched.projects, disabled=watched.disabled, chosen=wanted), past, recheck
                 )
         finally:
             objects.close()

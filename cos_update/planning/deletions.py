@@ -14,6 +14,7 @@ from cos_update.model.concertim import Actual, Device, Rack
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory
+from cos_update.model.shards import Shards
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.plan import RACK, SERVICE, Notice, NoticeKind
@@ -24,10 +25,12 @@ FEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The scope of a plan; None: everything. Racks of other projects and stacks are left alone."""
+    """The scope of a plan; None: everything. Racks of other projects, stacks and shards are left alone."""
 
     projects: frozenset[str] | None = None
     stacks: frozenset[str] | None = None
+    shards: Shards | None = None
+    """The part of the projects that is this machine's, watched or not: all others are somebody else's business."""
 
     @classmethod
     def of_stacks(cls, project_id: str, stacks: Iterable[str]) -> Scope:
@@ -36,13 +39,21 @@ class Scope:
 
     @property
     def is_everything(self) -> bool:
-        """Whether the plan covers the whole cloud."""
-        return self.projects is None and self.stacks is None
+        """Whether the plan covers the whole cloud; with shards: all of their projects, and what belongs to none."""
+        is_whole = self.projects is None and self.stacks is None
+        return is_whole and (self.shards is None or self.shards.is_first)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines plan for the other projects."""
+        return self.shards is not None and not self.shards.is_everything
 
     def covers(self, project_id: str, stack_id: str) -> bool:
         """Whether the rack of this stack is part of the plan."""
-        return (self.projects is None or project_id in self.projects) and (
-            self.stacks is None or stack_id in self.stacks
+        return (
+            (self.projects is None or project_id in self.projects)
+            and (self.stacks is None or stack_id in self.stacks)
+            and (self.shards is None or self.shards.covers(project_id))
         )
 
 

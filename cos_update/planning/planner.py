@@ -82,7 +82,16 @@ def make_plan(
         a.concertim_id for rack_plan in rack_plans for a in rack_plan.actions if a.verb is Verb.REMOVE and a.device
     }
     sweep = scope.is_everything
-    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep, dropped=dropped)
+    templates = plan_templates(
+        desired,
+        actual,
+        matches,
+        deletions.templates,
+        leaving,
+        sweep=sweep,
+        dropped=dropped,
+        renames_others=not scope.is_shared,
+    )
     plan = Plan(
         templates=templates.actions,
         first=first,

@@ -38,10 +38,13 @@ def plan_templates(
     *,
     sweep: bool,
     dropped: Memory,
+    renames_others: bool = True,
 ) -> TemplatePlan:
     """Plans the templates. `lost` are those whose flavor is gone, `leaving` the ids of devices to be removed.
 
     `sweep` allows removing superseded and duplicate templates too; `dropped` are values that Concertim does not store.
+    Without `renames_others`, templates of unknown flavors keep their names: another machine may know these flavors, and
+    the two would rename each other's templates forever.
     """
     kept = {template.id for template in matches.templates.values() if template.foreign_id in desired.templates}
     rest = [t for t in actual.templates.values() if is_managed(t) and t.id not in kept]
@@ -51,10 +54,13 @@ def plan_templates(
         Wish(w.flavor_id, w.name, 0 if w.listed else 1, bearing.get(w.flavor_id, ""))
         for w in desired.templates.values()
     ]
-    wishes += [Wish(t.id, t.name, 2) for t in rest]
+    if renames_others:
+        wishes += [Wish(t.id, t.name, 2) for t in rest]
+    else:
+        taken |= {t.name for t in rest}
     names = assign(wishes, taken, TEMPLATE_NAME)
     updates = [
-        *_renamed(rest, names),
+        *(_renamed(rest, names) if renames_others else ()),
         *_updates(desired, matches, names, dropped),
     ]
     removals, notices = _removals(rest, desired, actual, lost, leaving, sweep=sweep)

@@ -12,6 +12,7 @@ from cos_update.config import Loaded
 from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import Settings
 from cos_update.preflight.concertim import concertim
+from cos_update.preflight.coordination import coordination
 from cos_update.preflight.finding import Finding, fail, failed, skip
 from cos_update.preflight.killbill import killbill
 from cos_update.preflight.local import configuration, folders
@@ -35,6 +36,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
     "rabbitmq": ("queue", "exchanges", "notifications"),
     "concertim": ("licence", "templates", "racks", "teams"),
     "killbill": (),
+    "coordination": (),
 }
 """The names that can be selected: each check, and those of its findings that can be selected individually."""
 
@@ -55,6 +57,7 @@ def run(loaded: Loaded, listen_for: float | None = None, names: Collection[str] 
         ("rabbitmq", lambda: broker(hasty, listen_for)),
         ("concertim", lambda: concertim(hasty, seen)),
         ("killbill", lambda: killbill(settings)),
+        ("coordination", lambda: coordination(settings)),
     )
     wanted = set(names)
     # Teams are compared with OpenStack's projects.

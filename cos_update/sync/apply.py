@@ -19,6 +19,7 @@ from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, RackPlan, Verb
 from cos_update.store import JournalEntry, ViewStore
 from cos_update.sync.executor import Guard, OnPosted, TemplateGuard, execute
+from cos_update.sync.fencing import fenced
 from cos_update.sync.services import Services, Snapshot
 
 log = logging.getLogger("cos_update.pass")
@@ -41,7 +42,7 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
     with services.in_hand.one():
         return execute(
             snapshot.plan,
-            services.concertim,
+            fenced(services, snapshot.actual),
             _guard(services, snapshot),
             workers=services.concertim_settings.concurrency,
             stop=stop,

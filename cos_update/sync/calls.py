@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cos_update.model.concertim import Device, Record
-from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.model.errors import ConcertimError, ConcertimLoginError, Fenced, Gone, Refused, Unavailable
 from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Action, Verb
@@ -107,6 +107,8 @@ def attempt(run: Run, action: Action) -> Outcome:
         with run.lock:
             run.stopped = str(error)
         return run.book(Outcome(action, Result.FAILED, str(error)))
+    except Fenced as error:
+        return run.book(Outcome(action, Result.SKIPPED, str(error)))
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:

@@ -10,6 +10,7 @@ from cos_update.model.events import Key
 from cos_update.model.kinds import DEVICES
 from cos_update.model.openstack import Membership
 from cos_update.model.progress import OnProgress
+from cos_update.model.shards import Shards
 from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.store import View, cloud_memory
 
@@ -25,8 +26,10 @@ def read_cloud(
     projects: tuple[str, ...],
     every: int,
     full: str,
+    shards: Shards | None,
 ) -> CloudReading:
-    """Reads all watched projects, or only `projects`, which is always a full reading without memory for the next.
+    """Reads all watched projects (of `shards`), or only `projects`, which is always a full reading without memory for
+    the next.
 
     `every` is the setting full_cloud_read_every; `full` is the reason for a full reading, or "". Raises
     CloudLoginError or CloudError.
@@ -37,7 +40,7 @@ def read_cloud(
     known = None if full or past.torn else cloud_memory(past)
     if known is not None and membership is None:
         full = "the members of every stack are read"
-    return cloud.refresh(known, membership, on_progress, every=every, full=full, recheck=recheck)
+    return cloud.refresh(known, membership, on_progress, every=every, full=full, recheck=recheck, shards=shards)
 
 
 def with_absences(reading: CloudReading, absence_checks: Iterable[AbsenceCheck]) -> CloudReading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from cos_update.model.errors import CosUpdateError, ViewError
@@ -17,6 +17,7 @@ from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.report import Report
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
+from cos_update.sync.sharing import details, epochs, figures, granted, standing_by
 
 log = logging.getLogger("cos_update.bulk")
 
@@ -47,10 +48,19 @@ def run_forever(
     when `reload` is set; `begin` returns the request id for each pass.
     """
     repeats = RepeatSuppressor(log)
+    is_posting = True
+    if services.site is not None:
+        services.site.wait_ready()
     while not stop.is_set():
         began = time.monotonic()
         services.cloud.request_id = begin()
-        _one(services, run_options, stop, observer)
+        under = epochs(services)
+        with granted(services) as own:
+            if own is not None:
+                _one(own, run_options, stop, observer)
+        if own is None and is_posting:
+            log.info("standing by: %s", standing_by(services))
+        is_posting = own is not None
         due = began + interval
         late = time.monotonic() - due
         observer.next_pass(time.time() + max(0.0, -late))
@@ -60,7 +70,7 @@ def run_forever(
             repeats.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
         else:
             repeats.over("late", "passes longer than the interval")
-        _wait(services, stop, reload, due, repeats)
+        _wait(services, stop, reload, due, repeats, under)
         if reload.is_set():
             return
 
@@ -80,11 +90,19 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
 
 
 def _wait(
-    services: Services, stop: threading.Event, reload: threading.Event, due: float, repeats: RepeatSuppressor
+    services: Services,
+    stop: threading.Event,
+    reload: threading.Event,
+    due: float,
+    repeats: RepeatSuppressor,
+    under: Mapping[int, str],
 ) -> None:
+    """Waits until the next pass is due, or sooner: a resync is asked for, or there is a lease more than `under`."""
     look = time.monotonic() + RESYNC_LOOK
     while not stop.is_set() and not reload.is_set() and (left := due - time.monotonic()) > 0:
         stop.wait(min(left, RELOAD_LOOK))
+        if epochs(services).items() - under.items():
+            return
         if time.monotonic() < look:
             continue
         look = time.monotonic() + RESYNC_LOOK
@@ -157,8 +175,12 @@ class BulkStatus(StatusObserver):
                 "result": self._last,
                 "next_pass": self._due,
                 **({STALE_AFTER: STALE} if self._interval is None else {}),
+                **details(self._services),
             },
         )
+
+    def figures(self) -> Mapping[str, float]:
+        return figures(self._services)
 
     def _end(self, result: str, exit_code: int) -> None:
         self._ended = time.time()
@@ -168,7 +190,9 @@ class BulkStatus(StatusObserver):
         if self._interval is None and self._ended:
             return f"the last pass ended at {moment(self._ended)}, {self._last}"
         now = "a pass is running"
-        if self._due is not None:
+        if self._services.site is not None and not self._services.site.usable():
+            now = f"standing by, {standing_by(self._services)}"
+        elif self._due is not None:
             now = f"next pass at {moment(self._due)}"
         elif self._began is not None:
             now += f" since {moment(self._began)}"

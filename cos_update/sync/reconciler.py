@@ -79,7 +79,9 @@ def read_and_plan(
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
     accounts = view_for is not ViewFor.NONE and stacks is None
-    devices = remembered_devices(services.settings, past)
+    # What was not read under these leases others may have changed since.
+    is_trusted = services.site is None or services.grant is None or services.site.has_read(services.grant)
+    devices = remembered_devices(services.settings, past) if is_trusted else None
     due = due_devices(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
@@ -91,7 +93,8 @@ def read_and_plan(
             observer.reading,
             projects=run_options.projects,
             every=services.settings.full_cloud_read_every,
-            full=run_options.full,
+            full=run_options.full or ("" if is_trusted else "for projects that were another machine's"),
+            shards=services.shards,
         )
         inventory = cloud.inventory
         actual, in_full = reading.result()
@@ -149,7 +152,7 @@ def _plan_maker(
         prune_unwatched=run_options.prune_unwatched,
         default_rack_height=services.concertim_settings.default_rack_height,
     )
-    scope = Scope(_project_ids(inventory, run_options.projects), stacks)
+    scope = Scope(_project_ids(inventory, run_options.projects), stacks, services.shards)
     orders = services.orders
     return PlanMaker(
         inventory,
@@ -234,6 +237,8 @@ def run_pass(
     if applied.stale:
         with services.in_hand.one():
             save(services, view)
+    if services.site is not None and services.grant is not None and snapshot.is_whole and not applied.stopped:
+        services.site.note_read(services.grant)
     cloud = str(snapshot.cloud or "")
     return report(snapshot.plan, applied, time.monotonic() - began, reported, cloud), snapshot
 

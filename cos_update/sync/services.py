@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.coordination.site import Grant, Site
 from cos_update.killbill.orders import OrderFinder
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
 from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
+from cos_update.model.shards import Shards
 from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.planning.plan import Plan
 from cos_update.store import Origin, View, ViewStore
@@ -46,8 +48,17 @@ class Services:
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
     """Looks up the order ids of new racks; None if they are not looked up."""
+    site: Site | None = None
+    """This machine among several that post to the same Concertim; None if it is the only one."""
+    grant: Grant | None = None
+    """With several machines: what may be posted now."""
     in_hand: InHand = field(default_factory=InHand)
     """Operations that must be finished before the process ends."""
+
+    @property
+    def shards(self) -> Shards | None:
+        """The part of the projects that is read and planned for; None: all."""
+        return self.grant.shards if self.grant else None
 
     @property
     def openstack_address(self) -> str:
