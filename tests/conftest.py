@@ -1,8 +1,9 @@
-"""The one RabbitMQ node of a test session, and reports that can be handed on."""
+"""The single RabbitMQ node of a test session, and reports that can be passed on."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -15,8 +16,14 @@ settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What warnings are errors in the tests is so in the programs that they start."""
+    """Makes warnings that are errors in the tests errors in the programs that they start, and these heed signals.
+
+    What nohup, or a shell that runs the tests in the background, has told to be ignored would be ignored by them too.
+    """
     os.environ["PYTHONWARNINGS"] = ",".join(config.getini("filterwarnings"))
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

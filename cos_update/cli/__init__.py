@@ -1,1 +1,1 @@
-"""The command line: parses, calls, renders. One module per command."""
+"""The command line, one module per command: parses options, calls sync and store, renders the result."""

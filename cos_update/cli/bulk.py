@@ -1,4 +1,4 @@
-"""`cos-update bulk`: all of Concertim against all of OpenStack."""
+"""`cos-update bulk`: reconciles all of Concertim with all of OpenStack."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ Examples:
   cos-update bulk --interval 300
 """
 )
-@click.option("--once", is_flag=True, help="One pass, then exit; without it, pass after pass.")
+@click.option("--once", is_flag=True, help="Run one pass, then exit; by default passes repeat.")
 @click.option(
     "--wait",
     metavar="S",
     callback=seconds(0),
-    help="Seconds to wait for another bulk that is at work (with --once); then exit 75.  [default: 0]",
+    help="Seconds to wait for another running bulk (with --once) before exiting with 75.  [default: 0]",
 )
 @click.option(
     "--interval",
@@ -62,18 +62,18 @@ Examples:
     "plan_file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path, readable=False),
-    help="Post the plan that `diff --out` saved, if it is still what is to be done (with --once).",
+    help="Apply the plan saved by `diff --out`, if it is still current (with --once).",
 )
-@click.option("--full", is_flag=True, help="Read all of OpenStack, not only what has changed since the last pass.")
+@click.option("--full", is_flag=True, help="Read all of OpenStack, not only changes since the last pass.")
 @options.metrics_port
 @options.metrics_address
 @click.option(
     "--metrics-file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write metrics there for the textfile collector of node_exporter (with --once; needs the extra `metrics`).",
+    help="Write metrics to this file for node_exporter's textfile collector (with --once; needs the extra `metrics`).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON (with --once).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (with --once).")
 @pass_context
 def bulk(
     context: Context,
@@ -91,7 +91,7 @@ def bulk(
     metrics_file: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Bring Concertim in step with OpenStack, once or continuously."""
+    """Bring Concertim in line with OpenStack, once or continuously."""
     only_once = {"--json": as_json, "--wait": wait is not None, "--rack": racks, "--plan": plan_file}
     only_once["--metrics-file"] = metrics_file
     only_daemon = {"--interval": interval is not None, "--metrics-port": metrics_port is not None}
@@ -99,8 +99,8 @@ def bulk(
         if given:
             raise click.UsageError(f"{option} {'does not go' if once else 'goes'} with --once.")
     if plan_file is not None and (projects or racks or allow_deletes or prune_unwatched):
-        raise click.UsageError("--plan brings its own --project, --rack, --allow-deletes and --prune-unwatched.")
-    from cos_update.cli.daemon_signals import heeded
+        raise click.UsageError("--plan includes its own --project, --rack, --allow-deletes and --prune-unwatched.")
+    from cos_update.cli.daemon_signals import handling
     from cos_update.cli.observers import MetricsOptions
     from cos_update.cli.setup import services, settings_for
     from cos_update.sync.services import RunOptions
@@ -114,22 +114,31 @@ def bulk(
     )
     if not once:
         return _daemon(context, run_options, interval, metrics)
-    with heeded(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
+    from cos_update.sync.sharing import granted, standing_by, taking_part
+
+    with handling(), services(settings_for(context, "bulk"), "bulk") as both, ExitStack() as held:
         both.store.prepare()
         try:
             held.enter_context(both.store.sole("bulk", wait or 0.0))
         except LockedError as error:
             if sys.stdout.isatty():
                 raise
-            # Under cron every line is a mail, and the next run comes anyway.
+            # Under cron every line of output becomes a mail, and the next run follows anyway.
             _log.info("nothing done: %s", error)
             return ExitCode.BUSY
         shown = context.verbosity == 0 and not as_json
-        return _once(both, run_options, saved, metrics_file, as_json=as_json, shown=shown)
+        held.enter_context(taking_part(both))
+        if both.site is not None and (trouble := both.site.wait_ready()):
+            raise CosUpdateError(f"{trouble}.", "Check the section coordination, and the engine that it names.")
+        own = held.enter_context(granted(both))
+        if own is None:
+            echo(f"bulk: nothing done: {standing_by(both)}", err=as_json)
+            return ExitCode.DONE
+        return _once(own, run_options, saved, metrics_file, as_json=as_json, shown=shown)
 
 
 def _daemon(context: Context, run_options: RunOptions, interval: float | None, metrics: MetricsOptions) -> ExitCode:
-    from cos_update.cli.daemon_signals import heeded, hold_back
+    from cos_update.cli.daemon_signals import handling, hold_back
     from cos_update.cli.observers import watched
     from cos_update.cli.reload import Reload
     from cos_update.cli.setup import services, settings_for
@@ -139,18 +148,20 @@ def _daemon(context: Context, run_options: RunOptions, interval: float | None, m
     from cos_update.observability.observer import ObserverGroup
     from cos_update.store import ViewStore
     from cos_update.sync.daemon import BulkStatus, run_forever
+    from cos_update.sync.sharing import taking_part
 
     hold_back()
     reload = Reload(context, "bulk", settings_for(context, "bulk", daemon=True))
     store = ViewStore(reload.settings.data_dir, "bulk")
     store.prepare()
     within = reload.settings.shutdown_timeout
-    with store.sole("bulk"), heeded(reload.hang_up), stopping(within=within) as stop:
+    with store.sole("bulk"), handling(reload.hang_up), stopping(within=within) as stop:
         while not stop.is_set():
             every = interval or reload.settings.interval
             with (
                 services(reload.settings, "bulk", keeps=True) as both,
                 watched("bulk", both.store, BulkStatus(both, every), metrics) as watcher,
+                taking_part(both),
             ):
                 observer = ObserverGroup(watcher, stop)
                 passes = partial(run_forever, both, run_options, stop, every, begin_run, observer, reload.wanted)
@@ -158,7 +169,7 @@ def _daemon(context: Context, run_options: RunOptions, interval: float | None, m
                     supervised(passes, stop, both)
                 except StoppedError as stopped:
                     if stopped.is_amid:
-                        _log.warning("ended amid posting: something did not end within the shutdown timeout")
+                        _log.warning("stopped while writing: the pass did not finish within the shutdown timeout")
                 except StalledError as stalled:
                     _log.critical("%s %s", stalled, stalled.hint)
                     return ExitCode.STALLED
@@ -172,11 +183,11 @@ def _saved_plan(path: Path) -> SavedPlan:
     try:
         return saved_plan_from(json.loads(path.read_text()))
     except ValueError:
-        raise CosUpdateError(f"{path} is no JSON.", "`cos-update diff --out FILE` saves a plan.") from None
+        raise CosUpdateError(f"{path} is not JSON.", "`cos-update diff --out FILE` saves a plan.") from None
 
 
 def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
-    """Refuses a plan that is not the saved one."""
+    """A check that raises CosUpdateError for a plan other than the saved one."""
     from cos_update.planning.saved_plan import digest
 
     for name, then, now in (
@@ -189,8 +200,8 @@ def _approval(both: Services, saved: SavedPlan) -> Callable[[Plan], None]:
     def approve(plan: Plan) -> None:
         if digest(plan) != saved.digest:
             raise CosUpdateError(
-                "What was planned is no longer what is to be done; nothing posted.",
-                "`cos-update diff --out FILE` shows and saves what is to be done now.",
+                "The saved plan is out of date; nothing posted.",
+                "`cos-update diff --out FILE` shows and saves the current plan.",
             )
 
     return approve
@@ -205,7 +216,7 @@ def _once(
     as_json: bool,
     shown: bool,
 ) -> ExitCode:
-    """One pass; `shown` tells whether a person may be shown how far it is."""
+    """Runs one pass; `shown` enables the progress display."""
     from cos_update.cli.observers import observed_once
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.supervision import StoppedError, supervised
@@ -215,7 +226,7 @@ def _once(
 
     if shown and sys.stdout.isatty():
         keep_off_stderr()
-    # The collector would look through all that is read, again and again, and it ends with the process anyway.
+    # The collector would traverse everything that is read over and over, and the process ends soon anyway.
     gc.disable()
     approve = _approval(both, saved) if saved else lambda _: None
     within = both.settings.shutdown_timeout
@@ -227,9 +238,9 @@ def _once(
         try:
             report, snapshot = supervised(lambda: run_pass(both, run_options, stop, observer, approve), stop, both)
         except StoppedError:
-            stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
+            stop.leave(f"{stop.word}: operations in progress were not finished.", ExitCode.IN_PART)
         except CosUpdateError as error:
-            # It stands on stderr once, as the command's own error.
+            # stderr has it once already, as the command's own error.
             keep_off_stderr()
             observers.pass_failed(error)
             raise
@@ -244,7 +255,7 @@ def _once(
 
 
 def _tell(report: Report, snapshot: Snapshot) -> None:
-    """Everything for a person at a terminal; for cron and pipes one line, and none when all is well."""
+    """Prints the whole report on a terminal; for cron and pipes one line, and nothing when all is well."""
     from cos_update.cli.output.console import console
     from cos_update.cli.output.plan_text import show
     from cos_update.planning.report import first_words

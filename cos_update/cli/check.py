@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 SCHEMA = 1
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
 ENDING = 5.0
-"""Seconds until it ends after a signal at the latest: nothing is in hand."""
+"""Maximum seconds from a signal to the end of the process: there is nothing to finish."""
 _MARK = 6
-"""Columns of the mark."""
+"""Width of the mark column."""
 _INDENT = 20
-"""Columns of the mark, and of what was looked at."""
+"""Width of the mark and name columns."""
 
 
 def _known(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in (known := _all_names()):
             near = " or ".join(difflib.get_close_matches(name, known)) or f"one of {', '.join(known)}"
-            raise click.BadParameter(f"{name!r} is no check. Did you mean {near}?")
+            raise click.BadParameter(f"{name!r} is not a check. Did you mean {near}?")
     return names
 
 
@@ -59,18 +59,17 @@ Examples:
     "--listen-for",
     metavar="SECONDS",
     callback=seconds(),
-    help="Wait so long for notifications, and say which services sent some.",
+    help="Wait this long for notifications, and report which services sent some.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.argument("names", nargs=-1, metavar="[NAME]...", callback=_known, shell_complete=_names)
 @pass_context
 def check(context: Context, listen_for: float | None, as_json: bool, names: tuple[str, ...]) -> ExitCode:
-    """Check every precondition, and say how to fix what is wrong.
+    """Check every precondition, and suggest a fix for each problem.
 
-    Configuration, folders, OpenStack, RabbitMQ and Concertim are tried with the credentials of the configuration;
-    nothing is changed anywhere. With NAMEs only these are tried: config, folders, openstack, rabbitmq, concertim,
-    killbill, or one finding of theirs (keystone, nova, queue, teams, ...). Exits with 1 when something that is needed
-    fails.
+    Tries the configuration, folders, OpenStack, RabbitMQ and Concertim with the configured credentials, and changes
+    nothing. With NAMEs, tries only these: config, folders, openstack, rabbitmq, concertim, killbill, coordination, or a
+    single finding (keystone, nova, queue, teams, ...). Exits with 1 if a required check fails.
     """
     from cos_update.cli.stop import stopping
 
@@ -105,7 +104,7 @@ def _document(findings: Sequence[Finding], *, has_failed: bool) -> dict[str, obj
 
 
 def _show(findings: Iterator[Finding]) -> list[Finding]:
-    """Prints each as it comes, and their sum; returns them all."""
+    """Prints each finding as it comes and then the totals; returns all findings."""
     from rich.text import Text
 
     from cos_update.cli.output.console import console_for_tables

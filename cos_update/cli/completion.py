@@ -1,6 +1,6 @@
-"""What the shell offers where the answer is in the view.
+"""Shell completion of names that the view holds.
 
-Asked with every press of Tab: it does not speak, and what it cannot know it does not offer.
+The shell runs this at every press of Tab: it prints no errors, and offers nothing when it cannot read the view.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from cos_update.cli.context import Context
 from cos_update.cli.output.encoding import clean
 
 _ONE_WORD = re.compile(r"[\w.@%+-]+")
-"""What every shell takes as one word without quotes; Click's scripts add none."""
+"""Names that every shell reads as one word without quotes; Click's scripts add none."""
 
 
 def project_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The projects in the view of this data dir: by name, and by id where the name needs quotes or an id is begun.
+    """The projects in this data dir's view: by name, or by id if the name needs quotes or the word begins an id.
 
-    Whatever is wrong (no configuration, no view, a view that may not be read): nothing is offered.
+    Offers nothing if anything fails (no configuration, no view, an unreadable view).
     """
     projects: dict[str, str] = {}
     with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
@@ -31,12 +31,12 @@ def project_names(ctx: click.Context, _parameter: click.Parameter, incomplete: s
     offered = [item for item in names if item[0].startswith(incomplete)]
     if not offered:
         offered = [item for item in projects.items() if item[0].startswith(incomplete)]
-    # Shells print what they are given; a line break would be the end of one item for them.
+    # Shells print completions as they are; a line break would end an item.
     return [CompletionItem(word, help=clean(other)) for word, other in sorted(offered) if _ONE_WORD.fullmatch(word)]
 
 
 def _known(root: click.Context) -> dict[str, str]:
-    """Project id -> name, by the program's options as far as they are typed."""
+    """Project id -> name, according to the program options typed so far."""
     from cos_update.store import ViewStore
 
     context = Context(config=root.params["config"], data_dir=root.params["data_dir"])

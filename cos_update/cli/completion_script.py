@@ -1,6 +1,6 @@
-"""`cos-update completion`: the script that teaches a shell the commands, options and names.
+"""`cos-update completion`: the script that completes commands, options and names in a shell.
 
-The scripts are Click's; they ask the program itself at every press of Tab, so that they stay right when it changes.
+The scripts are Click's. They ask the program itself at every press of Tab, so they need no update when it changes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _SYSTEM = {
     "zsh": "/usr/share/zsh/vendor-completions/_cos-update",
     "fish": "/usr/share/fish/vendor_completions.d/cos-update.fish",
 }
-"""Where Debian's shells look, for all users."""
+"""Debian's system-wide folders for completion scripts."""
 
 _USER = {
     "bash": ("XDG_DATA_HOME", ".local/share", "bash-completion/completions/cos-update"),
     "zsh": ("ZDOTDIR", "", ".zfunc/_cos-update"),
     "fish": ("XDG_CONFIG_HOME", ".config", "fish/completions/cos-update.fish"),
 }
-"""Where they look for one user: the variable that names the folder, its default below the home, and the file in it."""
+"""A user's folders: the variable that names the folder, its default below the home directory, and the file in it."""
 
 
 @click.command(
@@ -37,7 +37,7 @@ Examples:
 """
 )
 @click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(list(_SYSTEM)))
-@click.option("--install", is_flag=True, help="Write it where the shell looks: root's for all users.")
+@click.option("--install", is_flag=True, help="Install it where the shell looks; as root, for all users.")
 @click.pass_context
 def completion(ctx: click.Context, shell: str, install: bool) -> ExitCode:
     """Print or install the completion for a shell."""
@@ -52,7 +52,7 @@ def completion(ctx: click.Context, shell: str, install: bool) -> ExitCode:
     path = _place(shell)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{script}\n")
-    echo(f"{path}: written; a new {shell} knows it")
+    echo(f"{path}: written; takes effect in a new {shell}")
     if shell == "zsh" and os.geteuid() != 0:
         echo("~/.zshrc needs, before compinit: fpath+=(~/.zfunc)")
     return ExitCode.DONE

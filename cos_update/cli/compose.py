@@ -12,13 +12,13 @@ from cos_update.config import DEFAULT_PATH
 
 DATA_DIR = "/app/var/data"
 LOG_DIR = "/app/var/log"
-"""Where the images have their folders."""
+"""The folders in the images."""
 
 _FILE = """\
-# Both daemons of cos-update, as they share one host's folders. The images are built from the project's Dockerfiles.
-# Folders that are missing are made by Docker, and taken over from root when the containers start.
+# Both daemons of cos-update, sharing one host's folders. The images are built from the project's Dockerfiles.
+# Docker creates missing folders, and the containers take them over from root when they start.
 x-common: &common
-  # Not needed where OpenStack, Concertim and RabbitMQ are reached from a network of Docker's.
+  # Not needed if OpenStack, Concertim and RabbitMQ can be reached from a Docker network.
   network_mode: host
   read_only: true
   security_opt: ["no-new-privileges:true"]
@@ -63,7 +63,7 @@ _FOLDER_MOUNT = """\
 
 
 def compose_file(installation: Installation) -> str:
-    """A compose.yaml with the services `bulk` and `listener`, and the files and folders that are in effect mounted."""
+    """A compose.yaml with the services `bulk` and `listener`, which mount the files and folders in effect."""
     rmq = installation.settings.rmq
     return _FILE.format(
         version=__version__,
@@ -75,7 +75,7 @@ def compose_file(installation: Installation) -> str:
 
 
 def _environment(installation: Installation) -> str:
-    """Files keep their paths, so that what the configuration says of others goes on being right."""
+    """The environment of the services. Files keep their paths, so that paths in the configuration stay valid."""
     if installation.config == DEFAULT_PATH:
         return ""
     return f"  environment:\n    COS_UPDATE_CONFIG: {_word(installation.config)}\n"
@@ -89,7 +89,7 @@ def _volumes(installation: Installation) -> Iterator[str]:
 
 
 def _word(path: Path) -> str:
-    """A path as YAML writes it, and Compose, which takes a dollar sign for a variable, reads it."""
+    """A path as a YAML string, with dollar signs escaped, which Compose would read as variables."""
     text = str(path).replace("$", "$$")
     is_plain = text.isascii() and text.replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum()
     return text if is_plain else json.dumps(text)

@@ -1,4 +1,4 @@
-"""`cos-update config`: a configuration to begin with, the one in effect, and whether it is sound."""
+"""`cos-update config`: prints a sample configuration, shows the one in effect, and validates it."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ Examples:
     "--systemd",
     "daemon",
     type=click.Choice(["bulk", "listen"]),
-    help="Print a systemd unit that runs this daemon, with the configuration and folders that are in effect.",
+    help="Print a systemd unit that runs this daemon with the configuration and folders in effect.",
 )
 @click.option(
     "--compose",
     is_flag=True,
-    help="Print a Compose file with both daemons, and the configuration and folders that are in effect mounted.",
+    help="Print a Compose file with both daemons, with the configuration and folders in effect mounted.",
 )
-@click.option("--kubernetes", is_flag=True, help="Print a manifest with both daemons, to be completed.")
+@click.option("--kubernetes", is_flag=True, help="Print a Kubernetes manifest with both daemons, to be completed.")
 @pass_context
 def sample(context: Context, daemon: Literal["bulk", "listen"] | None, compose: bool, kubernetes: bool) -> ExitCode:
-    """Print a commented configuration with every key, or what runs the daemons: for systemd, Compose or Kubernetes."""
+    """Print a commented configuration with every key, or a file to run the daemons: systemd, Compose or Kubernetes."""
     if (daemon is not None) + compose + kubernetes > 1:
         raise click.UsageError("--systemd, --compose and --kubernetes do not go together.")
     echo(_sample(context, daemon, compose=compose, kubernetes=kubernetes), nl=False)
@@ -99,9 +99,9 @@ Examples:
 )
 @pass_context
 def check(context: Context) -> ExitCode:
-    """Check the configuration as far as that goes without a network.
+    """Check the configuration without using the network.
 
-    Says what was taken how (note), what you have to decide (decide), what is odd (warn), and all that is wrong.
+    Prints how values were interpreted (note), decisions left to you (decide), oddities (warn), and every error.
     `cos-update check` goes further: it tries every service that the configuration names.
     """
     loaded = context.loaded()
@@ -121,15 +121,15 @@ def check(context: Context) -> ExitCode:
 
 def _remarks(loaded: Loaded) -> Iterator[str]:
     if loaded.settings.rmq is None and not loaded.is_broken("rmq"):
-        yield "the section rmq is missing, and listen needs it"
+        yield "the section rmq is missing, which listen needs"
     yield from _authorities(loaded.settings)
     source = loaded.settings.source
     if source is not None and _is_open(source):
-        yield f"readable by everybody: chmod 640 {source}, it holds passwords"
+        yield f"contains passwords and is world-readable: chmod 640 {source}"
 
 
 def _authorities(settings: Settings) -> Iterator[str]:
-    """The CA files that can't be used as they are."""
+    """Warnings for CA files that cannot be used as they are."""
     from cos_update import tls
     from cos_update.config.keys import SECTIONS
 

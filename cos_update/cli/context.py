@@ -1,4 +1,4 @@
-"""What every command gets: the options of the program, the settings when asked for, and where output goes."""
+"""The context of every command: the program's options, the settings on demand, and logging."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The program's options, built once."""
+    """The program's options."""
 
     config: Path | None = None
     data_dir: Path | None = None
@@ -29,10 +29,10 @@ class Context:
     """-1 with -q, else how many -v were given."""
 
     def settings(self, *needed: str) -> Settings:
-        """The settings, with what the command line says in place of what the file says.
+        """The settings of the file, overridden by the command line.
 
-        What is odd about the file is printed on stderr, and so is what is wrong with sections that are not `needed`.
-        Raises ConfigError for what is wrong with those that are.
+        Prints warnings on stderr, also for errors in sections that are not `needed`. Raises ConfigError for errors in
+        needed sections.
         """
         loaded = self.loaded()
         loaded.need(*needed)
@@ -44,7 +44,7 @@ class Context:
     def settings_with_logging(
         self, *needed: str, process: Literal["bulk", "listen"] | None = None, daemon: bool = False
     ) -> Settings:
-        """The same for commands that log: logging is started, and what is odd about the file is logged."""
+        """As `settings`, for commands that log: starts logging, and logs the warnings."""
         loaded = self.loaded()
         loaded.need(*needed)
         self.start_logging(loaded.settings, process, daemon=daemon)
@@ -56,7 +56,7 @@ class Context:
     def start_logging(
         self, settings: Settings, process: Literal["bulk", "listen"] | None = None, *, daemon: bool = False
     ) -> None:
-        """Sets logging up as this command wants it; see `cos_update.observability.logs.configure`."""
+        """Configures logging for this command; see `cos_update.observability.logs.configure`."""
         from cos_update import config
         from cos_update.observability import logs
 
@@ -64,7 +64,7 @@ class Context:
         logs.configure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=self.verbosity)
 
     def restart_logging(self, settings: Settings, process: Literal["bulk", "listen"]) -> None:
-        """Has a running daemon log by other settings, its file opened anew."""
+        """Applies new log settings to a running daemon, and reopens its log file."""
         from cos_update import config
         from cos_update.observability import logs
 
@@ -72,7 +72,7 @@ class Context:
         logs.reconfigure(settings, secrets=secrets, process=process, daemon=True, verbosity=self.verbosity)
 
     def folders(self) -> Settings:
-        """As `settings`, for commands that need no more than the folders: these do without a configuration file."""
+        """As `settings`, for commands that need only the folders; the configuration file may be missing."""
         from cos_update import config
 
         if self.data_dir is not None and self.config is None and not config.is_readable(self._path):
@@ -80,7 +80,7 @@ class Context:
         return self.settings()
 
     def require_rights(self) -> None:
-        """Raises CosUpdateError when the configuration may not be read or the data dir not be written."""
+        """Raises CosUpdateError if the configuration is not readable or the data dir is not writable."""
         from cos_update import config
         from cos_update.cli import rights
 
@@ -89,7 +89,7 @@ class Context:
         rights.require(self._path, settings.data_dir, settings.log_dir)
 
     def loaded(self) -> Loaded:
-        """The settings as above, and what is odd about the file. Raises ConfigError."""
+        """The settings with the command line's overrides, and remarks on the file. Raises ConfigError."""
         from cos_update import config
 
         loaded = config.load(self._path, os.environ)
@@ -102,7 +102,7 @@ class Context:
         return config.config_path(self.config, os.environ)
 
     def overridden(self, settings: Settings) -> Settings:
-        """The settings with what the command line says of them."""
+        """The settings, overridden by the command line."""
         return replace(
             settings,
             data_dir=self.data_dir.absolute() if self.data_dir else settings.data_dir,

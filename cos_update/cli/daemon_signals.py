@@ -1,7 +1,7 @@
-"""The signals that end nothing: SIGHUP of a daemon, and SIGQUIT and SIGUSR1 of whatever runs for long.
+"""Signals that do not end the process: SIGHUP for daemons, SIGQUIT and SIGUSR1 for anything long-running.
 
-They are blocked in every thread, and one thread takes them in: a handler of Python's would wait for the main thread,
-which may be just what hangs.
+They are blocked in every thread and received by a dedicated one: a Python signal handler would wait for the main
+thread, which may be the one that hangs.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _log = logging.getLogger("cos_update.signals")
 
 
 def hold_back() -> None:
-    """From now on these signals wait until `heeded` takes them. To be called before any thread is started."""
+    """Blocks these signals until `handling` receives them. Call it before any thread is started."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING | {signal.SIGHUP})
 
 
 @contextmanager
-def heeded(on_hangup: Callable[[], None] | None = None) -> Iterator[None]:
-    """SIGQUIT and SIGUSR1 write the state of all threads into the log; SIGHUP calls `on_hangup`, if one is given.
+def handling(on_hangup: Callable[[], None] | None = None) -> Iterator[None]:
+    """SIGQUIT and SIGUSR1 log the stacks of all threads; SIGHUP calls `on_hangup`, if given.
 
-    To be entered by the main thread before any other is started.
+    To be entered by the main thread before any other thread is started.
     """
     numbers = _ASKING | ({signal.SIGHUP} if on_hangup else set())
     former = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
@@ -45,7 +45,7 @@ def heeded(on_hangup: Callable[[], None] | None = None) -> Iterator[None]:
                 else:
                     log_threads(signal.Signals(number).name)
             except Exception:
-                _log.exception("%s could not be served", signal.Signals(number).name)
+                _log.exception("handling %s failed", signal.Signals(number).name)
 
     thread = threading.Thread(target=take, name="signals", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""`cos-update demo`: the main job against a fake OpenStack and a fake Concertim on this machine."""
+"""`cos-update demo`: runs bulk passes against a fake OpenStack and a fake Concertim on this machine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 _ADMIN = "admin"
 """The name and password of the fake Concertim's root user."""
 _TRY = (
-    ("cos-update diff --dry-run", "what differs, and nothing is posted"),
-    ("cos-update bulk --once", "one pass"),
-    ("cos-update view dump --format racks", "the racks as they stand"),
-    ("cos-update explain alpha-node1", "why an object is shown as it is"),
-    ("cos-update check", "every precondition, tried"),
+    ("cos-update diff --dry-run", "show what differs, post nothing"),
+    ("cos-update bulk --once", "run one pass"),
+    ("cos-update view dump --format racks", "draw the racks"),
+    ("cos-update explain alpha-node1", "explain why an object looks as it does"),
+    ("cos-update check", "check every precondition"),
 )
 ENDING = 5.0
-"""Seconds until it ends after Ctrl-C at the latest."""
+"""Maximum seconds from Ctrl-C to the end of the process."""
 _DRAWN = ("groups", "growing")
-"""The racks that are shown: two that fit side by side on a page."""
+"""The racks to draw: two that fit side by side on a page."""
 
 
 @click.command(
@@ -40,12 +40,12 @@ Examples:
   cos-update demo
 """
 )
-@click.option("--keep", is_flag=True, help="Leave both running until Ctrl-C, to try commands on them elsewhere.")
+@click.option("--keep", is_flag=True, help="Keep both running until Ctrl-C, for commands in another terminal.")
 def demo(keep: bool) -> ExitCode:
     """See it work, without OpenStack and without Concertim.
 
-    Serves a small cloud and an empty Concertim on loopback, shows what differs, brings them in step, draws racks, and
-    shows that a second pass posts nothing.
+    Serves a small cloud and an empty Concertim on loopback, shows what differs, runs a pass, draws racks, and shows
+    that a second pass posts nothing.
     """
     try:
         from cos_update.fakes import Sandbox
@@ -65,7 +65,7 @@ def demo(keep: bool) -> ExitCode:
         if keep:
             _keep(openstack, concertim, Path(folder))
         else:
-            echo("\nTo try these on a Concertim and a cloud that stay: cos-update demo --keep")
+            echo("\nTo try these on a cloud and a Concertim that keep running: cos-update demo --keep")
             _hint()
         return code
 
@@ -118,7 +118,7 @@ def _show(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Exi
 
 
 def _keep(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> None:
-    """Prints what is needed to run commands on the fakes, and waits. Ends with KeyboardInterrupt or on SIGTERM."""
+    """Prints how to run commands on the fakes, and waits for KeyboardInterrupt or SIGTERM."""
     import yaml
 
     from cos_update.cli.stop import stopping
@@ -136,7 +136,7 @@ def _keep(openstack: OpenStackApp, concertim: ConcertimApp, folder: Path) -> Non
         echo(f"\n{config}:\n\n{textwrap.indent(config.read_text(), '    ')}")
         echo(f"In another terminal:\n\n    export COS_UPDATE_CONFIG={config}")
         _hint()
-        echo("\nBoth run until Ctrl-C.")
+        echo("\nBoth keep running until Ctrl-C.")
         stop.wait()
 
 

@@ -1,4 +1,4 @@
-"""`cos-update diff`: what differs, before anything is posted."""
+"""`cos-update diff`: shows the plan before anything is posted."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Examples:
   cos-update diff --yes
 """
 )
-@click.option("--dry-run", is_flag=True, help="Only show; nothing is written anywhere, the view included.")
-@click.option("--yes", is_flag=True, help="Post what was shown without asking.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan; write nothing, not even the view.")
+@click.option("--yes", is_flag=True, help="Post without asking.")
 @click.option(
     "--out",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path, readable=False),
-    help="Save the plan, for `bulk --once --plan FILE` to post exactly that; nothing is posted now.",
+    help="Save the plan to apply it with `bulk --once --plan FILE`; post nothing now.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
 )
 @click.option("--summary", is_flag=True, help="Show one line for each rack, or only the totals in JSON.")
-@click.option("--exit-code", is_flag=True, help="Exit 5 when there is a delta that was not posted.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 if there are changes that were not posted.")
 @options.project
 @options.rack
 @options.statuses
@@ -73,15 +73,15 @@ def diff(
 ) -> ExitCode:
     """Show what differs between OpenStack and Concertim, and offer to post it.
 
-    --status and --type narrow what is shown, and go with --dry-run; --project and --rack also what is posted.
+    --status and --type filter only the output, and need --dry-run; --project and --rack also limit what is posted.
     """
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes do not go together.")
     if out is not None and (dry_run or yes):
-        raise click.UsageError("--out goes without --dry-run and --yes: it saves the plan and posts nothing.")
+        raise click.UsageError("--out cannot be used with --dry-run or --yes: it saves the plan and posts nothing.")
     if (statuses or types) and not dry_run:
-        raise click.UsageError("--status and --type hide a part of what would be posted: they go with --dry-run.")
-    from cos_update.cli.daemon_signals import heeded
+        raise click.UsageError("--status and --type hide a part of what would be posted: they need --dry-run.")
+    from cos_update.cli.daemon_signals import handling
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services, settings_for
     from cos_update.cli.supervision import supervised
@@ -91,7 +91,7 @@ def diff(
 
     run_options = RunOptions(projects, allow_deletes, prune_unwatched, racks, "for a diff")
     shown = context.verbosity == 0 and form == "text"
-    with heeded(), services(settings_for(context, "diff"), "diff") as both:
+    with handling(), services(settings_for(context, "diff"), "diff") as both:
         with waiting(within=both.settings.shutdown_timeout, shown=shown, posts=False) as (observer, stop):
             snapshot = supervised(lambda: read_and_plan(both, run_options, observer=observer), stop, both)
         show = _Show(form, summary, statuses, types, wide=wide, paged=dry_run and not no_pager)
@@ -112,7 +112,7 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class _Show:
-    """How the plan is shown: as what, and which part of it."""
+    """Prints the plan: in which format, and which part of it."""
 
     form: str
     summary: bool
@@ -144,7 +144,7 @@ class _Show:
 
 
 def _save(path: Path, both: Services, run_options: RunOptions, snapshot: Snapshot) -> None:
-    """Writes the plan into a file that only its owner can read: outputs of stacks may hold passwords."""
+    """Writes the plan to a file that only its owner can read: stack outputs may contain passwords."""
     from cos_update.planning.saved_plan import SavedPlan, digest, saved_plan_document
 
     saved = SavedPlan(
@@ -171,7 +171,7 @@ def _may_ask() -> bool:
 
 
 def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str, *, shown: bool) -> ExitCode:
-    """Posts exactly what was shown, or nothing when that is not what is to be done any more."""
+    """Posts exactly the plan that was shown, or nothing if it is out of date."""
     import time
 
     from cos_update.cli.output.progress import waiting
@@ -182,6 +182,9 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
     from cos_update.planning.report import Report, first_words, report
     from cos_update.sync.reconciler import apply_and_save, known, read_and_plan, save
 
+    if both.site is not None:
+        text = "diff posts nothing where several machines post to one Concertim (section coordination)."
+        raise CosUpdateError(text, "`cos-update bulk --once` posts what is this machine's to post.")
     both.store.prepare()
     within = both.settings.shutdown_timeout
     with both.store.sole("bulk"), waiting(RunLog(), within=within, shown=shown) as (observer, stop):
@@ -191,7 +194,7 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
             view_for = both.store.arrange(both.settings.view_for)
             now = read_and_plan(both, run_options, observer=observer, view_for=view_for)
             if now.plan != snapshot.plan:
-                text = "What was shown is no longer what is to be done; nothing posted."
+                text = "The plan that was shown is out of date; nothing posted."
                 raise CosUpdateError(text, "Run diff again.")
             with both.in_hand.one():
                 applied = apply_and_save(both, now, stop, observer)
@@ -201,7 +204,7 @@ def _post(both: Services, run_options: RunOptions, snapshot: Snapshot, form: str
         try:
             done = supervised(post, stop, both)
         except StoppedError:
-            stop.leave(f"{stop.word}: what was in hand is not finished.", ExitCode.IN_PART)
+            stop.leave(f"{stop.word}: operations in progress were not finished.", ExitCode.IN_PART)
     if form == "json":
         echo(json_text(report_document(done)))
     elif stop.is_set():

@@ -1,8 +1,8 @@
-"""What the container images start: `cos-update`, as a user who may do nothing but its work.
+"""The entry point of the container images: runs `cos-update` as an unprivileged user.
 
-Docker starts a container as root, in folders that belong to root. Root takes over what is ours there, opens the
-configuration for its successor, and becomes user 10001 for good. Where root lacks the power for that
-(`--cap-drop ALL`), and for any other user (`--user`, Kubernetes' `runAsNonRoot`), the program runs as who started it.
+Docker starts a container as root, in folders that belong to root. Root gives our files there to user 10001, opens the
+configuration for it, and drops its privileges for good. If root lacks the capabilities for that (`--cap-drop ALL`),
+and for any other user (`--user`, Kubernetes' `runAsNonRoot`), the program runs as the user who started it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SETGID, _SETUID, _SETPCAP = 6, 7, 8
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs `cos-update` with the arguments, without root's privileges where they can be given up."""
+    """Runs `cos-update` with the arguments, after dropping root's privileges where that is possible."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     capabilities = _capabilities()
     if os.geteuid() != ROOT or not {_SETGID, _SETUID} <= capabilities or not _is_mapped():
@@ -45,13 +45,13 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _without_privileges(capabilities: set[int]) -> list[str]:
-    """What gives up root for good: nothing that it starts can get back what it had, not even by a set-user-ID file."""
+    """The command that drops root for good: no child can regain privileges, not even by a set-user-ID file."""
     command = ["setpriv", f"--reuid={UID}", f"--regid={GID}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
     return [*command, "--bounding-set=-all"] if _SETPCAP in capabilities else command
 
 
 def _capabilities() -> set[int]:
-    """The numbers of those in effect (proc_pid_status(5))."""
+    """The numbers of the effective capabilities (proc_pid_status(5))."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             mask = int(line.split()[1], 16)
@@ -60,7 +60,7 @@ def _capabilities() -> set[int]:
 
 
 def _is_mapped() -> bool:
-    """Whether there is such a user and group in this user namespace (user_namespaces(7))."""
+    """Whether this user namespace maps the user and group (user_namespaces(7))."""
 
     def holds(kind: str, wanted: int) -> bool:
         ranges = (line.split() for line in Path(f"/proc/self/{kind}_map").read_text().splitlines())
@@ -70,12 +70,12 @@ def _is_mapped() -> bool:
 
 
 def _hold_sigterm() -> None:
-    """Keeps a SIGTERM until the program handles it: a container's first process would lose it otherwise."""
+    """Blocks SIGTERM until the program handles it: as PID 1 of a container, it would lose the signal otherwise."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
 def _opened(path: Path) -> dict[str, str]:
-    """The configuration, opened for a successor who may not open it: what says so in its environment."""
+    """Opens the configuration for the unprivileged user; the environment variable that passes the descriptor on."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         os.set_inheritable(handle, True)
@@ -84,7 +84,7 @@ def _opened(path: Path) -> dict[str, str]:
 
 
 def _home() -> str:
-    """Where the user's own files would be."""
+    """The home directory of the user."""
     try:
         return pwd.getpwuid(UID).pw_dir
     except KeyError:

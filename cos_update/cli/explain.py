@@ -1,4 +1,4 @@
-"""`cos-update explain`: why an object is shown as it is, or not at all."""
+"""`cos-update explain`: why Concertim shows an object as it does, or not at all."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from cos_update.sync.explanation import Explanation, Picture
 
 _WIDTH = 12
-"""Columns of the word before each fact."""
+"""Width of the label column."""
 _NO_LIMIT = 100_000
-"""Columns of what is no terminal: what a script reads is never cut."""
+"""Width of output that is not a terminal: what a script reads is never cut."""
 
 
 @click.command(
@@ -33,14 +33,14 @@ Examples:
 """
 )
 @click.argument("word", metavar="NAME|ID")
-@click.option("--offline", is_flag=True, help="Ask neither side: answer from the view.")
-@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+@click.option("--offline", is_flag=True, help="Answer from the view without asking either side.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @pass_context
 def explain(context: Context, word: str, offline: bool, as_json: bool) -> ExitCode:
-    """Tell why an object is shown as it is, or not at all.
+    """Explain why Concertim shows an object as it does, or not at all.
 
-    For a server, stack, volume, network, flavor or project of OpenStack, and a rack, device or template of Concertim,
-    by its name or id. Nothing is changed anywhere.
+    Takes the name or id of a server, stack, volume, network, flavor or project of OpenStack, or of a rack, device or
+    template of Concertim. Changes nothing.
     """
     from cos_update.sync.explanation import explain as explained
     from cos_update.sync.explanation import near
@@ -57,8 +57,8 @@ def explain(context: Context, word: str, offline: bool, as_json: bool) -> ExitCo
         names = difflib.get_close_matches(word, list(near(word, picture)))
         meant = f"Did you mean {' or '.join(names)}? " if names else ""
         raise CosUpdateError(
-            f"Nothing of the name or id {word!r} is known in the watched projects or in Concertim.",
-            f"{meant}In a project that is not watched nothing is looked at: give the watching user its role there.",
+            f"Nothing named {word!r}, or with that id, is known in the watched projects or in Concertim.",
+            f"{meant}Only watched projects are read: to watch a project, give the watcher user its role there.",
         )
     return ExitCode.DONE if found else ExitCode.FAILED
 

@@ -1,4 +1,4 @@
-"""`cos-update health`: for supervisors that restart what hangs. Asked twice a minute, so it loads next to nothing."""
+"""`cos-update health`: a liveness probe. Supervisors run it twice a minute, so it imports next to nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cos_update.model.exit_codes import ExitCode
 
 def _known(_: click.Context, __: click.Parameter, daemon: str) -> str:
     if not re.fullmatch(r"bulk|listen(-\d+)?", daemon):
-        raise click.BadParameter(f"{daemon!r} is neither bulk nor listen, nor listen-N for shard N.")
+        raise click.BadParameter(f"{daemon!r} is not bulk, listen, or listen-N for shard N.")
     return daemon
 
 
@@ -35,14 +35,15 @@ Examples:
     "--max-age",
     metavar="S",
     callback=seconds(1),
-    help="Seconds that something may be due without anything moving.  [default: as the daemon itself says]",
+    help="Maximum seconds without progress while work is due.  [default: the daemon's own limit]",
 )
 @pass_context
 def health(context: Context, daemon: str, max_age: float | None) -> ExitCode:
-    """Tell whether a daemon is alive and moving.
+    """Report whether a daemon is alive and making progress.
 
-    One line, and exit 0 if it is, else 1. Listeners that share the work are told apart by their shard. A daemon that
-    cannot reach OpenStack, Concertim or RabbitMQ is alive, since no restart would help; its line says so.
+    Prints one line, and exits with 0 if it is, else with 1. Name one of several listeners by its shard (listen-N). A
+    daemon that cannot reach OpenStack, Concertim or RabbitMQ counts as alive, since a restart would not help; its line
+    says so.
     """
     from cos_update.observability.heartbeat import evaluate, file_of, read
 

@@ -1,4 +1,4 @@
-"""What is in effect where a command is run, for whatever is to start the daemons there."""
+"""The configuration and folders in effect here, for generated files that start the daemons."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from cos_update.config import config_path
 from cos_update.model.settings import Settings
 
 _STOP_MARGIN = 15.0
-"""Seconds beyond `shutdown_timeout` after which a daemon may be killed."""
+"""Seconds beyond `shutdown_timeout` before a daemon may be killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The configuration's absolute path, and the settings that it and the command line make."""
+    """The configuration's absolute path, and the settings from it and the command line."""
 
     config: Path
     settings: Settings
 
     @classmethod
     def of(cls, context: Context) -> Installation:
-        """A configuration that is not there yet counts as one with the usual folders. Raises ConfigError."""
+        """The installation of a command; a missing configuration means the default folders. Raises ConfigError."""
         path = config_path(context.config, os.environ)
         settings = context.settings() if path.exists() else context.overridden(Settings())
         return cls(path.absolute(), settings)
 
     @property
     def stop_after(self) -> float:
-        """Seconds after which a daemon that was told to end may be killed."""
+        """Seconds after SIGTERM before a daemon may be killed."""
         return self.settings.shutdown_timeout + _STOP_MARGIN
 
     @property

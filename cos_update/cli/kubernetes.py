@@ -1,4 +1,4 @@
-"""Both daemons as Deployments of Kubernetes, to be completed: a cluster has no paths of this installation's."""
+"""A Kubernetes manifest with both daemons, to be completed: nothing of this host's paths applies in a cluster."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from cos_update.cli.installation import Installation
 from cos_update.config import DEFAULT_PATH
 
 _HEAD = """\
-# Both daemons of cos-update. What to fill in: the images' registry, and the configuration.
+# Both daemons of cos-update. Fill in the images' registry and the configuration.
 #
-# They share one volume, and keep out of each other's way by locks on its files, which reach no further than one node:
-# hence one replica of each, replaced rather than rolled over, and the listener where bulk is.
+# The daemons share one volume and coordinate by file locks, which work within one node only: hence one replica of
+# each, the strategy Recreate, and the listener on the node of bulk.
 apiVersion: v1
 kind: Secret
 metadata:
@@ -84,7 +84,7 @@ spec:
             allowPrivilegeEscalation: false
             readOnlyRootFilesystem: true
             capabilities: {{drop: [ALL]}}
-          # Not alive is what hangs or is gone, but not what waits for OpenStack, Concertim or the broker.
+          # Fails if the daemon hangs or is gone, but not while it waits for OpenStack, Concertim or the broker.
           startupProbe:
             exec: &health {{command: [cos-update, health, {daemon}]}}
             periodSeconds: 5
@@ -123,7 +123,7 @@ _IMAGES = {"bulk": "concertim_bulk_updates", "listen": "concertim_mq_listener"}
 
 
 def manifest(installation: Installation) -> str:
-    """A Secret, a volume, and a Deployment for each daemon, with the time in effect that ending may take."""
+    """A Secret, a volume, and a Deployment for each daemon, with the shutdown timeout in effect."""
     deployments = (
         _DEPLOYMENT.format(
             daemon=daemon,

@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are run, so that `--help` and completion are quick."""
+"""A group that imports its commands only to run them, so that `--help` and completion are fast."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cos_update.model.exit_codes import ExitCode
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
-    """Where a command is (`module:attribute`) and the first sentence of its help."""
+    """The location of a command (`module:attribute`) and the first sentence of its help."""
 
     target: str
     short_help: str
@@ -35,21 +35,21 @@ class LazyCommand:
 
 
 class Failure(click.ClickException):
-    """Errors as people read them: what failed, and what to do next, of one or of several."""
+    """One or more errors, each with a message and a hint on what to do next."""
 
     def __init__(self, *errors: tuple[str, str]) -> None:
         super().__init__("\n".join(message for message, _ in errors))
         self.errors = errors
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Writes them to stderr."""
+        """Prints the errors on stderr."""
         for message, hint in self.errors:
             for line in f"Error: {message}\n{hint}".rstrip().splitlines():
                 click.echo(clean(line), file=file or sys.stderr)
 
 
 class LazyGroup(click.Group):
-    """The group of all commands. Errors end here, as messages; tracebacks are for -vv."""
+    """The group of all commands. It turns exceptions into messages; -vv adds tracebacks."""
 
     def __init__(self, *args: Any, lazy: dict[str, LazyCommand], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command that is asked for, or names those that were probably meant."""
+        """Finds the command, or suggests similar names."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}. Did you mean {' or '.join(near)}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in the help, without importing anything, and what any of them may end with."""
+        """Lists the commands without importing them, and the exit codes."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.short_help) for name, lazy in self.lazy.items()])
         with formatter.section("Exit codes"):
@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; what it raises becomes a message."""
+        """Runs the command; exceptions become messages."""
         try:
             return super().invoke(ctx)
         except ConfigErrors as error:
@@ -117,7 +117,7 @@ class LazyGroup(click.Group):
 
 def _of_the_system(error: OSError) -> str:
     reason = file_hints.words(error)
-    return f"{error.filename}: {reason}." if error.filename else f"The operating system refuses: {reason}."
+    return f"{error.filename}: {reason}." if error.filename else f"The operating system reported: {reason}."
 
 
 def _trace(ctx: click.Context) -> bool:

@@ -1,4 +1,4 @@
-"""The program `cos-update`: its options, and the table of its commands."""
+"""The program `cos-update`: its options and its commands."""
 
 from __future__ import annotations
 
@@ -22,24 +22,27 @@ from cos_update.cli.output.streams import OutputError, discard, guard_streams
 from cos_update.model.exit_codes import ExitCode
 
 COMMANDS = {
-    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in step with OpenStack, once or continuously."),
+    "bulk": LazyCommand("cos_update.cli.bulk:bulk", "Bring Concertim in line with OpenStack, once or continuously."),
     "listen": LazyCommand("cos_update.cli.listen:listen", "Post OpenStack's changes to Concertim as they occur."),
     "diff": LazyCommand(
         "cos_update.cli.diff:diff", "Show what differs between OpenStack and Concertim, and offer to post it."
     ),
-    "explain": LazyCommand("cos_update.cli.explain:explain", "Tell why an object is shown as it is, or not at all."),
-    "view": LazyCommand("cos_update.cli.view:view", "Look at what is known of both sides."),
-    "check": LazyCommand("cos_update.cli.check:check", "Check every precondition, and say how to fix what is wrong."),
+    "explain": LazyCommand(
+        "cos_update.cli.explain:explain", "Explain why Concertim shows an object as it does, or not at all."
+    ),
+    "view": LazyCommand("cos_update.cli.view:view", "Inspect the view of both sides."),
+    "check": LazyCommand("cos_update.cli.check:check", "Check every precondition, and suggest a fix for each problem."),
     "takeover": LazyCommand(
         "cos_update.cli.takeover:takeover",
-        "Look at a running deployment, and tell whether its update handlers can be replaced now.",
+        "Inspect a running deployment, and report whether its update handlers can be replaced now.",
     ),
     "config": LazyCommand("cos_update.cli.config:config", "Write, show and check the configuration."),
     "status": LazyCommand(
         "cos_update.cli.status:status",
-        "Tell what runs here: the daemons or the last `bulk --once`, the last pass, the view.",
+        "Report on the daemons or the last `bulk --once`, the last pass, and the view.",
     ),
-    "health": LazyCommand("cos_update.cli.health:health", "Tell whether a daemon is alive and moving."),
+    "sites": LazyCommand("cos_update.cli.sites:sites", "Show which machine holds which shards, and since when."),
+    "health": LazyCommand("cos_update.cli.health:health", "Report whether a daemon is alive and making progress."),
     "completion": LazyCommand(
         "cos_update.cli.completion_script:completion", "Print or install the completion for a shell."
     ),
@@ -73,7 +76,7 @@ def cli(
     verbose: int,
     quiet: bool,
 ) -> None:
-    """Keep Concertim's racks and devices true to an OpenStack cloud."""
+    """Keep Concertim's racks and devices in sync with an OpenStack cloud."""
     if verbose and quiet:
         raise click.UsageError("-v and -q cannot go together.")
     ctx.obj = Context(config, data_dir, log_dir, log_format, -1 if quiet else verbose)
@@ -90,11 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OutputError as error:
         code = _output_lost(error) if code in _OUTPUT_MATTERS else code
     if threading.active_count() > 1:
-        # The interpreter would wait for threads, of which one may hang; what had to be finished is.
+        # The interpreter would wait for threads, one of which may hang; all work is done.
         _end_without_them(code)
-    # Nothing is left to tidy: Ctrl-C need not wait for what the interpreter still waits for.
+    # There is nothing left to clean up: after Ctrl-C, don't wait for the interpreter's threads.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The interpreter would look once more through all that a pass has read, which ends with the process anyway.
+    # The interpreter's final collection would traverse everything that a pass has read, just before the process ends.
     gc.freeze()
     sys.exit(code)
 
@@ -107,7 +110,7 @@ def _end_without_them(code: int) -> NoReturn:
 
 
 _OUTPUT_MATTERS = (ExitCode.DONE, ExitCode.IN_PART, ExitCode.HELD_BACK, ExitCode.DIFFERENT)
-"""What is worse than output that is lost has its own code."""
+"""The exit codes that lost output replaces; others report something worse."""
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -131,7 +134,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _output_lost(error: OutputError) -> ExitCode:
-    """Says so, unless it is nobody's fault: who closes a pipe has read enough."""
+    """Reports lost output, except for a closed pipe, whose reader has read enough."""
     if error.exit_code is not ExitCode.PIPE_CLOSED:
         echo(f"Error: {error}", err=True)
     return error.exit_code

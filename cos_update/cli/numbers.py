@@ -1,4 +1,4 @@
-"""Numbers on the command line, with complaints in plain words."""
+"""Option callbacks that parse numbers, with plain error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watches a daemon: its log, its heartbeat and, if asked for, its metrics."""
+"""The observers of a process: its log, its heartbeat and, on request, its metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class MetricsOptions:
-    """Where metrics are served; nowhere without a port. Raises UsageError when an address is given for nothing."""
+    """Where metrics are served; without a port they are not. Raises UsageError for an address without a port."""
 
     port: int | None = None
     address: str | None = None
@@ -36,9 +36,9 @@ class MetricsOptions:
 
 @contextmanager
 def observed_once(services: Services, metrics_file: Path | None) -> Iterator[Observer]:
-    """The observers of `bulk --once`: its log, its heartbeat, and metrics if they are to be in a file.
+    """The observers of `bulk --once`: its log, its heartbeat, and metrics if a file for them is given.
 
-    Raises ConfigError when metrics cannot be had, or their file cannot be written.
+    Raises ConfigError if metrics are not available, or their file cannot be written.
     """
     from cos_update.sync.daemon import BulkStatus
 
@@ -63,7 +63,7 @@ def watched(
 ) -> Iterator[Observer]:
     """The observers of a daemon; heartbeat and metrics live as long as the context. Raises ConfigError.
 
-    To be entered by the only daemon of the store's name, for it writes the heartbeat of that name.
+    To be entered only by the process that holds the daemon lock of that name, since it writes that name's heartbeat.
     """
     observers: list[Observer] = [RunLog(logging.getLogger(f"cos_update.{process}")), status]
     with ExitStack() as held:

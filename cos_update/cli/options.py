@@ -1,4 +1,4 @@
-"""Every option that more than one command may want, and those of the program itself, each worded once."""
+"""The program's own options, and options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cos_update.cli.context import Context
 from cos_update.cli.numbers import port
 
 path = click.Path(path_type=Path, readable=False)
-"""Files are checked where they are read, so that an error is worded the same wherever the name comes from."""
+"""Not checked by Click but where the file is read, so that the error is the same wherever the name comes from."""
 
 config = click.option(
     "--config",
@@ -29,19 +29,19 @@ data_dir = click.option(
     metavar="DIR",
     type=path,
     envvar="COS_UPDATE_DATA_DIR",
-    help="Where the view is kept, in place of what the configuration says.",
+    help="The folder of the view; overrides the configuration.",
 )
 log_dir = click.option(
     "--log-dir",
     metavar="DIR",
     type=path,
     envvar="COS_UPDATE_LOG_DIR",
-    help="Where the log files go, in place of what the configuration says.",
+    help="The folder of the log files; overrides the configuration.",
 )
 log_format = click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
-    help="How log lines look, in place of what the configuration says.",
+    help="The format of log lines; overrides the configuration.",
 )
 verbose = click.option("-v", "--verbose", count=True, help="Print more on stderr; twice: everything, with tracebacks.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only errors on stderr.")
@@ -51,55 +51,55 @@ project = click.option(
     metavar="P",
     multiple=True,
     shell_complete=project_names,
-    help="Only this watched project (name or id); may be given several times.",
+    help="Only this watched project (name or id); repeatable.",
 )
 rack = click.option(
     "--rack",
     "racks",
     metavar="R",
     multiple=True,
-    help="Only this rack (name, id, or id of its stack); may be given several times.",
+    help="Only this rack (name, id, or id of its stack); repeatable.",
 )
 statuses = click.option(
     "--status",
     "statuses",
     metavar="S",
     multiple=True,
-    help="Only what has this status (FAILED, ACTIVE, ...); may be given several times.",
+    help="Only objects with this status (FAILED, ACTIVE, ...); repeatable.",
 )
 types = click.option(
     "--type",
     "types",
     type=click.Choice(["instance", "volume", "network"]),
     multiple=True,
-    help="Only devices of this type; may be given several times.",
+    help="Only devices of this type; repeatable.",
 )
-wide = click.option("--wide", is_flag=True, help="Cut no name and leave out no column, however narrow the terminal.")
-no_pager = click.option("--no-pager", is_flag=True, help="Print on even when the terminal is too short.")
+wide = click.option("--wide", is_flag=True, help="Never cut names or omit columns, however narrow the terminal.")
+no_pager = click.option("--no-pager", is_flag=True, help="Never use a pager.")
 allow_deletes = click.option(
-    "--allow-deletes", is_flag=True, help="Remove what is gone even when it is more than max_deletes percent."
+    "--allow-deletes", is_flag=True, help="Remove objects that are gone even if they exceed max_deletes percent."
 )
 prune_unwatched = click.option(
-    "--prune-unwatched", is_flag=True, help="Remove the racks of projects that are not watched any more."
+    "--prune-unwatched", is_flag=True, help="Remove the racks of projects that are no longer watched."
 )
 metrics_port = click.option(
     "--metrics-port",
     metavar="PORT",
     callback=port,
-    help="Serve metrics for Prometheus there (needs the extra `metrics`).",
+    help="Serve Prometheus metrics on this port (needs the extra `metrics`).",
 )
 metrics_address = click.option(
     "--metrics-address",
     metavar="ADDRESS",
-    help="The address at which metrics are served.  [default: 127.0.0.1]",
+    help="The address to serve metrics on.  [default: 127.0.0.1]",
 )
 
 
 def accepted_anywhere(command: click.Command) -> click.Command:
-    """Lets a command, and those below it, take the program's options behind their own name as well as before it.
+    """Lets a command and its subcommands accept the program's options after the command name as well as before it.
 
-    What is given behind the name wins; each `-v` counts. They are left out of the command's help, which would repeat
-    them on every page.
+    Options after the name take precedence; each `-v` counts. They are hidden from the command's help, which would
+    repeat them on every page.
     """
     if isinstance(command, click.Group):
         for below in command.commands.values():

@@ -1,8 +1,8 @@
-"""Files and folders that root has left behind are given to the user who is to work with them from now on.
+"""Changes the owner of files and folders that root has left behind to the user who runs the daemons from now on.
 
-Whoever may write into such a folder must not be able to have anything else given away. So every file is opened where it
-stands, without following a link, and only then looked at and given away: by its handle, not by its name. A file with a
-second name (a hard link) may be known elsewhere as something else, and stays as it is.
+Nobody who can write to such a folder must be able to have other files given away. So every file is opened in place,
+without following links, and only then checked and chowned: by its descriptor, not by its name. A file with more than
+one hard link may be something else elsewhere, and keeps its owner.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from cos_update.store import FILES
 
 ROOT = 0
 DATA_FILES = (*FILES, *heartbeat.FILES, *dead_letters.FILES)
-"""Patterns of all that our processes leave in the data dir."""
+"""Patterns of the files that our processes create in the data dir."""
 LOG_FILES = tuple(logs.FILES.values())
-"""All that they leave in the log dir."""
+"""The same for the log dir."""
 
 
 def take_over(folder: Path, patterns: Iterable[str], uid: int) -> None:
-    """Gives `uid` the folder, if it is root's, and what in it has one of the names (`*.lock`, `locks/rack-*.lock`).
+    """Chowns the folder to `uid`, if it is root's, and files in it that match (`*.lock`, `locks/rack-*.lock`).
 
-    Groups, and what other users may do, stay. A folder of another user stays theirs with all that is in it. What cannot
-    be given away stays too, silently: whoever has need of it says what is missing.
+    Groups and modes stay. A folder of another user is left alone with all its content. Failures are ignored: the
+    process that needs a file reports what is missing.
     """
     with contextlib.suppress(OSError), _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as handle:
         if os.fstat(handle).st_uid not in (ROOT, uid):
@@ -67,7 +67,7 @@ def _give(handle: int, uid: int) -> None:
 
 
 def _by_handle(handle: int) -> str:
-    """The name under which the kernel knows an open file, whatever has become of its own."""
+    """The kernel's name for an open file, valid even if the file is renamed."""
     return f"/proc/self/fd/{handle}"
 
 

@@ -1,4 +1,4 @@
-"""Questions to the person at the terminal."""
+"""Yes/no questions at the terminal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
 def agreed(question: str) -> bool:
-    """Whether the answer is yes; no answer means no, and one that is neither is asked for again.
+    """Asks the question and returns whether the answer is yes; an empty answer means no, an invalid one asks again.
 
-    Raises click.Abort when no answer can come any more (Ctrl-D), and what the handlers of signals raise.
+    Raises click.Abort at the end of input (Ctrl-D), and whatever signal handlers raise.
     """
     while True:
         echo(f"{question} [y/N]: ", nl=False)
@@ -32,8 +32,8 @@ def agreed(question: str) -> bool:
 def _line() -> str:
     """The next line of standard input.
 
-    Not by `input`, which first looks for signals and then reads: one that comes in between, as a Ctrl-C just when the
-    question is seen, would be noticed after the next line only.
+    Not by `input`, which checks for signals before it reads: a signal in between, such as Ctrl-C just as the question
+    appears, would be noticed only after the next line.
     """
     line = b""
     terminal = sys.stdin.fileno()
@@ -53,13 +53,13 @@ def _line() -> str:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 1024)
-    except OSError:  # it has gone away
+    except OSError:  # the terminal is gone
         return b""
 
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """A descriptor that can be read once a signal has come that Python handles; for the main thread."""
+    """A descriptor that becomes readable when a signal arrives that Python handles; main thread only."""
     ours, theirs = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     former = signal.set_wakeup_fd(theirs)
     try:

@@ -1,4 +1,4 @@
-"""What the user of this process may not do and has to, all at once, with the commands that fix it."""
+"""Reports all missing file permissions at once, with the commands that fix them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cos_update.model.errors import CosUpdateError
 
 
 def require(config: Path, data_dir: Path, log_dir: Path) -> None:
-    """Raises CosUpdateError when the configuration may not be read or the data dir not be written.
+    """Raises CosUpdateError if the configuration is not readable or the data dir is not writable.
 
-    It then also names a log dir that may not be written, without which the daemons would work. What is not there, or on
-    a file system that nobody may write, is no question of rights.
+    The error also names a log dir that is not writable, though the daemons would run without it. Missing files and
+    read-only file systems are not a matter of permissions, and are ignored here.
     """
     closed = config.exists() and not is_readable(config)
     folders = [str(folder) for folder in (data_dir, log_dir) if not _may_write(folder)]

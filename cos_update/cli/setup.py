@@ -1,4 +1,4 @@
-"""What the commands that work on both sides share: the tools from the settings."""
+"""Setup that the commands working on both sides share: settings, clients and the store."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cos_update.sync.services import Services
 
 
 def settings_for(context: Context, command: str, *, daemon: bool = False) -> Settings:
-    """The settings with the sections that a command needs, and logging started as it wants it.
+    """The settings with the sections that a command needs, after configuring logging for it.
 
-    Raises ConfigError; CosUpdateError when rights are missing.
+    Raises ConfigError; CosUpdateError if permissions are missing.
     """
     context.require_rights()
     log_file: Literal["bulk", "listen"] | None = (
@@ -37,7 +37,7 @@ def needed_by(command: str) -> tuple[str, ...]:
 
 
 def process_name(settings: Settings, command: str) -> str:
-    """The name by which a command's process is known in the data dir: each shard of the listener has its own."""
+    """The name of a command's process in the data dir; each shard of the listener has its own."""
     if command == "listen" and settings.rmq is not None and settings.rmq.shard_count > 1:
         return f"{command}-{settings.rmq.shard_index}"
     return command
@@ -45,7 +45,7 @@ def process_name(settings: Settings, command: str) -> str:
 
 @contextmanager
 def services(settings: Settings, process: str, *, keeps: bool = False) -> Iterator[Services]:
-    """Both clients and the view's store, closed at the end; `keeps` is for who loads the view again and again.
+    """Both clients and the view's store, closed at the end; `keeps` caches the view between loads.
 
     Raises ConfigError.
     """
@@ -59,10 +59,16 @@ def services(settings: Settings, process: str, *, keeps: bool = False) -> Iterat
         )
     cloud = CloudReader(cloud_settings)
     cloud.request_id = begin_run()
+    fence, site = None, None
+    if settings.coordination is not None:
+        from cos_update.coordination.site import Site
+
+        site = Site(settings.coordination, settings.data_dir)
+        fence = site.fence
     orders = OrderFinder(settings.killbill, concertim_settings.order_id) if settings.killbill else None
     store = ViewStore(settings.data_dir, process, keeps=keeps)
-    with ConcertimClient(concertim_settings) as concertim:
-        yield Services(cloud, concertim, store, settings, concertim_settings, orders=orders)
+    with ConcertimClient(concertim_settings, fence) as concertim:
+        yield Services(cloud, concertim, store, settings, concertim_settings, orders=orders, site=site)
     if orders:
         orders.close()
     cloud.close()

@@ -1,4 +1,4 @@
-"""Signals while nothing is in hand that would have to be finished: the program ends at once."""
+"""Signal handling while there is nothing to finish: the program ends at once."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from cos_update.model.exit_codes import ExitCode
 
 
 def begin() -> None:
-    """Sees to the signals that Python leaves to the kernel, as far as the kernel does not do what is right."""
+    """Installs handlers for signals that Python leaves to the kernel, where the kernel's default is wrong."""
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, _hung_up)
     if os.getpid() == 1:
-        # The kernel gives a container's first process no default action for this signal.
+        # For PID 1 of a container, the kernel has no default action for this signal.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.DONE))
-    # The entry point of the images holds it back until here.
+    # The entry point of the images has blocked it until now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _hung_up(_number: int, _frame: FrameType | None) -> None:
-    """Folders that are for the time of a command only go with it."""
+    """Exits through Python, so that temporary folders are removed."""
     raise SystemExit(ExitCode.HUNG_UP)
 
 
 def say(words: str, *, below_caret: bool = True) -> None:
-    """One line on standard error, even amid another; `below_caret` when a terminal shows ^C in the current one.
+    """Writes one line to standard error, even in the middle of another; `below_caret` if a terminal shows ^C there.
 
-    A standard error that takes nothing more is not waited for.
+    Does not wait for a blocked standard error.
     """
     start = "\n" if below_caret and sys.stderr.isatty() else ""
     with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""`cos-update status`: one screen on what runs with this data dir, and what became of it."""
+"""`cos-update status`: one screen on the processes of this data dir, their last results, and the view."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from cos_update.store import View
 
 _WIDTH = 10
-"""Columns of the word before each line."""
+"""Width of the label column."""
 _NO_LIMIT = 100_000
-"""Columns of what is no terminal: what a script reads is never cut."""
+"""Width of output that is not a terminal: what a script reads is never cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A daemon, or the last `bulk --once`, as its heartbeat says."""
+    """A daemon, or the last `bulk --once`, according to its heartbeat."""
 
     name: str
     heartbeat: Heartbeat | None
@@ -45,12 +45,12 @@ Examples:
   cos-update status --json
 """
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 @pass_context
 def status(context: Context, as_json: bool) -> ExitCode:
-    """Tell what runs here: the daemons or the last `bulk --once`, the last pass, the view.
+    """Report on the daemons or the last `bulk --once`, the last pass, and the view.
 
-    It needs nothing but the data dir. Exits with 0 if everything that has run here is alive, else 1, as `health` does.
+    Needs only the data dir. Exits with 0 if everything that has run here is alive, else with 1, as `health` does.
     """
     settings = context.folders()
     context.start_logging(settings)
@@ -81,7 +81,7 @@ def _processes(data_dir: Path) -> Iterator[_Process]:
 
 
 def _view(data_dir: Path) -> tuple[View | None, str]:
-    """The view; or why there is none."""
+    """The view, or None with the reason."""
     from cos_update.store import ViewStore
 
     try:
@@ -113,23 +113,28 @@ def _lines(data_dir: Path, processes: list[_Process], view: View | None, trouble
     for gap in view.gaps:
         yield "", f"not read: {gap}"
     if view.resync is not None:
-        yield "resync", f"asked for {_age(view.resync.at)} ago: {view.resync.why}"
+        yield "resync", f"requested {_age(view.resync.at)} ago: {view.resync.why}"
 
 
 def _more(heartbeat: Heartbeat) -> Iterator[str]:
-    """What the listener's line does not say."""
+    """Details of the listener that its own line lacks."""
     details = heartbeat.status.details
+    if isinstance(leases := details.get("leases"), dict):
+        held = ", ".join(map(str, leases["held"])) or "none"
+        yield f"as site {leases['site']} it holds of {leases['of']} shards: {held}"
+        if leases["trouble"]:
+            yield str(leases["trouble"])
     if details.get("queue_messages") is not None:
-        yield f"{details['queue_messages']} messages in the queue, {details.get('unacked_messages')} in hand"
+        yield f"{details['queue_messages']} messages in the queue, {details.get('unacked_messages')} unacknowledged"
     if oldest := details.get("oldest_key_seconds"):
         yield f"the oldest change has waited {float(str(oldest)):.0f} s"
     missing = details.get("missing_exchanges")
     if isinstance(missing, list) and missing:
-        yield f"exchanges that are not there: {', '.join(map(str, missing))}"
+        yield f"missing exchanges: {', '.join(map(str, missing))}"
 
 
 def _age(moment: float) -> str:
-    """How long ago, in the largest unit that still tells something."""
+    """How long ago, in the largest suitable unit."""
     seconds = max(0.0, time.time() - moment)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:

@@ -1,4 +1,4 @@
-"""Signals while something is in hand: it is finished in the time there is, and a person without patience is let go."""
+"""Signals during work: operations in progress get time to finish, and a second Ctrl-C ends the process at once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cos_update.model.exit_codes import ExitCode
 from cos_update.observability.observer import SignsOfLife
 
 HANDLING = 0.3
-"""Seconds within which the main thread handles a signal, unless it hangs."""
+"""Seconds for the main thread to handle a signal before it counts as hung."""
 REPORTING = 1.0
-"""Seconds that are left, when the time to stop is over, to whoever says what was not finished."""
+"""Seconds after the shutdown timeout for reporting what was not finished."""
 _END, _ARM = 0, 255
-"""What is written into the guard's pipe besides the numbers of signals."""
+"""Bytes in the guard's pipe other than signal numbers."""
 _ENDS = {
     signal.SIGINT: ("Interrupted", ExitCode.INTERRUPTED),
     signal.SIGTERM: ("Terminated", ExitCode.TERMINATED),
@@ -31,10 +31,10 @@ _ENDS = {
 
 
 class Stop(threading.Event, SignsOfLife):
-    """Is set by SIGTERM, SIGHUP and Ctrl-C, so that the work in hand can be finished.
+    """Set by SIGTERM, SIGHUP and Ctrl-C, so that work in progress can finish.
 
-    As long as nothing is in hand (`in_hand`), which it hears as an observer of whatever `posts`, they end the process
-    at once, saying `untouched` besides; so does a second Ctrl-C.
+    While nothing is in progress (`in_hand`, which it learns as an observer of work that `posts`), the signals end the
+    process at once with the message `untouched`; so does a second Ctrl-C.
     """
 
     def __init__(self, *, in_hand: bool, posts: bool = True, untouched: str = ": nothing was posted") -> None:
@@ -43,19 +43,19 @@ class Stop(threading.Event, SignsOfLife):
         self.in_hand = in_hand
         self._posts = posts
         self._untouched = untouched
-        self.word = "Given up"
-        """What has happened, for people."""
+        self.word = "Aborted"
+        """What happened, for messages."""
         self.code = ExitCode.STALLED
-        """The exit code of what was stopped before it had done anything."""
+        """The exit code if nothing had been done yet."""
         self.on_finishing: Callable[[], None] = lambda: None
         self.before_leaving: Callable[[], None] = lambda: None
         self.arm: Callable[[], None] = lambda: None
-        """Has the process end in time, though nobody has told it to stop."""
+        """Starts the shutdown timeout as if a signal had come."""
         self.hides_caret = False
-        """Whether what the terminal shows of Ctrl-C itself is wiped away."""
+        """Whether the terminal's ^C is overwritten."""
 
     def planned(self, actions: int) -> None:
-        """From here on there is something to finish: the view, if nothing else."""
+        """From now on there is work to finish: at least the view."""
         SignsOfLife.planned(self, actions)
         self.in_hand = self._posts
 
@@ -65,10 +65,10 @@ class Stop(threading.Event, SignsOfLife):
         return self.code is ExitCode.INTERRUPTED
 
     def end(self, number: signal.Signals) -> None:
-        """What the signals do, however often they come."""
+        """Handles a signal, the first as well as further ones."""
         word, code = _ENDS[number]
         if self.is_interrupted and number == signal.SIGINT:
-            self.leave("Interrupted again: what was in hand is not finished.", ExitCode.INTERRUPTED)
+            self.leave("Interrupted again: operations in progress were not finished.", ExitCode.INTERRUPTED)
         if not self.in_hand:
             self.leave(f"{word}{self._untouched}.", code)
         self.word, self.code = word, code
@@ -80,7 +80,7 @@ class Stop(threading.Event, SignsOfLife):
         say(words, below_caret=not self.hides_caret)
 
     def leave(self, words: str, code: ExitCode) -> NoReturn:
-        """Ends the process without waiting for anything that is under way."""
+        """Ends the process without waiting for anything."""
         with contextlib.suppress(Exception):
             self.before_leaving()
         self.say(words)
@@ -91,94 +91,94 @@ class Stop(threading.Event, SignsOfLife):
 def stopping(
     *, within: float, in_hand: bool = True, posts: bool = True, untouched: str = ": nothing was posted"
 ) -> Iterator[Stop]:
-    """What the signals set; `in_hand` tells whether there is something to finish from the start, `posts` whether later.
+    """Installs the handlers; `in_hand`: there is work to finish from the start, `posts`: there may be later.
 
-    The process ends within `within` seconds of the first of them, whatever its threads do.
+    The process ends within `within` seconds of the first signal, whatever its threads do.
     """
     stop = Stop(in_hand=in_hand, posts=posts, untouched=untouched)
     handled: Counter[int] = Counter()
     former = {number: signal.getsignal(number) for number in _ENDS}
     # nohup ignores SIGHUP.
-    heard = [number for number in _ENDS if number == signal.SIGINT or former[number] is not signal.SIG_IGN]
+    signals = [number for number in _ENDS if number == signal.SIGINT or former[number] is not signal.SIG_IGN]
 
     def handle(number: int, _: object) -> None:
         handled[number] += 1
         stop.end(signal.Signals(number))
 
-    guard = _Guard(stop, heard, handled, within + REPORTING)
+    guard = _Guard(stop, signals, handled, within + REPORTING)
     stop.arm = guard.arm
-    for each in heard:
+    for each in signals:
         signal.signal(each, handle)
     try:
         yield stop
     finally:
-        for number in heard:
+        for number in signals:
             signal.signal(number, former[number])
         guard.end()
 
 
 class _Guard:
-    """A thread that does what the main thread should do on a signal, if that hangs, and ends what does not end.
+    """A thread that handles signals if the main thread hangs, and ends the process after the timeout.
 
-    Python's handlers run in the main thread, between two steps of it. What the interpreter writes into a pipe at the
-    very moment of the signal does not wait for that.
+    Python's handlers run in the main thread, between bytecodes. The interpreter's write to the wakeup descriptor
+    happens at the moment of the signal.
     """
 
-    def __init__(self, stop: Stop, heard: list[signal.Signals], handled: Mapping[int, int], within: float) -> None:
+    def __init__(self, stop: Stop, signals: list[signal.Signals], handled: Mapping[int, int], within: float) -> None:
         self._stop = stop
-        self._heard = frozenset(heard)
+        self._signals = frozenset(signals)
         self._handled = handled
         self._within = within
         self._is_armed = False
-        self._hears, self._writes = os.pipe()
-        os.set_blocking(self._writes, False)
-        self._former = signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+        self._former = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
         self._thread.start()
 
     def arm(self) -> None:
-        """Has the process end in time, as if a signal had come."""
-        os.write(self._writes, bytes([_ARM]))
+        """Starts the timeout, as if a signal had come."""
+        os.write(self._write_end, bytes([_ARM]))
 
     def end(self) -> None:
-        """Ends the thread, unless the process is to end: then it sees to that."""
+        """Ends the thread, unless a signal has come: then the thread makes sure that the process ends."""
         signal.set_wakeup_fd(self._former)
         if self._is_armed:
             return
-        os.write(self._writes, bytes([_END]))
+        os.write(self._write_end, bytes([_END]))
         self._thread.join(REPORTING)
         if not self._thread.is_alive():
-            os.close(self._hears)
-            os.close(self._writes)
+            os.close(self._read_end)
+            os.close(self._write_end)
 
     def _run(self) -> None:
-        came: Counter[int] = Counter()
+        received: Counter[int] = Counter()
         deadline: float | None = None
         while True:
             numbers = self._read(deadline)
             if not numbers:
-                words = f"{self._stop.word}: something hangs; what was in hand is not finished."
+                words = f"{self._stop.word}: something hangs; operations in progress were not finished."
                 self._stop.leave(words, ExitCode.STALLED)
             if _END in numbers:
                 return
-            if _ARM in numbers or any(number in self._heard for number in numbers):
+            if _ARM in numbers or any(number in self._signals for number in numbers):
                 self._is_armed = True
                 deadline = deadline or time.monotonic() + self._within
-            for number in filter(self._heard.__contains__, numbers):
-                came[number] += 1
-                if not self._is_handled(number, came[number]):
+            for number in filter(self._signals.__contains__, numbers):
+                received[number] += 1
+                if not self._is_handled(number, received[number]):
                     self._stop.end(signal.Signals(number))
 
     def _is_handled(self, number: int, times: int) -> bool:
-        """Whether the main thread has handled the signal so many times, or does so in a moment."""
+        """Whether the main thread has handled the signal that many times, after waiting up to HANDLING seconds."""
         until = time.monotonic() + HANDLING
         while self._handled[number] < times and time.monotonic() < until:
             time.sleep(HANDLING / 10)
         return self._handled[number] >= times
 
     def _read(self, deadline: float | None) -> bytes:
-        """The numbers of the signals that came; none when the time is over."""
+        """The numbers of the signals received; none after the deadline."""
         poll = select.poll()
-        poll.register(self._hears, select.POLLIN)
+        poll.register(self._read_end, select.POLLIN)
         left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        return os.read(self._hears, 64) if poll.poll(left) else b""
+        return os.read(self._read_end, 64) if poll.poll(left) else b""

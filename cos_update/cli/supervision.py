@@ -1,4 +1,4 @@
-"""Work in a thread of its own, so that whoever waits for it can stop waiting: on a signal, or when nothing moves."""
+"""Runs work in its own thread, so that the main thread can stop waiting: on a signal, or when nothing moves."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cos_update.sync.daemon import stuck_after
 from cos_update.sync.services import Services
 
 LOOK = 0.25
-"""Seconds between two looks at whether to go on waiting."""
+"""Seconds between two checks whether to keep waiting."""
 GRACE = 0.5
-"""Seconds for work that has nothing in hand to end by itself."""
+"""Seconds for work that is not posting to end by itself."""
 
 T = TypeVar("T")
 
 
 class StoppedError(Exception):
-    """The work was told to stop, and was not waited for any longer; `is_amid` when it was still posting."""
+    """The work was told to stop and did not end in time; `is_amid` if it was still posting."""
 
     def __init__(self, *, is_amid: bool) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class StoppedError(Exception):
 
 
 class StalledError(CosUpdateError):
-    """Nothing has moved for longer than any honest answer takes."""
+    """Nothing has moved for longer than any request may take."""
 
 
 def supervised(work: Callable[[], T], stop: Stop, services: Services) -> T:
-    """What `work` gives or raises. Raises StoppedError, or StalledError.
+    """The result of `work`. Raises what it raises, StoppedError, or StalledError.
 
-    Once `stop` is set, work that is posting gets the shutdown timeout to finish, and any other a moment.
+    Once `stop` is set, work that is posting has the shutdown timeout to finish, other work just a moment.
     """
     done: Future[T] = Future()
 
@@ -56,7 +56,7 @@ def supervised(work: Callable[[], T], stop: Stop, services: Services) -> T:
 
 
 class _Watch:
-    """Decides whether to go on waiting."""
+    """Decides whether to keep waiting."""
 
     def __init__(self, stop: Stop, services: Services) -> None:
         self._stop = stop
@@ -67,7 +67,7 @@ class _Watch:
         self._stopped: float | None = None
 
     def look(self) -> None:
-        """Raises what ends the waiting."""
+        """Raises StoppedError or StalledError to end the wait."""
         now = time.monotonic()
         if self._stop.is_set():
             self._stopped = self._stopped or now
@@ -75,16 +75,16 @@ class _Watch:
             if now - self._stopped >= (self._services.settings.shutdown_timeout if is_amid else GRACE):
                 raise StoppedError(is_amid=is_amid)
             return
-        signs = (self._services.cloud.sessions.requests, self._services.concertim.counts, self._stop.heard)
+        signs = (self._services.cloud.sessions.requests, self._services.concertim.counts, self._stop.events)
         if signs != self._signs:
             self._signs, self._moved = signs, now
         if self._stop.is_resting:
             self._moved = now
         if now - self._moved >= self._stuck_after:
-            # Whatever hangs may hold what this thread needs to say so.
+            # The hung thread may hold a lock that logging here needs.
             self._stop.arm()
             log_threads(f"nothing has moved for {now - self._moved:.0f} s")
             raise StalledError(
                 f"Nothing has moved for {now - self._moved:.0f} s: something hangs.",
-                "The log says where each thread stands; please report it.",
+                "The log has the stacks of all threads; please report this.",
             )

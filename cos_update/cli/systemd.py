@@ -11,8 +11,8 @@ from cos_update.cli.context import Context
 from cos_update.cli.installation import Installation
 
 _TITLES = {
-    "bulk": "Concertim in step with OpenStack, pass after pass",
-    "listen": "OpenStack's notifications to Concertim as they come",
+    "bulk": "bring Concertim in line with OpenStack continuously",
+    "listen": "post OpenStack's changes to Concertim as they occur",
 }
 _UNIT = """\
 # /etc/systemd/system/{name}.service
@@ -30,12 +30,12 @@ Group=cos-update
 UMask=0027
 Restart=on-failure
 RestartSec=10
-# A wrong command line does not fix itself.
+# A wrong command line needs a person to fix it.
 RestartPreventExitStatus=2
 # More than shutdown_timeout of the configuration.
 TimeoutStopSec={stop:.0f}
 
-# It writes these folders, speaks to the network, and needs nothing else.
+# It writes to these folders and uses the network, and needs nothing else.
 ReadWritePaths={folders}
 NoNewPrivileges=yes
 ProtectSystem=strict
@@ -70,7 +70,7 @@ WantedBy=multi-user.target
 
 
 def unit(daemon: Literal["bulk", "listen"], context: Context, installation: Installation) -> str:
-    """The unit that runs `daemon` as this command was run: the same program, configuration and folders."""
+    """A unit that runs `daemon` with the program, configuration and folders of this command."""
     settings = installation.settings
     given = {"--data-dir": context.data_dir, "--log-dir": context.log_dir}
     folders = [word for name, folder in given.items() if folder for word in (name, str(folder.absolute()))]
@@ -80,13 +80,13 @@ def unit(daemon: Literal["bulk", "listen"], context: Context, installation: Inst
         title=f"cos-update {daemon}: {_TITLES[daemon]}",
         command=" ".join(_word(word).replace("$", "$$") for word in command),
         stop=installation.stop_after,
-        # With the minus a missing folder is reported by the program itself, which knows what to do.
+        # With the minus, a missing folder is reported by the program itself, with a hint.
         folders=" ".join(_word(f"-{folder.absolute()}") for folder in (settings.data_dir, settings.log_dir)),
     )
 
 
 def _program() -> list[str]:
-    """How this installation is started; systemd wants the absolute path."""
+    """The command line of this installation; systemd requires an absolute path."""
     script = Path(sysconfig.get_path("scripts"), "cos-update")
     return [str(script)] if script.exists() else [sys.executable, "-m", "cos_update"]
 

@@ -1,4 +1,4 @@
-"""`cos-update takeover`: whether the update handlers that run here can be replaced, before anything is changed."""
+"""`cos-update takeover`: whether the update handlers of a deployment can be replaced safely."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 WATCH_FOR = 20.0
-"""Seconds between the two readings of Concertim."""
+"""Seconds between the two reads of Concertim."""
 _NAMED = 10
-"""Reasons of one kind that are printed one by one."""
+"""Maximum number of reasons of one kind to print individually."""
 _INDENT = 12
 
 
@@ -42,16 +42,16 @@ Examples:
     "--watch-for",
     metavar="SECONDS",
     callback=seconds(0),
-    help=f"Seconds from one reading of Concertim to the next, to see who else writes.  [default: {WATCH_FOR:g}]",
+    help=f"Seconds between two reads of Concertim, to detect other writers.  [default: {WATCH_FOR:g}]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @pass_context
 def takeover(context: Context, watch_for: float | None, as_json: bool) -> ExitCode:
-    """Look at a running deployment, and tell whether its update handlers can be replaced now.
+    """Inspect a running deployment, and report whether its update handlers can be replaced now.
 
-    Tells how the configuration is read and what is to be set, who made the racks, what the first pass would change, and
-    who else writes. Nothing is changed anywhere. Exits with 0 only if the swap is safe: the configuration is sound,
-    nothing that is there would be removed or made again, and nobody else writes.
+    Shows how the configuration is interpreted and what to set, who created the racks, what the first pass would change,
+    and who else writes. Changes nothing. Exits with 0 only if the swap is safe: the configuration is valid, no existing
+    object would be removed or recreated, and nobody else writes.
     """
     loaded = context.loaded()
     context.start_logging(loaded.settings)
@@ -66,7 +66,7 @@ def takeover(context: Context, watch_for: float | None, as_json: bool) -> ExitCo
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Why the swap is not safe, reason by reason; and what was seen of both sides, None when they could not be read."""
+    """The reasons why the swap is not safe, and the state of both sides, None if they could not be read."""
 
     reasons: tuple[Reason, ...]
     racks: Racks | None = None
@@ -78,7 +78,7 @@ class _Found:
 
 
 def _look(loaded: Loaded, watch_for: float, *, shown: bool) -> _Found:
-    from cos_update.cli.daemon_signals import heeded
+    from cos_update.cli.daemon_signals import handling
     from cos_update.cli.output.progress import waiting
     from cos_update.cli.setup import services
     from cos_update.model.errors import CosUpdateError
@@ -91,7 +91,7 @@ def _look(loaded: Loaded, watch_for: float, *, shown: bool) -> _Found:
         return _Found((*wrong, *writers((), settings, time.time())))
     try:
         with (
-            heeded(),
+            handling(),
             services(settings, "takeover") as both,
             waiting(within=settings.shutdown_timeout, shown=shown, posts=False) as (observer, _),
         ):
@@ -154,30 +154,30 @@ def _show(loaded: Loaded, found: _Found) -> None:
 
 def _lacking(loaded: Loaded) -> Iterator[str]:
     if loaded.settings.rmq is None and not loaded.is_broken("rmq"):
-        yield "the section rmq is missing, and listen needs it"
+        yield "the section rmq is missing, which listen needs"
 
 
 def _view_findings(loaded: Loaded) -> Iterator[Finding]:
-    """Whose services go on loading the view."""
+    """Findings on the services that load the view."""
     from cos_update.model.errors import ViewError
     from cos_update.preflight.shared_view import shared_view
     from cos_update.store import ViewStore
 
-    with contextlib.suppress(ViewError, OSError):  # `check` says what is wrong with the data dir
+    with contextlib.suppress(ViewError, OSError):  # `check` reports problems with the data dir
         yield from shared_view(loaded.settings, ViewStore(loaded.settings.data_dir, "takeover"), None)
 
 
 def _rack_lines(racks: Racks) -> Iterator[tuple[str, str]]:
     counts = ", ".join(f"{count} {author}" for author, count in racks.authors.items())
     yield "racks", f"{sum(racks.authors.values())}" + (f": {counts}" if counts else "")
-    yield "", f"{racks.with_order_id} of them with an order id, which stays"
+    yield "", f"{racks.with_order_id} of them with an order id, which is kept"
     if count := racks.templates_of_other_height:
-        yield "", f"{count} templates with the second generation's height, which stays"
+        yield "", f"{count} templates with the second generation's height, which is kept"
 
 
 def _show_reasons(found: _Found) -> None:
     if found.is_safe:
-        _print("safe", "nothing is removed or made again, and nobody else writes: the images can be swapped")
+        _print("safe", "nothing would be removed or recreated, and nobody else writes: the images can be swapped")
         return
     named: dict[str, int] = {}
     for reason in found.reasons:

@@ -1,4 +1,4 @@
-"""`cos-update view`: what the view holds, for people and for scripts. Reads one file and nothing else."""
+"""`cos-update view`: prints the view for people and scripts. Reads files of the data dir and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHER_DIR = "--data-dir, COS_UPDATE_DATA_DIR, or data_dir in config.yaml name a
 
 KINDS = ("owners", "templates", "racks", "devices")
 _WATCH_EVERY = 0.5
-"""Seconds from one look at the files to the next."""
+"""Seconds between two checks of the files."""
 
 
 @click.group(
@@ -35,11 +35,11 @@ Examples:
 """
 )
 def view() -> None:
-    """Look at what is known of both sides."""
+    """Inspect the view of both sides."""
 
 
 @view.command(
-    short_help="Print the view: tables, racks as they stand, JSON or YAML.",
+    short_help="Print the view: tables, rack diagrams, JSON or YAML.",
     epilog="""\b
 Examples:
   cos-update view dump
@@ -57,14 +57,12 @@ Examples:
     show_default=True,
     help="Output format; json and yaml hold every field.",
 )
-@click.option(
-    "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only these; may be given several times."
-)
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only objects of this kind; repeatable.")
 @options.project
 @options.rack
 @options.statuses
 @options.types
-@click.option("--watch", is_flag=True, help="Draw it again whenever it changes, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Redraw whenever the view changes, until Ctrl-C.")
 @options.wide
 @options.no_pager
 @pass_context
@@ -80,9 +78,9 @@ def dump(
     wide: bool,
     no_pager: bool,
 ) -> ExitCode:
-    """Print the view: what is known of OpenStack and Concertim since the last pass.
+    """Print the view: the state of OpenStack and Concertim as of the last pass.
 
-    Nothing is asked of either; `cos-update diff` does that.
+    Contacts neither of them; `cos-update diff` does.
     """
     if form == "racks" and kinds:
         raise click.UsageError("--kind has no effect with --format racks.")
@@ -112,7 +110,7 @@ def dump(
 
 
 def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[str]) -> None:
-    """Draws the view whenever it, the journal or the size of the terminal has changed. Ends with KeyboardInterrupt."""
+    """Redraws whenever the view, the journal or the size of the terminal changes, until KeyboardInterrupt."""
     from rich.text import Text
 
     from cos_update.cli.output.console import console
@@ -131,7 +129,7 @@ def _watch(store: ViewStore, selection: Selection, form: str, kinds: Sequence[st
 
 
 def _show(out: Console, found: View, form: str, kinds: Sequence[str], *, wide: bool = False) -> None:
-    """The racks or tables, then how old and how whole the picture is."""
+    """Prints the racks or tables, then the age of the view and what it lacks."""
     if form == "racks":
         _draw(out, found)
     else:
@@ -152,7 +150,7 @@ def view_store(context: Context) -> ViewStore:
 
 
 def peek(store: ViewStore) -> View:
-    """The view, as it stands on disk. Raises ViewError when there is none."""
+    """The view on disk. Raises ViewError if there is none."""
     found = store.peek()
     if found is None and not store.path.parent.is_dir():
         raise ViewError(f"The data dir {store.path.parent} does not exist.", _OTHER_DIR)

@@ -1,1 +1,1 @@
-"""Waiting that ends: calls with a deadline, whatever happens to the thread that makes them."""
+"""Calls with deadlines, and the limit on open files."""

@@ -1,7 +1,6 @@
-"""Calls with a deadline: each is made in a thread that may be left behind when the call does not end.
+"""Calls with a deadline: each runs in a thread that is abandoned if the call does not end.
 
-Timeouts of sockets end no answer that comes byte by byte, no resolver that sleeps, and no library that waits for
-itself.
+Socket timeouts do not end a response that trickles in byte by byte, a hanging resolver, or a deadlock in a library.
 """
 
 from __future__ import annotations
@@ -12,21 +11,21 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 IDLE = 30.0
-"""Seconds for which a thread without a call is kept for the next one."""
+"""Seconds to keep an idle thread for the next call."""
 TURNS = 10
-"""A call waits for its turn as long as so many calls before it may take."""
+"""How many call timeouts a call waits for a free thread."""
 
 T = TypeVar("T")
 
 
 class CallTimeoutError(Exception):
-    """The call has not ended in time, or was not begun; the message says which. Nobody hears of a later end."""
+    """The call has not ended in time, or has not started; the message says which. A later result is discarded."""
 
 
 class Calls:
-    """Makes calls for any thread, at most `at_once` at a time. Its own threads never keep a process from its end.
+    """Makes calls for any thread, at most `at_once` at a time. Its threads are daemons, so they never delay exit.
 
-    Twice as many may be left behind: as long as they hang, no further call is begun.
+    Up to twice as many may be abandoned: while that many hang, no further call starts.
     """
 
     def __init__(self, name: str, at_once: int) -> None:
@@ -40,26 +39,26 @@ class Calls:
 
     @property
     def left(self) -> int:
-        """Calls that were left behind and have not ended yet."""
+        """The number of abandoned calls that still run."""
         return self._left
 
     def __call__(self, function: Callable[[], T], timeout: float) -> T:
-        """What `function` gives or raises. Raises CallTimeoutError when it does not end within `timeout` seconds."""
+        """The result of `function`. Raises what it raises, or CallTimeoutError after `timeout` seconds."""
         if self._left >= self._most_left:
-            raise CallTimeoutError(f"{self._left} calls before it hang")
+            raise CallTimeoutError(f"{self._left} earlier calls hang")
         if not self._turns.acquire(timeout=TURNS * timeout):
-            raise CallTimeoutError(f"its turn did not come within {TURNS * timeout:g} s")
+            raise CallTimeoutError(f"no free thread within {TURNS * timeout:g} s")
         try:
             call = _Call(function)
             self._begin(call)
             if not call.ended.acquire(timeout=timeout) and self._leave(call):
-                raise CallTimeoutError(f"no end within {timeout:g} s")
+                raise CallTimeoutError(f"no result within {timeout:g} s")
         finally:
             self._turns.release()
         return call.result()
 
     def close(self) -> None:
-        """Ends the threads that have no call at once, and the others with theirs. A later call is made all the same."""
+        """Ends idle threads now and the others after their calls. Later calls still work."""
         with self._lock:
             self._is_closed = True
             for _ in range(self._idle):
@@ -77,7 +76,7 @@ class Calls:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _leave(self, call: _Call[T]) -> bool:
-        """Leaves a call behind, unless it has ended in this very moment."""
+        """Abandons a call, unless it has just ended."""
         with self._lock:
             call.is_left = not call.has_ended
             self._left += call.is_left
@@ -108,7 +107,7 @@ class Calls:
 
 
 class _Call(Generic[T]):
-    """One call and what came of it."""
+    """One call and its result."""
 
     __slots__ = ("_error", "_function", "_value", "ended", "has_ended", "is_left")
 
@@ -126,18 +125,18 @@ class _Call(Generic[T]):
         try:
             self._value = self._function()
         except BaseException as error:
-            # Raised again elsewhere it would get another context in the place of its own.
+            # Re-raising it in another thread would replace its context.
             error.__cause__ = error.__cause__ or error.__context__
             self._error = error
         self._function = None
 
     def result(self) -> T:
-        """What the call gave; raises what it raised."""
+        """The result of the call; raises what it raised."""
         if self._error is not None:
             context = self._error.__context__
             try:
                 raise self._error
             finally:
-                # Raised while another error is handled it would forget what it was made from.
+                # Raising it while another error is handled would replace its original context.
                 self._error.__context__ = context
         return self._value

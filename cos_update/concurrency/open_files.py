@@ -1,4 +1,4 @@
-"""How many files and connections this process may have open: what is left of the limit, and what it will take."""
+"""The limit on open files and connections: how much of it is left, and how much this process needs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from cos_update.file_hints import hint
 from cos_update.model.settings import Settings
 
 TOO_MANY = (errno.EMFILE, errno.ENFILE)
-"""The process, or the whole machine, may open no further file."""
+"""Errors of a process, or a whole machine, that cannot open more files."""
 HINT = hint(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
 HOSTS = 6
-"""Keystone and the services may each have a host of their own, with connections that are kept for later."""
+"""Hosts that keep idle connections: Keystone and the services may each have their own."""
 BASE = 32
-"""Files besides connections: standard ones, logs, view, journal, locks, what a resolver and TLS read meanwhile."""
+"""Files besides connections: standard streams, logs, view, journal, locks, and those of the resolver and TLS."""
 
 
 def needed(settings: Settings) -> int:
-    """The most files that a command with these settings may have open at once, its broker's connections included."""
+    """The maximum number of open files of a command with these settings, including broker connections."""
     cloud, app = settings.openstack, settings.concertim
     connections = (HOSTS * cloud.concurrency if cloud else 0) + (2 * app.concurrency + 4 if app else 0)
     return BASE + connections
 
 
 def left(wanted: int = 0) -> int:
-    """How many more files may be opened; the limit is raised for `wanted` ones, as far as that is allowed."""
+    """How many more files may be opened, after raising the limit for `wanted` ones as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted

@@ -1,4 +1,4 @@
-"""config.yaml -> settings: read with care, checked with line numbers, shown without secrets."""
+"""config.yaml -> settings: validated with line numbers, printed without secrets."""
 
 from __future__ import annotations
 

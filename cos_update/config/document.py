@@ -1,8 +1,7 @@
-"""config.yaml as a tree of items that know their line, key and text, so that every complaint can name them.
+"""config.yaml as a tree of items that carry their line, key and text, so that every error can name them.
 
-Scalars stay the texts that are written: what a value means is for the rule of its key to say, not for YAML to guess.
-Only PyYAML's safe loader is used, and of it only the parser. Sizes are bounded: a file that unfolds into millions of
-values is refused.
+Scalars stay as written: the reader of the key decides what a value means, not YAML's type resolution. Only the parser
+of PyYAML's safe loader is used. Sizes are bounded: a file whose aliases expand into millions of values is refused.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from cos_update.config import opened
 from cos_update.model.errors import ConfigError
 
 LARGEST = 1024 * 1024
-"""Bytes that a config.yaml may have."""
+"""Maximum size of config.yaml, in bytes."""
 MOST_ITEMS = 10_000
-"""Values that our sections may unfold into, aliases counted each time."""
+"""Maximum number of values in our sections after alias expansion."""
 MASK = "***"
 _LONGEST_SHOWN = 40
 _SHORT = 5
-_QUOTE = "What is meant as a text and begins with a special character needs quotes: '...'."
+_QUOTE = "A string that begins with a special character needs quotes: '...'."
 
 
 class Guess(StrEnum):
-    """What YAML takes a scalar for."""
+    """The type that YAML would resolve a scalar to."""
 
-    TEXT = "a text"
+    TEXT = "a string"
     NUMBER = "a number"
     BOOLEAN = "true or false"
     DATE = "a date"
@@ -53,10 +52,9 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One value of the file: where it stands, and a scalar as it is written, a list of items or a dict of items.
+    """One value of the file with its position: a scalar as written, a list of items or a dict of items.
 
-    None stands for a value that is left blank. `guess` is what YAML would make of a scalar, `secrets` are texts that no
-    complaint may quote.
+    None stands for a blank value. `guess` is the type that YAML would give a scalar. No error may quote `secrets`.
     """
 
     file: Path
@@ -68,24 +66,24 @@ class Item:
 
     @property
     def is_null(self) -> bool:
-        """Whether nothing is there, or a word that YAML takes for nothing."""
+        """Whether the value is blank, or a word that YAML reads as null."""
         return self.value is None or self.guess is Guess.NULL
 
     def error(self, message: str, hint: str = "") -> ConfigError:
-        """The error that names this item."""
+        """An error that names the file, line and key of this item."""
         key = f" {self.key}:" if self.key else ""
         return ConfigError(f"{self.file}, line {self.line}:{key} {message}", hint, self.line)
 
     def expected(self, what: str, hint: str = "", secret: bool = False) -> ConfigError:
-        """The error for a value that is not `what` it should be; a secret one is not quoted."""
+        """The error for a value that is not `what` was expected; secret values are not quoted."""
         return self.error(f"expected {what}, found {self._kind() if secret else self._found()}.", hint)
 
     def entries(self) -> dict[str, Item]:
-        """The items of a mapping by their own key; those left blank count as absent. Raises ConfigError."""
+        """The items of a mapping by key, without blank ones. Raises ConfigError."""
         if self.is_null:
             return {}
         if not isinstance(self.value, dict):
-            # Not quoted: `password:secret` without a space is a text, and lies here.
+            # Not quoted: `password:secret` without a space is a string, and ends up here.
             raise self.expected("keys and values", "Each is `key: value`, with a space after the colon.", secret=True)
         return {name: item for name, item in self.value.items() if item.value is not None}
 
@@ -105,21 +103,21 @@ class Item:
                 return "a list"
             case dict():
                 return "keys and values"
-        return "a text"
+        return "a string"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole file, and the faults in it that leave the rest readable, each with the key that it belongs to."""
+    """A whole file, and its faults that leave the rest readable, each with its key."""
 
     root: Item
     faults: tuple[tuple[str, ConfigError], ...] = ()
     secrets: Set[str] = field(default=frozenset(), repr=False)
-    """The secrets that stand in the file itself."""
+    """The secrets that the file itself contains."""
 
 
 def read(path: Path, known: Collection[str], secret_keys: Collection[str] = ()) -> Document:
-    """The file. Of its top-level keys only those in `known` are looked into.
+    """Parses the file, of its top-level keys only those in `known`.
 
     Raises ConfigError for a file that is missing, unreadable, not UTF-8, not YAML, too large or not keys and values.
     """
@@ -158,7 +156,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.", "Check the permissions.") from error
     if len(content) > LARGEST:
-        raise ConfigError(f"{path}: larger than {LARGEST // 1024} KiB, which no configuration is.")
+        raise ConfigError(f"{path}: larger than {LARGEST // 1024} KiB, too large for a configuration.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -177,24 +175,24 @@ def _loader(path: Path, text: str) -> yaml.SafeLoader:
 
 
 def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> ConfigError:
-    """Without the parser's words where these quote what may be a password."""
+    """A syntax error without those of the parser's words that may quote a password."""
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     problem = str(error.problem or error.context)
     hint = ""
     if "undefined alias" in problem:
-        problem, hint = "a value begins with *, and names nothing", _QUOTE
+        problem, hint = "a value begins with *, but no anchor has that name", _QUOTE
     elif "undefined tag handle" in problem:
-        problem, hint = "a value begins with !, and names nothing", _QUOTE
+        problem, hint = "a value begins with !, but no tag has that name", _QUOTE
     elif "cannot start any token" in problem or "alphabetic or numeric character" in problem:
         hint = _QUOTE
     elif "mapping values are not allowed" in problem:
-        hint = "A text that holds a colon and a space needs quotes: '...'."
+        hint = "A string that contains a colon and a space needs quotes: '...'."
     return ConfigError(f"{path}{f', line {line}' if line else ''}: not YAML: {problem}.", hint, line)
 
 
 class _Tree:
-    """Turns nodes into items, a bounded number of them. What is wrong with one value is noted in `faults`."""
+    """Turns nodes into items, up to a maximum number. Problems with single values are collected in `faults`."""
 
     def __init__(self, path: Path, secret_keys: Collection[str]) -> None:
         self._path = path
@@ -212,7 +210,7 @@ class _Tree:
         return Item(self._path, _line(node), "", items)
 
     def item(self, node: yaml.Node, key: str, line: int = 0) -> Item:
-        """The item of a node. Its line is that of its key, where it has one."""
+        """The item of a node, at the line of its key if it has one."""
         self._count(node)
         line = line or _line(node)
         match node:
@@ -234,7 +232,7 @@ class _Tree:
     def _pairs(
         self, node: yaml.MappingNode, prefix: str, known: Collection[str] | None = None
     ) -> Iterator[tuple[str, yaml.Node, int]]:
-        """Key, value and line; of a key that is given twice the first. `known`: those whose doubles matter."""
+        """Key, value and line; the first of duplicate keys. `known`: the keys whose duplicates are faults."""
         seen: dict[str, int] = {}
         merged: list[tuple[str, yaml.Node, int]] = []
         for key_node, value_node in node.value:
@@ -251,12 +249,12 @@ class _Tree:
             seen[name] = line
             yield name, value_node, line
         for name, value, line in merged:
-            if name not in seen:  # what stands here itself, or was merged first, wins
+            if name not in seen:  # own keys, and earlier merges, take precedence
                 seen[name] = line
                 yield name, value, line
 
     def _merged(self, node: yaml.Node, prefix: str) -> Iterator[tuple[str, yaml.Node, int]]:
-        """What `<<: *other` brings in, from one mapping or a list of them."""
+        """The pairs that `<<: *other` merges, from one mapping or a list of them."""
         self._count(node)
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(source, yaml.MappingNode):
@@ -267,7 +265,7 @@ class _Tree:
     def _scalar(self, node: yaml.Node, key: str, line: int) -> Item:
         guess = _GUESSES.get(str(node.tag).removeprefix(_TAG))
         if guess is None:
-            self._note(key, line, "not a value that YAML knows: it begins with !.", _QUOTE)
+            self._note(key, line, "unknown YAML tag: the value begins with !.", _QUOTE)
         is_blank = guess is Guess.NULL and node.value == ""
         value = None if is_blank else str(node.value)
         return Item(self._path, line, key, value, guess or Guess.TEXT, self.secrets)
@@ -278,11 +276,11 @@ class _Tree:
     def _count(self, node: yaml.Node) -> None:
         self._left -= 1
         if self._left < 0:
-            raise ConfigError(f"{self._path}, line {_line(node)}: unfolds into more than {MOST_ITEMS} values.")
+            raise ConfigError(f"{self._path}, line {_line(node)}: expands into more than {MOST_ITEMS} values.")
 
 
 def _holds(text: str, secret: str) -> bool:
-    """Short secrets count where they stand alone: inside of words they would be everywhere."""
+    """Whether the text contains the secret; short secrets only as whole words, since they occur within many words."""
     return text.strip() == secret.strip() or (len(secret) > _SHORT and secret in text)
 
 

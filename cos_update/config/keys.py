@@ -1,4 +1,4 @@
-"""Every key of config.yaml: which setting it sets and what it must look like."""
+"""Every key of config.yaml: the setting that it sets and the reader of its value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cos_update.model.settings import ReadScope
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a section: its name, the field of the settings that it sets, and its reader."""
+    """One key of a section: its name, the settings field, and the reader of its value."""
 
     name: str
     field: str
@@ -28,7 +28,7 @@ class Secret:
     name: str
     variable: str
     field: str = ""
-    """The field of the settings that it sets; "" for one of keystoneauth's keys."""
+    """The settings field that it sets; "" for keystoneauth's keys."""
     read: Reader = readers.secret
 
 
@@ -78,7 +78,7 @@ KEYSTONE: Mapping[str, Reader] = {
     "application_credential_id": readers.identifier,
     "application_credential_name": readers.identifier,
 }
-"""keystoneauth's own keys, for passwords, application credentials and tokens; its secrets are in SECRETS."""
+"""keystoneauth's own keys, for passwords, application credentials and tokens; their secrets are in SECRETS."""
 
 CONCERTIM: tuple[Key, ...] = (
     Key("concertim_url", "url", readers.url, required=True),
@@ -115,6 +115,12 @@ KILLBILL: tuple[Key, ...] = (
     Key("username", "username", readers.login, required=True),
 )
 
+COORDINATION: tuple[Key, ...] = (
+    Key("shards", "shards", readers.whole(1, 64)),
+    Key("lease", "lease", readers.whole(3, 600)),
+    Key("site", "site", readers.text),
+)
+
 SHARD: tuple[Key, ...] = (
     Key("count", "shard_count", readers.whole(1)),
     Key("index", "shard_index", readers.whole(0)),
@@ -126,6 +132,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "concertim": CONCERTIM,
     "rmq": RMQ,
     "killbill": KILLBILL,
+    "coordination": COORDINATION,
 }
 
 SECRETS: Mapping[str, tuple[Secret, ...]] = {
@@ -141,23 +148,24 @@ SECRETS: Mapping[str, tuple[Secret, ...]] = {
         Secret("apikey", "COS_UPDATE_KILLBILL_APIKEY", "api_key"),
         Secret("apisecret", "COS_UPDATE_KILLBILL_APISECRET", "api_secret"),
     ),
+    "coordination": (Secret("backend_url", "COS_UPDATE_COORDINATION_BACKEND_URL", "backend_url", readers.backend_url),),
 }
 
 VERIFICATION: tuple[Key, ...] = (
     Key("ca", "verify", readers.near_path),
     Key("strict", "verify_strict", readers.boolean),
 )
-"""The keys of `verify`, where it is not as such true, false or a path."""
+"""The keys of `verify` in its mapping form."""
 
 VERIFY = ("verify", "cacert", "insecure")
-"""How the TLS verification of each section can be said; all of them set `verify`."""
+"""The keys that configure TLS verification in each section; all of them set `verify`."""
 
 ALIASES: Mapping[str, str] = {
     "admin_user_id": "user_id",
     "admin_user_password": "password",
     "admin_project_id": "project_id",
 }
-"""Other names of keys of the section openstack, in use for the update handlers that were before."""
+"""Aliases in the section openstack, as the previous update handlers named these keys."""
 
 FOREIGN = frozenset(
     {
@@ -168,7 +176,7 @@ FOREIGN = frozenset(
 )  # fmt: skip
 """Top-level keys of the other services that share the file."""
 BILLING = frozenset({"billing", "billing_app", "billing_platform", "cloudkitty", "hostbill", "killbill"})
-"""Those of them that only an installation with a billing platform has."""
+"""The ones that only an installation with a billing platform has."""
 
 SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
     "auth_url": frozenset({"https://openstack.example.com:5000/v3"}),
@@ -179,10 +187,10 @@ SAMPLE_VALUES: Mapping[str, frozenset[str]] = {
     "rmq_address": frozenset({"rabbitmq.example.com"}),
     "rmq_password": frozenset({"change-me"}),
 }
-"""What the sample says where only its reader knows what belongs there."""
+"""The sample's placeholders, which every installation must replace."""
 
 FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
     "openstack": frozenset({"billing_enabled"}),
     "killbill": frozenset({"plan_name"}),
 }
-"""Theirs in our sections."""
+"""Keys of the other services within our sections."""

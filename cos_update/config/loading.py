@@ -36,68 +36,68 @@ _SECRET_KEYS = frozenset(secret.name for group in SECRETS.values() for secret in
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, without the sections that can't be used, and what is to be said of the file, a sentence each."""
+    """The settings, without unusable sections, and remarks on the file, one sentence each."""
 
     settings: Settings
     warnings: tuple[str, ...] = ()
-    """What is odd without being wrong."""
+    """Oddities that are not errors."""
     faults: tuple[Fault, ...] = ()
-    """What is wrong, in the order of the lines."""
+    """Errors, in the order of the lines."""
     notes: tuple[str, ...] = ()
-    """What was taken how."""
+    """How values were interpreted, where that is not obvious."""
     decisions: tuple[str, ...] = ()
-    """What a person has to decide."""
+    """Decisions left to the operator."""
     order_id_advice: str = ""
-    """What is to be decided of the order ids, where a billing service is configured and nothing is said of it."""
+    """The decision on order ids, if a billing service is configured and `order_id` is not."""
     unedited: tuple[ConfigError, ...] = ()
-    """Errors for the keys that are still as in the sample."""
+    """Errors for the keys that still have the sample's placeholder."""
     holds_secrets: bool = False
-    """Whether a secret stands in the file itself."""
+    """Whether the file itself contains a secret."""
     has_billing: bool = False
     """Whether the file configures a billing platform, for other services."""
     _absent: Mapping[str, ConfigError] = field(default_factory=dict)
 
     def need(self, *sections: str) -> None:
-        """Raises ConfigError for all that is wrong with these sections and with the top level, or missing."""
-        sections = (*sections, *(("killbill",) if "concertim" in sections else ()))
+        """Raises ConfigError for every error in these sections and at the top level, and for missing sections."""
+        sections = _with_riders(sections)
         wrong = [fault.error for fault in self.faults if fault.section in ("", *sections)]
         broken = {fault.section for fault in self.faults}
         wrong += [error for name, error in self._absent.items() if name in sections and name not in broken]
         _raise(wrong)
 
     def wrong(self) -> list[ConfigError]:
-        """All that keeps an installation from working: faults, missing sections, and values of the sample."""
+        """Everything that keeps an installation from working: faults, missing sections, and placeholders."""
         broken = {fault.section for fault in self.faults}
-        needed = (*_INDISPENSABLE, "killbill")
+        needed = _with_riders(_INDISPENSABLE)
         missing = [self._absent[name] for name in needed if name in self._absent and name not in broken]
         return [fault.error for fault in self.faults] + missing + list(self.unedited)
 
     def is_broken(self, section: str) -> bool:
-        """Whether something is wrong with a section that is there."""
+        """Whether a section that is present has errors."""
         return any(fault.section == section for fault in self.faults)
 
     def need_all(self) -> None:
-        """Raises ConfigError for all that is wrong."""
+        """Raises ConfigError for every error in the file."""
         _raise(self.wrong())
 
     def warnings_for(self, *sections: str) -> tuple[Masked, ...]:
-        """What a command that needs only these sections says: what is odd, and what is wrong with the others."""
-        sections = (*sections, *(("killbill",) if "concertim" in sections else ()))
+        """The warnings of a command that needs only these sections: oddities, and errors in other sections."""
+        sections = _with_riders(sections)
         others = [fault for fault in self.faults if fault.section not in ("", *sections)]
         wrong = [f"{fault.error} The section {fault.section} is not needed here." for fault in others]
         return tuple(map(Masked, (*self.warnings, *wrong)))
 
 
 def config_path(option: Path | None, environ: Mapping[str, str]) -> Path:
-    """The file to read: the option's, else COS_UPDATE_CONFIG's, else the usual one."""
+    """The file to read: from the option, else from COS_UPDATE_CONFIG, else the default."""
     return option or Path(environ.get("COS_UPDATE_CONFIG") or DEFAULT_PATH)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """Reads and checks the file; secrets and the folders may come from the environment.
+    """Reads and validates the file; secrets and folders may come from the environment.
 
-    What is wrong with single values is in the result, and `Loaded.need` raises it. Raises ConfigError for a file that
-    can't be read at all.
+    Errors in single values are part of the result, and `Loaded.need` raises them. Raises ConfigError for a file that
+    cannot be read at all.
     """
     document = read(path, _KNOWN_AT_TOP, _SECRET_KEYS)
     reading = Reading(environ)
@@ -119,7 +119,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         if name == "killbill" and not _looks_up_orders(values.get("concertim")):
             reading.faults = [fault for fault in reading.faults if fault.section != name]
             continue
-        read_names.append(name)
+        if name != "coordination":
+            read_names.append(name)
+        elif section is not None and section.is_null:
+            # Taken for a machine that is the only one it would post what others post too.
+            text = "empty. Without it this machine is the only one."
+            reading.add(name, section.error(text, "Name coordination.backend_url, or leave the section out."))
         if section is not None and not section.is_null:
             values[name] = read_section(reading, name, section)
             warnings += _unknown_within(name, section) if name != "killbill" else []
@@ -147,7 +152,7 @@ def require(settings: Settings, name: Literal["concertim"]) -> ConcertimSettings
 @overload
 def require(settings: Settings, name: Literal["rmq"]) -> BrokerSettings: ...
 def require(settings: Settings, name: Literal["openstack", "concertim", "rmq"]) -> _Section:
-    """The section of that name. Raises ConfigError when there is none."""
+    """The section of that name. Raises ConfigError if it is missing."""
     section: _Section | None = getattr(settings, name)
     if section is None:
         raise _missing_section(settings.source or "The configuration", name)
@@ -162,7 +167,7 @@ def _view_for(word: str) -> ViewFor | None:
 
 
 def _missing_section(source: object, name: str, meant: str = "") -> ConfigError:
-    hint = "`cos-update config sample` shows what belongs into it."
+    hint = "`cos-update config sample` shows what belongs in it."
     return ConfigError(f"{source}: the section {name} is missing, and it is needed here.", meant or hint)
 
 
@@ -182,6 +187,11 @@ def _unknown_within(name: str, section: Item) -> list[str]:
         if inner in within and inner in known_keys(name):
             warnings += unknown(within[inner], {key.name for key in keys})
     return warnings
+
+
+def _with_riders(sections: Sequence[str]) -> tuple[str, ...]:
+    """With the sections that go with the one of Concertim, where they are there."""
+    return (*sections, *(("killbill", "coordination") if "concertim" in sections else ()))
 
 
 def _looks_up_orders(section: object) -> bool:

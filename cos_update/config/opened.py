@@ -1,4 +1,4 @@
-"""The file of the configuration, also where only whoever started the program may open it, and has opened it for us."""
+"""Reads the configuration file, by an inherited descriptor if only the parent process may open it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 OPENED = "COS_UPDATE_CONFIG_FD"
-"""The variable with the number of the descriptor."""
+"""The environment variable with the number of the descriptor."""
 
 
 def content(path: Path, most: int) -> bytes:
@@ -23,16 +23,16 @@ def content(path: Path, most: int) -> bytes:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether `content` may read the file, as far as permissions go."""
+    """Whether permissions let `content` read the file."""
     return os.access(path, os.R_OK, effective_ids=True) or _handle(path) is not None
 
 
 def _handle(path: Path) -> int | None:
-    """The descriptor that was left to us, unless another file has taken the place of what was opened."""
+    """The inherited descriptor, unless the file has been replaced since it was opened."""
     number = os.environ.get(OPENED, "")
     if not number.isdecimal():
         return None
-    with contextlib.suppress(PermissionError):  # of a folder into which we may not even look
+    with contextlib.suppress(PermissionError):  # the folder may be unreadable for this user
         if not os.path.samestat(os.fstat(int(number)), path.stat()):
             return None
     return int(number)

@@ -1,7 +1,7 @@
-"""What each kind of value must look like: from an item of config.yaml to the value of a setting.
+"""One reader for each type of value: from an item of config.yaml to the value of a setting.
 
-Every reader works on the text as it is written, whatever YAML would take it for, leaves out the white space around it,
-and raises ConfigError that names file, line and key.
+Every reader works on the text as written, whatever type YAML would give it, strips surrounding white space, and raises
+a ConfigError that names file, line and key.
 """
 
 from __future__ import annotations
@@ -32,38 +32,39 @@ _HOST = re.compile(
 _WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
 _NUMBER = re.compile(r"[+-]?([0-9]+(_[0-9]+)*(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MOST_DIGITS = 18
+BACKENDS = ("etcd3+http", "etcd3+https", "redis", "rediss")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def text(item: Item) -> str:
-    """A text that is not empty."""
-    return _text(item, "a text", "Leave the key out if there is nothing to say.")
+    """A non-empty string."""
+    return _text(item, "a string", "Leave the key out to use the default.")
 
 
 def identifier(item: Item) -> str:
-    """A name or an id; one of digits is what is written."""
+    """A name or an id; digits stay as written."""
     return text(item)
 
 
 def login(item: Item) -> str:
-    """The name to log in with: what is written, even if YAML takes that for nothing."""
+    """A user name, as written even if YAML reads it as null."""
     return text(item)
 
 
 def secret(item: Item) -> str:
-    """A text that no complaint quotes, white space included; only the end of its last line is left out."""
+    """A string that no error quotes, white space included; only a final line break is removed."""
     if not isinstance(item.value, str) or not item.value.rstrip("\r\n"):
-        raise item.expected("a text", secret=True)
+        raise item.expected("a string", secret=True)
     return item.value.rstrip("\r\n")
 
 
 def empty_or_secret(item: Item) -> str:
-    """The same, or nothing in quotes."""
+    """A secret that may be empty, in quotes."""
     return "" if item.value == "" else secret(item)
 
 
 AS_WRITTEN: Collection[Reader] = (login, secret, empty_or_secret)
-"""The readers to whom `null` and `~` are texts; to the others they are nothing."""
+"""The readers that accept `null` and `~` as strings; the others take them for blank."""
 
 
 def boolean(item: Item) -> bool:
@@ -75,13 +76,13 @@ def boolean(item: Item) -> bool:
 
 
 def verify(item: Item) -> bool | str:
-    """true, false, or the path of a CA file, beside config.yaml if relative."""
+    """true, false, or the path of a CA file, relative to config.yaml."""
     truth = _truth(item)
     return near_path(item) if truth is None else truth
 
 
 def whole(lowest: int, highest: int | None = None) -> Callable[[Item], int]:
-    """A whole number in a range, both ends included; zeros before it say nothing."""
+    """A whole number in a range, both ends included; leading zeros are ignored."""
 
     def read(item: Item) -> int:
         written = _text(item, "a whole number")
@@ -112,7 +113,7 @@ def percent(item: Item) -> float:
 
 
 def choice(*words: str) -> Callable[[Item], str]:
-    """One of these words, in any case."""
+    """One of these words, case-insensitive."""
 
     def read(item: Item) -> str:
         return _one_of(item, words)
@@ -130,25 +131,25 @@ def member(words: type[W]) -> Callable[[Item], W]:
 
 
 def flavour(item: Item) -> ApiFlavour | None:
-    """teams, credits, users, or auto for asking the app."""
+    """teams, credits, users, or auto to ask the app."""
     word = _one_of(item, ["auto", *ApiFlavour])
     return None if word == "auto" else ApiFlavour(word)
 
 
 def view_for(item: Item) -> ViewFor | None:
-    """con_opstk, conser, none, or auto for going by the file that is there."""
+    """con_opstk, conser, none, or auto to follow the existing file."""
     word = _one_of(item, ["auto", *ViewFor])
     return None if word == "auto" else ViewFor(word)
 
 
 def log_level(item: Item) -> str:
-    """A level of the standard library's logging, as it spells it."""
+    """A level name of the standard library's logging."""
     word = _one_of(item, ["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"])
     return "WARNING" if word == "WARN" else word
 
 
 def url(item: Item) -> str:
-    """An http or https address without credentials; without slashes at its end."""
+    """An http or https URL without credentials; trailing slashes are removed."""
     value = text(item)
     try:
         parts = urlsplit(value)
@@ -158,8 +159,26 @@ def url(item: Item) -> str:
     if not usable:
         raise item.expected("an address like https://host", secret="@" in value)
     if parts.username is not None or parts.password is not None:
-        raise item.error("holds a user name or a password.", "Give them in the keys that are made for them.")
+        raise item.error("contains a user name or a password.", "Give them in their own keys.")
     return value.rstrip("/")
+
+
+def backend_url(item: Item) -> str:
+    """The address of an engine of coordination; no complaint quotes it, since it may hold a password."""
+    value = secret(item).strip()
+    if not is_backend_url(value):
+        raise item.expected(
+            f"an address that begins with {', '.join(f'{scheme}://' for scheme in BACKENDS)}", secret=True
+        )
+    return value
+
+
+def is_backend_url(value: str) -> bool:
+    """Whether it is the address of an engine whose locks end by themselves a lease after the last sign of life."""
+    try:
+        return urlsplit(value).scheme in BACKENDS
+    except ValueError:
+        return False
 
 
 def path(item: Item) -> Path:
@@ -171,15 +190,15 @@ def path(item: Item) -> Path:
 
 
 def near_path(item: Item) -> str:
-    """The path of a file; a relative one begins where config.yaml is."""
+    """The path of a file, relative to the folder of config.yaml."""
     try:
         return str(item.file.absolute().parent / Path(text(item)).expanduser())
     except RuntimeError:
-        raise item.error("there is no home directory that ~ could stand for.", "Write the path in full.") from None
+        raise item.error("there is no home directory for ~.", "Write the path in full.") from None
 
 
 def hosts(item: Item) -> tuple[str, ...]:
-    """Host names, each with a port of its own if it wants, as a list or as one text with commas."""
+    """Host names, each with an optional port, as a list or comma-separated."""
     for value, host in _words(item):
         match = _HOST.fullmatch(host)
         port = match and (match["port"] or match["v6port"])
@@ -189,19 +208,19 @@ def hosts(item: Item) -> tuple[str, ...]:
 
 
 def names(item: Item) -> tuple[str, ...]:
-    """One name or more, as a list or as one text with commas."""
+    """One name or more, as a list or comma-separated."""
     return tuple(name for _, name in _words(item))
 
 
 def virtual_host(item: Item) -> str:
     """RabbitMQ's virtual host, written like the path of an AMQP address: "" and "/" are "/", "/foo" is "foo"."""
     if not isinstance(item.value, str):
-        raise item.expected("a text")
+        raise item.expected("a string")
     return item.value.strip().removeprefix("/") or "/"
 
 
 def order_id(item: Item) -> str:
-    """stack_id, tag:NAME, or one of those that are looked up in Killbill."""
+    """stack_id, tag:NAME, or one of the sources that are looked up in Killbill."""
     value = text(item)
     if value not in ("stack_id", *KILLBILL_ORDERS) and not re.fullmatch(r"tag:[^\s=,]+", value):
         raise item.expected(f"stack_id, tag:NAME, {' or '.join(KILLBILL_ORDERS)}")
@@ -209,7 +228,7 @@ def order_id(item: Item) -> str:
 
 
 def killbill_url(item: Item) -> str:
-    """An address as Killbill's own clients take it: a URL, or a host with or without its port, over http then."""
+    """An address in the forms that Killbill's own clients accept: a URL, or a host with an optional port, over http."""
     if isinstance(item.value, str) and "://" not in item.value and item.value.strip():
         item = replace(item, value=f"http://{item.value.strip()}")
     return url(item)
@@ -226,7 +245,7 @@ def _words(item: Item) -> list[tuple[Item, str]]:
 
 
 def _text(item: Item, what: str, hint: str = "") -> str:
-    """A scalar's text without the white space around it."""
+    """A scalar's text without surrounding white space."""
     if not isinstance(item.value, str):
         raise item.expected(what)
     if not item.value.strip():
@@ -235,7 +254,7 @@ def _text(item: Item, what: str, hint: str = "") -> str:
 
 
 def _truth(item: Item) -> bool | None:
-    """What a text says of true and false; None when it does not."""
+    """The boolean that a text spells; None for any other text."""
     return _TRUTHS.get(item.value.strip().lower()) if isinstance(item.value, str) else None
 
 

@@ -1,4 +1,4 @@
-"""What comes up while the values of a file are read: faults, each noted, and what was taken how."""
+"""Collects what comes up while a file's values are read: faults, and notes on how values were interpreted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cos_update.model.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong in a section, or at the top level (section "")."""
+    """An error in a section, or at the top level (section "")."""
 
     section: str
     error: ConfigError
 
 
 class Reading:
-    """One file as it is read, value by value, with the environment beside it."""
+    """The state of reading one file, value by value, together with the environment."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -32,37 +32,37 @@ class Reading:
         self._notes: list[tuple[int, str]] = []
         self.unedited: list[ConfigError] = []
         self.given: set[str] = set()
-        """The keys that were read."""
+        """The keys read so far."""
         self.unreadable: set[str] = set()
-        """The keys of which the file itself makes no sense: their values are not looked at."""
+        """The keys that are malformed in the file itself; their values are not read."""
 
     def add(self, section: str, error: ConfigError) -> None:
-        """Notes a fault of a section; names that are none count as the top level."""
+        """Records a fault of a section; unknown section names count as the top level."""
         self.faults.append(Fault(section if section in SECTIONS else "", error))
 
     @property
     def notes(self) -> list[str]:
-        """What was taken how, in the order of the lines."""
+        """The notes, in the order of the lines."""
         return [f"line {line}: {text}" for line, text in sorted(self._notes, key=itemgetter(0))]
 
     def note(self, item: Item, text: str) -> None:
-        """Notes how a value was taken."""
+        """Records how a value was interpreted."""
         self._notes.append((item.line, f"{item.key}: {text}"))
 
     @contextmanager
     def noting(self, section: str) -> Iterator[None]:
-        """Notes a ConfigError instead of letting it through."""
+        """Records a ConfigError instead of raising it."""
         try:
             yield
         except ConfigError as error:
             self.add(section, error)
 
     def is_broken(self, section: str) -> bool:
-        """Whether something is wrong with it."""
+        """Whether a section has faults."""
         return any(fault.section == section for fault in self.faults)
 
     def values(self, section: str, entries: Mapping[str, Item], keys: Iterable[Key]) -> dict[str, Any]:
-        """Field of the settings -> value, of the keys that are there and right."""
+        """Settings field -> value, of the keys that are present and valid."""
         found: dict[str, Any] = {}
         for key in keys:
             item = entries.get(key.name)
@@ -73,10 +73,10 @@ class Reading:
         return found
 
     def value(self, item: Item, value: Any, *, secret: bool = False) -> Any:
-        """The value that was read, after noting how it was taken."""
+        """The value, after recording how it was interpreted."""
         self.given.add(item.key)
         if remark := remarks.taken(item, value, secret=secret):
             self.note(item, remark)
         if remarks.is_unedited(item):
-            self.unedited.append(item.error("still what the sample says.", "Put there what belongs there."))
+            self.unedited.append(item.error("still the sample's placeholder.", "Replace it with your own value."))
         return value

@@ -12,30 +12,30 @@ SAMPLE = """\
 #   - from the environment: COS_UPDATE_OPENSTACK_PASSWORD, COS_UPDATE_OPENSTACK_APPLICATION_CREDENTIAL_SECRET,
 #     COS_UPDATE_OPENSTACK_TOKEN, COS_UPDATE_CONCERTIM_PASSWORD, COS_UPDATE_RMQ_PASSWORD,
 #     COS_UPDATE_KILLBILL_PASSWORD, COS_UPDATE_KILLBILL_APIKEY, COS_UPDATE_KILLBILL_APISECRET,
-#     or the same names with _FILE for the path of a file.
+#     COS_UPDATE_COORDINATION_BACKEND_URL, or the same names with _FILE for the path of a file.
 
 # DEBUG, INFO, WARNING, ERROR or CRITICAL.
 # log_level: INFO
 # text or json.
 # log_format: text
-# Where the view is kept, which other services read (also COS_UPDATE_DATA_DIR, --data-dir).
+# The folder of the view, which other services read (also COS_UPDATE_DATA_DIR, --data-dir).
 # data_dir: /var/lib/concertim-openstack-service/data
-# Where updates_bulk.log and updates_mq.log go (also COS_UPDATE_LOG_DIR, --log-dir).
+# The folder of updates_bulk.log and updates_mq.log (also COS_UPDATE_LOG_DIR, --log-dir).
 # log_dir: /var/log/concertim-openstack-service
 # Seconds from the start of one bulk pass to the start of the next.
 # interval: 150
-# Percent of what we manage that one pass may remove; more is held back (when it is more than 10 objects).
+# Maximum percentage of managed objects that one pass may remove; more are held back (if more than 10).
 # max_deletes: 30
-# Passes after which every device of Concertim is read in full again.
+# Every how many passes each device of Concertim is read in full.
 # full_read_every: 24
-# Passes after which all of OpenStack is read again, and not only what has changed since the last pass.
+# Every how many passes all of OpenStack is read, and not only what has changed since the last pass.
 # full_cloud_read_every: 12
-# Passes after which the content of every stack is asked of Heat again.
+# Every how many passes the resources of every stack are read from Heat.
 # membership_refresh: 96
-# Whose services load view.pickle with classes of their own: con_opstk (releases 0.1 to 1.1 of the update handlers),
-# conser (1.2 and later), none, or auto for those whose classes the one in data_dir names (also COS_UPDATE_VIEW_FOR).
+# Whose services load view.pickle with their own classes: con_opstk (releases 0.1 to 1.1 of the update handlers),
+# conser (1.2 and later), none, or auto for the classes that view.pickle in data_dir names (also COS_UPDATE_VIEW_FOR).
 # view_for: auto
-# Seconds that a stopping process may take to finish what is in hand. Docker kills after 10 unless it is told otherwise.
+# Seconds that a stopping process may take to finish its work. Docker kills after 10 by default.
 # shutdown_timeout: 8
 
 openstack:
@@ -51,9 +51,9 @@ openstack:
   # With an application credential, in place of username, password, project and domains:
   #   application_credential_id: 21dced0fd20347869b93710d2b98aae0
   #   application_credential_secret: change-me
-  # With a token, in place of username and password; it works until it expires:
+  # With a token, in place of username and password, until it expires:
   #   token: gAAAAAB...
-  # With another of keystoneauth's plugins, its name and its keys as far as they are among those above:
+  # With another keystoneauth plugin: its name, and those of its keys that are among the above:
   #   auth_type: v3password
   # With a cloud of clouds.yaml, in place of all of them:
   #   cloud: mycloud
@@ -61,20 +61,20 @@ openstack:
   #   region_name: RegionOne
   # Which endpoints of the catalog are used: public, internal or admin.
   # interface: public
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # wants them, and with strict: true before that too. A private CA's that is not, for want of key usage say, is taken
-  # with strict: false; its chain and the host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # auto reads cloud-wide where these credentials may, and per project where not; cloud and project insist on one.
   # scope: auto
-  # Requests under way at once.
+  # Maximum number of concurrent requests.
   # concurrency: 8
-  # Seconds that one answer may take.
+  # Seconds to wait for a response.
   # timeout: 60
-  # How often a failed request is tried again.
+  # How often to retry a failed request.
   # retries: 3
-  # A project is shown when this user has this role in it.
+  # A project is watched when this user has this role in it.
   # watcher_user: concertim
   # watcher_role: watcher
 
@@ -82,64 +82,77 @@ concertim:
   concertim_url: https://concertim.example.com
   concertim_username: admin
   concertim_password: change-me
-  # Rack units of a new rack, 1 to 72, unless its devices need more.
+  # Height of a new rack in rack units, 1 to 72, unless its devices need more.
   # default_rack_height: 42
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # wants them, and with strict: true before that too. A private CA's that is not, for want of key usage say, is taken
-  # with strict: false; its chain and the host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
-  # Which API the app speaks: auto (ask it), teams, credits (the newer one), users (the older one).
+  # The app's API: auto (ask it), teams, credits (the newer one), users (the older one).
   # api: auto
-  # Writes under way at once. The app makes about 20 a second, and people use it too.
+  # Maximum number of concurrent writes. The app handles about 20 per second, and people use it too.
   # concurrency: 3
   # A new rack's order id: stack_id; tag:NAME for the value of the Heat stack's tag NAME=value; or looked up in Killbill
   # with the section killbill: killbill (the id of the stack's subscription), killbill_bundle (that of its bundle).
   # order_id: stack_id
-  # Seconds that one answer may take. The app needs minutes to list a large number of devices.
+  # Seconds to wait for a response. The app needs minutes to list a large number of devices.
   # timeout: 300
-  # How often a failed request is tried again.
+  # How often to retry a failed request.
   # retries: 3
 
 rmq:
-  # One host or several, as a list or with commas; each may carry its own :port.
+  # One or more hosts, as a list or comma-separated; each may have its own :port.
   rmq_address: rabbitmq.example.com
   rmq_username: openstack
   rmq_password: change-me
   # 5671 when tls is true.
   # rmq_port: 5672
-  # The virtual host; "" and "/" are both the usual one.
+  # The virtual host; "" and "/" are both the default one.
   # rmq_path: /
   # tls: false
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # wants them, and with strict: true before that too. A private CA's that is not, for want of key usage say, is taken
-  # with strict: false; its chain and the host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
-  # A certificate of our own, where the broker asks for one.
+  # A client certificate, if the broker asks for one.
   #   client_cert: /etc/concertim-openstack-service/client.pem
   #   client_key: /etc/concertim-openstack-service/client.key
-  # The exchanges to which the services publish, and their topics (info, warn and error of each are read).
+  # The exchanges that the services publish to, and their topics (info, warn and error of each are consumed).
   # exchanges: [nova, heat, cinder, neutron, keystone, openstack]
   # topics: [notifications, versioned_notifications]
-  # The name of our own queue, and its type: classic or quorum.
+  # The name of this listener's queue, and its type: classic or quorum.
   # queue: cos-update
   # queue_type: classic
-  # With true, of several listeners one works and the others stand by.
+  # true: of several listeners one consumes and the others stand by.
   # single_active_consumer: false
-  # Several listeners that share the work: how many, and which of them this one is, counted from 0.
+  # Several listeners that share the work: their number, and the index of this one from 0.
   # shard: {count: 1, index: 0}
-  # Messages, and seconds without a reader, after which the broker drops what we have not read.
+  # The broker drops unread messages beyond this many, and the queue after this many seconds without a consumer.
   # max_length: 100000
   # expires: 604800
-  # Messages that may be in our hands at once.
+  # Maximum number of unacknowledged messages.
   # prefetch: 20000
   # Seconds between the heartbeats of the connection, 0 for none.
   # heartbeat: 30
 
+# Only where several machines run the daemons for one Concertim: how they agree on which of them posts what.
+# coordination:
+#   # tooz's address of the engine: etcd3+http://host:2379, etcd3+https://host:2379?ca_cert=FILE, redis://:password@host,
+#   # redis://:password@host?sentinel=NAME and so on; with all its nodes behind one name. The same on every machine.
+#   backend_url: etcd3+http://etcd.example.com:2379
+#   # Into how many parts the watched projects are parted; each is posted by one machine at a time. With 1 the others
+#   # stand by. The same on every machine.
+#   shards: 1
+#   # Seconds after which the others take over what a machine had that is gone or cut off.
+#   lease: 15
+#   # What this machine is called; without it, by its host name.
+#   site: node-1
+
 # The billing service's own section, read with concertim.order_id: killbill or killbill_bundle only.
 # killbill:
-#   # Where Killbill is, and who asks it for which tenant; all of them are needed.
+#   # Killbill's address, and the user and tenant to query it as; all keys are required.
 #   api_host: http://killbill:8080
 #   username: admin
 #   password: change-me

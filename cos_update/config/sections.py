@@ -1,4 +1,4 @@
-"""The sections of config.yaml, each from its items to its settings."""
+"""Reads each section of config.yaml from its items into its settings."""
 
 from __future__ import annotations
 
@@ -23,25 +23,33 @@ from cos_update.config.keys import (
 from cos_update.config.reading import Reading
 from cos_update.config.unknown import meant_by, unknown_items
 from cos_update.model.errors import ConfigError
-from cos_update.model.settings import BrokerSettings, CloudSettings, ConcertimSettings, KillbillSettings
+from cos_update.model.settings import (
+    BrokerSettings,
+    CloudSettings,
+    ConcertimSettings,
+    CoordinationSettings,
+    KillbillSettings,
+)
 
 TLS_PORT = 5671
 _LARGEST_SECRET = 64 * 1024
 
-Section = CloudSettings | ConcertimSettings | BrokerSettings | KillbillSettings
+Section = CloudSettings | ConcertimSettings | BrokerSettings | KillbillSettings | CoordinationSettings
 Secrets = Mapping[Secret, str | None]
 
 
 def read_section(reading: Reading, name: str, section: Item) -> Section | None:
-    """The settings of a section; None when something is wrong with it, which is noted."""
+    """The settings of a section; None if it has faults, which are recorded in `reading`."""
     with reading.noting(name):
         return _Reader(reading, name, section).read()
     return None
 
 
 def known_keys(name: str) -> set[str]:
-    """Every key that may stand in a section, other services' included."""
-    known = {key.name for key in SECTIONS[name]} | set(VERIFY) | ({"shard"} if name == "rmq" else set())
+    """Every key that a section may have, other services' keys included."""
+    known = {key.name for key in SECTIONS[name]} | ({"shard"} if name == "rmq" else set())
+    if name != "coordination":
+        known |= set(VERIFY)
     for secret in SECRETS[name]:
         known |= {secret.name, f"{secret.name}_file"}
     if name == "openstack":
@@ -53,7 +61,7 @@ _SECRET_ALIASES = [alias for alias, name in ALIASES.items() if name == "password
 
 
 class _Reader:
-    """Reads one section: every fault is noted, and what depends on a faulty value is left undone."""
+    """Reads one section: records every fault, and skips checks that depend on a faulty value."""
 
     def __init__(self, reading: Reading, name: str, section: Item) -> None:
         self._reading = reading
@@ -62,12 +70,13 @@ class _Reader:
         self._entries = section.entries()
 
     def read(self) -> Section | None:
-        """The settings, or None. Raises ConfigError for what makes the whole section useless."""
+        """The settings, or None. Raises ConfigError for an error that makes the whole section unusable."""
         if self._name == "openstack":
             self._rename()
         values = self._reading.values(self._name, self._entries, SECTIONS[self._name])
-        with self._noting():
-            self._verify(values)
+        if self._name != "coordination":
+            with self._noting():
+                self._verify(values)
         secrets = {secret: self._secret(secret) for secret in SECRETS[self._name]}
         if self._name == "openstack":
             return self._cloud(values, secrets)
@@ -75,6 +84,8 @@ class _Reader:
         values |= {secret.field: value for secret, value in secrets.items() if value is not None}
         if self._name == "rmq":
             return self._broker(values)
+        if self._name == "coordination":
+            return self._coordination(values)
         if self._is_broken:
             return None
         return KillbillSettings(**values) if self._name == "killbill" else ConcertimSettings(**values)
@@ -87,7 +98,7 @@ class _Reader:
         return self._reading.noting(self._name)
 
     def _rename(self) -> None:
-        """Puts keys that go by another name under their own."""
+        """Replaces aliases by the keys' own names."""
         both = dict(ALIASES) | {f"{alias}_file": f"{ALIASES[alias]}_file" for alias in _SECRET_ALIASES}
         for alias, name in both.items():
             item = self._entries.pop(alias, None)
@@ -97,7 +108,7 @@ class _Reader:
                 self._reading.add(self._name, item.error(f"given together with {name}.", "Keep one of the two."))
                 continue
             self._entries[name] = item
-            self._reading.note(item, f"taken as {name}")
+            self._reading.note(item, f"read as {name}")
 
     def _need_all(self, secrets: Secrets) -> None:
         for key in SECTIONS[self._name]:
@@ -108,7 +119,7 @@ class _Reader:
                 self._reading.add(self._name, self._missing_secret(secret))
 
     def _is_given(self, secret: Secret) -> bool:
-        """Whether somebody meant to give it, be it in a wrong way."""
+        """Whether the secret is given in any form, even an invalid one."""
         environ = self._reading.environ
         in_file = secret.name in self._entries or f"{secret.name}_file" in self._entries
         return in_file or bool(environ.get(secret.variable) or environ.get(f"{secret.variable}_FILE"))
@@ -136,13 +147,13 @@ class _Reader:
         given = {secret.name: value for secret, value in secrets.items() if value is not None}
         self._check_login({name for name in (*KEYSTONE, *given) if name in self._entries or name in given}, secrets)
         if "project_id" in auth and auth.pop("project_name", None) is not None:
-            self._reading.note(self._entries["project_name"], "left out: project_id says it")
+            self._reading.note(self._entries["project_name"], "ignored: project_id is given")
         if "token" in given:
             values.setdefault("auth_type", "token")
         return None if self._is_broken else CloudSettings(auth=auth | given, **values)
 
     def _check_login(self, given: set[str], secrets: Secrets) -> None:
-        """A token alone, or a user or application credential with its secret."""
+        """Accepts a token alone, or a user or application credential with its secret."""
         users = given & {"username", "user_id", "application_credential_id", "application_credential_name"}
         if "token" in given:
             if users:
@@ -173,11 +184,18 @@ class _Reader:
             self._reading.add(self._name, given.error("client_cert and client_key are needed together."))
         return None if self._is_broken else BrokerSettings(**values)
 
+    def _coordination(self, values: dict[str, Any]) -> CoordinationSettings | None:
+        if not readers.is_backend_url(values.get("backend_url", "")) and not self._is_broken:
+            # Of the environment or a file, which no reader has looked at.
+            text = f"expected an address that begins with one of {', '.join(readers.BACKENDS)}."
+            self._reading.add(self._name, ConfigError(f"coordination.backend_url: {text}"))
+        return None if self._is_broken else CoordinationSettings(**values)
+
     def _verify(self, values: dict[str, Any]) -> None:
-        """`verify` as such or with keys, or in openstacksdk's words: `cacert` with a path, `insecure: true`."""
+        """`verify` as a scalar or a mapping, or openstacksdk's keys: `cacert` with a path, `insecure: true`."""
         given = [name for name in VERIFY if name in self._entries]
         if len(given) > 1:
-            text = f"given together with {given[0]}, and both say how to verify TLS."
+            text = f"given together with {given[0]}, but both configure TLS verification."
             raise self._entries[given[1]].error(text, "Keep one.")
         if given == ["verify"] and isinstance(self._entries["verify"].value, dict):
             values |= self._reading.values(self._name, self._entries["verify"].entries(), VERIFICATION)
@@ -190,7 +208,7 @@ class _Reader:
                 values["verify"] = not value if name == "insecure" else value
 
     def _secret(self, secret: Secret) -> str | None:
-        """A secret: of the environment, else of the file that the environment names, else of config.yaml likewise."""
+        """A secret: from the environment, the file that it names, config.yaml, or the file that config.yaml names."""
         with self._noting():
             return self._read_secret(secret)
         return None

@@ -1,4 +1,4 @@
-"""The settings as config.yaml would say them, with every default in place and every secret hidden."""
+"""The settings in the form of config.yaml, with all defaults and with secrets hidden."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cos_update.config.keys import KEYSTONE, SECRETS, SECTIONS, SHARD, TOP, Key, Secret
 from cos_update.config.yaml_text import yaml_text
@@ -15,7 +16,7 @@ HIDDEN = "(hidden)"
 
 
 def shown(settings: Settings) -> str:
-    """The settings in effect as YAML, in the keys of config.yaml; secrets are "(hidden)"."""
+    """The settings in effect as YAML with config.yaml's keys; secrets are "(hidden)"."""
     whole: dict[str, Any] = _values(settings, TOP)
     for name, keys in SECTIONS.items():
         section = getattr(settings, name)
@@ -27,15 +28,18 @@ def shown(settings: Settings) -> str:
         if name == "rmq":
             values["shard"] = _values(section, SHARD)
         values |= {secret.name: HIDDEN for secret in SECRETS[name] if _value(section, secret)}
-        whole[name] = values | {"verify": _verify(section.verify, section.verify_strict)}
+        if name != "coordination":
+            values["verify"] = _verify(section.verify, section.verify_strict)
+        whole[name] = values
     return yaml_text(whole, width=1000)
 
 
 def secrets(settings: Settings) -> frozenset[str]:
-    """Every secret value that the settings hold, for whoever must keep them out of logs."""
+    """Every secret value in the settings, for the log redactor."""
     sections = ((getattr(settings, name), known) for name, known in SECRETS.items())
     values = (_value(section, secret) for section, known in sections if section is not None for secret in known)
-    return frozenset(value for value in values if value)
+    inner = urlsplit(settings.coordination.backend_url).password if settings.coordination else None
+    return frozenset(value for value in (*values, inner) if value)
 
 
 def _verify(verify: bool | str, strict: bool | None) -> object:

@@ -1,4 +1,4 @@
-"""YAML for people and for programs: what would act on a terminal is escaped, as YAML has it."""
+"""YAML output for people and programs: terminal control characters are written as YAML escapes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import yaml
 
 
 def yaml_text(document: object, *, unicode: bool = True, width: int | None = None) -> str:
-    """Plain containers as YAML, in their own order; without `unicode` in ASCII."""
+    """Plain containers as YAML, in insertion order; ASCII only unless `unicode`."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=unicode, width=width)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Escapes also what YAML takes for printable: U+0085, and the controls that turn the direction of writing."""
+    """Also escapes characters that YAML counts as printable: U+0085 and the bidirectional controls."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        """In quotes if there is anything to escape, since escapes are known in double quotes only."""
+        """Quotes text that needs escapes, since YAML has escapes in double quotes only."""
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
 
     def write_double_quoted(self, text: str, split: bool = True) -> None:
-        """All that is not ASCII is escaped in a text that needs it."""
+        """Escapes everything but ASCII in a text that needs escapes."""
         allowed: Any = self.allow_unicode
         self.allow_unicode = allowed and text.isprintable()
         try:

@@ -41,7 +41,7 @@ NO_ROUTE = "(no route)"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request and the status of its answer (0: no answer was sent)."""
+    """One request and the status of its response (0: no response was sent)."""
 
     method: str
     path: str
@@ -52,11 +52,15 @@ class Recorded:
     """The route's pattern, such as `/api/v1/racks/{id}`."""
     raw: bytes = b""
     answer: bytes = b""
-    """The answer's body, of refusals (4xx, 5xx) only."""
+    """The response's body, only of errors (4xx, 5xx)."""
     fault: FaultKind | None = None
-    """The fault that struck, if one did."""
+    """The fault that affected it, if any."""
     at: float = 0.0
-    """Unix time at which its answer was ready."""
+    """Unix time at which its response was ready."""
+    began: float = 0.0
+    """Unix time at which it arrived."""
+    authorization: str = ""
+    """The header of that name."""
 
     @property
     def body(self) -> object:
@@ -88,9 +92,9 @@ class Wire:
     def __init__(self, service_of: Callable[[str], str]) -> None:
         self.faults = Faults()
         self.latency = 0.0
-        """Seconds added to every answer, after the work."""
+        """Seconds added to every response, after the work."""
         self.keep_requests = True
-        """Off: requests are only counted (refusals are kept all the same)."""
+        """Off: requests are only counted (errors are still kept)."""
         self._service_of = service_of
         self._lock = threading.Lock()
         self._requests: list[Recorded] = []
@@ -101,7 +105,7 @@ class Wire:
 
     @property
     def requests(self) -> list[Recorded]:
-        """All requests since the last reset, in the order in which they were finished."""
+        """All requests since the last reset, in the order of completion."""
         with self._lock:
             return list(self._requests)
 
@@ -119,11 +123,11 @@ class Wire:
 
     @property
     def peak_in_flight(self) -> int:
-        """The most requests that were under way at one time."""
+        """The maximum number of concurrent requests."""
         return self._peak_in_flight
 
     def reset(self) -> None:
-        """Forget what was recorded and counted; faults and latency stay."""
+        """Clear records and counts; faults and latency stay."""
         with self._lock:
             self._requests.clear()
             self._refusals.clear()
@@ -160,6 +164,7 @@ class Wire:
     async def _carry(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         service = self._service_of(request.path)
         raw = await request.read()
+        began = time.time()
         struck = self.faults.strike(request.method, request.path, request.query_string, service)
         fault: FaultKind | None = None
         response: web.StreamResponse | None = None
@@ -171,7 +176,7 @@ class Wire:
         if self.latency:
             await asyncio.sleep(self.latency)
         closed = fault in (FaultKind.CUT, FaultKind.LOST_ANSWER, FaultKind.HANG)
-        self._record(request, raw, service, response, 0 if closed else response.status, fault)
+        self._record(request, raw, service, response, 0 if closed else response.status, fault, began)
         for _, found in struck:
             response = await _after(request, found, response)
         return response
@@ -198,6 +203,7 @@ class Wire:
         response: web.StreamResponse,
         status: int,
         fault: FaultKind | None,
+        began: float,
     ) -> None:
         resource = request.match_info.route.resource
         kind = resource.canonical if resource is not None else NO_ROUTE
@@ -218,6 +224,8 @@ class Wire:
                 answer if isinstance(answer, bytes) else b"",
                 fault,
                 time.time(),
+                began,
+                request.headers.get("Authorization", ""),
             )
             if self.keep_requests:
                 self._requests.append(recorded)

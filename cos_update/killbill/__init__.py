@@ -1,1 +1,1 @@
-"""Killbill, as far as it knows the orders by which racks are billed."""
+"""Killbill, which knows the order ids that racks are billed by."""

@@ -1,8 +1,8 @@
-"""The order ids of racks, looked up where the billing service has put them: at the subscription of their stack.
+"""Looks up the order ids of racks where the billing service stores them: in the Killbill subscription of their stack.
 
-A subscription of Killbill is a stack's when its custom field `openstack_stack_id` has the stack's id as its value. Its
-own id is the rack's order id for the second generation of the services around Concertim, that of its bundle for the
-first. Whatever is not certain is no answer: a rack with a wrong order id would be billed to somebody else.
+A subscription belongs to a stack if its custom field `openstack_stack_id` has the stack's id as its value. The rack's
+order id is the id of the subscription for the second generation of services around Concertim, and the id of its bundle
+for the first. Ambiguous results are discarded: a rack with a wrong order id would be billed to somebody else.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from cos_update.retry import Backoff
 
 FIELD, OBJECT_TYPE = "openstack_stack_id", "SUBSCRIPTION"
 ENDED = frozenset({"CANCELLED", "EXPIRED"})
-"""States of a subscription by which nothing is billed any more."""
+"""Subscription states in which nothing is billed any more."""
 TIMEOUT = 5.0
-"""Seconds that one answer may take: racks wait for it, and are made without it."""
+"""Seconds to wait for a response: racks wait for it, and are created without an order id if it fails."""
 PATIENCE = 15.0
-"""Seconds that all answers of one pass may take together."""
+"""Seconds that all lookups of one pass may take together."""
 MOST_KEPT = 100_000
-"""Order ids that are remembered, the latest."""
+"""Maximum number of cached order ids; the latest are kept."""
 _MOST_FIELDS = 100
-"""Custom fields that name one stack: more make no sense, and might hide some that matter."""
+"""Maximum number of custom fields per stack: more make no sense, and might hide relevant ones."""
 _NO_STACK = "00000000-0000-0000-0000-000000000000"
 _AGAIN = Backoff(5.0, 600.0)
-"""Waits before a stack that has no order yet is looked up again, and before a Killbill that fails is asked again."""
+"""Backoff before a stack without an order is looked up again, and before a failing Killbill is called again."""
 
 log = logging.getLogger(__name__)
 
 
 class _NoAnswerError(Exception):
-    """Killbill could not be asked; the text says why, for people."""
+    """A call to Killbill failed; the message says why, for people."""
 
 
 @dataclass(slots=True)
 class _Miss:
-    """How often it was looked for in vain, and when (monotonic clock) it is worth looking again."""
+    """The number of failed lookups, and the time (monotonic clock) of the next one."""
 
     count: int
     again: float
 
 
 class OrderFinder:
-    """Looks each stack up once, and again later when it has no order yet. Thread-safe; one request at a time.
+    """Looks up each stack once, or repeatedly while it has no order. Thread-safe; one request at a time.
 
     `order_id` is the setting concertim.order_id: the id of the subscription, or of its bundle.
     """
@@ -68,7 +68,7 @@ class OrderFinder:
         self._connections = Connections(settings.verify, strict=settings.verify_strict)
 
     def find(self, stack_ids: Iterable[str]) -> Mapping[str, str]:
-        """Order ids by stack id, without those that are not known (yet). Raises nothing: what fails is logged."""
+        """Known order ids by stack id. Raises nothing: failures are logged."""
         wanted = tuple(stack_ids)
         with self._lock:
             end = self._clock() + PATIENCE
@@ -78,7 +78,7 @@ class OrderFinder:
             return {stack_id: self._found[stack_id] for stack_id in wanted if stack_id in self._found}
 
     def complaint(self) -> str:
-        """Why Killbill cannot be asked, asked now; "" when it can."""
+        """Calls Killbill; the reason why that fails, or ""."""
         try:
             self._fields(_NO_STACK)
         except _NoAnswerError as error:
@@ -99,20 +99,20 @@ class OrderFinder:
         except _NoAnswerError as error:
             if not self._outage.count:
                 log.warning(
-                    "Killbill at %s does not tell the orders of racks (%s): new racks have no order id until it does",
+                    "cannot look up order ids in Killbill at %s (%s): new racks have none until this works",
                     self._settings.url,
                     error,
                 )
             self._outage = self._missed(self._outage)
             return
         if self._outage.count:
-            log.info("Killbill at %s tells the orders of racks again", self._settings.url)
+            log.info("looking up order ids in Killbill at %s works again", self._settings.url)
         self._outage = _Miss(0, 0.0)
         if len(orders) == 1:
             self._keep(stack_id, orders.pop())
             return
         if orders and stack_id not in self._missing:
-            log.warning("Killbill has %d orders for stack %s: none is taken", len(orders), stack_id)
+            log.warning("Killbill has %d orders for stack %s: using none of them", len(orders), stack_id)
         self._missing[stack_id] = self._missed(self._missing.get(stack_id, _Miss(0, 0.0)))
         _shorten(self._missing)
 
@@ -125,11 +125,11 @@ class OrderFinder:
         _shorten(self._found)
 
     def _orders(self, stack_id: str) -> Iterator[str]:
-        """Those of the stack's subscriptions that have not ended."""
+        """The order ids of the stack's active subscriptions."""
         for item in {_subscription_of(field, stack_id) for field in self._fields(stack_id)} - {""}:
             subscription = self._get(f"subscriptions/{quote(item, safe='')}")
             if not isinstance(subscription, dict):
-                raise _NoAnswerError("an answer of another shape")
+                raise _NoAnswerError("a response in an unexpected format")
             order_id = subscription.get(self._key)
             if subscription.get("state") not in ENDED and isinstance(order_id, str) and order_id:
                 yield order_id
@@ -138,7 +138,7 @@ class OrderFinder:
         """The custom fields that name the stack."""
         fields = self._get(f"customFields/search/{quote(stack_id, safe='')}?limit={_MOST_FIELDS}")
         if not isinstance(fields, list) or len(fields) >= _MOST_FIELDS:
-            raise _NoAnswerError("an answer of another shape")
+            raise _NoAnswerError("a response in an unexpected format")
         return fields
 
     def _get(self, path: str) -> object:

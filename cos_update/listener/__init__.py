@@ -1,4 +1,4 @@
-"""The listener: OpenStack's notifications, coalesced into keys and processed as they come.
+"""The listener: coalesces OpenStack's notifications into keys, and processes these as they come.
 
-The queue of keys is level, not edge: a notification says which object changed, never what to show for it.
+It is level-triggered, not edge-triggered: a notification says only which object changed, never what to show for it.
 """

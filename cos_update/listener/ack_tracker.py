@@ -1,6 +1,6 @@
-"""What ties a notification to its effect: a message is acknowledged only when all that it made dirty is done.
+"""Ties notifications to their effects: a message is acknowledged only when all keys that it made dirty are done.
 
-`AckTracker` knows which messages wait for which keys; `PendingAcks` turns finished messages into few acks.
+`AckTracker` tracks which messages wait for which keys; `PendingAcks` combines finished messages into few acks.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class AckTracker(Generic[K]):
-    """Which messages each key answers for; thread-safe.
+    """Tracks which messages wait for each key; thread-safe.
 
-    The order that makes it safe: `attach` before the key is added to the queue, and `begin` before the worker reads
-    anything. Whatever is attached later waits for the key's next attempt, since this one may have read before.
+    Required order: `attach` before the key is added to the queue, and `begin` before the worker reads anything.
+    Messages attached later wait for the key's next attempt, since the current one may already have read the object.
     """
 
     def __init__(self) -> None:
@@ -30,10 +30,10 @@ class AckTracker(Generic[K]):
         self._in_hand: dict[K, set[DeliveryTag]] = {}
 
     def attach(self, delivery_tag: DeliveryTag, keys: Iterable[K]) -> tuple[DeliveryTag, ...]:
-        """Notes that a message waits for these keys; returns it at once when there are none.
+        """Records that a message waits for these keys; returns it at once if there are none.
 
-        The first tag of a newer channel makes all older ones worthless (the broker delivers those messages again), so
-        they are forgotten: this is what bounds the tracker to one channel's prefetch.
+        The first tag of a new channel invalidates all older ones (the broker redelivers those messages), so they are
+        dropped: this limits the tracker to one channel's prefetch.
         """
         wanted = set(keys)
         with self._lock:
@@ -52,26 +52,26 @@ class AckTracker(Generic[K]):
             return ()
 
     def begin(self, key: K) -> None:
-        """A worker starts on a key: it answers for what was attached so far."""
+        """A worker starts on a key: this attempt covers the messages attached so far."""
         with self._lock:
             self._move(key, self._attached, self._in_hand)
 
     def finish(self, key: K) -> tuple[DeliveryTag, ...]:
-        """The key is done (or handed to a resync); returns the messages that wait for nothing else."""
+        """The key is done (or handed to a resync); returns the messages that now wait for nothing."""
         with self._lock:
             return tuple(
                 delivery_tag for delivery_tag in sorted(self._in_hand.pop(key, ())) if self._settle(delivery_tag)
             )
 
     def give_back(self, key: K) -> None:
-        """The work on a key failed: what it answered for waits for its next attempt."""
+        """The attempt failed: its messages wait for the key's next attempt."""
         with self._lock:
             self._move(key, self._in_hand, self._attached)
 
     def pass_on(self, key: K, others: Iterable[K]) -> None:
-        """The work on a key goes over to other keys: what it answers for waits for them too.
+        """The work on a key passes to other keys: its messages wait for these too.
 
-        For one of them that is being processed at this moment it waits for the next attempt.
+        If one of them is being processed right now, they wait for its next attempt.
         """
         wanted = set(others) - {key}
         with self._lock:
@@ -81,7 +81,7 @@ class AckTracker(Generic[K]):
                     self._put(delivery_tag, self._attached.setdefault(other, set()))
 
     def __len__(self) -> int:
-        """Messages that still wait for a key."""
+        """The number of messages that still wait for a key."""
         return len(self._owing)
 
     def _move(self, key: K, source: dict[K, set[DeliveryTag]], target: dict[K, set[DeliveryTag]]) -> None:
@@ -102,17 +102,17 @@ class AckTracker(Generic[K]):
 
 
 class Ack(NamedTuple):
-    """One `basic.ack`: this tag, and all before it when `multiple`."""
+    """One `basic.ack`: this tag, and all before it if `multiple`."""
 
     tag: int
     multiple: bool
 
 
 class PendingAcks:
-    """The unacknowledged deliveries of one channel. Used by one thread; `len` may be asked from any.
+    """The unacknowledged deliveries of one channel. Used by one thread; `len` is thread-safe.
 
-    A broker looks for a tag from the oldest on, so acks out of order cost it a search each (observed: 20,000 of them
-    10 s). Those at the front go as one, at once; those behind a gap are held until it closes, or until `flush`.
+    The broker searches for a tag from the oldest on, so acks out of order are expensive (observed: 10 s for 20,000).
+    Those at the front are sent as one, at once; those behind a gap are held until it closes, or until `flush`.
     """
 
     def __init__(self) -> None:
@@ -125,13 +125,13 @@ class PendingAcks:
 
     @property
     def oldest(self) -> Fingerprint | None:
-        """What the oldest unacknowledged message is known by; None when there is none."""
+        """The fingerprint of the oldest unacknowledged message; None if there is none."""
         return next(iter(self._tags.values()), None)
 
     def settle(self, tags: Iterable[int]) -> list[Ack]:
-        """Takes these tags for done with; returns the ack for the run at the front, if there is one.
+        """Marks these tags as finished; returns the ack for those at the front, if any.
 
-        Tags that are not outstanding are ignored: acknowledging one twice would make the broker close the channel.
+        Ignores tags that are not outstanding: acknowledging one twice would make the broker close the channel.
         """
         self._held.update(tag for tag in tags if tag in self._tags)
         front = list(itertools.takewhile(self._held.__contains__, self._tags))
@@ -139,14 +139,14 @@ class PendingAcks:
         return [Ack(front[-1], multiple=len(front) > 1)] if front else []
 
     def flush(self) -> list[Ack]:
-        """The acks for all that is held, one each, oldest first."""
+        """Individual acks for all held tags, oldest first."""
         behind = sorted(self._held)
         self._forget(behind)
         return [Ack(tag, multiple=False) for tag in behind]
 
     @property
     def held(self) -> int:
-        """How many are done with and not acknowledged yet."""
+        """The number of finished tags that are not acknowledged yet."""
         return len(self._held)
 
     def _forget(self, tags: Iterable[int]) -> None:

@@ -1,6 +1,6 @@
-"""What every attempt at a key shares: what it knows, how it posts, and how it can end.
+"""The context and the results of attempts at a key.
 
-What is posted comes from the same planner and executor as in a bulk pass; only less is read.
+Attempts use the same planner and executor as a bulk pass; they only read less.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cos_update.sync.plan_maker import PlanMaker
 from cos_update.sync.services import Services, Snapshot
 
 Tasks = Mapping[Key, Collection[Key]]
-"""By stack what is dirty: objects of it, or (its own key) whatever it holds."""
+"""Stack -> its dirty keys: members, or its own key for all of them."""
 
 
 class WorkOutcome(StrEnum):
@@ -35,19 +35,19 @@ class WorkOutcome(StrEnum):
 
     DONE = "done"
     AGAIN = "again"
-    """The rack was not as we knew it: the same again, at once."""
+    """The rack was not in the state that we expected: retry at once."""
     FAILED = "failed"
-    """One of both sides gave no usable answer: the same again, later."""
+    """One side gave no usable response: retry later."""
     RESYNC = "resync"
-    """It takes a whole pass."""
+    """It needs a full pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
-    """How an attempt at one key ended: `to` are the stacks that its work went over to.
+    """The result of an attempt at one key: `to` are the stacks that its work passed to.
 
-    `unsettled` tells that OpenStack is still at work on something of it; `needs_reread`, that Concertim may show
-    something else than we know.
+    `unsettled`: OpenStack is still changing some of its objects; `needs_reread`: Concertim may be in a state that we
+    do not know.
     """
 
     outcome: WorkOutcome = WorkOutcome.DONE
@@ -62,7 +62,7 @@ WorkResults = dict[Key, WorkResult]
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """What an attempt works with; `synced` gives what Concertim shows, with all that was posted up to now."""
+    """The context of an attempt; `synced` returns the state of Concertim with everything posted up to now."""
 
     services: Services
     objects: ObjectReader
@@ -71,7 +71,7 @@ class WorkContext:
     observer: Observer
 
     def plan(self, inventory: Inventory, index: StateIndex, actual: Actual, scope: Scope) -> Snapshot:
-        """The plan for what `scope` covers, absences confirmed."""
+        """The plan for `scope`, with absences confirmed."""
         settings = self.services.concertim_settings
         rules = Rules(
             max_deletes=self.services.settings.max_deletes,
@@ -85,7 +85,7 @@ class WorkContext:
         return Snapshot(inventory, actual, plan, index.seq, self._origins(planner.inventory))
 
     def _origins(self, inventory: Inventory) -> Mapping[str, Origin]:
-        """What OpenStack says of what was read, as the memory keeps it."""
+        """The origins of the objects read, as the memory keeps them."""
         return origins(inventory, dated=self.services.store.layout.is_shared())
 
     def apply(self, snapshot: Snapshot) -> Applied:
@@ -94,9 +94,9 @@ class WorkContext:
 
 
 def results(applied: Applied, rack_plans: Iterable[RackPlan]) -> dict[str, WorkResult]:
-    """How the attempt ended for the stacks of these racks, by stack id.
+    """The results for the stacks of these racks, by stack id.
 
-    What Concertim refuses is done with: it is logged, and the next pass tries it again.
+    Actions that Concertim rejects count as done: they are logged, and the next pass retries them.
     """
     unanswered = {
         outcome.action.openstack_id: outcome.reason

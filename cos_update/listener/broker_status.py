@@ -1,4 +1,4 @@
-"""How the consumer fares, for the heartbeat and the metrics."""
+"""The state of the consumer, for the heartbeat and the metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BrokerStatus:
-    """How the consumer fares. Points in time are seconds since the epoch; None: not yet, or not now."""
+    """The state of the consumer. Times are Unix times; None: not yet, or not now."""
 
     queue: str
     host: str | None = None
@@ -15,12 +15,12 @@ class BrokerStatus:
     last_message: float | None = None
     last_ack: float | None = None
     depth: int | None = None
-    """Messages waiting in the queue when last looked at."""
+    """Messages in the queue at the last check."""
     unacked: int = 0
-    """Messages in our hands."""
+    """Unacknowledged messages."""
     delivered: int = 0
-    """Messages since the start, redelivered ones included."""
+    """Messages since the start, including redeliveries."""
     reconnects: int = 0
     missing_exchanges: tuple[str, ...] = ()
     error: str | None = None
-    """Why there is no connection now, with what to do about it."""
+    """Why there is no connection now, with a hint."""

@@ -1,4 +1,4 @@
-"""What the listener knows between two events: which projects are watched, and what Concertim shows."""
+"""The listener's knowledge between events: the watched projects, and the state of Concertim."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from cos_update.sync.services import Services
 log = logging.getLogger("cos_update.listen")
 
 OLD = 4
-"""So many intervals old a view is not worth more than a reading of Concertim."""
+"""The age in intervals from which a view is discarded in favour of reading Concertim."""
 _MOST_NESTED = 10_000
 
 
 class StateCache:
-    """Thread-safe. `load` comes first. `mine` tells which projects are this listener's among several."""
+    """The cached state. Thread-safe. Call `load` first. `mine` tells which projects belong to this listener's shard."""
 
     def __init__(self, services: Services, objects: ObjectReader, mine: Callable[[str], bool]) -> None:
         self._services = services
@@ -38,7 +38,7 @@ class StateCache:
         self._tops: OrderedDict[str, str] = OrderedDict()
 
     def load(self) -> None:
-        """Learns everything: from the view, or from Concertim itself when bulk keeps no fresh one.
+        """Loads everything: from the view, or from Concertim itself if there is no recent view.
 
         Raises CosUpdateError.
         """
@@ -54,7 +54,7 @@ class StateCache:
         self._stamp = stamp
 
     def reload_if_changed(self) -> None:
-        """Takes the view that another process has saved since. Raises ViewError."""
+        """Loads the view if another process has saved it since. Raises ViewError."""
         stamp = self._services.store.stamp()
         if stamp is None or stamp == self._stamp:
             return
@@ -64,11 +64,11 @@ class StateCache:
         self._stamp = stamp
 
     def written(self) -> None:
-        """Notes that this process has written the view itself."""
+        """Records that this process has written the view itself."""
         self._stamp = self._services.store.stamp()
 
     def learn_projects(self) -> frozenset[str]:
-        """Asks which projects are watched, and gives those that have become so or ceased to be. Raises CloudError."""
+        """Reads the watched projects; returns those that have been added or removed. Raises CloudError."""
         watched = self._objects.watched()
         with self._lock:
             changed = watched.projects.keys() ^ self._projects.keys()
@@ -76,19 +76,19 @@ class StateCache:
         return frozenset(changed)
 
     def index(self) -> StateIndex:
-        """What Concertim shows, as last known."""
+        """The last known state of Concertim."""
         if self._index is None:
             raise RuntimeError("nothing is known yet")
         return self._index
 
     def synced(self) -> StateIndex:
-        """What Concertim shows, with all that either process has posted up to now. Raises ViewError."""
+        """The state of Concertim with everything that any process has posted up to now. Raises ViewError."""
         index = self.index()
         index.take(self._services.store.entries_since(index.seq))
         return index
 
     def project(self, project_id: str) -> Project | None:
-        """A watched project; None when it is not watched."""
+        """A watched project; None if it is not watched."""
         return self._projects.get(project_id)
 
     def projects(self) -> Mapping[str, Project]:
@@ -96,7 +96,7 @@ class StateCache:
         return self._projects
 
     def concerns(self, key: Key) -> bool:
-        """Whether a key may be about something that is shown, and this listener's to see to."""
+        """Whether a key may concern an object that is shown, and that belongs to this listener's shard."""
         if key.kind in (ResourceKind.PROJECT, ResourceKind.FLAVOR):
             return key.kind is ResourceKind.PROJECT or self._mine(key.id)
         project_id = key.project_id or self.index().project_of(self.index().home(key.id))
@@ -110,7 +110,7 @@ class StateCache:
                 self._tops.popitem(last=False)
 
     def unit(self, key: Key) -> Key:
-        """What a dirty key is worked off as: the stack that it belongs to, or itself while that is not known."""
+        """The unit of work for a dirty key: the stack that it belongs to, or itself if that is unknown."""
         if key.kind is ResourceKind.PROJECT:
             return Key(ResourceKind.PROJECT, "")
         index = self.index()

@@ -1,4 +1,4 @@
-"""How one connection to RabbitMQ is made, and what its faults mean to a person."""
+"""Connects to RabbitMQ, and explains connection errors to people."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CONNECT_TIMEOUT = 10.0
 
 _NOT_FOUND, _ACCESS_REFUSED, _RESOURCE_LOCKED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 405, 406, 530
 _HELLO = b"AMQP\x00\x00\x09\x01"
-"""What a client of AMQP 0-9-1 sends first."""
+"""The protocol header of AMQP 0-9-1."""
 _METHOD_FRAME = b"\x01"
 _TLS_ALERT = b"\x15\x03"
 _ANSWER_TIMEOUT = 3.0
-"""Seconds for the first bytes of whoever is no broker."""
+"""Seconds to wait for the first bytes of a server that is not a broker."""
 _PORTS = "Check rmq.rmq_port: AMQP is usually on port 5672, or 5671 with TLS."
 
 
 class BrokerError(CosUpdateError):
-    """The broker cannot be used just now; the listener keeps trying."""
+    """The broker cannot be used now; the listener keeps trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ def addresses(settings: BrokerSettings) -> tuple[Address, ...]:
 def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnection:
     """Opens a connection to one broker.
 
-    Raises whatever pika, `socket` and `ssl` raise; `explain` puts it into words. Certificates are read anew every time,
-    so that renewed ones are taken up by the next reconnect.
+    Raises whatever pika, `socket` and `ssl` raise; see `explain`. Certificates are read every time, so that a
+    reconnect picks up renewed ones.
     """
-    # pika reports every failed try as an error with a traceback, and its debug records hold message bodies, in which
-    # OpenStack sends live tokens. What a person needs to know is logged by us.
+    # pika logs every failed attempt as an error with a traceback, and its debug records contain message bodies, in
+    # which OpenStack sends live tokens. We log what a person needs to know.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     parameters = pika.ConnectionParameters(
         host=address.host,
@@ -75,7 +75,7 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
     try:
         return pika.BlockingConnection(parameters)
     except (pika.exceptions.IncompatibleProtocolError, AMQPConnectorStackTimeout) as error:
-        # pika says the same of whoever answers in another protocol and of whoever answers nothing at all.
+        # pika raises the same for servers with another protocol and for servers that send nothing at all.
         answered = _first_bytes(settings, address)
         is_silent = isinstance(error, AMQPConnectorStackTimeout) and not answered
         if is_silent or answered.startswith(_METHOD_FRAME):
@@ -84,7 +84,7 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
 
 
 def _first_bytes(settings: BrokerSettings, address: Address) -> bytes:
-    """What is answered to a client's first words; nothing when the connection is closed instead."""
+    """The response to the protocol header; empty if the connection is closed instead."""
     with contextlib.suppress(OSError), contextlib.ExitStack() as held:
         plain = held.enter_context(socket.create_connection((address.host, address.port), _ANSWER_TIMEOUT))
         stream = plain
@@ -96,11 +96,11 @@ def _first_bytes(settings: BrokerSettings, address: Address) -> bytes:
 
 
 def _no_broker(answered: bytes) -> BrokerError:
-    """What it means that this was answered in place of AMQP 0-9-1."""
+    """The error for this response instead of AMQP 0-9-1."""
     if not answered:
         return BrokerError(
-            "The connection was accepted and closed again without a word",
-            "If that is a load balancer, it has no broker behind it: see whether RabbitMQ runs, and check "
+            "The connection was accepted and closed again without any data",
+            "If it is a load balancer, it has no backend: check whether RabbitMQ runs, and check "
             "rmq.rmq_address and rmq.rmq_port.",
         )
     if answered.startswith(_TLS_ALERT):
@@ -111,9 +111,9 @@ def _no_broker(answered: bytes) -> BrokerError:
 
 
 def explain(error: BaseException, settings: BrokerSettings, address: Address | None = None) -> BrokerError:
-    """What an exception of pika, `socket` or `ssl` means, and what to do about it; never holds a secret.
+    """The error for an exception of pika, `socket` or `ssl`, with a hint and without secrets.
 
-    `address` is the broker that was asked, if it is known which.
+    `address` is the broker, if known.
     """
     if isinstance(error, BrokerError):
         return error
@@ -124,9 +124,8 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
         )
     if isinstance(error, pika.exceptions.ProbableAccessDeniedError) or _code(error) == _NOT_ALLOWED:
         return BrokerError(
-            f"User {settings.username!r} may not use the virtual host {settings.virtual_host!r}, or there is none of "
-            "that name",
-            "Check rmq.rmq_path; `rabbitmqctl list_vhosts` and `rabbitmqctl list_permissions -p VHOST` tell.",
+            f"User {settings.username!r} may not use the virtual host {settings.virtual_host!r}, or it does not exist",
+            "Check rmq.rmq_path; `rabbitmqctl list_vhosts` and `rabbitmqctl list_permissions -p VHOST` show it.",
         )
     if isinstance(error, pika.exceptions.ChannelClosedByBroker):
         return _explain_refusal(error, settings)
@@ -140,8 +139,8 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
     if isinstance(error, ssl.SSLError):
         return BrokerError(
             f"TLS with the broker failed: {error.strerror or error}",
-            "Check rmq.tls and rmq.rmq_port (TLS is usually on port 5671), and the client certificate if one is asked "
-            "for.",
+            "Check rmq.tls and rmq.rmq_port (TLS is usually on port 5671), and the client certificate if one is "
+            "required.",
         )
     return _explain_loss(error)
 
@@ -151,8 +150,8 @@ def _explain_refusal(error: pika.exceptions.ChannelClosedByBroker, settings: Bro
     if error.reply_code == _RESOURCE_LOCKED or reason.endswith("in exclusive use"):
         return BrokerError(
             f"The queue is held exclusively by somebody else: {reason}",
-            "`rabbitmqctl list_consumers` and `rabbitmqctl list_queues name owner_pid` tell who it is; stop that one, "
-            "or choose another name in rmq.queue.",
+            "`rabbitmqctl list_consumers` and `rabbitmqctl list_queues name owner_pid` show who it is; stop that "
+            "consumer, or choose another name in rmq.queue.",
         )
     if error.reply_code == _ACCESS_REFUSED:
         return BrokerError(
@@ -170,7 +169,7 @@ def _explain_refusal(error: pika.exceptions.ChannelClosedByBroker, settings: Bro
 
 def _explain_loss(error: BaseException) -> BrokerError:
     if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
-        return BrokerError("The broker fell silent: no heartbeat came in time")
+        return BrokerError("The broker stopped responding: no heartbeat in time")
     if isinstance(error, pika.exceptions.ConnectionClosedByBroker):
         return BrokerError(f"The broker closed the connection: {error.reply_text}")
     cause = _root(error)
@@ -184,12 +183,12 @@ def _explain_loss(error: BaseException) -> BrokerError:
 
 
 def is_missing(error: BaseException) -> bool:
-    """True when the broker closed the channel because a queue or an exchange is not there."""
+    """Whether the broker closed the channel because a queue or an exchange does not exist."""
     return isinstance(error, pika.exceptions.ChannelClosedByBroker) and error.reply_code == _NOT_FOUND
 
 
 def is_refused(error: BaseException) -> bool:
-    """True when the broker closed the channel because we lack a permission."""
+    """Whether the broker closed the channel because we lack a permission."""
     return isinstance(error, pika.exceptions.ChannelClosedByBroker) and error.reply_code == _ACCESS_REFUSED
 
 
@@ -234,7 +233,7 @@ def _code(error: BaseException) -> int | None:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The exception that pika wrapped into its own, as deep as it goes."""
+    """The innermost exception that pika wrapped into its own."""
     for _ in range(5):
         inner = getattr(error, "exception", None) or (error.args[0] if error.args else None)
         if not isinstance(inner, BaseException):

@@ -1,7 +1,7 @@
-"""The consumer: a thread of its own that keeps the connection to RabbitMQ alive and never waits for anything else.
+"""The consumer: a thread that keeps the connection to RabbitMQ alive and never waits for anything else.
 
-pika serves heartbeats only inside its own calls, so nothing slow may ever run here: messages are handed to a callback
-that must only take note of them, and acks come back from other threads through a list that this thread works off.
+pika processes heartbeats only inside its own calls, so nothing slow must run here: messages go to a callback that only
+records them, and acks come back from other threads through a list that this thread processes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cos_update.retry import Backoff
 _log = logging.getLogger(__name__)
 
 _TURN = 1.0
-"""Seconds that the thread waits for something to happen before it looks around."""
+"""Maximum seconds that the thread waits for events at a time."""
 
 
 RECONNECT = Backoff(1.0, 30.0)
@@ -41,28 +41,28 @@ RECONNECT = Backoff(1.0, 30.0)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds between two tries of whatever is tried again."""
+    """Intervals in seconds."""
 
     retry: Backoff = RECONNECT
-    """Between two connections, less up to half by chance."""
+    """Between two connection attempts, reduced by up to half at random."""
     exchange_poll: float = 30.0
     """Between two checks for exchanges that were missing."""
     ack_hold: float = 5.0
-    """For which acks are held that would be out of order."""
+    """How long acks out of order are held."""
     depth_poll: float = 10.0
-    """Between two checks how full the queue is."""
+    """Between two checks of the queue's depth."""
     settle: float = 5.0
-    """For which a connection must stand before a loss of messages since the one before is reported."""
+    """How long a connection must last before a loss of messages since the previous one is reported."""
 
 
 class BrokerConsumer:
-    """Consumes one queue, and reconnects as often as it takes.
+    """Consumes one queue, and reconnects as often as necessary.
 
-    `on_message(delivery)` and `on_gap(reason)` are called in the consumer's thread and must be quick. `on_gap` says
-    that messages may have been lost up to now; it is called when everything is bound, so that a full read begun from
-    then on makes up for them, and is repeated until it returns without an exception (see `Continuity`). `on_turn()` is
-    called at every sign of life of the thread: after every wait, and before every try to connect. `existing_queue` is
-    the name of a queue that is consumed in place of our own.
+    `on_message(delivery)` and `on_gap(reason)` are called in the consumer's thread and must be quick. `on_gap` means
+    that messages may have been lost up to now. It is called after all bindings are in place, so that a full read
+    started from then on makes up for them, and is repeated until it returns without an exception (see `Continuity`).
+    `on_turn()` is called at every sign of life of the thread: after every wait, and before every connection attempt.
+    `existing_queue` is the name of a queue to consume instead of our own.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class BrokerConsumer:
         self._held_since = 0.0
         self._continuity = Continuity(self._timing.settle)
         self._tries = 0
-        self._bugs = Tally(_log, "messages could not be taken note of")
+        self._bugs = Tally(_log, "messages could not be recorded")
         self._overflowing = False
         self._last_reason: str | None = None
         self._host: str | None = None
@@ -112,24 +112,24 @@ class BrokerConsumer:
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
 
     def start(self) -> None:
-        """Starts to connect and consume. Never fails: whatever is wrong is logged once and tried again."""
+        """Starts to connect and consume. Never raises: failures are logged once and retried."""
         self._thread.start()
 
     def wait_serving(self, timeout: float) -> bool:
-        """Waits up to `timeout` seconds until the queue is being consumed; says whether it is."""
+        """Waits up to `timeout` seconds until the queue is being consumed; returns whether it is."""
         return self._serving.wait(timeout)
 
     def ack(self, delivery_tags: Iterable[DeliveryTag]) -> None:
         """Acknowledges messages, from any thread, without waiting.
 
-        Those of an earlier channel are ignored: the broker has put those messages back, and their tags mean others now.
+        Ignores those of an earlier channel: the broker has requeued these messages, and their tags now mean others.
         """
         with self._lock:
             self._to_ack.extend(delivery_tags)
         self._wake()
 
     def drained(self, timeout: float = 10.0) -> bool:
-        """True when the queue is empty and no message is in our hands; False also when nobody can tell in time."""
+        """Whether the queue is empty and no message is unacknowledged; False also if that is unknown in time."""
         question: Future[bool] = Future()
         with self._lock:
             if self._connection is None:
@@ -142,14 +142,14 @@ class BrokerConsumer:
             return False
 
     def stop_consuming(self) -> None:
-        """Takes no more messages; the connection stays for the acks of those in hand, but is not made anew."""
+        """Stops consuming; the connection stays open for outstanding acks, but is not reopened."""
         self._cancelling.set()
         self._wake()
 
     def stop(self, timeout: float) -> bool:
-        """Takes no more messages, sends the acks given so far and closes; what is not acked goes back to the queue.
+        """Stops consuming, sends the acks given so far and closes; the broker requeues the other messages.
 
-        Says whether that was done within `timeout` seconds.
+        Returns whether that was done within `timeout` seconds.
         """
         self._cancelling.set()
         self._stopping.set()
@@ -158,7 +158,7 @@ class BrokerConsumer:
         return not self._thread.is_alive()
 
     def status(self) -> BrokerStatus:
-        """How the consumer fares, at this moment."""
+        """The current state of the consumer."""
         return BrokerStatus(
             queue=self._topology.queue,
             host=self._host,
@@ -174,7 +174,7 @@ class BrokerConsumer:
         )
 
     def _wake(self) -> None:
-        """Ends the thread's present wait."""
+        """Ends the thread's current wait."""
         with self._lock:
             if self._connection is None or self._woken:
                 return
@@ -197,14 +197,14 @@ class BrokerConsumer:
             self._cancelling.wait(self._timing.retry.scattered(failures))
 
     def _session(self) -> None:
-        """One connection, from its making to its end. Returns when told to stop; every other end is an exception."""
+        """One connection, from start to end. Returns when told to stop; raises at any other end."""
         connection, address = self._connect()
         try:
             self._doubt(self._topology.establish(connection))
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self._settings.prefetch)
             self._look_at_depth(channel)
-            # A broker that was away may have been started anew, without those of its messages that are not persistent.
+            # The broker may have restarted, which loses its non-persistent messages.
             provable = self._tries == 1 and self._topology.drops_oldest_first
             self._continuity.connected(time.monotonic(), provable=provable)
             self._report_gap()
@@ -218,7 +218,7 @@ class BrokerConsumer:
                 connection.close()
 
     def _connect(self) -> tuple[pika.BlockingConnection, Address]:
-        """Tries each broker once, beginning with the one after the last that was tried."""
+        """Tries each broker once, starting after the last one tried."""
         reasons = []
         for _ in self._addresses:
             if self._cancelling.is_set():
@@ -269,7 +269,7 @@ class BrokerConsumer:
             with self._lock:
                 self._woken = False
             self._on_turn()
-            self._bugs.tell()
+            self._bugs.report()
             if not channel.is_open:
                 raise getattr(channel, "_closing_reason", None) or BrokerError("The broker closed the channel")
             if self._cancelling.is_set():
@@ -315,11 +315,11 @@ class BrokerConsumer:
         try:
             self._on_message(delivery)
         except Exception as error:
-            # The text of the exception may hold what the message holds, and OpenStack sends live tokens.
+            # The exception's text may contain parts of the message, in which OpenStack sends live tokens.
             where, name = "".join(traceback.format_tb(error.__traceback__)), type(error).__name__
-            self._bugs.note(name, "a message could not be taken note of: %s at\n%s", name, where, level=logging.ERROR)
+            self._bugs.note(name, "a message could not be recorded: %s at\n%s", name, where, level=logging.ERROR)
             self.ack([delivery.delivery_tag])
-            self._doubt("a message could not be taken note of")
+            self._doubt("a message could not be recorded")
 
     def _send_acks(self, channel: BlockingChannel) -> None:
         with self._lock:
@@ -343,7 +343,7 @@ class BrokerConsumer:
         drained = False
         try:
             self._look_at_depth(channel)
-            # What was delivered before the broker answered is with pika, and not yet with us.
+            # pika may hold messages delivered before the broker's response, which we have not received yet.
             connection.process_data_events(time_limit=0)
             drained = self._depth == 0 and not self._pending and self._continuity.is_whole
         finally:
@@ -351,7 +351,7 @@ class BrokerConsumer:
                 question.set_result(drained)
 
     def _look_at_depth(self, channel: BlockingChannel) -> None:
-        """Notes how full the queue is. It loses messages as long as it overflows, so its end is a gap as well."""
+        """Checks the queue's depth. It loses messages while it overflows, so the end of that is a gap as well."""
         self._depth = depth(channel, self._topology.queue)
         overflowing = self._topology.is_overflowing(self._depth)
         if overflowing != self._overflowing:
@@ -368,12 +368,12 @@ class BrokerConsumer:
         try:
             self._on_gap(reason)
         except Exception:
-            _log.exception("that messages may have been lost (%s) could not be passed on; trying again", reason)
+            _log.exception("reporting that messages may have been lost (%s) failed; trying again", reason)
         else:
             self._continuity.reported()
 
     def _complain(self, error: Exception) -> None:
-        """Logs why there is no connection: once for as long as the reason stays the same."""
+        """Logs why there is no connection, once while the reason stays the same."""
         reason = explain(error, self._settings)
         reason_text = f"{reason}. {reason.hint}".rstrip()
         level = logging.DEBUG if reason_text == self._last_reason or self._cancelling.is_set() else logging.WARNING

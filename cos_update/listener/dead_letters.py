@@ -1,6 +1,6 @@
-"""Messages that can't be parsed, or whose work keeps failing, kept for a person to look into, within bounds.
+"""Keeps messages that cannot be parsed or processed, for a person to inspect, within a size limit.
 
-Payloads may carry secrets (Nova's `compute_task.build_instances` holds a live token), hence the mode 0600.
+Payloads may contain secrets (Nova's `compute_task.build_instances` has a live token), hence the mode 0600.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 FILE_NAME = "quarantine.jsonl"
 FILES = (FILE_NAME, f"{FILE_NAME}.1")
-"""All of it, in the data dir."""
+"""The files in the data dir."""
 LARGEST_BODY = 64 * 1024
-"""Bytes of a body that are kept."""
+"""The maximum number of bytes kept of a body."""
 _LARGEST_REASON = 1000
 
 
 class DeadLetters:
-    """Appends poison messages to `quarantine.jsonl` in the data dir, one JSON object a line.
+    """Appends poison messages to `quarantine.jsonl` in the data dir, one JSON object per line.
 
     Keys: `time` (ISO 8601, UTC), `reason`, `exchange`, `routing_key`, `size` (bytes of the whole body), `body` (base64
     of its first 64 KiB). The file and its one predecessor (`quarantine.jsonl.1`) together stay within `limit` bytes.
@@ -41,14 +41,14 @@ class DeadLetters:
     ) -> None:
         self.path = data_dir / FILE_NAME
         self.count = 0
-        """Messages set aside since the start, whether or not they could be written down."""
+        """The number of messages set aside since the start, even if they could not be written."""
         self._limit = limit // 2
         self._clock = clock
         self._lock = threading.Lock()
         self._failing = False
 
     def put(self, body: bytes, reason: str, *, exchange: str = "", routing_key: str = "") -> None:
-        """Keeps a message and the reason why it is here. Never raises: what cannot be written is logged once."""
+        """Keeps a message with the reason. Never raises: write errors are logged once."""
         record = {
             "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds"),
             "reason": reason[:_LARGEST_REASON],
@@ -65,7 +65,7 @@ class DeadLetters:
             except OSError as error:
                 if not self._failing:
                     _log.error(
-                        "%s cannot be written (%s): messages that cannot be understood are dropped until it can. %s",
+                        "%s cannot be written (%s): invalid messages are dropped until it can. %s",
                         self.path,
                         words(error),
                         hint(error, self.path),
@@ -87,7 +87,7 @@ class DeadLetters:
                 if written < len(line):
                     raise OSError(f"only {written} of {len(line)} bytes fitted")
             except OSError:
-                # Half a line would spoil the next one too.
+                # A partial line would corrupt the next one too.
                 os.ftruncate(handle, before)
                 raise
         finally:

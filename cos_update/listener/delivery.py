@@ -1,4 +1,4 @@
-"""One message as the broker handed it over."""
+"""One message as delivered by the broker."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 _ENDS = 256
 
 Fingerprint = tuple[int, bytes, bytes]
-"""Length and both ends of a body: OpenStack's message id stands in the first, oslo's unique id in the last. Only there
-to tell one message from the next on a queue, at no cost worth naming."""
+"""Length and both ends of a body: the start has OpenStack's message id, the end oslo's unique id. A cheap way to tell
+the messages of a queue apart."""
 
 
 class DeliveryTag(NamedTuple):
-    """One delivered message: the number of the channel it came by, counted up with every channel, and its tag there."""
+    """Identifies a delivered message: the number of its channel (channels are counted), and its tag there."""
 
     generation: int
     tag: int
@@ -21,22 +21,22 @@ class DeliveryTag(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message, as it came."""
+    """One message as received."""
 
     body: bytes
     tag: int
     generation: int
-    """The number of the channel that it came by."""
+    """The number of its channel."""
     exchange: str
     routing_key: str
     redelivered: bool
 
     @property
     def delivery_tag(self) -> DeliveryTag:
-        """What to give to `ack` when the message is done with."""
+        """The argument for `ack` when the message is finished."""
         return DeliveryTag(self.generation, self.tag)
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What the message is known by when it is delivered once more, by another channel."""
+        """Identifies the message when it is redelivered on another channel."""
         return len(self.body), self.body[:_ENDS], self.body[-_ENDS:]

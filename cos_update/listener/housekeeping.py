@@ -1,11 +1,10 @@
-"""What goes on beside the work: resyncs that are due, views that bulk has saved, and the view that others read."""
+"""Background tasks of the listener: resyncs that are due, views that bulk has saved, and saving the view."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,17 +18,17 @@ from cos_update.sync.services import RunOptions, Services
 log = logging.getLogger("cos_update.listen")
 
 TURN = 1.0
-"""Seconds between two checks for something to do."""
+"""Seconds between two turns."""
 SAVE_EVERY = 30.0
-"""Seconds after which what was posted is in the saved view."""
+"""Seconds within which changes are merged into the saved view."""
 RETRY = 15.0
-"""Seconds after which a resync that could not be asked for is asked for again."""
+"""Seconds before retrying a resync request that failed."""
 
 
 class Housekeeper:
-    """One thread. With `passes` a resync is a whole pass here; else it is asked for in the view, where bulk finds it.
+    """A thread for background tasks. With `passes`, it runs resyncs itself; else it requests them in the view for bulk.
 
-    `mine` tells whether a project is this listener's (see `in_shard`).
+    `mine` tells whether a project belongs to this listener.
     """
 
     def __init__(
@@ -61,30 +60,30 @@ class Housekeeper:
         self._thread.start()
 
     def join(self, timeout: float) -> bool:
-        """Waits for the thread's end; says whether it came in time."""
+        """Waits for the thread to end; returns whether it did in time."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def wish(self, reason: str) -> None:
-        """Asks for a resync soon; never waits and never fails."""
+    def request_soon(self, reason: str) -> None:
+        """Requests a resync soon; never waits and never fails."""
         with self._lock:
             self._reason = self._reason or reason
 
-    def ask(self, reason: str) -> None:
-        """Asks for a resync now; once this returns it is as good as done. Raises ViewError."""
-        log.info("asking for a resync: %s", reason)
+    def request(self, reason: str) -> None:
+        """Requests a resync now; once this returns, it is guaranteed to happen. Raises ViewError."""
+        log.info("requesting a resync: %s", reason)
         self._services.store.request_resync(reason)
         self._cache.written()
         if self._passes:
-            self.wish(reason)
+            self.request_soon(reason)
 
     def is_idle(self) -> bool:
-        """Whether no resync is wanted or under way."""
+        """Whether no resync is requested or running."""
         with self._lock:
             return not self._reason and not self._busy
 
     def save(self) -> None:
-        """Brings the saved view up to date with what was posted. Raises ViewError."""
+        """Merges posted changes into the saved view. Raises ViewError."""
         seq = self._services.store.seq()
         if seq != self._saved_seq:
             self._services.store.take_in()
@@ -99,7 +98,7 @@ class Housekeeper:
             except CosUpdateError as error:
                 log.warning("%s %s", error, error.hint)
             except Exception:
-                log.exception("the keeper's turn failed")
+                log.exception("housekeeping failed")
 
     def _turn(self) -> None:
         self._cache.reload_if_changed()
@@ -113,7 +112,7 @@ class Housekeeper:
         try:
             self._resync(reason)
         except CosUpdateError:
-            self.wish(reason)
+            self.request_soon(reason)
             self._not_before = time.monotonic() + RETRY
             raise
         finally:
@@ -122,16 +121,16 @@ class Housekeeper:
 
     def _resync(self, reason: str) -> None:
         if not self._passes:
-            self.ask(reason)
+            self.request(reason)
             return
         store = self._services.store
-        # The pass signs with a name of its own, so that it and the work beside it respect what the other has posted.
+        # The pass has its own process name, so that it and the workers respect each other's changes.
         own = replace(self._services, store=ViewStore(store.path.parent, f"{store.process}-resync"))
         try:
             with own.store.sole("bulk"):
                 self._pass(own, reason)
         except LockedError:
-            log.info("a bulk update runs on this data dir: the resync is its business")
+            log.info("bulk runs on this data dir and will do the resync")
             store.request_resync(reason)
         self._cache.reload_if_changed()
 
@@ -150,8 +149,3 @@ class Housekeeper:
         if request is not None and not self._stop.is_set():
             own.store.clear_resync(request)
         self._observer.pass_ends(report)
-
-
-def in_shard(project_id: str, index: int, count: int) -> bool:
-    """Whether a project is the business of shard `index` of `count`; every project is of exactly one."""
-    return zlib.crc32(project_id.encode()) % count == index

@@ -1,6 +1,6 @@
-"""Attempts in place: only the servers and volumes that were named are read, and their devices changed as they stand.
+"""In-place attempts: read only the named servers and volumes, and update their existing devices.
 
-Whatever takes more than that (a new name, another flavor, something gone) is left to `whole_stack`.
+Anything that needs more (a new name, another flavor, a deleted object) is left to `whole_stack`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from cos_update.planning.deletions import Scope
 from cos_update.planning.plan import RackPlan, Verb
 from cos_update.planning.states import IN_PROGRESS, server_status, volume_status
 
-NOT_ASKED = "only what has changed was asked for"
+NOT_ASKED = "only changed objects were read"
 
 
 def is_in_place(index: StateIndex, stack: Key, dirty: Collection[Key]) -> bool:
-    """Whether a stack's dirty objects are all of a kind that may be changed in place, and shown in its rack."""
+    """Whether all dirty objects of a stack are of a kind that can be updated in place, and have devices in its rack."""
     return all(
         key.kind in (ResourceKind.SERVER, ResourceKind.VOLUME) and index.home(key.id) == stack.id for key in dirty
     )
 
 
 def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
-    """Does what can be done in place; stacks that take more get no result. Raises CloudError, ViewError."""
+    """Updates what is possible in place; stacks that need more get no result. Raises CloudError, ViewError."""
     index = context.synced()
     began = time.time()
     devices = {item: device for stack in tasks for item, device in index.devices(stack.id).items()}
@@ -72,7 +72,7 @@ def _read(
     dirty = {key for keys in tasks.values() for key in keys}
     servers = {key.id for key in dirty if key.kind is ResourceKind.SERVER}
     volumes = {key.id for key in dirty if key.kind is ResourceKind.VOLUME}
-    # A server's details name its volumes.
+    # A server's details include its volumes.
     servers |= {item for item, device in devices.items() if attached(device) & volumes}
     asked = Asked(frozenset(servers), frozenset(volumes))
     found = context.objects.read(project.id, asked, index.sizes(project.id))
@@ -95,7 +95,7 @@ def _read(
 
 
 def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: set[str]) -> bool:
-    """Whether the object is there, its device too, and its flavor's template."""
+    """Whether the object, its device and its flavor's template exist."""
     if key.kind is ResourceKind.VOLUME:
         return key.id in found.volumes and key.id in devices
     server = found.servers.get(key.id)
@@ -103,9 +103,9 @@ def _is_usual(key: Key, found: Found, devices: Mapping[str, Device], flavors: se
 
 
 def _is_in_place(rack_plan: RackPlan) -> bool:
-    """Whether a rack's plan only changes devices, and nothing that depends on what people did since we last read them.
+    """Whether a rack's plan only updates devices, and no field that depends on people's changes since the last read.
 
-    Names must be free, and metadata is replaced whole: theirs is in it.
+    Those are names, which must be free, and metadata, which is replaced as a whole and includes people's keys.
     """
     return not rack_plan.notices and all(
         action.verb is Verb.UPDATE and action.device is not None and not {"name", "metadata"} & action.payload.keys()

@@ -1,7 +1,7 @@
-"""What Concertim shows, as far as the listener knows: the view, and what was posted since, indexed for single events.
+"""The listener's state of Concertim: the view with everything posted since, indexed for single events.
 
-Bulk reads Concertim in full and says so in the view; between two of its passes both processes tell each other by the
-journal what they have posted. So an event costs no reading of Concertim, unless a rack is to be planned anew.
+Bulk reads Concertim in full and saves it in the view; between its passes both processes exchange their changes through
+the journal. So an event requires no reading of Concertim, unless a rack must be planned from scratch.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from cos_update.store.records import simplified
 from cos_update.store.schema import device_plain
 
 Seen = tuple[Rack, tuple[Device, ...]]
-"""One rack with its devices, as Concertim shows it."""
+"""One rack with its devices, as read from Concertim."""
 
 
 class StateIndex:
-    """Owners, templates, racks and devices, to be asked and changed by any thread.
+    """Owners, templates, racks and devices; thread-safe.
 
-    `seq` is the last posting of the journal that is taken in.
+    `seq` is the last journal entry included.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StateIndex:
         self._members: dict[str, str] = {}
         self.seq = seq
         self.dropped: Memory = dropped or {}
-        """What Concertim accepts and does not store, as the last full pass knew it."""
+        """The values that Concertim accepts but does not store, as of the last full pass."""
         self._remember(stacks or {})
         for rack in actual.racks.values():
             self._put_rack(rack)
@@ -60,11 +60,11 @@ class StateIndex:
 
     @classmethod
     def of_view(cls, view: View) -> StateIndex:
-        """What a view knows."""
+        """The index of a view."""
         return cls(view.actual, view.journal_seq, view.stacks, view.dropped)
 
     def take(self, journal_entries: Iterable[JournalEntry]) -> None:
-        """Takes in what was posted, oldest first; what is in already is left out."""
+        """Applies journal entries, oldest first; skips those already included."""
         with self._lock:
             for journal_entry in journal_entries:
                 if journal_entry.seq <= self.seq:
@@ -78,7 +78,7 @@ class StateIndex:
                 self._remember({i: stack for i, stack in journal_entry.stacks.items() if stack is not None})
 
     def difference(self, rack_id: str, seen: Seen | None) -> tuple[dict[str, Rack | None], dict[str, Device | None]]:
-        """What is not as we know it of a rack as Concertim has just shown it, by id: the rack itself, its devices."""
+        """How a rack just read from Concertim differs from the index: the rack and its devices, by id."""
         rack = seen[0] if seen else None
         devices = {device.id: device for device in seen[1]} if seen else {}
         with self._lock:
@@ -89,7 +89,7 @@ class StateIndex:
         )
 
     def recognised(self, rack_id: str, seen: Seen | None) -> Seen | None:
-        """A rack as Concertim has just shown it, known as what it was also where its metadata was wiped."""
+        """A rack just read from Concertim, recognised even where its metadata was wiped."""
         if seen is None:
             return None
         with self._lock:
@@ -97,7 +97,7 @@ class StateIndex:
         return with_identity(seen[0], former), tuple(device_with_identity(d, held.get(d.id)) for d in seen[1])
 
     def see_rack(self, rack_id: str, seen: Seen | None) -> None:
-        """Takes in one rack as Concertim has just shown it; None: it is gone."""
+        """Replaces one rack by its state just read; None: it is gone."""
         with self._lock:
             for device_id in list(self._held.get(rack_id, ())):
                 self._drop_device(device_id)
@@ -109,7 +109,7 @@ class StateIndex:
                 self._put_device(device)
 
     def see_shells(self, owners: Iterable[Owner], templates: Iterable[Template], racks: Iterable[Rack]) -> None:
-        """Takes in the owners, templates and racks that there are now; the racks without their devices."""
+        """Replaces the owners, templates and racks (without devices) by the current ones."""
         with self._lock:
             self._owners = {owner.id: owner for owner in owners}
             self._templates = {template.id: template for template in templates}
@@ -120,32 +120,32 @@ class StateIndex:
                 self._put_rack(with_identity(rack, self._racks.get(rack.id)))
 
     def see_templates(self, templates: Iterable[Template]) -> None:
-        """Takes in the templates that there are now."""
+        """Replaces the templates by the current ones."""
         with self._lock:
             self._templates = {template.id: template for template in templates}
 
     def remember(self, stacks: Mapping[str, RememberedStack]) -> None:
-        """Keeps what stacks held when they were read last."""
+        """Remembers the members of stacks as last read."""
         with self._lock:
             self._remember(stacks)
 
     def remembered(self, stack_id: str) -> RememberedStack | None:
-        """What a stack held when it was read last, if it was."""
+        """The members of a stack as last read, if it was."""
         return self._stacks.get(stack_id)
 
     def owners(self) -> dict[str, Owner]:
-        """The owners that there are, by id."""
+        """The owners by id."""
         with self._lock:
             return dict(self._owners)
 
     def home(self, object_id: str) -> str:
-        """The stack in whose rack a server, volume or network is shown; "" when it is in none."""
-        # No lock: each is one lookup, and who finds nothing because of a change asks OpenStack.
+        """The stack in whose rack a server, volume or network is shown; "" for none."""
+        # No lock: each is a single lookup, and if a concurrent change hides an entry, the caller asks OpenStack.
         rack = self._racks.get(self._place.get(self._shows.get(object_id, ""), ""))
         return rack.stack_id if rack else ""
 
     def last_home(self, object_id: str) -> str:
-        """The stack that held an object when it was read last, whether or not the object was there; "" if none did."""
+        """The stack that had an object as a member when last read, whether or not the object existed; "" for none."""
         return self._members.get(object_id, "")
 
     def has_rack(self, stack_id: str) -> bool:
@@ -153,7 +153,7 @@ class StateIndex:
         return stack_id in self._rack_of
 
     def project_of(self, stack_id: str) -> str:
-        """The project of a stack's rack, by its owner; "" when it has none."""
+        """The project of the owner of a stack's rack; "" if there is none."""
         with self._lock:
             rack = self._racks.get(self._rack_of.get(stack_id, ""))
             owner = self._owners.get(rack.owner_id) if rack else None
@@ -165,7 +165,7 @@ class StateIndex:
             return {template.foreign_id for template in self._templates.values() if template.foreign_id}
 
     def rack_id(self, stack_id: str) -> str:
-        """The id of a stack's rack; "" when it has none."""
+        """The id of a stack's rack; "" if there is none."""
         return self._rack_of.get(stack_id, "")
 
     def devices(self, stack_id: str) -> dict[str, Device]:
@@ -175,23 +175,22 @@ class StateIndex:
             return {device.object_id: device for device in held.values() if device.object_id}
 
     def server_at(self, address: str) -> str:
-        """The server that is shown with a floating IP; "" when none is."""
+        """The server that is shown with a floating IP; "" for none."""
         with self._lock:
             devices = (device for held in self._held.values() for device in held.values())
             return next((device.object_id for device in devices if _has_address(device, address)), "")
 
     def sizes(self, project_id: str) -> Counter[ResourceKind]:
-        """How many objects of each kind are shown of a project."""
+        """The number of shown objects of each kind in a project."""
         with self._lock:
             owners = {owner.id for owner in self._owners.values() if owner.project_id == project_id}
             racks = [rack.id for rack in self._racks.values() if rack.owner_id in owners]
             return Counter(device.kind for rack in racks for device in self._held.get(rack, {}).values())
 
     def part(self, stacks: Iterable[str], *, alone: bool) -> Actual:
-        """Concertim for a plan about these stacks: their racks with devices; without `alone` all other racks too, bare.
+        """The state for a plan of these stacks: their racks with devices, and unless `alone` all other racks without.
 
-        Whoever only changes devices in place needs no more than their racks (`alone`); names and places of new racks
-        depend on all the others.
+        In-place updates of devices need only their racks (`alone`); names and positions of new racks depend on all.
         """
         with self._lock:
             own = [self._rack_of[stack] for stack in stacks if stack in self._rack_of]
@@ -204,7 +203,7 @@ class StateIndex:
             )
 
     def managed(self) -> int:
-        """How many racks and devices carry an id that we wrote."""
+        """The number of racks and devices with an id that we wrote."""
         with self._lock:
             return len(self._rack_of) + len(self._shows)
 
@@ -244,11 +243,11 @@ class StateIndex:
 
 
 def attached(device: Device) -> frozenset[str]:
-    """The ids of the volumes that an instance's details name."""
+    """The ids of the volumes in an instance's details."""
     if not isinstance(device.details, InstanceDetails):
         return frozenset()
     volumes = device.details.volume_details
-    if isinstance(volumes, Mapping):  # as the older API has them
+    if isinstance(volumes, Mapping):  # the older API's format
         return frozenset(map(str, volumes))
     if not isinstance(volumes, (list, tuple)):
         return frozenset()
@@ -256,7 +255,7 @@ def attached(device: Device) -> frozenset[str]:
 
 
 def _same(one: Device | None, other: Device | None) -> bool:
-    """Whether two records tell the same; what has been through the journal has lists for tuples."""
+    """Whether two records are equal; records from the journal have lists instead of tuples."""
     if one is None or other is None:
         return one is other
     return one == other or _text_of(one) == _text_of(other)
@@ -267,7 +266,7 @@ def _text_of(device: Device) -> str:
 
 
 def _has_address(device: Device, address: str) -> bool:
-    """Whether an instance's details name a floating IP, as the last part of `network:address`."""
+    """Whether an instance's details contain a floating IP, as the last part of `network:address`."""
     details = device.details
     return isinstance(details, InstanceDetails) and any(
         entry.endswith(f":{address}") for entry in details.public_ips.split(", ")

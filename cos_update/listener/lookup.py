@@ -1,4 +1,4 @@
-"""What belongs to no rack (yet): the stacks that may hold a new object, and the templates of flavors."""
+"""Handles keys without a rack: finds the stacks of new objects, and updates the templates of flavors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Result
 
 MOST_STACKS = 20
-"""Stacks that are looked through for one unknown object; more of them are a whole pass's work."""
+"""Maximum number of stacks to search for an unknown object; more need a full pass."""
 
 
 def homes(context: WorkContext, project: Project, keys: Sequence[Key], unit: Callable[[Key], Key]) -> WorkResults:
-    """Finds the stacks that may hold objects which no rack shows; `unit` tells what a key is worked off as by now.
+    """Finds the stacks that may contain objects without a rack; `unit` returns the current unit of work of a key.
 
-    An object that is in a stack came with a change of that stack, or of a nested one, which the stack itself does not
-    show: so new, changed and unfinished stacks may hold it, and those whose name its own begins with. Raises ViewError.
+    An object enters a stack through a change of the stack, or of a nested one, which does not show in the stack itself.
+    So candidates are new, changed and unfinished stacks, and those whose name is a prefix of the object's. Raises
+    ViewError.
     """
     index = context.synced()
     ends: WorkResults = {}
@@ -54,7 +55,7 @@ def homes(context: WorkContext, project: Project, keys: Sequence[Key], unit: Cal
 
 
 def _names(context: WorkContext, project: Project, keys: Sequence[Key]) -> set[str]:
-    """The names of those objects that are there."""
+    """The names of the objects that exist."""
 
     def of(kind: ResourceKind) -> frozenset[str]:
         return frozenset(key.id for key in keys if key.kind is kind)
@@ -71,7 +72,7 @@ def _may_hold_more(stack: Stack, index: StateIndex) -> bool:
 
 
 def flavor(context: WorkContext, flavor_id: str) -> WorkResult:
-    """Brings the template of a flavor in step; removing one is a pass's business. Raises ViewError."""
+    """Updates the template of a flavor; removing one is left to a full pass. Raises ViewError."""
     index = context.synced()
     try:
         found = context.objects.flavor(flavor_id)
@@ -83,9 +84,7 @@ def flavor(context: WorkContext, flavor_id: str) -> WorkResult:
             if flavor_id in index.flavors()
             else WorkResult()
         )
-    inventory = Inventory(
-        time.time(), flavors={found.id: found}, gaps=(Gap(ResourceKind.FLAVOR, "only one was asked for"),)
-    )
+    inventory = Inventory(time.time(), flavors={found.id: found}, gaps=(Gap(ResourceKind.FLAVOR, "only one was read"),))
     nothing = Scope(frozenset(), frozenset())
     applied = context.apply(context.plan(inventory, index, index.part((), alone=True), nothing))
     unanswered = [o.reason for o in applied.outcomes if o.result in (Result.FAILED, Result.SKIPPED)]

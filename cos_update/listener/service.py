@@ -1,6 +1,6 @@
-"""The listener as a whole: consumer, workers, housekeeper and watchdog, from start to stop.
+"""The listener as a whole: starts and stops consumer, workers, housekeeper and watchdog.
 
-Apart from each of them, since only here it is known when which of them may end.
+Only this module knows in which order they may end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cos_update.listener.connection import BrokerError
 from cos_update.listener.consumer import BrokerConsumer
 from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.delivery import Delivery
-from cos_update.listener.housekeeping import Housekeeper, in_shard
+from cos_update.listener.housekeeping import Housekeeper
 from cos_update.listener.status import ListenerStatus
 from cos_update.listener.view_writer import ViewWriter
 from cos_update.listener.watchdog import Check, Stall, Watchdog
@@ -29,6 +29,7 @@ from cos_update.model.errors import CosUpdateError, MalformedNotification
 from cos_update.model.events import Key
 from cos_update.model.exit_codes import ExitCode
 from cos_update.model.settings import BrokerSettings
+from cos_update.model.shards import shard_of
 from cos_update.observability.logs import shut_down
 from cos_update.observability.observer import Observer
 from cos_update.observability.tally import Tally
@@ -41,20 +42,20 @@ from cos_update.sync.services import Services
 log = logging.getLogger("cos_update.listen")
 
 LEARNING = Backoff(1.0, 30.0)
-"""Seconds between two tries to learn what there is, when one of both sides is away at the start."""
+"""Seconds between two attempts to load the state, if one side is unreachable at the start."""
 CONNECT_WAIT = 60.0
 """Seconds that a drain waits for the broker."""
 POLL = 0.1
 GRACE = 0.5
-"""Seconds for what has nothing in hand to end by itself."""
+"""Seconds for threads without work in progress to end by themselves."""
 CLOSING = 5.0
-"""Seconds to hand the broker the last acknowledgements: without them it sends the messages once more."""
+"""Seconds for sending the last acks, without which the broker redelivers the messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a listener is to do: whose queue it reads (None: its own), whether it ends when nothing is left to do, and
-    whether it runs a resync itself."""
+    """The options of a listener: the existing queue to consume (None: its own), whether to end when all work is done,
+    and whether to run resyncs itself."""
 
     queue: str | None = None
     drain: bool = False
@@ -62,7 +63,7 @@ class Task:
 
 
 class Listener:
-    """One run of the listener. Its status may be asked at any time."""
+    """One run of the listener. Its status is available at any time."""
 
     def __init__(self, services: Services, broker: BrokerSettings, task: Task) -> None:
         self._services = services
@@ -95,10 +96,10 @@ class Listener:
         return self._consumer.status().delivered > 0
 
     def run(self, stop: threading.Event, observer: Observer) -> bool:
-        """Listens until `stop` is set, or until all is drained; says whether all was drained and nothing left over.
+        """Listens until `stop` is set, or until drained; returns whether everything was drained and processed.
 
-        Raises CosUpdateError when a drain can't begin. What is in hand at the end is finished within
-        shutdown_timeout; what is not goes back to the queue.
+        Raises CosUpdateError if a drain cannot start. Work in progress at the end is finished within shutdown_timeout;
+        messages of unfinished work go back to the queue.
         """
         store = self._services.store
         store.prepare()
@@ -115,7 +116,7 @@ class Listener:
             self._queue,
             self._dead_letters,
             self._consumer.ack,
-            self._housekeeper.ask,
+            self._housekeeper.request,
             tries=5 if self._task.drain else 12,
             settles=not self._task.drain,
             moved=self._keys.moved,
@@ -137,11 +138,11 @@ class Listener:
         return self._is_drained and self._worker.given_up == 0
 
     def _learn_aside(self, stop: threading.Event) -> bool:
-        """Learns what there is; False when it was told to stop before that."""
+        """Loads the state in a thread; False if stopped before that."""
         return bool(self._aside("learner", lambda: self._learn(stop), stop.is_set))
 
     def _aside(self, name: str, work: Callable[[], bool], is_late: Callable[[], bool]) -> bool | None:
-        """What `work` gives, done in a thread that may hang; None when it has not ended a moment after it `is_late`."""
+        """The result of `work`, run in a thread that may hang; None if it has not ended shortly after it `is_late`."""
         done: Future[bool] = Future()
 
         def run() -> None:
@@ -157,7 +158,7 @@ class Listener:
         return done.result()
 
     def _learn(self, stop: threading.Event) -> bool:
-        """Learns what there is, trying again until it is told to stop; a drain fails at once."""
+        """Loads the state, retrying until told to stop; a drain fails at once."""
         failures = 0
         while not stop.is_set():
             try:
@@ -165,7 +166,7 @@ class Listener:
             except CosUpdateError as error:
                 if self._task.drain:
                     raise
-                log.error("cannot begin yet: %s %s", error, error.hint)
+                log.error("cannot start yet: %s %s", error, error.hint)
                 failures += 1
                 stop.wait(LEARNING.after(failures))
             else:
@@ -186,13 +187,13 @@ class Listener:
 
     def _on_turn(self) -> None:
         self._turns.moved()
-        self._bad.tell()
+        self._bad.report()
 
     def _on_gap(self, reason: str) -> None:
-        self._housekeeper.wish(reason)
+        self._housekeeper.request_soon(reason)
 
     def _is_mine(self, project_id: str) -> bool:
-        return in_shard(project_id, self._broker.shard_index, self._broker.shard_count)
+        return shard_of(project_id, self._broker.shard_count) == self._broker.shard_index
 
     def _drain(self, stop: threading.Event) -> None:
         deadline = time.monotonic() + CONNECT_WAIT
@@ -201,7 +202,7 @@ class Listener:
                 return
             if time.monotonic() >= deadline:
                 error = self._consumer.status().error
-                raise BrokerError(error or f"the broker does not answer within {CONNECT_WAIT:g} s")
+                raise BrokerError(error or f"no response from the broker within {CONNECT_WAIT:g} s")
         while not stop.is_set():
             if self._is_all_done(stop):
                 self._is_drained = True
@@ -215,13 +216,13 @@ class Listener:
         return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()
 
     def _shut_down(self) -> None:
-        """Finishes what is in hand within the time there is; the broker keeps the rest."""
+        """Finishes work in progress within the shutdown timeout; the broker keeps the rest."""
         deadline = time.monotonic() + self._services.settings.shutdown_timeout * FINISHING
         self._consumer.stop_consuming()
         self._queue.shut_down(discard=True)
         self._services.concertim.end_retries()
         if not self._ends(lambda: self._queue.wait_idle(POLL), deadline):
-            log.warning("some work is still in hand at the end of the shutdown timeout; the broker keeps its messages")
+            log.warning("some work is unfinished at the end of the shutdown timeout; the broker keeps its messages")
         status = self._consumer.status()
         self._consumer.stop(CLOSING if status.host and status.unacked else GRACE)
         if self._ends(lambda: self._housekeeper.join(POLL), deadline):
@@ -229,7 +230,7 @@ class Listener:
         self._objects.close()
 
     def _ends(self, is_over: Callable[[], bool], deadline: float) -> bool:
-        """Waits for something to end: while it is in hand until the deadline, else for a moment."""
+        """Waits for something to end: until the deadline while work is in progress, else for a moment."""
         moment = time.monotonic() + GRACE
         while not is_over():
             if self._services.in_hand:
@@ -244,7 +245,7 @@ class Listener:
             self._view_writer.turn(at_once=True)
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
-        self._bad.tell(at_once=True)
+        self._bad.report(at_once=True)
         return True
 
 

@@ -1,4 +1,4 @@
-"""What the listener's heartbeat says, and what its metrics show at each scrape."""
+"""The listener's status for its heartbeat, and its figures for metrics."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cos_update.observability.redaction import hidden
 
 
 class ListenerStatus(StatusObserver):
-    """Made of the consumer's status, the keys in the queue, and the messages set aside; `checks` are the watchdog's.
+    """Combines the consumer's status, the keys in the queue, and the messages set aside; `checks` are the watchdog's.
 
-    It is stuck when one of the checks is; being without a connection is not that.
+    The listener is stuck if one of the checks is; a missing connection does not count as stuck.
     """
 
     def __init__(

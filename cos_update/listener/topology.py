@@ -1,7 +1,7 @@
-"""What we need of the broker: our queue, bound to the services' exchanges; or somebody's queue, left as it is.
+"""The broker topology: our queue, bound to the services' exchanges; or an existing queue, left as it is.
 
-OpenStack's exchanges are its own: they are looked up, never declared. They are not durable, so that a broker's restart
-takes them away, and our bindings with them, until each service publishes again.
+OpenStack's exchanges are looked up, never declared. They are not durable, so a broker restart removes them together
+with our bindings, until each service publishes again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cos_update.model.settings import BrokerSettings
 _log = logging.getLogger(__name__)
 
 PRIORITIES = ("info", "warn", "error")
-"""Failures are published under `error`, and nowhere else."""
+"""The priorities to bind; failures are published only under `error`."""
 
 _DELIVERY_LIMIT = 1_000_000
-"""Since RabbitMQ 4.0 a quorum queue drops a message at its 21st delivery, unless told otherwise; -1 is not
-understood by older releases."""
+"""Since RabbitMQ 4.0 a quorum queue drops a message at its 21st delivery by default; older releases do not support
+-1."""
 
 _NEARLY_FULL = 0.95
 
@@ -32,7 +32,7 @@ _STARTED = "the listener started"
 
 
 class Topology(Protocol):
-    """The queue that is consumed, and all that must be in place around it. Used by the consumer's thread only."""
+    """The queue to consume with its exchanges and bindings. Used only by the consumer's thread."""
 
     @property
     def queue(self) -> str:
@@ -40,27 +40,27 @@ class Topology(Protocol):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The exchanges that are not bound at present."""
+        """The exchanges that are currently not bound."""
 
     @property
     def drops_oldest_first(self) -> bool:
-        """Whether a message that is still there proves that all younger ones are."""
+        """Whether the existence of a message proves that all younger ones exist."""
 
     def establish(self, connection: pika.BlockingConnection) -> str:
-        """Puts everything in place on a new connection.
+        """Sets up everything on a new connection.
 
         Returns why messages may have been lost since the last one, or "". Raises BrokerError, or pika's exceptions.
         """
 
     def look_again(self, connection: pika.BlockingConnection) -> str:
-        """Checks again for what was missing. Returns why messages may have been lost, or ""."""
+        """Checks missing exchanges again. Returns why messages may have been lost, or ""."""
 
     def is_overflowing(self, depth: int) -> bool:
-        """True when a queue that holds `depth` messages drops old ones, or is close to it."""
+        """Whether a queue with `depth` messages drops old ones, or is close to it."""
 
 
 def topology(settings: BrokerSettings, existing_queue: str | None) -> Topology:
-    """The existing queue of that name if there is one given, else our own queue."""
+    """The existing queue if a name is given, else our own queue."""
     return ExistingQueue(existing_queue) if existing_queue else OwnQueue(settings)
 
 
@@ -70,7 +70,7 @@ def queue_name(settings: BrokerSettings) -> str:
 
 
 def queue_arguments(settings: BrokerSettings) -> dict[str, object]:
-    """The `x-` arguments of our own queue. It is bounded in length and life, for the broker is the cloud's."""
+    """The `x-` arguments of our own queue. They limit its length and lifetime, since the broker is the cloud's."""
     arguments: dict[str, object] = {
         "x-queue-type": settings.queue_type,
         "x-max-length": settings.max_length,
@@ -85,22 +85,22 @@ def queue_arguments(settings: BrokerSettings) -> dict[str, object]:
 
 
 def routing_keys(settings: BrokerSettings) -> tuple[str, ...]:
-    """What OpenStack publishes under: `<topic>.<priority>` (oslo.messaging)."""
+    """The routing keys of OpenStack: `<topic>.<priority>` (oslo.messaging)."""
     return tuple(f"{topic}.{priority}" for topic in settings.topics for priority in PRIORITIES)
 
 
 def declare_queue(channel: BlockingChannel, settings: BrokerSettings) -> None:
-    """Declares our own queue, which changes nothing of one that is there. The broker refuses if that is another."""
+    """Declares our own queue, which is a no-op if it exists. The broker refuses if it exists with other properties."""
     channel.queue_declare(queue_name(settings), durable=True, arguments=queue_arguments(settings))
 
 
 def depth(channel: BlockingChannel, queue: str) -> int:
-    """Messages that wait in a queue. A queue that is not there closes the channel."""
+    """The number of messages in a queue. A missing queue closes the channel."""
     return int(channel.queue_declare(queue, passive=True).method.message_count)
 
 
 class ExistingQueue:
-    """A queue that somebody set aside for us: nothing is declared, nothing is bound."""
+    """A queue provided by somebody else: nothing is declared, nothing is bound."""
 
     def __init__(self, name: str) -> None:
         self.queue = name
@@ -109,12 +109,12 @@ class ExistingQueue:
         self._gap = _STARTED
 
     def establish(self, connection: pika.BlockingConnection) -> str:
-        """Sees that the queue is there."""
+        """Verifies that the queue exists."""
         if not _succeeds(connection, lambda channel: channel.queue_declare(self.queue, passive=True)):
             raise BrokerError(
                 f"There is no queue {self.queue!r}",
-                "An existing queue is never declared by the listener: check its name (`rabbitmqctl list_queues`), "
-                "or leave out --queue.",
+                "The listener does not declare a queue named by --queue: check its name (`rabbitmqctl list_queues`), "
+                "or omit --queue.",
             )
         reason, self._gap = self._gap, ""
         return reason
@@ -127,18 +127,18 @@ class ExistingQueue:
 
 
 class OwnQueue:
-    """Our own queue, which takes nothing from any other.
+    """Our own queue, which takes no messages from other queues.
 
-    A broker that restarted has lost the services' exchanges and our bindings to them, but when the services were back
-    before us, nothing shows it. So a *witness* stands beside them: an exchange of our own that is no more durable than
-    theirs. As long as it is there, so are the bindings. It goes with the queue, being deleted automatically.
+    A broker restart loses the services' exchanges and our bindings to them, but nothing shows it if the services
+    reconnect before us. So we declare a *witness*: an exchange of our own that is no more durable than theirs. While
+    it exists, so do the bindings. It is auto-deleted with the queue.
     """
 
     def __init__(self, settings: BrokerSettings) -> None:
         self.queue = queue_name(settings)
         self.missing: tuple[str, ...] = settings.exchanges
-        # An operator's policy cannot change the overflow behaviour that a classic queue was declared with; of a quorum
-        # queue it can, to reject-publish (RabbitMQ 3.10 to 4.x).
+        # An operator's policy cannot change the overflow behaviour that a classic queue was declared with, but it can
+        # set that of a quorum queue to reject-publish (RabbitMQ 3.10 to 4.x).
         self.drops_oldest_first = settings.queue_type == "classic"
         self._settings = settings
         self._witness = f"{self.queue}.witness"
@@ -147,21 +147,21 @@ class OwnQueue:
         self._said_refused: set[str] = set()
 
     def establish(self, connection: pika.BlockingConnection) -> str:
-        """Declares the queue, and binds it to those exchanges that are there.
+        """Declares the queue, and binds it to the existing exchanges.
 
-        What was found missing is owed to the caller until a call succeeds, however many fail before.
+        A detected loss is kept until a call succeeds and returns it, however many fail before.
         """
         if not _succeeds(connection, lambda channel: channel.queue_declare(self.queue, passive=True)):
             self._gap = self._gap or f"queue {self.queue} was gone"
         self._declare(connection)
         if not self._witness_stood(connection):
-            self._gap = self._gap or "the broker lost its exchanges, and our bindings with them"
+            self._gap = self._gap or "the broker lost its exchanges and our bindings"
         late = self.look_again(connection)
         reason, self._gap = self._gap or late, ""
         return reason
 
     def look_again(self, connection: pika.BlockingConnection) -> str:
-        """Binds to every exchange that is there: to bind once more does no harm, and restores what others unbound."""
+        """Binds to every existing exchange: binding again is harmless, and restores bindings that others removed."""
         absent = tuple(name for name in self._settings.exchanges if not self._bind(connection, name))
         appeared = ", ".join(name for name in self.missing if name not in absent)
         self.missing = absent
@@ -169,11 +169,11 @@ class OwnQueue:
             _log.info("queue %s is bound to %s", self.queue, appeared)
         if absent != self._said_missing:
             self._said_missing = absent
-            _log.info("exchanges that are not there, and are looked for again: %s", ", ".join(absent) or "none")
+            _log.info("missing exchanges, which are checked again: %s", ", ".join(absent) or "none")
         return f"exchange {appeared} appeared" if appeared else ""
 
     def is_overflowing(self, depth: int) -> bool:
-        """True from 95 % of the greatest length on: it may have been full since the last look."""
+        """True from 95 % of the maximum length: it may have been full since the last check."""
         return depth >= self._settings.max_length * _NEARLY_FULL
 
     def _declare(self, connection: pika.BlockingConnection) -> None:
@@ -185,7 +185,7 @@ class OwnQueue:
         channel.close()
 
     def _witness_stood(self, connection: pika.BlockingConnection) -> bool:
-        """Whether the witness was there; it is afterwards, unless we lack the permission to declare it."""
+        """Whether the witness existed; afterwards it does, unless we lack the permission to declare it."""
 
         def declare(channel: BlockingChannel) -> None:
             channel.exchange_declare(self._witness, "fanout", durable=False, auto_delete=True)
@@ -224,9 +224,9 @@ def _succeeds(
     *,
     on_refusal: Callable[[BaseException], None] | None = None,
 ) -> bool:
-    """False when what a request asks for is not there, or, if `on_refusal` is given, not allowed.
+    """False if the target of a request does not exist or, with `on_refusal`, is not allowed.
 
-    It is made on a channel of its own, for the broker closes the channel in both cases.
+    Uses a separate channel, which the broker closes in both cases.
     """
     channel = connection.channel()
     try:

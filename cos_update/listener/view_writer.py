@@ -1,6 +1,6 @@
-"""The view for other services, after changes that the listener has posted: soon, and not once for each of them.
+"""Writes the view for other services soon after the listener's changes, but not once for each of them.
 
-Apart from the housekeeper, whose turns are too slow for it, and which may be busy with a pass of its own.
+Separate from the housekeeper, whose turns are too slow for it, and which may be busy with a pass.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from cos_update.sync.services import Services
 log = logging.getLogger("cos_update.listen")
 
 EVERY = 5.0
-"""Seconds within which a posted change is in the view, and in which that is written once at most."""
+"""Seconds within which a change is in the view, and the minimum interval between writes."""
 LAST_WAIT = 2.0
-"""Seconds for which a writing under way is waited for at the end."""
+"""Seconds to wait at the end for a write in progress."""
 LOOK = 0.2
-"""Seconds between two looks for a change."""
+"""Seconds between two checks for changes."""
 
 
 class ViewWriter:
-    """One thread, which writes the view where the disk says that others load it.
+    """A thread that writes the view if, according to the disk, other services load it.
 
-    `owners` gives those that there are by now: the last pass may not know the team of a rack that was just made.
-    `clock` counts seconds.
+    `owners` returns the current owners: the last pass may not know the team of a new rack. `clock` is in seconds.
     """
 
     def __init__(
@@ -48,16 +47,16 @@ class ViewWriter:
         self._thread = threading.Thread(target=self._run, name="view-writer", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread. It begins by writing: a predecessor may have died between a posting and that."""
+        """Starts the thread. It first writes the view: a predecessor may have died before writing its last changes."""
         self._thread.start()
 
     def turn(self, *, at_once: bool = False) -> bool:
-        """Writes when something was posted and it is time to; says whether it has. Raises ViewError.
+        """Writes the view if there are changes and it is due; returns whether it did. Raises ViewError.
 
-        With `at_once`, for the end, whatever the time; but a writing that hangs is not waited for.
+        `at_once`, for the end, ignores the interval; but does not wait for a write that hangs.
         """
         if not self._lock.acquire(timeout=LAST_WAIT):
-            log.warning("the view for other services is still being written, and not waited for")
+            log.warning("the view for other services is still being written; not waiting for it")
             return False
         try:
             began = self._clock()
@@ -65,7 +64,7 @@ class ViewWriter:
                 return False
             if not self._is_something_new():
                 return False
-            # What is posted from here on is for the next time.
+            # Later changes are for the next write.
             written = self._services.publisher.publish(self._services.store, owners=self._owners())
             if written is not None:
                 self._seq = written
@@ -75,7 +74,7 @@ class ViewWriter:
             self._lock.release()
 
     def _is_something_new(self) -> bool:
-        """Whether this process has posted what is not written yet; what others post is theirs to write."""
+        """Whether this process has unwritten changes; other processes write their own."""
         if self._seq is None:
             return True
         entries = self._services.store.entries_since(self._seq)
@@ -95,9 +94,9 @@ class ViewWriter:
 
 
 def _pause(took: float) -> float:
-    """Seconds from the beginning of one writing to that of the next.
+    """Seconds from the start of one write to the start of the next.
 
-    A change that comes right after a reading is in the file when the next writing ends. One that takes long must not
-    become the only thing that is done.
+    A change right after the start of a write must wait for the end of the next one. Long writes must not take up all
+    of the time.
     """
     return max(EVERY - took, 2 * took)

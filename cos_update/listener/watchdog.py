@@ -1,4 +1,4 @@
-"""Ends a process that lives but does nothing, so that its supervisor starts a fresh one."""
+"""Ends a process that makes no progress, so that its supervisor restarts it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Something is due and has not moved for `seconds`."""
+    """Work is due but has made no progress for `seconds`."""
 
     name: str
     seconds: float
 
 
 class Check:
-    """One thing that must move while something is due: pure but for its clock, and free of locks.
+    """Something that must make progress while work is due: pure except for its clock, and lock-free.
 
-    `due` tells whether there is anything to do; it must take no lock that the watched threads hold, else a deadlock
-    among them would stop the watchdog too. `moved` is called at every sign of life, including every failed try: waiting
-    for a dependency that is away is not a stall, so `patience` (seconds) must exceed the longest backoff.
+    `due` tells whether there is work; it must not take locks of the watched threads, or a deadlock among them would
+    stop the watchdog too. Call `moved` at every sign of life, including failed attempts: waiting for an unreachable
+    dependency is not a stall, so `stuck_after` (seconds) must exceed the longest backoff.
     """
 
     def __init__(
@@ -37,24 +37,24 @@ class Check:
         self._since = self._looked = clock()
 
     def moved(self) -> None:
-        """A sign of life, from any thread."""
+        """Records a sign of life; thread-safe."""
         self._since = self._clock()
 
     @property
     def stuck_after(self) -> float:
-        """Seconds without a sign of life that make a stall."""
+        """Seconds without a sign of life that count as a stall."""
         return self._stuck_after
 
     @property
     def idle(self) -> float:
-        """Seconds for which, at the last look, something had been due without a sign of life."""
+        """Seconds without a sign of life while work was due, as of the last check."""
         return max(0.0, self._looked - self._since)
 
     def look(self) -> Stall | None:
-        """Judges this moment; to be called several times within the patience.
+        """Checks for a stall; call it several times within `stuck_after`.
 
-        When the process as a whole stood still since the last look (a paused container, a suspended machine), the time
-        starts anew: its workers had no chance to move.
+        If the whole process has been suspended since the last check (a paused container, a suspended machine), the time
+        restarts: its workers had no chance to move.
         """
         now = self._clock()
         asleep = now - self._looked > self._stuck_after / 2
@@ -68,14 +68,14 @@ class Check:
         try:
             return bool(self._due())
         except Exception:
-            _log.exception("%s: the watchdog cannot tell whether anything is due", self.name)
+            _log.exception("%s: the watchdog cannot determine whether work is due", self.name)
             return True
 
 
 class Watchdog:
-    """A thread that looks at all checks every `interval` seconds and calls `on_stall` once, at the first stall.
+    """A thread that runs all checks every `interval` seconds and calls `on_stall` once, at the first stall.
 
-    `on_stall` runs in this thread, and is expected to end the process without waiting for any other thread.
+    `on_stall` runs in this thread, and should end the process without waiting for any other thread.
     """
 
     def __init__(self, checks: Sequence[Check], on_stall: Callable[[Stall], None], *, interval: float = 5.0) -> None:
@@ -89,7 +89,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends watching, before an orderly shutdown makes everything stand still."""
+        """Stops watching, before an orderly shutdown stops everything."""
         self._stopped.set()
 
     def _run(self) -> None:
@@ -97,8 +97,6 @@ class Watchdog:
             for check in self._checks:
                 stall = check.look()
                 if stall is not None:
-                    _log.critical(
-                        "%s: something is due, but nothing has moved for %.0f seconds", stall.name, stall.seconds
-                    )
+                    _log.critical("%s: work is due, but nothing has moved for %.0f seconds", stall.name, stall.seconds)
                     self._on_stall(stall)
                     return

@@ -1,6 +1,6 @@
-"""Attempts at whole stacks: read with all that they hold, their racks too, and brought in step as in a pass.
+"""Whole-stack attempts: read stacks with all members and their racks, and reconcile them as in a pass.
 
-Apart from `in_place`, which costs a request or two; this is for whatever that leaves.
+For everything that `in_place`, which costs a request or two, cannot handle.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cos_update.sync.apply import RACK_WAIT
 
 @dataclass(slots=True)
 class _Trees:
-    """What Heat says of the stacks, by id; `done` are those with which nothing more is to do."""
+    """The stacks read from Heat, by id; `done` are those that need no further work."""
 
     stacks: dict[str, Stack] = field(default_factory=dict)
     contents: dict[str, StackContent] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class _Trees:
 
 
 def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults:
-    """Brings whole stacks in step; every task gets a result. Raises CloudError, ConcertimError, ViewError."""
+    """Reconciles whole stacks; every task gets a result. Raises CloudError, ConcertimError, ViewError."""
     began = time.time()
     trees = _trees(context, project, tasks)
     index = context.synced()
@@ -63,7 +63,7 @@ def refresh(context: WorkContext, project: Project, tasks: Tasks) -> WorkResults
 
 
 def _trees(context: WorkContext, project: Project, tasks: Tasks) -> _Trees:
-    """Reads each stack from its top down to what it holds."""
+    """Reads each stack from its top-level stack down to its members."""
     trees = _Trees()
 
     def ask(stack: Key) -> tuple[Stack, StackContent] | CloudError | None:
@@ -92,7 +92,7 @@ def _trees(context: WorkContext, project: Project, tasks: Tasks) -> _Trees:
 
 
 def _see_racks(context: WorkContext, index: StateIndex, trees: _Trees) -> None:
-    """Reads the racks concerned as they are now: what is made or removed must fit what is there."""
+    """Reads the current state of the affected racks, which creations and removals must fit."""
     concertim = context.services.concertim
     if any(not index.has_rack(item) for item in trees.stacks):
         index.see_shells(concertim.owners(), concertim.templates(), concertim.racks())
@@ -102,7 +102,7 @@ def _see_racks(context: WorkContext, index: StateIndex, trees: _Trees) -> None:
 
 
 def _see_rack(context: WorkContext, index: StateIndex, stack_id: str, rack_id: str) -> None:
-    """Reads one rack. What was not known of it goes into the journal, for all who rely on what we know."""
+    """Reads one rack. Differences from the known state go into the journal, for everyone who relies on it."""
     services = context.services
     seen = index.recognised(rack_id, services.concertim.rack(rack_id))
     if any(index.difference(rack_id, seen)):
@@ -116,7 +116,7 @@ def _see_rack(context: WorkContext, index: StateIndex, stack_id: str, rack_id: s
 def _members(
     context: WorkContext, index: StateIndex, project: Project, trees: _Trees, concerned: Iterable[Key]
 ) -> Found:
-    """Reads what the stacks hold, what their racks show, and the volumes attached to any of it."""
+    """Reads the stacks' members, the objects in their racks, and the volumes attached to these."""
     ids: dict[ResourceKind, set[str]] = {kind: set() for kind in DEVICES}
     for content in trees.contents.values():
         ids[ResourceKind.SERVER].update(content.servers)
@@ -160,7 +160,7 @@ def _inventory(began: float, project: Project, trees: _Trees, found: Found) -> I
 
 
 def _result(stack: Key, rack_plan: RackPlan | None, found: Found, inventory: Inventory, *, held: bool) -> WorkResult:
-    """The result when all that was planned for the stack was posted."""
+    """The result if the stack's whole plan was posted."""
     content = inventory.contents.get(stack.id)
     ids = {*content.servers, *content.volumes, *content.networks} if content else set()
     unread = [reason for key, reason in found.failed.items() if content is None or key.id in ids]

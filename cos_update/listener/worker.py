@@ -1,8 +1,8 @@
-"""The listener's work: keys that notifications made dirty, processed by a few threads.
+"""The listener's workers: threads that process the keys that notifications made dirty.
 
-A notification is acknowledged when all that it made dirty is in Concertim, or was handed to a resync. Keys of one
-stack are processed as one unit, so that no two threads post to one rack; several stacks of a project go together, so
-that one listing can take the place of many GETs.
+A notification is acknowledged when all keys that it made dirty are in Concertim, or were handed to a resync. Keys of
+one stack are processed as one unit, so that no two threads post to one rack; several stacks of a project are processed
+together, so that one listing can replace many GETs.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from cos_update.observability.tally import Tally
 log = logging.getLogger("cos_update.listen")
 
 TOGETHER = 200
-"""Units of one project that are processed together at most."""
+"""Maximum number of units of one project to process together."""
 SETTLING = (3.0, 10.0, 30.0)
-"""Seconds until what OpenStack is still at work on is looked at again; then it is left to its next notification."""
+"""Seconds before objects that OpenStack is still changing are read again, once; then their next notification counts."""
 LAGGING = 5.0
-"""Seconds after which Nova's own memory of a server's addresses has caught up with Neutron."""
+"""Seconds after which Nova's network info cache of a server has caught up with Neutron."""
 WINDOW = 0.05
 POURING = 10
-"""Messages within `WINDOW` seconds which tell that more are to come, and that they will name the same objects."""
+"""The number of messages within `WINDOW` seconds from which more are expected for the same objects."""
 LONGEST_HOLD = 2.0
-"""Seconds for which work waits at most until messages pour in no more."""
+"""Maximum seconds that work waits for a burst of messages to end."""
 MOST_BUGS = 3
-"""Attempts at a key that may end in an unforeseen error."""
+"""Maximum number of attempts at a key that end in an unexpected error."""
 
 
 class Worker:
-    """Takes events from the broker's thread and processes them in its own. `tries` bounds a key's failures in a row.
+    """Receives events from the consumer's thread and processes them in its own threads.
 
-    `hand_over` asks for a resync and raises CosUpdateError when it can't. With `settles` false nothing is looked at
-    again later. `moved` is called at every sign of life.
+    `tries` limits the consecutive failures of a key. `hand_over` requests a resync and raises CosUpdateError if that
+    fails. Unless `settles`, nothing is read again later. `moved` is called at every sign of life.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Worker:
         self._context = context
         self._queue = queue
         self._dead_letters = dead_letters
-        self._failures = Tally(log, "rounds of work failed")
+        self._failures = Tally(log, "attempts failed")
         self._ack = ack
         self._hand_over = hand_over
         self._tries = tries
@@ -89,7 +89,7 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._tracker: AckTracker[Key] = AckTracker()
         self.given_up = 0
-        """Keys that failed too often since the start, and were left to a resync."""
+        """The number of keys since the start that failed too often and were left to a resync."""
 
     def start(self, threads: int) -> None:
         for number in range(threads):
@@ -98,10 +98,10 @@ class Worker:
             thread.start()
 
     def note(self, event: Event, delivery_tag: DeliveryTag, *, redelivered: bool = False) -> None:
-        """Marks dirty what an event names; the message is acknowledged when that is done. Never waits.
+        """Marks the keys of an event dirty; the message is acknowledged when they are done. Never waits.
 
-        A `redelivered` message may have reached a process that died between posting to a rack and recording that: what
-        is known of that rack is not to be relied on.
+        The receiver of a `redelivered` message may have died between posting to a rack and recording that: the known
+        state of the rack is not reliable.
         """
         self._flow.count()
         units: dict[Key, set[Key]] = defaultdict(set)
@@ -109,7 +109,7 @@ class Worker:
             if self._cache.concerns(key):
                 unit = self._cache.unit(key)
                 units[unit] |= {key, unit} if redelivered else {key}
-        # First dirty, then attached, then queued: an attempt that answers for the message has then seen what it names.
+        # First dirty, then attached, then queued: so an attempt that covers the message has seen its keys.
         coalesced = 0
         with self._lock:
             for unit, keys in units.items():
@@ -137,13 +137,13 @@ class Worker:
             try:
                 self._attempt(units)
             except Exception:
-                # Nothing of this is foreseen; the keys come back, and the thread lives on.
-                log.exception("an attempt could not be ended")
+                # Unexpected; the keys are queued again, and the thread continues.
+                log.exception("finishing an attempt failed")
                 for each in units:
                     self._tracker.give_back(each)
                     self._queue.add_rate_limited(each)
                     self._queue.done(each)
-            self._failures.tell()
+            self._failures.report()
             self._moved()
 
     def _attempt(self, units: list[Key]) -> None:
@@ -162,7 +162,7 @@ class Worker:
         except Exception as error:
             names = ", ".join(f"{unit.kind} {unit.id}" for unit in units)
             self._failures.note(
-                type(error).__name__, "%s could not be worked off", names, level=logging.ERROR, exc_info=True
+                type(error).__name__, "%s could not be processed", names, level=logging.ERROR, exc_info=True
             )
             ends = {unit: self._bug(unit, error) for unit in units}
         ends = self._handed_over(ends)
@@ -170,7 +170,7 @@ class Worker:
             self._settle(unit, ends[unit], tasks[unit], sent[unit])
 
     def _work(self, first: Key, tasks: dict[Key, set[Key]]) -> WorkResults:
-        """One attempt at units that go together."""
+        """One attempt at units that are processed together."""
         if first.kind is ResourceKind.FLAVOR:
             return {first: flavor(self._context, first.id)}
         if first.kind is ResourceKind.PROJECT:
@@ -200,7 +200,7 @@ class Worker:
         changed = self._cache.learn_projects()
         if not changed:
             return WorkResult()
-        return WorkResult(WorkOutcome.RESYNC, f"{len(changed)} projects have become watched, or are so no more")
+        return WorkResult(WorkOutcome.RESYNC, f"{len(changed)} projects are newly watched or no longer watched")
 
     def _bug(self, unit: Key, error: Exception) -> WorkResult:
         self._bugs[unit] = self._bugs.get(unit, 0) + 1
@@ -208,10 +208,10 @@ class Worker:
             return WorkResult(WorkOutcome.FAILED, type(error).__name__)
         del self._bugs[unit]
         self._dead_letters.put(f"{unit.kind} {unit.id}".encode(), f"{type(error).__name__} in {MOST_BUGS} attempts")
-        return WorkResult(WorkOutcome.RESYNC, f"{unit.kind} {unit.id} can't be worked off ({type(error).__name__})")
+        return WorkResult(WorkOutcome.RESYNC, f"{unit.kind} {unit.id} cannot be processed ({type(error).__name__})")
 
     def _handed_over(self, ends: WorkResults) -> WorkResults:
-        """Hands to one resync what needs it, and what has failed too often."""
+        """Hands units that need it, or have failed too often, to one resync."""
         given_up = {
             unit: replace(result, outcome=WorkOutcome.RESYNC)
             for unit, result in ends.items()
@@ -231,7 +231,7 @@ class Worker:
 
     def _settle(self, unit: Key, result: WorkResult, dirty: set[Key], sent: str) -> None:
         if result.outcome in (WorkOutcome.AGAIN, WorkOutcome.FAILED):
-            # A stack that is dirty itself has its rack read anew.
+            # If the stack itself is dirty, its rack is read again.
             self._mark(unit, dirty | {unit} if result.needs_reread else dirty, sent)
             self._tracker.give_back(unit)
             if result.outcome is WorkOutcome.FAILED:
@@ -241,7 +241,7 @@ class Worker:
             self._queue.done(unit)
             return
         if reason := self._waiting.pop(unit, ""):
-            self._repeats.over(reason, f"what waited ({reason}) goes on")
+            self._repeats.over(reason, f"waiting keys ({reason}) proceed")
         for other in result.to:
             self._mark(other, {other}, sent)
         self._tracker.pass_on(unit, result.to)
@@ -254,7 +254,7 @@ class Worker:
         self._context.observer.effect(_lag(sent))
 
     def _look_again(self, unit: Key, result: WorkResult, dirty: set[Key]) -> None:
-        """What OpenStack is at work on may be done without another word to us."""
+        """Schedules another read: OpenStack may finish a change without another notification."""
         looks = self._looks.pop(unit, 0)
         if result.unsettled and self._settles and looks < len(SETTLING):
             self._looks[unit] = looks + 1
@@ -269,7 +269,7 @@ class Worker:
 
 
 class _Flow:
-    """How fast messages come. Counted in one thread, read in others."""
+    """The rate of messages. Counted in one thread, read in others."""
 
     def __init__(self) -> None:
         self._began = self._last = 0.0
@@ -284,7 +284,7 @@ class _Flow:
         self._last = now
 
     def wait_for_lull(self) -> None:
-        """Returns when messages do not pour in, or after the longest hold."""
+        """Waits until a burst of messages is over, or for the maximum time."""
         until = time.monotonic() + LONGEST_HOLD
         while (now := time.monotonic()) < until and now - self._last < WINDOW:
             if max(self._count, self._before) < POURING:
@@ -293,7 +293,7 @@ class _Flow:
 
 
 def _go_together(first: Key, other: Key) -> bool:
-    """Stacks of one project go together, and so do objects of one project whose stack is not known."""
+    """Whether two units are processed together: stacks of one project, or objects of one project of unknown stack."""
     if first.kind in (ResourceKind.FLAVOR, ResourceKind.PROJECT) or other.project_id != first.project_id:
         return False
     return (other.kind is ResourceKind.STACK) == (first.kind is ResourceKind.STACK) and other.kind not in (
@@ -303,7 +303,7 @@ def _go_together(first: Key, other: Key) -> bool:
 
 
 def _lag(sent: str) -> float | None:
-    """Seconds since a notification was sent; None when it does not say when."""
+    """Seconds since a notification was sent; None if it has no timestamp."""
     try:
         moment = datetime.fromisoformat(sent)
     except ValueError:

@@ -1,8 +1,8 @@
-"""The set of dirty keys, shaped after `util/workqueue` of Kubernetes' client-go.
+"""The queue of dirty keys, modelled on `util/workqueue` of Kubernetes' client-go.
 
 A key is in `dirty` from the moment it is added until a worker takes it, and in `processing` while a worker has it.
-Two sets instead of one flag per key are what makes it safe: a key added many times is processed once, a key added
-while it is being processed is processed again afterwards, and no two workers ever hold one key.
+These two sets make it safe: a key added many times is processed once, a key added while it is being processed is
+processed again afterwards, and no two workers ever hold the same key.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """How much is to do. `oldest` is the age in seconds of the key that has waited longest, 0.0 when none does."""
+    """The length of the queue. `oldest` is the age in seconds of the key that has waited longest, 0.0 for none."""
 
     queued: int
     processing: int
     waiting: int
-    """Keys that wait for their time: in backoff, or asked to be looked at later."""
+    """Keys that are delayed: in backoff, or scheduled for later."""
     oldest: float
 
     @property
     def idle(self) -> bool:
-        """True when nothing is dirty, in hand or waiting."""
+        """Whether no key is dirty, in process or delayed."""
         return not (self.queued or self.processing or self.waiting)
 
 
@@ -46,9 +46,9 @@ class _Waiting:
 
 
 class WorkQueue(Generic[K]):
-    """A coalescing queue of keys for several workers; every method may be called from any thread.
+    """A coalescing queue of keys for several workers; thread-safe.
 
-    A worker calls `get`, works, then calls either `forget` (done) or `add_rate_limited` (failed, try again later), and
+    A worker calls `get`, works, then calls either `forget` (success) or `add_rate_limited` (failure, retry later), and
     in both cases `done`. Times are those of `clock`, in seconds.
     """
 
@@ -70,13 +70,13 @@ class WorkQueue(Generic[K]):
         self._shut = False
 
     def add(self, key: K) -> None:
-        """Marks a key dirty. Nothing happens when it already is, or when the queue was shut down."""
+        """Marks a key dirty. Does nothing if it already is, or if the queue was shut down."""
         with self._lock:
             if not self._shut:
                 self._mark(key, self._clock())
 
     def add_after(self, key: K, delay: float) -> None:
-        """Marks a key dirty `delay` seconds from now; of several such wishes for one key the earliest counts."""
+        """Marks a key dirty `delay` seconds from now; of several calls for one key the earliest time counts."""
         with self._lock:
             if self._shut:
                 return
@@ -89,14 +89,14 @@ class WorkQueue(Generic[K]):
             if known is None or now + delay < known.ready:
                 self._waiting[key] = _Waiting(now + delay, min(since, known.since) if known else since)
                 heapq.heappush(self._heap, (now + delay, next(self._ticket), key))
-                # All of them, for whichever watches the clock may be busy when the time comes.
+                # All of them, since the one that watches the clock may be busy by then.
                 self._available.notify_all()
 
     def add_rate_limited(self, key: K) -> float:
-        """Marks a failed key dirty after its own backoff, which doubles with every failure up to the greatest delay.
+        """Marks a failed key dirty after its own backoff, which doubles with every failure up to the maximum delay.
 
-        One that had news before its time and failed again still waits for that time: news are no reason to count
-        faster. Returns the delay in seconds.
+        A key that was added again during its backoff and failed again waits for the original time: new events must not
+        increase the backoff faster. Returns the delay in seconds.
         """
         with self._lock:
             known = self._waiting.get(key)
@@ -108,7 +108,7 @@ class WorkQueue(Generic[K]):
             return delay
 
     def forget(self, key: K) -> None:
-        """Ends a key's backoff: its next failure counts as its first."""
+        """Resets a key's backoff: its next failure counts as the first."""
         with self._lock:
             self._failures.pop(key, None)
 
@@ -117,9 +117,9 @@ class WorkQueue(Generic[K]):
         return self._failures.get(key, 0)
 
     def get(self, timeout: float | None = None) -> K | None:
-        """Takes the key that waits longest, blocking up to `timeout` seconds (None: without end).
+        """Takes the key that has waited longest, blocking up to `timeout` seconds (None: forever).
 
-        Returns None when the time is over, or when the queue was shut down and nothing is left in it.
+        Returns None after the timeout, or if the queue was shut down and is empty.
         """
         with self._lock:
             deadline = None if timeout is None else self._clock() + timeout
@@ -133,7 +133,7 @@ class WorkQueue(Generic[K]):
                 self._available.wait(self._stuck_after(now, deadline))
 
     def get_more(self, wanted: Callable[[K], bool], limit: int) -> list[K]:
-        """Takes up to `limit` more keys that are `wanted` and wait already, for one worker to do together."""
+        """Takes up to `limit` more queued keys that are `wanted`, for one worker to process together."""
         with self._lock:
             self._wake_the_due(self._clock())
             chosen = set(itertools.islice((key for key in self._order if wanted(key)), limit))
@@ -154,10 +154,10 @@ class WorkQueue(Generic[K]):
             self._settled.notify_all()
 
     def shut_down(self, *, discard: bool = False) -> None:
-        """Accepts no more keys and forgets those that wait for their time.
+        """Accepts no more keys and drops delayed ones.
 
-        What is queued is still handed out, unless `discard`; then only what is in hand is finished. When a key's
-        messages are acknowledged only after the key is done, the broker keeps what is discarded.
+        Queued keys are still handed out, unless `discard`; then only keys in process are finished. Since messages are
+        acknowledged only after their keys are done, the broker keeps those of discarded keys.
         """
         with self._lock:
             self._shut = True
@@ -170,7 +170,7 @@ class WorkQueue(Generic[K]):
             self._settled.notify_all()
 
     def wait_idle(self, timeout: float) -> bool:
-        """Waits up to `timeout` seconds until nothing is queued, in hand or waiting; says whether that was reached."""
+        """Waits up to `timeout` seconds until no key is queued, in process or delayed; returns whether that is so."""
         deadline = time.monotonic() + timeout
         with self._lock:
             while self._order or self._processing or self._waiting:
@@ -181,7 +181,7 @@ class WorkQueue(Generic[K]):
             return True
 
     def due(self) -> int:
-        """Keys that somebody should be working on now. Takes no lock, so that a watchdog can always ask."""
+        """The number of keys that should be processed now. Takes no lock, so that a watchdog can always call it."""
         try:
             overdue = 1 if self._heap[0][0] <= self._clock() else 0
         except IndexError:
@@ -189,7 +189,7 @@ class WorkQueue(Generic[K]):
         return len(self._order) + len(self._processing) + overdue
 
     def stats(self) -> QueueStats:
-        """How much is to do, at this moment."""
+        """The current length of the queue."""
         with self._lock:
             waiting = (entry.since for entry in self._waiting.values())
             since = min(itertools.chain(self._dirty.values(), self._processing.values(), waiting), default=None)
@@ -222,6 +222,6 @@ class WorkQueue(Generic[K]):
                 self._mark(key, entry.since)
 
     def _stuck_after(self, now: float, deadline: float | None) -> float | None:
-        """How long a worker may sleep: until the next key is due or its own time is over."""
+        """How long a worker may sleep: until the next key is due or its timeout expires."""
         until = [moment for moment in (deadline, self._heap[0][0] if self._heap else None) if moment is not None]
         return max(0.0, min(until) - now) if until else None

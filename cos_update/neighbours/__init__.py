@@ -1,7 +1,7 @@
-"""The view as the services beside us load it, metrics and billing among them: objects of classes of their own.
+"""The view as other services (metrics, billing) load it: pickled objects of their own classes.
 
-Apart from the store, because here is only said what is where in their objects; the store says when the file is
-written, and how safely.
+Separate from the store: this package defines the layout of those objects, the store when and how safely the file is
+written.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stand-ins for the other services' classes: a pickle names a class and holds an object's attributes, nothing else."""
+"""Stand-ins for the other services' classes: a pickle contains only an object's class name and attributes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 
 def stand_in(module: str, name: str) -> type:
-    """An empty class of that name, which says that it is of that module."""
+    """An empty class with that module and name."""
     return type(name, (), {"__module__": module})
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The classes of one generation of services; `team` is missing where racks belong to users."""
+    """The classes of one generation of services; there is no `team` where racks belong to users."""
 
     view: type
     device: type
@@ -41,7 +41,7 @@ def instance(cls: type, attributes: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A view in the terms of one generation, and in words what had to be left out of it, by Concertim id."""
+    """A view as objects of one generation, and descriptions of what it could not include, by Concertim id."""
 
     view: Any
     classes: Classes
@@ -50,9 +50,9 @@ class Translation:
 
 @contextmanager
 def importable(classes: Iterable[type]) -> Iterator[None]:
-    """Makes stand-ins importable by their names for the time of the context, which pickling wants to see.
+    """Makes stand-ins importable within the context, as pickling requires.
 
-    Not thread-safe: pickling in one thread at a time is the caller's business.
+    Not thread-safe: the caller must pickle in one thread at a time.
     """
     found = tuple(classes)
     names = sorted({name for cls in found for name in _with_parents(cls.__module__)})

@@ -1,6 +1,6 @@
 """The view of the first generation of services (releases 0.1 to 1.1), where racks belong to users.
 
-Names and types of the attributes are those which its services read.
+The attributes have the names and types that these services read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLASSES = Classes(
 
 
 def translated(view: View) -> Translation:
-    """A view in these terms. Whoever owns racks is a user, root users are left out."""
+    """The view as objects of this generation. Rack owners are users; root users are left out."""
     owners = view.actual.owners
     people = (view.actual.accounts or NO_ACCOUNTS).people or {}
     roots = {person.id for person in people.values() if person.is_root}
@@ -118,7 +118,7 @@ def _rack(view: View, rack: Rack, devices: tuple[Device, ...]) -> Any:
 
 
 def _device(view: View, device: Device, template: Any) -> Any:
-    # In this generation's API every device is an instance; what is none has no such details.
+    # In this generation's API every device is an instance; other devices have no such details.
     details = device.details if isinstance(device.details, InstanceDetails) else InstanceDetails()
     place = device.location
     return instance(

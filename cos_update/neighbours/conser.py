@@ -1,6 +1,6 @@
 """The view of the second generation of services (1.2 and later), where racks belong to teams.
 
-Names and types of the attributes are those which its services read; `created_at` and `cluster_type_name` are of its
+The attributes have the names and types that these services read; `created_at` and `cluster_type_name` exist in the
 newest releases.
 """
 
@@ -51,7 +51,7 @@ _Ids = tuple[str | None, ...]
 
 
 def translated(view: View) -> Translation:
-    """A view in these terms. Whoever owns racks is a team."""
+    """The view as objects of this generation. Rack owners are teams."""
     actual = view.actual
     found = contents(view, actual.owners)
     team_ids: dict[str, _Ids] = {owner.id: _team_id(view, owner) for owner in actual.owners.values()}

@@ -1,4 +1,4 @@
-"""A translated view as a pickle: the other services' classes by name, without their code."""
+"""Writes a translated view as a pickle that names the other services' classes, without their code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cos_update.store import View, from_plain, to_plain
 from cos_update.store.records import simplified
 
 PROTOCOL = 4
-"""What every Python that those services run on can load."""
+"""The pickle protocol that every Python version of those services can load."""
 _TRANSLATED: Mapping[ViewFor, Callable[[View], Translation]] = {
     ViewFor.CON_OPSTK: con_opstk.translated,
     ViewFor.CONSER: conser.translated,
@@ -21,17 +21,17 @@ _TRANSLATED: Mapping[ViewFor, Callable[[View], Translation]] = {
 
 
 def write(view: View, file: BinaryIO) -> dict[str, str]:
-    """Pickles a view in the terms of `view_for`, and gives what was left out, in words and by Concertim id.
+    """Pickles the view for the services of `view_for`; returns descriptions of what was left out, by Concertim id.
 
-    The file names the classes of those terms and no others. Raises TypeError for what has no plain form, KeyError
-    when the view is for nobody.
+    The file names only the classes of those services. Raises TypeError for values without a plain form, and KeyError
+    if `view_for` names no services.
     """
     translated = _TRANSLATED[view.view_for]
     translation = translated(view)
     try:
         _dump(translation, file)
     except _NotPlain:
-        # Some text is of a subclass (a member of a StrEnum, say). That is rare, so it is looked for only then.
+        # Some string is of a subclass (such as a StrEnum member). That is rare, so only now convert them.
         file.seek(0)
         file.truncate()
         translation = translated(from_plain(simplified(to_plain(view))))
@@ -40,7 +40,7 @@ def write(view: View, file: BinaryIO) -> dict[str, str]:
 
 
 class _NotPlain(TypeError):
-    """An object that is neither of the other services' classes nor plain."""
+    """An object that is neither plain nor of the other services' classes."""
 
 
 class _Pickler(pickle.Pickler):
@@ -51,7 +51,7 @@ class _Pickler(pickle.Pickler):
         self._known = known
 
     def reducer_override(self, obj: Any, /) -> Any:
-        """Called for whatever is not exactly a plain type."""
+        """Called for objects that are not exactly of a plain type."""
         if type(obj) in self._known or (isinstance(obj, type) and obj in self._known):
             return NotImplemented
         raise _NotPlain(f"a {type(obj).__name__} has no plain form")

@@ -1,4 +1,4 @@
-"""Our records in the forms that both generations of services share."""
+"""Conversions of our records that both generations of services share."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _UNKNOWN = Origin(ResourceKind.STACK, name="", state="", project_id="")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a view holds that a reader can follow: every rack's owner and every device's rack are there.
+    """The consistent part of a view: every rack has its owner, every device its rack.
 
-    `devices` are those of each rack, from its bottom to its top. `left_out` says in words what is not among them, by
-    Concertim id.
+    `devices` are those of each rack, bottom to top. `left_out` describes the other objects, by Concertim id.
     """
 
     racks: tuple[Rack, ...]
@@ -35,7 +34,7 @@ def contents(view: View, owners: Iterable[str]) -> Contents:
     known = frozenset(owners)
     racks = tuple(rack for rack in view.actual.racks.values() if rack.owner_id in known)
     left_out = {
-        rack.id: f"rack {rack.name} ({rack.id}): its owner {rack.owner_id or 'is not said, and'} is not among them"
+        rack.id: f"rack {rack.name} ({rack.id}): its owner {rack.owner_id or '(unknown)'} is missing"
         for rack in view.actual.racks.values()
         if rack.owner_id not in known
     }
@@ -46,7 +45,9 @@ def contents(view: View, owners: Iterable[str]) -> Contents:
     for rack_id, orphans in held.items():
         if rack_id not in view.actual.racks:
             for device in orphans:
-                left_out[device.id] = f"device {device.name} ({device.id}): there is no rack {rack_id or 'of it'}"
+                left_out[device.id] = (
+                    f"device {device.name} ({device.id}): its rack {rack_id or '(unknown)'} is missing"
+                )
     return Contents(racks, devices, left_out)
 
 
@@ -55,22 +56,22 @@ def _place(device: Device) -> tuple[int, str]:
 
 
 def account_of(view: View, owner: Owner) -> Account:
-    """What is charged to an owner; all empty when that is not known."""
+    """The billing account of an owner; empty if unknown."""
     return (view.actual.accounts or NO_ACCOUNTS).owners.get(owner.id, NO_ACCOUNT)
 
 
 def origin_of(view: View, openstack_id: str) -> Origin:
-    """What OpenStack says of an object; all empty when it is none or nothing is known of it."""
+    """The OpenStack record of an object; empty if there is none."""
     return view.origins.get(openstack_id, _UNKNOWN)
 
 
 def id_or_none(value: str) -> str | None:
-    """An id, or None for one that is missing."""
+    """The id, or None if it is empty."""
     return value or None
 
 
 def amount(text: str) -> float:
-    """Money as a number; 0.0 for what is none."""
+    """An amount of money as a number; 0.0 if it is not one."""
     try:
         value = float(text)
     except ValueError:
@@ -79,7 +80,7 @@ def amount(text: str) -> float:
 
 
 def occupied(devices: Iterable[Device]) -> list[int]:
-    """The units that devices stand in, each once and in order."""
+    """The units that devices occupy, sorted and without duplicates."""
     return sorted({unit for d in devices for unit in range(d.location.start_u, d.location.end_u + 1)})
 
 
@@ -90,13 +91,13 @@ def outputs(rack: Rack) -> list[tuple[str, object]]:
 
 
 def text_of(metadata: Mapping[str, object], key: str) -> str:
-    """A text among metadata; "" when there is none."""
+    """A string of the metadata; "" if there is none."""
     value = metadata.get(key)
     return value if isinstance(value, str) else ""
 
 
 def volumes(details: InstanceDetails) -> dict[str, object]:
-    """The attached volumes by id, whether the app keeps them so or as a list."""
+    """The attached volumes by id, whether the app stores a mapping or a list."""
     found = details.volume_details
     if isinstance(found, Mapping):
         return {str(key): value for key, value in found.items()}
@@ -110,5 +111,5 @@ def volumes(details: InstanceDetails) -> dict[str, object]:
 
 
 def missing_template(device: Device) -> Template:
-    """What is known of a template that is not listed, from a device that has it."""
+    """A substitute for a template that is not listed, derived from a device that uses it."""
     return Template(device.template_id, "", device.location.height)

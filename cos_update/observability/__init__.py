@@ -1,4 +1,4 @@
-"""What the daemons show of themselves: logs, heartbeat, metrics and the log of passes.
+"""Logs, heartbeat, metrics and the run log of passes.
 
-Apart from `sync`, which reports to an `Observer` and knows none of them.
+Separate from `sync`, which reports to an `Observer` and knows none of them.
 """

@@ -1,6 +1,6 @@
-"""What a line of the log says, as fields for programs: `log_format: json` has each of them beside the message.
+"""Structured fields of log lines, which `log_format: json` writes in addition to the message.
 
-They are handed to a logger as `extra=facts(...)`, and read from the record by `of`.
+Pass them to a logger with `extra=extra(facts)`; `of` reads them from the log record.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ Facts = Mapping[str, object]
 
 
 def extra(facts: Facts) -> dict[str, Facts]:
-    """What a logger takes as `extra`."""
+    """The `extra` argument for a logger."""
     return {_ATTRIBUTE: facts}
 
 
 def of(record: logging.LogRecord) -> Facts:
-    """The facts of a record; none for a line that only has words."""
+    """The facts of a record; empty if it has only a message."""
     found: Facts = getattr(record, _ATTRIBUTE, {})
     return found
 
 
 def outcome_facts(outcome: Outcome) -> Facts:
-    """What was done to one object, or not and why."""
+    """The outcome of an action on one object, with the reason if it failed."""
     action = outcome.action
     return {
         "action": action.verb.value,
@@ -46,7 +46,7 @@ def outcome_facts(outcome: Outcome) -> Facts:
 
 
 def notice_facts(notice: Notice) -> Facts:
-    """What was left alone, or is reported."""
+    """A notice: an object that was left alone or is reported."""
     return {
         "notice": notice.kind.value,
         "kind": str(notice.subject),
@@ -70,7 +70,7 @@ def report_facts(report: Report) -> Facts:
 
 
 def _change(change: Change) -> dict[str, object]:
-    """Of the outputs of stacks, which may hold passwords, only that they did."""
+    """A change, without the values of stack outputs, which may contain passwords."""
     if change.field in OUTPUTS:
         return {"field": change.field}
     return {"field": change.field, "old": value_text(change.old), "new": value_text(change.new)}

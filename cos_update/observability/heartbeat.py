@@ -1,7 +1,7 @@
-"""Whether a daemon is alive and moving, as it says itself every few seconds in a small file of the data dir.
+"""The heartbeat: every few seconds a daemon writes to a small file in the data dir that it is alive and moving.
 
-For supervisors that restart what hangs (Docker, Kubernetes, systemd). A restart does not bring back a cloud that is
-away: a daemon that tries in vain is alive, and its last failure is part of what it says.
+It is for supervisors that restart a hung daemon (Docker, Kubernetes, systemd). A restart does not fix an unreachable
+cloud: a daemon that keeps retrying is alive, and reports its last failure in the heartbeat.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from cos_update.observability.process_identity import ProcessIdentity, is_gone, 
 
 SCHEMA = 1
 FILES = ("health-*.json", ".health-*.json.tmp")
-"""Patterns of all heartbeats, in the data dir."""
+"""Patterns of the heartbeat files in the data dir."""
 STALE_AFTER = "stale_after"
-"""The detail that tells a command which is run again and again from a daemon: seconds after which its end is stale."""
+"""The detail that marks a periodically run command, not a daemon: seconds after which its last end is stale."""
 WRITE_INTERVAL = 5.0
 """Seconds between two writes of the heartbeat."""
 ENDING = 1.0
-"""Seconds to wait at the end for a write under way."""
+"""Seconds to wait at the end for a write in progress."""
 SILENCE = 60.0
 """Seconds without a heartbeat after which a process counts as dead, paused or hanging."""
 
@@ -41,30 +41,30 @@ _log = logging.getLogger(__name__)
 
 
 def file_of(data_dir: Path, process: str) -> Path:
-    """The heartbeat of that daemon ("bulk", "listen", "listen-1" for a shard)."""
+    """The heartbeat file of a daemon ("bulk", "listen", "listen-1" for a shard)."""
     return data_dir / f"health-{process}.json"
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonStatus:
-    """What a daemon says of itself at one moment."""
+    """The status that a daemon reports at one moment."""
 
     text: str
-    """What it is doing, for people; points in time are named as such, so that it does not age."""
+    """What it is doing, for people; times are absolute, so that the text does not become outdated."""
     idle: float = 0.0
-    """Seconds for which something has been due without anything having moved, a failed try included."""
+    """Seconds for which work has been due without any progress; a failed attempt counts as progress."""
     stuck_after: float = 600.0
-    """Seconds of `idle` from which on it is stuck."""
+    """Seconds of `idle` from which it counts as stuck."""
     details: Mapping[str, object] = field(default_factory=dict)
-    """The same for programs: plain JSON values; points in time are Unix times."""
+    """The same for programs: plain JSON values; times are Unix times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A heartbeat as it was read. Points in time are Unix times.
+    """A heartbeat as read. Times are Unix times.
 
-    `beat` is when the process last touched the file, `written` when it last could write it, `ended` when it ended in
-    good order.
+    `beat` is when the process last touched the file, `written` when it last succeeded in writing it, `ended` when it
+    exited cleanly.
     """
 
     process: str
@@ -78,7 +78,7 @@ class Heartbeat:
 
 
 def read(path: Path) -> Heartbeat | None:
-    """The heartbeat in that file, None when there is none. Raises ViewError when it cannot be read or is none."""
+    """The heartbeat in that file, None if there is no file. Raises ViewError if it cannot be read or is invalid."""
     try:
         with path.open("rb") as file:
             beat = os.fstat(file.fileno()).st_mtime
@@ -103,7 +103,7 @@ def read(path: Path) -> Heartbeat | None:
     except OSError as error:
         raise ViewError(f"{path} cannot be read: {words(error)}.", hint(error, path)) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise ViewError(f"{path} is no heartbeat of ours: {error}.", "Is that daemon of the same version?") from error
+        raise ViewError(f"{path} is not a valid heartbeat: {error}.", "Is that daemon of the same version?") from error
 
 
 def evaluate(
@@ -112,10 +112,10 @@ def evaluate(
     max_age: float | None = None,
     is_gone: Callable[[int, ProcessIdentity], bool] = is_gone,
 ) -> tuple[bool, str]:
-    """Whether the daemon is alive and moving at `now`, and the line that says so.
+    """Whether the daemon is alive and moving at `now`, with a line that says so.
 
-    `max_age` is the time in seconds, in place of the daemon's own, that something may be due without moving; when it is
-    shorter than `SILENCE` it holds for the heartbeat itself as well.
+    `max_age` overrides the daemon's own limit on seconds without progress while work is due; if shorter than
+    `SILENCE`, it also limits the age of the heartbeat.
     """
     process, status = heartbeat.process, heartbeat.status
     where = f"pid {heartbeat.pid} on {heartbeat.host}"
@@ -128,11 +128,11 @@ def evaluate(
         return False, f"{process} ended at {moment(heartbeat.ended)}"
     if heartbeat.identity is not None and is_gone(heartbeat.pid, heartbeat.identity):
         return False, f"{process} is gone: {where} was killed or died, without a sign after {moment(heartbeat.beat)}"
-    # A heartbeat from the future is one from before the clock was set back.
+    # A heartbeat from the future was written before the clock was set back.
     silent = abs(now - heartbeat.beat)
     if silent > (SILENCE if max_age is None else min(SILENCE, max_age)):
         since = moment(heartbeat.beat)
-        return False, f"{process} gives no sign of life since {since}: {where} was killed or paused, or hangs"
+        return False, f"{process} has given no sign of life since {since}: {where} was killed or paused, or hangs"
     if status.idle > (status.stuck_after if max_age is None else max_age):
         return False, f"{process} is stuck: nothing has moved for {status.idle:.0f} s ({where}); {status.text}"
     if heartbeat.beat - heartbeat.written > SILENCE:
@@ -142,7 +142,7 @@ def evaluate(
 
 
 def moment(when: float) -> str:
-    """A Unix time as people read it."""
+    """A Unix time as text."""
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -151,10 +151,10 @@ def _identity(plain: object) -> ProcessIdentity | None:
 
 
 class HeartbeatWriter:
-    """Writes the heartbeat while its context lasts, in a thread of its own; `collect` gives its contents.
+    """Writes the heartbeat within its context, in its own thread; `collect` returns the contents.
 
-    It is written also when nothing happens: a process that hangs as a whole shows by its silence. Whatever goes wrong
-    with the file is logged once and stops nothing; on a full disk the file is touched, which takes no room.
+    It also writes when nothing happens, so that silence means that the whole process hangs. File errors are logged
+    once and stop nothing; on a full disk the file is touched, which needs no space.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class HeartbeatWriter:
         self.write(ended=self._clock())
 
     def write(self, ended: float | None = None) -> None:
-        """Writes the heartbeat now; `ended` is when the process ended, if it did."""
+        """Writes the heartbeat now; `ended` is when the process ended, if it has."""
         now = self._clock()
         status = self._status()
         document = {
@@ -228,9 +228,9 @@ class HeartbeatWriter:
         try:
             return self._collect()
         except Exception as error:
-            # The process lives all the same; to end it for this would help nobody.
-            _log.debug("the heartbeat cannot tell what the process does", exc_info=True)
-            return DaemonStatus(f"it cannot tell what it does ({type(error).__name__})")
+            # The process is alive nevertheless, and ending it would not help.
+            _log.debug("cannot collect the status for the heartbeat", exc_info=True)
+            return DaemonStatus(f"its status is unknown ({type(error).__name__})")
 
     def _write(self, content: bytes) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")

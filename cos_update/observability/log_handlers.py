@@ -1,4 +1,4 @@
-"""Where log lines go: standard error, and a file that may be rotated away or not be writable."""
+"""Log handlers: standard error, and a file that may be rotated or not be writable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class StderrHandler(logging.Handler):
-    """Standard error, whichever it is at the moment; one that is gone or closed costs nothing but the line."""
+    """Writes to the current sys.stderr; if that is missing or closed, the line is lost."""
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr
@@ -31,10 +31,10 @@ class StderrHandler(logging.Handler):
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A file that is opened again when it was rotated away, and done without while it cannot be written.
+    """A file that is reopened after rotation, and skipped while it cannot be written.
 
-    That it cannot be written is logged once, by the other handlers, and again when it can. It holds whole lines only,
-    whatever becomes of the disk.
+    The failure is logged once, by the other handlers, and again when it is over. Even on a full disk the file contains
+    only whole lines.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
             self._missed += 1
             if self._missed == 1:
                 _log.warning(
-                    "%s cannot be written (%s); the log goes to stderr only until it can. %s",
+                    "%s cannot be written (%s); until it can, the log goes only to stderr. %s",
                     self.baseFilename,
                     words(error),
                     hint(error, Path(self.baseFilename)),
@@ -59,7 +59,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         else:
             missed, self._missed = self._missed, 0
             if missed:
-                _log.warning("%s can be written again; it misses %d lines", self.baseFilename, missed)
+                _log.warning("%s can be written again; %d lines are missing", self.baseFilename, missed)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -76,7 +76,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         if self.stream is None:
             self.stream = self._open()
             self._statstream()
-        # Past the stream's buffer, which would keep what a full disk does not take and write it at some later time.
+        # Bypasses the stream's buffer, which on a full disk would keep the data and write it some time later.
         handle = self.stream.fileno()
         before = os.fstat(handle).st_size
         written = os.write(handle, line)

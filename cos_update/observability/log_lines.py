@@ -1,7 +1,7 @@
-"""What a line of a log says, as text or as JSON, on one line and without secrets.
+"""Log formatters: text or JSON, on one line and without secrets.
 
-Secrets are taken out where lines are made, so that nothing passes: not arguments, not exceptions, not what pika,
-urllib3, keystoneauth or openstacksdk log themselves.
+Secrets are redacted in the formatter, so that nothing gets through: arguments, exceptions, or what pika, urllib3,
+keystoneauth and openstacksdk log themselves.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _OWN_LINE = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z [A-Z]+ +\S+ +run=[0-9a-f]{4} |\
 
 
 def is_own_line(line: str) -> bool:
-    """Whether a line of a log is one that we have written, in either form."""
+    """Whether a log line was written by us, in either format."""
     return _OWN_LINE.match(line) is not None
 
 
 def begin_run() -> str:
-    """Begins a new run: lines carry the first four digits of its id. Returns the id in the form of a request id of
-    OpenStack (`req-<uuid>`), to be sent along as the global request id.
+    """Begins a new run: log lines carry the first four digits of its id. Returns the id in the form of an OpenStack
+    request id (`req-<uuid>`), to be sent as the global request id.
     """
     global _run
     run = uuid.uuid4()
@@ -42,7 +42,7 @@ _run = uuid.uuid4().hex[:4]
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """What a line says, secrets taken out."""
+    """The fields of a line, with secrets redacted."""
 
     time: str
     level: str
@@ -75,7 +75,7 @@ class TextFormatter(_Formatter):
 
 
 class JsonFormatter(_Formatter):
-    """The same fields as one JSON object a line (time, level, logger, run, message, exception), and its facts."""
+    """One JSON object per line with the same fields (time, level, logger, run, message, exception) and the facts."""
 
     def format(self, record: logging.LogRecord) -> str:
         found = self._fields(record)
@@ -85,13 +85,13 @@ class JsonFormatter(_Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message, secrets taken out; of our own lines from what they tell of, as a password may be a word of ours."""
+    """The message with secrets redacted; of our own lines only the arguments, as a password may be one of our words."""
     try:
         if record.name.startswith("cos_update.") and isinstance(record.args, tuple):
             message = str(record.msg) % tuple(map(_plain, record.args))
             return message if any(isinstance(arg, Masked) for arg in record.args) else hidden.shapes(message)
         return hidden(record.getMessage())
-    except Exception:  # a wrong format must not lose the line, nor show its arguments unredacted
+    except Exception:  # a wrong format must neither lose the line nor expose its arguments
         return hidden(f"{record.msg!s} {record.args!r}")
 
 

@@ -1,4 +1,4 @@
-"""Logging, the same for every command: text or JSON, on stderr and in a file."""
+"""Logging setup for all commands: text or JSON, on stderr and in a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from cos_update.observability.log_lines import JsonFormatter, TextFormatter
 from cos_update.observability.redaction import hidden
 
 FILES = {"bulk": "updates_bulk.log", "listen": "updates_mq.log"}
-"""The log file of each process that has one, in the log dir."""
+"""The log files in the log dir, by process."""
 _LOUD = ("urllib3", "keystoneauth", "openstack", "stevedore", "pika", "asyncio")
-"""Libraries that log at INFO what only a developer wants to know."""
+"""Libraries that log details for developers at INFO."""
+
+_OF_SECRETS = ("keystoneauth.session.body",)
+"""Loggers of what services answer in full; passwords may be in it that are nobody's here."""
 
 _CHATTER = 2
-"""How many -v it takes to be told what these libraries say at DEBUG: requests, headers, frames."""
+"""The number of -v that enables these libraries' DEBUG messages: requests, headers, frames."""
 _log = logging.getLogger(__name__)
 
 
@@ -31,16 +34,16 @@ def configure(
     daemon: bool = False,
     verbosity: int = 0,
 ) -> None:
-    """Sets logging up for one command, in place of any earlier setup.
+    """Configures logging for one command, replacing any earlier configuration.
 
-    `secrets` are values that no line may hold. A `process` also writes its file in the log dir, at `log_level`. A
-    `daemon` repeats on stderr what is in the file; others log warnings there. `verbosity` counts -v (1: INFO, 2: DEBUG)
-    on stderr; -1 is -q, errors only. Never raises: a log dir that cannot be written is reported on stderr.
+    `secrets` are values to redact. A `process` also writes its file in the log dir, at `log_level`. A `daemon` logs
+    the same to stderr; other commands log warnings there. `verbosity` counts -v (1: INFO, 2: DEBUG) for stderr; -1 is
+    -q, errors only. Never raises: a log dir that cannot be written is reported on stderr.
     """
     hidden.clear()
     reconfigure(settings, secrets=secrets, process=process, daemon=daemon, verbosity=verbosity)
     logging.captureWarnings(True)
-    # urllib3 warns of this at every request; `cos-update check` reports it once.
+    # urllib3 warns about this at every request; `cos-update check` reports it once.
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     threading.excepthook = _thread_died
 
@@ -53,9 +56,9 @@ def reconfigure(
     daemon: bool = False,
     verbosity: int = 0,
 ) -> None:
-    """Takes other settings while the command runs: no line is lost, and what was secret before stays so.
+    """Applies new settings to a running command without losing lines; former secrets are still redacted.
 
-    A log file is opened anew. Arguments are those of `configure`.
+    Reopens the log file. The arguments are those of `configure`.
     """
     hidden.add(*secrets)
     formatter = (JsonFormatter if settings.log_format == "json" else TextFormatter)()
@@ -76,10 +79,12 @@ def reconfigure(
         old.close()
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity >= _CHATTER else logging.WARNING)
+    for name in _OF_SECRETS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def shut_down(within: float = 1.0) -> None:
-    """Writes out what is buffered, without waiting any longer for a lock or a pipe that somebody hangs on."""
+    """Flushes buffers, but waits for a blocked lock or pipe only `within` seconds."""
     thread = threading.Thread(target=logging.shutdown, name="logs-end", daemon=True)
     thread.start()
     thread.join(within)
@@ -96,4 +101,4 @@ def _thread_died(args: threading.ExceptHookArgs) -> None:
     if args.exc_type is not SystemExit and args.exc_value is not None:
         name = args.thread.name if args.thread else "?"
         info = (args.exc_type, args.exc_value, args.exc_traceback)
-        _log.critical("thread %s died of an error nobody expected", name, exc_info=info)
+        _log.critical("thread %s died of an unexpected error", name, exc_info=info)

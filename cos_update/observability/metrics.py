@@ -1,4 +1,4 @@
-"""What the daemons count, for Prometheus. Its library comes with the extra `metrics` and is loaded when asked for."""
+"""Prometheus metrics of the daemons. The client library comes with the extra `metrics` and is imported on demand."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cos_update.planning.plan import NoticeKind
 from cos_update.planning.report import Report
 
 CLOSING = 1.0
-"""Seconds to wait for the thread that serves, at the end."""
+"""Seconds to wait at the end for the thread of the HTTP server."""
 MOST_TYPES = 300
-"""Types of notification that are told apart: OpenStack has fewer, but they come from outside."""
+"""Maximum number of notification types to distinguish: OpenStack has fewer, but they are external input."""
 _RESULTS = {ExitCode.DONE: "done", ExitCode.IN_PART: "in_part", ExitCode.HELD_BACK: "held_back"}
 _FAILED = "failed"
 _PASS_SECONDS = (1, 2.5, 5, 10, 30, 60, 150, 300, 600, 1800, 3600)
@@ -38,11 +38,17 @@ FIGURES: Mapping[str, tuple[str, bool]] = {
     "keys_waiting": ("Keys that wait for their time, in backoff most often", False),
     "oldest_key_seconds": ("Age of the key that has waited longest", False),
 }
-"""What is asked for at each scrape, by name: the help, and whether it only ever grows."""
+"""The listener's figures of each scrape by name: the help text, and whether it is a counter."""
+LEASE_FIGURES: Mapping[str, tuple[str, bool]] = {
+    "leases": ("Shards whose leases this machine holds", False),
+    "takeovers": ("Shards that this machine has taken over", True),
+    "fenced": ("Writes held back because this machine was no longer sure of its lease", True),
+}
+"""The same of a machine that is not the only one."""
 
 
 class Metrics(Observer):
-    """What both daemons count, in a registry of its own; `view` is the view's file.
+    """The metrics of both daemons, in a separate registry; `view` is the view's file.
 
     Raises ConfigError when prometheus-client is not installed.
     """
@@ -73,7 +79,7 @@ class Metrics(Observer):
 
     @contextmanager
     def served(self, address: str, port: int) -> Iterator[None]:
-        """Answers scrapes in threads of their own while the context lasts. Raises ConfigError when it cannot listen."""
+        """Serves scrapes in separate threads within the context. Raises ConfigError if it cannot listen."""
         try:
             server, thread = self._library.start_http_server(port, address, self.registry)
         except OSError as error:
@@ -112,7 +118,7 @@ class Metrics(Observer):
 
 
 class BulkMetrics(Metrics):
-    """And what `bulk` counts: passes."""
+    """The metrics of `bulk`, with those of its passes."""
 
     def __init__(self, view: Path) -> None:
         super().__init__(view)
@@ -152,7 +158,7 @@ class BulkMetrics(Metrics):
 
 
 class ListenMetrics(Metrics):
-    """And what `listen` counts: notifications and keys."""
+    """The metrics of `listen`, with those of notifications and keys."""
 
     def __init__(self, view: Path) -> None:
         super().__init__(view)
@@ -180,7 +186,7 @@ class ListenMetrics(Metrics):
 
 
 class _Follower:
-    """Asks for the figures when Prometheus does."""
+    """A collector that reads the figures at each scrape."""
 
     def __init__(self, figures: Callable[[], Mapping[str, float]]) -> None:
         self._figures = figures
@@ -189,13 +195,13 @@ class _Follower:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         found = self._figures()
-        for name, (text, grows) in FIGURES.items():
+        for name, (text, grows) in {**FIGURES, **LEASE_FIGURES}.items():
             if name in found:
                 family = CounterMetricFamily if grows else GaugeMetricFamily
                 yield family(f"cos_update_{name}", text, value=found[name])
 
     def describe(self) -> list[Any]:
-        """Nothing, lest it be asked before it has begun."""
+        """Returns nothing, so that registering does not call `collect` too early."""
         return []
 
 

@@ -1,4 +1,4 @@
-"""What a pass reports while it runs: to a log, a heartbeat, metrics, a terminal. None of them can stop the work."""
+"""The interface through which passes report to logs, heartbeat, metrics and terminal, none of which can stop them."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ _log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Receives what happens, and may ignore it. Called from any thread; must return quickly and never wait."""
+    """Receives events, and may ignore them. Called from any thread; must return quickly and never block."""
 
     def pass_begins(self) -> None:
         """A pass begins."""
 
     def reading(self, progress: Progress) -> None:
-        """Some of one side was read."""
+        """A part of one side was read."""
 
     def planned(self, actions: int) -> None:
-        """Both sides are read and compared: so many actions follow, each with its outcome."""
+        """Both sides are read and compared; `actions` outcomes will follow."""
 
     def outcome(self, outcome: Outcome) -> None:
-        """An action was carried out, or was not."""
+        """An action was applied, skipped or failed."""
 
     def pass_ends(self, report: Report) -> None:
         """The pass has ended, whatever its result."""
 
     def pass_failed(self, error: CosUpdateError) -> None:
-        """The pass could not read both sides, or not save the view."""
+        """The pass could not read both sides, or could not save the view."""
 
     def next_pass(self, due: float) -> None:
         """The next pass is to begin at this Unix time."""
 
     def event(self, kind: str, *, keys: int = 0, coalesced: int = 0) -> None:
-        """A notification of the type `kind` came: `keys` objects may have changed, `coalesced` of them known before."""
+        """A notification of type `kind` arrived for `keys` objects, of which `coalesced` were already queued."""
 
     def effect(self, lag: float | None = None) -> None:
-        """A key was done with; `lag` is the time in seconds since its oldest notification was sent."""
+        """A key was processed; `lag` is the time in seconds since its oldest notification was sent."""
 
 
 _EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
 
 
 class StatusObserver(Observer):
-    """Turns what happens into the contents of the heartbeat, and into the figures that are shown at each scrape."""
+    """Turns events into the contents of the heartbeat, and into the figures for each scrape."""
 
     @abstractmethod
     def collect(self) -> DaemonStatus:
         """The contents of the heartbeat now."""
 
     def figures(self) -> Mapping[str, float]:
-        """Figures of this moment, by the names of `metrics.FIGURES`."""
+        """The current figures, by the names in `metrics.FIGURES`."""
         return {}
 
 
 class SignsOfLife(Observer):
-    """Counts what is heard."""
+    """Counts events."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.events = 0
         self.is_resting = False
         """Whether nothing is due until the next pass."""
 
@@ -91,12 +91,12 @@ class SignsOfLife(Observer):
         self.is_resting = True
 
     def _note(self) -> None:
-        self.heard += 1
+        self.events += 1
         self.is_resting = False
 
 
 class ObserverGroup(Observer):
-    """Several observers as one. What one of them raises is logged, and stops neither the others nor the work."""
+    """Several observers as one. An exception in one of them is logged, and stops neither the others nor the work."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
@@ -108,4 +108,4 @@ class ObserverGroup(Observer):
             try:
                 getattr(observer, name)(*what, **details)
             except Exception:
-                _log.exception("%s cannot take note of what happened", type(observer).__name__)
+                _log.exception("%s failed to handle an event", type(observer).__name__)

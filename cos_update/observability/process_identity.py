@@ -1,4 +1,4 @@
-"""Which process a process id means: ids are used again, and each container counts its own."""
+"""Identifies processes beyond their ids, which are reused, and which each container numbers separately."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
 _DEAD = ("Z", "X")
-"""States of what has ended and is only still listed, for want of a parent that asks (proc(5))."""
+"""States of a process that has ended but was not yet reaped by its parent (proc(5))."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """What, with its id, makes a process known again."""
+    """What identifies a process together with its id."""
 
     boot: str
     """The kernel's id of this boot."""
     namespace: str
-    """The namespace in which its id counts."""
+    """The namespace of its process id."""
     start: int
-    """When it started, in clock ticks since the boot."""
+    """Its start time, in clock ticks since boot."""
 
 
 def own_identity() -> ProcessIdentity | None:
-    """That of this process; None where there is no /proc to tell."""
+    """The identity of this process; None without /proc."""
     with contextlib.suppress(OSError, ValueError):
         _, start = _stat("self")
         return ProcessIdentity(*_here(), start)
@@ -34,7 +34,7 @@ def own_identity() -> ProcessIdentity | None:
 
 
 def is_gone(pid: int, identity: ProcessIdentity) -> bool:
-    """Whether that process has certainly ended. One of another boot or namespace cannot be seen from here."""
+    """Whether that process has certainly ended. Processes of another boot or namespace are not visible here."""
     try:
         if (identity.boot, identity.namespace) != _here():
             return False
@@ -42,7 +42,7 @@ def is_gone(pid: int, identity: ProcessIdentity) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
-        # Somebody else's process is there, or nothing can be told.
+        # The process belongs to somebody else, or nothing is known about it.
         pass
     with contextlib.suppress(OSError, ValueError):
         state, start = _stat(str(pid))
@@ -55,6 +55,6 @@ def _here() -> tuple[str, str]:
 
 
 def _stat(pid: str) -> tuple[str, int]:
-    """State and start of a process, from proc(5). The name before them may hold anything, brackets included."""
+    """State and start time of a process (proc(5)). The name before them may contain anything, even parentheses."""
     fields = Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()
     return fields[0].decode(), int(fields[19])

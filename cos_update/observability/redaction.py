@@ -1,4 +1,4 @@
-"""Takes secrets out of every text that leaves the program: those that are known, and what looks like one."""
+"""Redacts secrets in every text that leaves the program: known values, and anything that looks like a secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDS = "password|passwd|adminpass|secret|cookie"
 
 
 class Redactor:
-    """Takes secrets out of texts: those that were added, and whatever looks like one."""
+    """Redacts the secrets that were added, and anything that looks like one."""
 
     _PATTERNS = (
         # Authorization: Basic ..., and Bearer ... anywhere
@@ -32,7 +32,7 @@ class Redactor:
             ),
             rf"\1{HIDDEN}",
         ),
-        # Keystone's Fernet tokens, and JSON web tokens, wherever they are
+        # Keystone's Fernet tokens, and JSON web tokens, anywhere
         (re.compile(r"\bgAAAAA[\w-]{20,}=*"), HIDDEN),
         (re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]+\.[\w-]*"), HIDDEN),
     )
@@ -42,7 +42,7 @@ class Redactor:
         self._expression: re.Pattern[str] | None = None
 
     def add(self, *secrets: str) -> None:
-        """Adds values to hide, in the forms too which they have in addresses, JSON and headers."""
+        """Adds values to redact, also in their encoded forms in URLs, JSON and headers."""
         for secret in filter(None, secrets):
             raw = secret.encode(errors="surrogatepass")
             self._known |= {
@@ -61,40 +61,40 @@ class Redactor:
         self._expression = re.compile("|".join(alternatives)) if self._known else None
 
     def clear(self) -> None:
-        """Forgets all that was added."""
+        """Removes all added values."""
         self._known.clear()
         self._expression = None
 
     def known(self, text: str) -> str:
-        """The text with `***` in place of what was added only: for texts that name keys like `password:`.
+        """The text with only added values replaced by `***`, for texts that mention keys like `password:`.
 
-        The names of our own keys and folders stay, also where a secret is one of their words.
+        Names of our own keys and folders stay, even if they contain a secret as a word.
         """
         return text if self._expression is None else self._expression.sub(lambda found: found["own"] or HIDDEN, text)
 
     def __call__(self, text: str) -> str:
-        """The text with `***` in place of every secret."""
+        """The text with every secret replaced by `***`."""
         return self.shapes(self.known(text))
 
     def shapes(self, text: str) -> str:
-        """The text with `***` in place of what looks like a secret."""
+        """The text with anything that looks like a secret replaced by `***`."""
         for pattern, replacement in self._PATTERNS:
             text = pattern.sub(replacement, text)
         return text
 
 
 _SHORT = 6
-_SECTIONS = ("openstack", "concertim", "rmq", "killbill")
+_SECTIONS = ("openstack", "concertim", "rmq", "killbill", "coordination")
 _NAMES = ("concertim-openstack-service", "cos-update", "updates_bulk.log", "updates_mq.log")
 _OWN_WORDS = (*_SECTIONS, *_NAMES)
 _OWN = rf"\b(?:{'|'.join(_SECTIONS)})(?=\.[a-z_]+\b(?!\.\w))|\b(?:{'|'.join(map(re.escape, _NAMES))})\b"
-"""The section before a key (`concertim.verify`), and names that are the program's own."""
+"""The section of a key (`concertim.verify`), and the program's own names."""
 
 
 def _standing(secret: str) -> str:
-    """Short secrets are hidden where they stand alone: inside of words they would be everywhere."""
+    """A pattern for a secret; short ones match only as whole words, since they occur within many words."""
     return rf"(?<!\w){re.escape(secret)}(?!\w)" if len(secret) < _SHORT else re.escape(secret)
 
 
 hidden = Redactor()
-"""The redactor of all log lines; secrets that come up later (tokens) may be added to it."""
+"""The redactor of all log lines; secrets that are learned later (tokens) may be added."""

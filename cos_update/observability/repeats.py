@@ -1,6 +1,6 @@
-"""A failure that goes on is logged once, then now and then how often it occurred, and at last that it is over.
+"""Logs a persistent failure once, then occasionally how often it has occurred, and finally that it is over.
 
-Apart from the loggers, since what repeats is known only to whoever tries again.
+Separate from the loggers, since only the code that retries knows what a repetition is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cos_update.observability.facts import Facts, extra
 
 @dataclass(slots=True)
 class _Streak:
-    """One failure that goes on: since when, how often, when it is to be logged again, and in which words it was."""
+    """A persistent failure: since when, how often, when to log it again, and the wordings so far."""
 
     since: float
     pause: float
@@ -28,17 +28,17 @@ class _Streak:
 
 
 class RepeatSuppressor:
-    """Logs a failure that goes on once, now and then how often it occurred, at once what is new about it, and its end.
+    """Logs a persistent failure once, occasionally its count, immediately any new wording, and its end.
 
-    All other occurrences are logged at DEBUG. Any thread may call.
+    All other occurrences are logged at DEBUG. Thread-safe.
     """
 
     FIRST_PAUSE = 600.0
     LONGEST_PAUSE = 3600.0
     MOST = 10_000
-    """How many failures are tracked; beyond, those that began first are forgotten, and logged as new."""
+    """Maximum number of tracked failures; beyond it the oldest are forgotten, and logged as new when they recur."""
     MOST_SAID = 20
-    """Wordings of one failure that are known again, for those that change to and fro."""
+    """Maximum number of remembered wordings of one failure, for failures that alternate between several."""
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.time) -> None:
         self._logger = logger
@@ -55,9 +55,9 @@ class RepeatSuppressor:
         logger: logging.Logger | None = None,
         facts: Facts | None = None,
     ) -> None:
-        """Counts the failure `key`, and logs it if it is time to or if it says something new.
+        """Counts the failure `key`, and logs it if it is due or has a new wording.
 
-        `message` is a format and `about` its arguments, as loggers take them; `facts` get the count as `attempt`.
+        `message` and `about` are a logger's format and arguments; the count is added to `facts` as `attempt`.
         """
         suffix, count = self._failed(key, _PASSING.sub("#", message % about))
         into, more = logger or self._logger, extra({**(facts or {}), "attempt": count})
@@ -69,7 +69,7 @@ class RepeatSuppressor:
     def over(
         self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None
     ) -> None:
-        """Ends the failure `key`, if it was one: logs `message` ("Cinder could not be read") with how often it was."""
+        """Ends the failure `key`, if there was one: logs `message` ("Cinder could not be read") with its count."""
         with self._lock:
             streak = self._streaks.pop(key, None)
         if streak is not None:
@@ -77,7 +77,7 @@ class RepeatSuppressor:
             (logger or self._logger).log(level, "%s: over after %s", message, times)
 
     def _failed(self, key: str, wording: str) -> tuple[str | None, int]:
-        """What is to be said behind the message (None: nothing is to be said), and how often it has failed in a row."""
+        """The suffix of the message (None: do not log), and the number of consecutive failures."""
         now = self._clock()
         with self._lock:
             streak = self._streaks.get(key)
@@ -99,11 +99,11 @@ class RepeatSuppressor:
 
 
 _PASSING = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+\.\d+", re.I)
-"""Ids of requests and seconds: what differs between two times of the same failure, and is nothing new."""
+"""Request ids and seconds, which differ between occurrences of the same failure without being news."""
 
 
 def _clock_time(moment: float, now: float) -> str:
-    """The UTC time of day, with the date when it was another day."""
+    """The UTC time of day, with the date if it is not today."""
     then = datetime.fromtimestamp(moment, UTC)
     today = datetime.fromtimestamp(now, UTC).date() == then.date()
     return then.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")

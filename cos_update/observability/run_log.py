@@ -1,6 +1,6 @@
-"""The log of passes: what stays as it was from pass to pass is logged once, then counted, then that it has ended.
+"""The log of passes: problems that persist across passes are logged once, then counted, then reported as over.
 
-Apart from `repeats`, which knows nothing of passes and outcomes.
+Separate from `repeats`, which knows nothing about passes and outcomes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOT_DONE = f"not %s (%s) %s: %s {_IDS}"
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """What goes on from pass to pass: what it is about, in words, and whether a whole pass must show its end."""
+    """A problem that persists across passes: its description, and whether only a complete pass can end it."""
 
     subject: str
     level: int
@@ -38,7 +38,7 @@ class _Trouble:
 
 
 def keep_off_stderr() -> None:
-    """Lines about passes go to the log file only, for commands that show all of it in another way."""
+    """Logs passes only to the file, for commands that display them in another way."""
     names = {log.name, *(f"cos_update.{kind.label}" for kind in ResourceKind)}
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, LogFile):
@@ -46,7 +46,7 @@ def keep_off_stderr() -> None:
 
 
 class RunLog(Observer):
-    """The log of one command, of any number of passes or of single outcomes; `logger` takes what is about no object."""
+    """The log of a command's passes or single outcomes; lines that concern no object go to `logger`."""
 
     def __init__(self, logger: logging.Logger = log, repeats: RepeatSuppressor | None = None) -> None:
         self._logger = logger
@@ -87,17 +87,17 @@ class RunLog(Observer):
             case Result.STALE:
                 logger.warning(_NOT_DONE, *not_done, extra=extra(facts))
             case Result.SKIPPED:
-                # What was not even tried is summed up in the pass's own line.
+                # Actions that were not tried are summarized in the pass's own line.
                 logger.debug(_NOT_DONE, *not_done, extra=extra(facts))
 
     def pass_ends(self, report: Report) -> None:
-        """One line for the pass, one for each thing that was left alone, and one for each that no longer is."""
+        """Logs one line for the pass, one for each notice, and one for each notice that is over."""
         self._failing = False
         self._over(_FAILED)
         news = {notice.key for notice in report.news}
         for notice in report.notices:
             self.notice(notice, is_news=notice.key in news)
-        # What depends on a gap, or was not reached, is not over because this pass did not report it.
+        # Problems that depend on a gap, or were not reached, are not over just because this pass did not report them.
         whole = not (report.stopped or report.stale or any(n.kind is NoticeKind.UNREAD for n in report.notices))
         with self._lock:
             ended = [key for key, trouble in self._going.items() if key not in self._met and (whole or trouble.is_gap)]
@@ -111,7 +111,7 @@ class RunLog(Observer):
         self._goes_on(_FAILED, trouble, "pass failed: %s", f"{error} {error.hint}".rstrip())
 
     def notice(self, notice: Notice, *, is_news: bool = False) -> None:
-        """One line for something that was left alone, or is not as a person might expect; news is a warning."""
+        """Logs one line for an object that was left alone or is surprising; as a warning if `is_news`."""
         key = f"{notice.kind} {notice.subject} {notice.name} {notice.openstack_id}"
         level = logging.WARNING if notice.leaves_work or is_news else logging.INFO
         subject = f"{notice.subject} {notice.name}: {notice.text}"

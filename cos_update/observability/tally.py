@@ -1,4 +1,4 @@
-"""Many events of few kinds: the first of each kind is said in full, of the others how many there were."""
+"""Logs many events of few kinds: the first of each kind in full, the others as counts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable
 
 
 class Tally:
-    """Says the first of each kind at once, and now and then how many more came; `what` names them ("messages").
+    """Logs the first event of each kind at once, and the others as counts; `what` names them ("messages").
 
-    Any thread may call. Events that are only counted are logged at DEBUG.
+    Thread-safe. Events that are only counted are logged at DEBUG.
     """
 
     FIRST_PAUSE = 60.0
     LONGEST_PAUSE = 3600.0
-    """Seconds from one count to the next; the pause doubles each time, until a pause passes in which nothing came."""
+    """Seconds between two counts; the interval doubles each time, until one passes without events."""
     MOST = 20
-    """Kinds that are told apart; what comes beyond is counted as one of them."""
+    """Maximum number of kinds; further ones are counted as a single kind."""
     _OTHERS = "others"
 
     def __init__(self, logger: logging.Logger, what: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Tally:
     def note(
         self, kind: str, message: str, *about: object, level: int = logging.WARNING, exc_info: bool = False
     ) -> None:
-        """Takes note of one event; `message`, `about` and `exc_info` are what loggers take."""
+        """Records one event; `message`, `about` and `exc_info` are a logger's arguments."""
         with self._lock:
             kind = kind if kind in self._known or len(self._known) < self.MOST else self._OTHERS
             is_first = kind not in self._known
@@ -46,8 +46,8 @@ class Tally:
                 self._unsaid[kind] += 1
         self._logger.log(level if is_first else logging.DEBUG, message, *about, exc_info=exc_info and is_first)
 
-    def tell(self, *, at_once: bool = False) -> None:
-        """Says how many more came, when it is time to or `at_once`. To be called every few seconds."""
+    def report(self, *, at_once: bool = False) -> None:
+        """Logs the counts, if due or `at_once`. Call it every few seconds."""
         now = self._clock()
         with self._lock:
             if not at_once and now < self._due:

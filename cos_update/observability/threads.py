@@ -1,4 +1,4 @@
-"""Where each thread stands, for whoever wants to know what a process does that does not get on."""
+"""Logs the stacks of all threads, to diagnose a process that makes no progress."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cos_update.observability.log_handlers import LogFile
 
 _log = logging.getLogger("cos_update.threads")
 _DEEPEST = 60
-"""Frames that are shown of one thread."""
+"""Maximum number of frames per thread."""
 
 
 def log_threads(why: str) -> None:
-    """Writes one line for each thread into the log, whatever its level: name and stack, no value that it holds."""
+    """Logs one line for each thread, whatever the log level: its name and stack, without values of variables."""
     logged = [handler.level for handler in logging.getLogger().handlers if isinstance(handler, LogFile)]
     level = max([logging.WARNING, *logged])
     lines = list(_states())
@@ -34,7 +34,7 @@ def _states() -> Iterator[str]:
 
 
 def _stack(frame: FrameType | None) -> Iterator[str]:
-    """The functions that are under way, the innermost first, each with its line."""
+    """The active functions with their lines, innermost first."""
     for _ in range(_DEEPEST):
         if frame is None:
             return

@@ -1,1 +1,1 @@
-"""Reading the cloud: sessions, raw paged reads, and the inventory that says of each listing whether it is whole."""
+"""Reading the cloud: sessions, raw paged listings, and an inventory that records which listings are incomplete."""

@@ -1,4 +1,4 @@
-"""What each service tells of its changes, as far as it can be believed; else all that it lists."""
+"""Listings of changes only, where a service supports them reliably; else full listings."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ T = TypeVar("T", Server, Volume, Network)
 Item = TypeVar("Item")
 
 CINDER_VERSION = (3, 60)
-"""The first microversion in which volumes can be asked for by the time of their last change."""
+"""The first microversion that can filter volumes by the time of their last change."""
 REFUSED = (400, 403)
-"""How a service says that it can't be asked for changes, or not by these credentials."""
+"""Status codes of a service that does not support listing changes, or not for these credentials."""
 
 
 class DoubtError(Exception):
-    """What was told does not go with what is known: the cloud must be read in full. The message says why."""
+    """A listing of changes contradicts what is known, so the cloud must be read in full. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing(Generic[T]):
-    """How one kind is asked for changes.
+    """How to list the changes of one kind.
 
-    `time_key` is the field with the time of the last change, `evidence` the one that only an admin is shown, "" where
-    the service refuses honestly; `take` gives None for what is deleted.
+    `time_key` is the field with the time of the last change. `evidence` is a field that only an admin sees, "" where
+    the service refuses others explicitly. `take` returns None for a deleted object.
     """
 
     kind: ResourceKind
@@ -62,7 +62,7 @@ class _Listing(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Answer(Generic[T]):
-    """One record of a listing by changes: when it changed, and what it is (None: deleted)."""
+    """One record of a listing of changes: the time of the change, and the object (None: deleted)."""
 
     newest: Newest
     thing: T | None
@@ -70,25 +70,25 @@ class _Answer(Generic[T]):
 
 
 class ChangedListings:
-    """The listings by changes of one reading, on top of what `memory` knows."""
+    """The listings of changes of one reading, based on `memory`."""
 
     def __init__(self, reading: Reading, memory: CloudMemory) -> None:
         self._reading = reading
         self._memory = memory
         self._gone: set[str] = set()
-        """The ids of witnesses that are there no more."""
+        """The ids of witnesses that no longer exist."""
         self.unfiltered = set(memory.unfiltered)
-        """The services that can't be asked for changes."""
+        """The services that do not support listing changes."""
         self.newest: dict[ResourceKind, tuple[Newest, ...]] = {}
         self.dear: list[str] = []
-        """What named so much that a full listing would have cost no more, in words."""
+        """Descriptions of listings with so many changes that a full listing would have cost no more."""
         self.recent: set[str] = set()
-        """The ids of networks that have changed since the last reading, and are not only told of as a witness."""
+        """The ids of networks that have changed since the last reading, not those that are listed only as a witness."""
         self.fresh: set[str] = set()
-        """The ids of what was read in this reading."""
+        """The ids of objects read so far."""
 
     def servers(self) -> Changes[Server]:
-        """Servers; those that Nova calls DELETED are so. Raises DoubtError."""
+        """Changed servers; those with the status DELETED count as deleted. Raises DoubtError."""
 
         def take(record: Record) -> Server | None:
             return None if record.get("status") == "DELETED" else nova.server_from(record)
@@ -107,12 +107,12 @@ class ChangedListings:
         )
 
     def volumes(self) -> Changes[Volume]:
-        """Volumes. Raises DoubtError."""
+        """Changed volumes. Raises DoubtError."""
 
         def version(session: ProjectSession) -> str:
             found = session.microversion(VOLUME, CINDER_VERSION)
             if found != ".".join(map(str, CINDER_VERSION)):
-                raise CloudError("its microversion has no such filter", status=REFUSED[0])
+                raise CloudError("its microversion lacks this filter", status=REFUSED[0])
             return found
 
         return self._changes(
@@ -129,7 +129,7 @@ class ChangedListings:
         )
 
     def networks(self) -> Changes[Network]:
-        """Networks, with the CIDRs that are known of them: their own records do not have them. Raises DoubtError."""
+        """Changed networks, with their known CIDRs, which their records do not contain. Raises DoubtError."""
         networks = self._changes(
             _Listing(
                 ResourceKind.NETWORK,
@@ -152,7 +152,7 @@ class ChangedListings:
         return replace(networks, found=found)
 
     def _changes(self, how: _Listing[T]) -> Changes[T]:
-        """What has changed of one kind, else all of it. Raises DoubtError."""
+        """The changes of one kind, or all objects if it does not support that. Raises DoubtError."""
         kind = how.kind
         start = since(self._memory, kind)
         has_witness = kind is ResourceKind.SERVER or witness_of(self._memory, kind) is not None
@@ -168,7 +168,7 @@ class ChangedListings:
             self._reading.miss(kind, error)
             return Changes(newest=self._memory.newest.get(kind, ()))
         if any(each.newest.time[: len(text)] < text for each in answers):
-            # The filter was passed over without a word.
+            # The service silently ignored the filter.
             self.unfiltered.add(kind.service)
             return self._whole(how)
         return self._believed(how, answers)
@@ -193,13 +193,13 @@ class ChangedListings:
         return pages.read({**how.query(since), **everybody}, take)
 
     def _believed(self, how: _Listing[T], answers: list[_Answer[T]]) -> Changes[T]:
-        """What was told, without what is of no watched project. Raises DoubtError."""
+        """The changes in watched projects. Raises DoubtError."""
         memory, kind = self._memory, how.kind
         found = {each.newest.id: each.thing for each in answers if each.thing is not None}
         deleted = frozenset(each.newest.id for each in answers if each.thing is None)
         changes = Changes(found, deleted, latest(each.newest for each in answers))
         if self.is_wide(kind) and how.evidence and answers and not any(each.has_evidence for each in answers):
-            raise DoubtError(f"{kind.service} shows these credentials less than before")
+            raise DoubtError(f"{kind.service} returns less to these credentials than before")
         doubt = doubt_of_answer(memory, kind, changes)
         if doubt and not any(gap.kind is kind for gap in self._reading.gaps) and not self._another_testifies(how):
             raise DoubtError(doubt)
@@ -215,7 +215,7 @@ class ChangedListings:
         return replace(changes, found=kept, deleted=deleted | elsewhere | self._gone)
 
     def _another_testifies(self, how: _Listing[T]) -> bool:
-        """Whether the latest change is missing only because its object is gone, and the one before is as it was."""
+        """Whether the latest known change is missing just because its object is gone; the one before must be listed."""
         known: Mapping[str, T] = getattr(self._memory, how.kind.listing)
         for newest in self._memory.newest[how.kind]:
             record = known.get(newest.id)
@@ -237,15 +237,15 @@ class ChangedListings:
         return False
 
     def is_wide(self, kind: ResourceKind) -> bool:
-        """Whether one listing of the service names everybody's objects."""
+        """Whether one listing of the service covers all projects."""
         return self._memory.read_scopes.get(kind.service) == CLOUD_WIDE
 
     def each(
         self, kind: ResourceKind, ask: Callable[[ProjectSession], list[Item]], *, strict: bool = False
     ) -> Iterator[Item]:
-        """The records of every session that is asked.
+        """The records from all sessions that must be queried.
 
-        A project that fails is a gap, unless `strict`. Raises CloudError when a service refuses such questions.
+        A project that fails becomes a gap, unless `strict`. Raises CloudError if a service refuses such requests.
         """
         sessions = self._reading.sessions
         if self.is_wide(kind):

@@ -1,31 +1,30 @@
-"""One reading of the cloud by changes: what has changed since the last one, and only that.
+"""Incremental reading of the cloud: only what has changed since the last reading.
 
-What the listings by changes tell, seen on Zed (Nova 2.93, Cinder 3.70, Neutron 21) to an admin and to who has only the
-role `watcher` alike:
+What the listings of changes contain, as observed on Zed (Nova 2.93, Cinder 3.70, Neutron 21), for an admin as well as
+for a user with only the role `watcher`:
 
 Nova, `servers/detail?changes-since`
-    tells of create, delete (as DELETED, until that is archived), rename, description, metadata, lock, stop, start,
-    reboot, pause, resize and its confirmation, shelve, unshelve, rescue, unrescue, reset-state, password; by its
-    sources of soft delete too. It does not tell of volumes or interfaces attached and detached, addresses, tags,
-    security groups.
-Cinder, `volumes/detail?updated_at=gte:` (from 3.60 on; before, the filter may be passed over)
-    tells of create, attach, detach, rename, bootable, extend, retype, reset-status. It does not tell of delete,
-    metadata, the readonly flag, a type renamed.
+    has create, delete (as DELETED, until archived), rename, description, metadata, lock, stop, start, reboot, pause,
+    resize and its confirmation, shelve, unshelve, rescue, unrescue, reset-state, password; according to its source
+    also soft delete. It lacks attaching and detaching volumes or interfaces, addresses, tags, security groups.
+Cinder, `volumes/detail?updated_at=gte:` (from 3.60 on; earlier versions may ignore the filter)
+    has create, attach, detach, rename, bootable, extend, retype, reset-status. It lacks delete, metadata, the readonly
+    flag, and renamed volume types.
 Neutron, `networks?changed_since`
-    tells of create, rename, tags, admin state, and of every create, change and delete of a subnet; not of delete.
+    has create, rename, tags, admin state, and every create, update and delete of a subnet. It lacks delete.
 Neutron, `ports?changed_since`
-    tells of create, rename, fixed IPs, an interface attached; not of delete, nor of an interface detached.
+    has create, rename, fixed IPs, attached interfaces. It lacks delete and detached interfaces.
 Neutron, `floatingips?changed_since`
-    tells of create, associate, disassociate; not of delete. The port's own times stay as they were.
+    has create, associate, disassociate. It lacks delete. The port's own timestamps do not change.
 
-Live and cold migration need a second host and were not seen. A Neutron with the default `filter_validation = True`
-refuses `changed_since` (400); then networks are listed in full, and of ports and floating IPs the few fields that show
-what has changed (0.6 ms of its CPU each, where Nova takes 7.6 ms for a server). Cinder before 3.60 passes over the
-filter. Nova shows other addresses up to 10 s after Neutron's change, and a network's new name only when it refreshes
-what it knows of the server.
+Live and cold migration need a second host and were not observed. Neutron with the default `filter_validation = True`
+rejects `changed_since` (400); then networks are listed in full, and ports and floating IPs with only the fields that
+show changes (0.6 ms of Neutron's CPU each; a server takes Nova 7.6 ms). Cinder before 3.60 ignores the filter.
+Nova returns new addresses up to 10 s after Neutron's change, and a network's new name only after it has refreshed
+the server's network info cache.
 
-Whatever is told of is read anew, and so are the servers that a changed volume, port or floating IP leads to. What
-nobody tells of is found by the next full reading, and by the listener.
+Every changed object is read again, and so are the servers of a changed volume, port or floating IP. Changes that no
+listing has are found by the next full reading, and by the listener.
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ READ_KINDS = (*DEVICES, ResourceKind.SUBNET)
 
 
 def remembered(reading: Reading, inventory: Inventory, source: str) -> CloudMemory:
-    """What a full reading leaves to the next one; `source` names the cloud and how it is read."""
+    """The memory that a full reading leaves to the next one; `source` identifies the cloud and how it is read."""
     return CloudMemory(
         servers=inventory.servers,
         volumes=inventory.volumes,
         networks=inventory.networks,
-        projects=frozenset(inventory.projects),
+        projects=frozenset(inventory.projects) if inventory.chosen is None else inventory.chosen,
         source=source,
         read_scopes={kind.service: reading.scopes[kind] for kind in DEVICES if kind in reading.scopes},
         clocks=_clocks(reading),
@@ -70,20 +69,20 @@ def remembered(reading: Reading, inventory: Inventory, source: str) -> CloudMemo
 
 
 def _clocks(reading: Reading) -> dict[str, float]:
-    """What the clocks of the services that can be asked for changes said when the reading began."""
+    """The clock times at the start of the reading, of the services that support listing changes."""
     at = reading.sessions.clocks.at_the_beginning()
     services = sorted({kind.service for kind in DEVICES})
     return {service: at[SERVICE_TYPE[service]] for service in services if SERVICE_TYPE[service] in at}
 
 
 def _doubt_of_gaps(gaps: Iterable[Gap]) -> str:
-    """Why the reading after one with these gaps must be full; "" when it need not: Heat is always read in full."""
+    """Why the reading after one with these gaps must be full, or "". Heat's do not count: it is always read in full."""
     missed = sorted({gap.kind.service for gap in gaps if gap.kind in READ_KINDS and not gap.absent})
     return f"{' and '.join(missed)} could not be read completely" if missed else ""
 
 
 class ChangesReading:
-    """One reading by changes, on top of what `memory` knows. Raises DoubtError when it can't be believed."""
+    """One incremental reading, based on `memory`. Raises DoubtError if the result would not be reliable."""
 
     def __init__(self, reading: Reading, memory: CloudMemory, objects: ObjectReader) -> None:
         self._reading = reading
@@ -92,9 +91,9 @@ class ChangesReading:
         self._listings = ChangedListings(reading, memory)
 
     def read(self, inventory: Inventory, past: Membership, recheck: Collection[Key]) -> tuple[Inventory, CloudMemory]:
-        """Adds to an inventory that has the projects only all that is known now; and what is to be remembered.
+        """Completes an inventory that has only the projects; returns it with the memory for the next reading.
 
-        `past` is what is known of stacks; the objects of `recheck` are read anew, whatever their services tell.
+        `past` is the known membership of stacks. The objects of `recheck` are read again in any case.
         """
         reading, memory = self._reading, self._memory
         with ThreadPoolExecutor(8, thread_name_prefix="service") as services:
@@ -129,7 +128,7 @@ class ChangesReading:
         known = reading.with_flavors(dict(inventory.servers), inventory.flavors)
         inventory = reading.with_contents(replace(inventory, servers=known), shrunken(inventory, past))
         inventory = replace(inventory, gaps=reading.gaps)
-        # What has left its stack may be gone, and Cinder and Neutron do not tell of that.
+        # Objects that have left their stack may be gone, and Cinder and Neutron do not list deletions.
         left = [item for item in newcomers(inventory, past) if self._may_be_gone(item, inventory)]
         for kind, records in ((kind, inventory.of(kind)) for kind in DEVICES):
             inventory = self._look(inventory, _keys(kind, {item.id for item in left if item.id in records}))
@@ -155,19 +154,19 @@ class ChangesReading:
         )
 
     def _check(self) -> None:
-        """Raises DoubtError when the services' clocks or the ways to read them are not what they were."""
+        """Raises DoubtError if a service's clock or read scope differs from the last reading."""
         missed = {gap.kind.service for gap in self._reading.gaps}
         clocks = {name: at for name, at in self._memory.clocks.items() if name not in missed}
         doubt = doubt_of_clocks(replace(self._memory, clocks=clocks), _clocks(self._reading))
         for kind in DEVICES:
             way = self._memory.read_scopes.get(kind.service)
             if self._reading.scopes.get(kind, way) != way:
-                doubt = f"{kind.service} is read in another way now"
+                doubt = f"{kind.service} is now read with another scope"
         if doubt:
             raise DoubtError(doubt)
 
     def _ports(self) -> PortChanges | None:
-        """Which servers have other ports or floating IPs; None when they can't be read."""
+        """The servers whose ports or floating IPs have changed; None if these cannot be read."""
         memory = self._memory
         service = ResourceKind.NETWORK.service
         if memory.read_scopes.get(service) == ABSENT or service not in memory.clocks:
@@ -185,7 +184,7 @@ class ChangesReading:
             return None
 
     def _redrawn(self, networks: Changes[Network]) -> set[str]:
-        """The networks that must be read by their ids to know their subnets, whose changes are the network's too."""
+        """The networks to read by id for their subnets: a changed subnet shows as a change of its network."""
         if networks.is_whole:
             return set()
         known = self._memory.networks
@@ -196,7 +195,7 @@ class ChangesReading:
         }
 
     def _let_go(self, inventory: Inventory) -> set[str]:
-        """The volumes that servers had and have no more: Nova may have deleted them with the server."""
+        """The volumes that are no longer attached: Nova may have deleted them together with their server."""
         found: set[str] = set()
         for server_id, before in self._memory.servers.items():
             now = inventory.servers.get(server_id)
@@ -205,7 +204,7 @@ class ChangesReading:
         return {item for item in found if item in inventory.volumes and item not in self._listings.fresh}
 
     def _led_to(self, inventory: Inventory, networks: Changes[Network], wired: PortChanges | None) -> set[str]:
-        """The servers whose volumes or addresses may have changed: Nova does not tell of that."""
+        """The servers whose volumes or addresses may have changed, which Nova does not list as a change."""
         servers, before = inventory.servers, self._memory.networks
         renamed = {before[n.id].name for n in networks.found.values() if n.id in before and before[n.id].name != n.name}
         holders: dict[str, set[str]] = defaultdict(set)
@@ -225,14 +224,14 @@ class ChangesReading:
         return {item for item in found if item in servers and item not in self._listings.fresh}
 
     def _may_be_gone(self, item: Server | Volume | Network, inventory: Inventory) -> bool:
-        """Whether an object that no stack holds was not read yet, and no stack holds it that could not be read."""
+        """Whether an object was not read yet and belongs to no stack, not even to one that could not be read."""
         heat = (ResourceKind.STACK, ResourceKind.RESOURCE)
         return item.id not in self._listings.fresh and all(
             inventory.is_complete(each, item.project_id) for each in heat
         )
 
     def _look(self, inventory: Inventory, keys: Iterable[Key]) -> Inventory:
-        """The inventory with these objects as they are now; those that are not there any more are left out of it."""
+        """The inventory with the current state of these objects, and without those that no longer exist."""
         wanted: dict[str, dict[ResourceKind, set[str]]] = defaultdict(lambda: defaultdict(set))
         for key in keys:
             if key.kind in DEVICES:

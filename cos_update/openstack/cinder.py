@@ -11,7 +11,7 @@ from cos_update.openstack.values import truth
 
 
 def volume_from(record: Mapping[str, Any]) -> Volume:
-    """A volume as shown or listed; `bootable` comes as the text "true" or "false"."""
+    """A volume as shown or listed; `bootable` is the string "true" or "false"."""
     return Volume(
         id=intern(str(record["id"])),
         project_id=intern(str(record.get("os-vol-tenant-attr:tenant_id") or "")),

@@ -1,4 +1,4 @@
-"""What the services' own clocks said when a reading began, by the header Date of their answers."""
+"""The services' clock times at the start of a reading, from the Date headers of their responses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from email.utils import parsedate_to_datetime
 
 
 class ServiceClocks:
-    """Takes note of every answer of a reading. Thread-safe.
+    """Records the time of every response in a reading. Thread-safe.
 
-    The time of an answer is put back by as long as the reading had taken until then, which our own clock measures; of
-    several answers of a service (of several hosts, whose clocks differ) the earliest counts.
+    Subtracts from each time how long the reading had taken by then, by our own clock. Of a service's responses the
+    earliest counts, since its hosts' clocks may differ.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -22,13 +22,13 @@ class ServiceClocks:
         self._at: dict[str, float] = {}
 
     def begin(self) -> None:
-        """A reading begins."""
+        """Starts a new reading."""
         with self._lock:
             self._began = self._monotonic()
             self._at = {}
 
     def note(self, service: str, date: str | None) -> None:
-        """An answer of a service, with its header Date."""
+        """Records the Date header of a service's response."""
         try:
             moment = parsedate_to_datetime(date or "").timestamp()
         except ValueError:
@@ -38,6 +38,6 @@ class ServiceClocks:
             self._at[service] = min(time_, self._at.get(service, time_))
 
     def at_the_beginning(self) -> Mapping[str, float]:
-        """By service the Unix time at which the reading began; those that do not tell the time are not in it."""
+        """Service -> Unix time at the start of the reading, without services that send no valid Date header."""
         with self._lock:
             return dict(self._at)

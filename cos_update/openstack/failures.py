@@ -1,6 +1,6 @@
-"""Why a request to OpenStack has failed, in the words of the operating system or of the service itself.
+"""Why a request to OpenStack has failed, as the operating system or the service itself puts it.
 
-keystoneauth names classes where people need reasons; the reasons are in the exceptions that it wraps.
+keystoneauth's messages name classes instead of reasons; the reasons are in the exceptions that it wraps.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ from cos_update.model.settings import CloudSettings
 from cos_update.model.tls import not_trusted
 
 LONGEST = 200
-"""Characters of a service's own words that are shown."""
+"""Maximum length of a service's message."""
 AGAIN = frozenset({408, 413, 429, 500, 502, 503, 504})
-"""413 is how the older rate limits of Nova and Cinder say 429."""
+"""413 is the 429 of older rate limits of Nova and Cinder."""
 PROXY_LOGIN = 407
 _OF_THE_LIBRARY = re.compile(r" \(HTTP \d+\)( \(Request-ID: .*\))?$")
-"""What keystoneauth adds to a message."""
+"""The suffix that keystoneauth adds to messages."""
 E = TypeVar("E", bound=BaseException)
 
 
 class Cause(Enum):
-    """What is wrong, as far as it decides about what to do."""
+    """The cause of a failure, as far as it determines what to do."""
 
     ANSWER = "answer"
-    """The service answered, with something else than what was asked for."""
+    """The service answered with an error or something unexpected."""
+    FOREIGN = "foreign"
+    """The response is not from the service at all."""
     UNREACHABLE = "unreachable"
     NAME = "name"
     """The host's name cannot be resolved."""
@@ -45,28 +47,28 @@ class Cause(Enum):
     TLS = "tls"
     PROXY = "proxy"
     FILES = "files"
-    """This process may open no further file or connection."""
+    """This process cannot open more files or connections."""
     ADDRESS = "address"
-    """It is no address at all."""
+    """The address is not a valid URL."""
     GATEWAY = "gateway"
-    """Something before the service wants a login of its own."""
+    """Something in front of the service requires its own login."""
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a request failed: `text` for people, without a full stop; whether another try may fare better."""
+    """Why a request failed: `text` for people, without a full stop; `is_passing`: a retry may succeed."""
 
     text: str
     cause: Cause = Cause.OTHER
     is_passing: bool = False
     status: int | None = None
     advice: str = ""
-    """What to do, where only the very failure tells."""
+    """What to do, if that depends on this particular failure."""
 
 
 def explained(error: BaseException, settings: CloudSettings) -> Failure:
-    """What an exception of keystoneauth, openstacksdk or requests means."""
+    """The failure behind an exception of keystoneauth, openstacksdk or requests."""
     chain = tuple(tls.chain(error))
     url = next((found for link in chain if (found := _url(link))), "")
     address = without_credentials(url)
@@ -80,27 +82,38 @@ def explained(error: BaseException, settings: CloudSettings) -> Failure:
     return replace(failure, text=text, cause=Cause.PROXY if is_at_fault else failure.cause)
 
 
+def foreign(response: Any) -> Failure:
+    """The failure behind a successful response that is not JSON."""
+    text = f"the response from {without_credentials(str(response.url))} is not JSON"
+    words = words_of(response)
+    return Failure(f"{text} ({words})" if words else text, Cause.FOREIGN, is_passing=True)
+
+
 def answered(status: int, response: Any, otherwise: str = "") -> Failure:
-    """What an answer that is none of success means, in the service's own words if it has some."""
+    """The failure behind an error response, with the service's own message if there is one."""
     words = words_of(response) or shortened(otherwise)
     cause = Cause.PROXY if status == PROXY_LOGIN else Cause.ANSWER
     return Failure(f"{status}: {words}" if words else str(status), cause, status in AGAIN, status)
 
 
 def words_of(response: Any) -> str:
-    """What an answer says is wrong, in any of the services' forms, or the beginning of a page or text; else ""."""
+    """The error message of a response, in any service's format, or the beginning of a page or text; else ""."""
     if response is None:
         return ""
     try:
         body = response.json()
     except ValueError:
-        text = str(getattr(response, "text", "") or "")
-        return shortened(re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I))
+        return _plain(str(getattr(response, "text", "") or ""))
     return error_message(body)
 
 
+def _plain(text: str) -> str:
+    """A text, or the text of an HTML page, shortened."""
+    return shortened(re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I))
+
+
 def error_message(body: object) -> str:
-    """The message in any of the services' error bodies, "" when it is none of theirs."""
+    """The message of an error body in any service's format; "" for other bodies."""
     if not isinstance(body, Mapping):
         return ""
     if "explanation" in body:
@@ -110,7 +123,7 @@ def error_message(body: object) -> str:
 
 
 def hint(failure: Failure, *, is_login: bool) -> str:
-    """What to do about a failure of Keystone's at the login, or of an endpoint that the catalog names."""
+    """What to do about a failed login at Keystone, or a failing endpoint of the catalog."""
     where = "openstack.auth_url" if is_login else "the endpoint in the catalog (`openstack endpoint list`)"
     match failure.cause:
         case Cause.CERTIFICATE:
@@ -120,13 +133,15 @@ def hint(failure: Failure, *, is_login: bool) -> str:
         case Cause.PROXY:
             return "Check the proxy in the environment (http_proxy, https_proxy), or name the host in no_proxy."
         case Cause.GATEWAY:
-            return f"Check {where}, and whether a gateway or proxy before it is to let this machine pass."
+            return f"Check {where}, and whether a gateway or proxy in front of it must let this machine through."
         case Cause.FILES:
             return open_files.HINT
         case Cause.NAME:
             return f"Check the host in {where}, and this machine's DNS."
         case Cause.ADDRESS:
             return f"Check {where}: it must begin with http:// or https:// and name a host."
+        case Cause.FOREIGN:
+            return f"Check {where}, and whether it is {'Keystone' if is_login else 'that service'} that answers there."
         case Cause.UNREACHABLE:
             return f"Check {where}, and whether the service runs and can be reached from here."
     return _hint_of_login(failure) if is_login else ""
@@ -144,20 +159,18 @@ def _hint_of_login(failure: Failure) -> str:
         case 401:
             return "Check username, password, domain and project in the section openstack of the configuration."
         case 403:
-            return "Ask whoever runs Keystone what the user of the section openstack may do."
+            return "Ask Keystone's operators what the user of the section openstack may do."
         case 404 | 405:
             return "Check openstack.auth_url: its path usually ends in /v3."
         case 413:
-            return (
-                "Check the length of what is set in the section openstack, and the limits of a proxy before Keystone."
-            )
+            return "Check the length of the values in the section openstack, and the limits of a proxy before Keystone."
         case status if status is not None and status >= 500:
-            return "Look into Keystone's own log, and that of a proxy before it."
-    return "Check openstack.auth_url, and whether what answers there is Keystone."
+            return "Look into Keystone's log, and that of any proxy in front of it."
+    return hint(Failure("", Cause.FOREIGN), is_login=True)
 
 
 def without_credentials(url: str) -> str:
-    """An address as it may be shown: without user, password and query."""
+    """An address that is safe to print: without user, password and query."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -167,7 +180,7 @@ def without_credentials(url: str) -> str:
 
 
 def _of_certificate(error: BaseException, settings: CloudSettings, address: str) -> Failure | None:
-    """Why a certificate is not trusted, which no new try would mend; None when it is something else."""
+    """Why a certificate is not trusted, which no retry would fix; None for other errors."""
     distrust = tls.distrust(error, settings, "openstack.verify")
     if distrust is None:
         return None
@@ -178,9 +191,9 @@ def _of_certificate(error: BaseException, settings: CloudSettings, address: str)
 
 
 def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Failure | None:
-    """What became of the request on its way; None when there was an answer."""
+    """The connection failure of a request; None if there was a response."""
     from requests import exceptions
-    from urllib3.exceptions import ConnectTimeoutError, ProtocolError, ReadTimeoutError
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ReadTimeoutError
 
     to, from_ = (f" to {address}", f" from {address}") if address else ("", "")
     if hanging := _first(chain, CallTimeoutError):
@@ -194,15 +207,17 @@ def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Fa
         return Failure(f"no connection{to}: {nameless.strerror or nameless}", Cause.NAME, is_passing=True)
     if (tls := _first(chain, ssl.SSLError)) and not isinstance(tls, ssl.SSLEOFError):
         return Failure(f"no TLS connection{to}: {(tls.reason or str(tls)).lower().replace('_', ' ')}", Cause.TLS)
+    if _first(chain, NewConnectionError) and (words := _words_of_system(chain)):
+        return Failure(f"no connection{to}: {words}", Cause.UNREACHABLE, is_passing=True)
     if _first(chain, ConnectTimeoutError) or _first(chain, exceptions.ConnectTimeout):
         return Failure(f"no connection{to} within {timeout:g} s", Cause.UNREACHABLE, is_passing=True)
     if _first(chain, ReadTimeoutError) or _first(chain, TimeoutError) or _first(chain, exceptions.ReadTimeout):
         return Failure(f"no answer within {timeout:g} s{from_}", Cause.UNREACHABLE, is_passing=True)
     if wrong := _first(chain, exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema):
-        return Failure(f"no address that can be used: {shortened(str(wrong))}", Cause.ADDRESS)
+        return Failure(f"invalid address: {shortened(str(wrong))}", Cause.ADDRESS)
     if (other := _first(chain, BadStatusLine)) and not isinstance(other, ConnectionError):
         return Failure(f"what answers at {address} does not speak HTTP", Cause.TLS)
-    if words := next((found for each in chain if (found := _words(each))), ""):
+    if words := _words_of_system(chain):
         return Failure(f"no connection{to}: {words}", Cause.UNREACHABLE, is_passing=True)
     if _first(chain, ProtocolError, ssl.SSLEOFError, exceptions.ChunkedEncodingError, ConnectionError):
         return Failure(f"no complete answer{from_}: the connection was closed", Cause.UNREACHABLE, is_passing=True)
@@ -210,23 +225,28 @@ def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Fa
 
 
 def _of_answer(chain: Sequence[BaseException]) -> Failure:
-    """What was answered; in the library's words when it was not even asked."""
+    """The failure that a response reports; the library's own error if no request was sent."""
     for each in chain:
         status = getattr(each, "http_status", None)
         if getattr(each, "is_of_gateway", False):
-            return Failure("401: something before it wants a login of its own", Cause.GATEWAY, is_passing=True)
+            return Failure("401: something in front of it requires its own login", Cause.GATEWAY, is_passing=True)
         if isinstance(status, int) and status:
             return answered(status, getattr(each, "response", None), _OF_THE_LIBRARY.sub("", str(each)))
     outermost = chain[0]
+    response = next((found for each in chain if (found := getattr(each, "response", None)) is not None), None)
     is_misshapen = any(isinstance(each, ValueError) or type(each).__name__ == "DiscoveryFailure" for each in chain)
     if is_misshapen:
-        words = f"an answer that is not that of an OpenStack service ({shortened(str(outermost))})"
-        return Failure(words, Cause.ANSWER, is_passing=True)
+        words = f"not a response of an OpenStack service ({words_of(response) or _plain(str(outermost))})"
+        return Failure(words, Cause.FOREIGN, is_passing=True)
     return Failure(shortened(str(outermost)) or type(outermost).__name__)
 
 
+def _words_of_system(chain: Sequence[BaseException]) -> str:
+    return next((found for each in chain if (found := _words(each))), "")
+
+
 def _words(error: BaseException) -> str:
-    """What the operating system says; urllib3 puts what a proxy says into an OSError of its own."""
+    """The operating system's message; urllib3 reports a proxy's response as an OSError of its own."""
     if not isinstance(error, OSError) or type(error).__module__ != "builtins":
         return ""
     return error.strerror or shortened(str(error))
@@ -242,7 +262,7 @@ def _url(error: BaseException) -> str:
 
 
 def _proxy_for(url: str) -> str:
-    """The proxy that the environment names for an address, as it may be shown; "" for none."""
+    """The proxy that the environment configures for an address, safe to print; "" for none."""
     if not url:
         return ""
     from requests.utils import get_environ_proxies, select_proxy
@@ -254,6 +274,6 @@ def _proxy_for(url: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text from outside, on one line."""
+    """The beginning of a foreign text, on one line."""
     line = " ".join(html.unescape(text).split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

@@ -1,4 +1,4 @@
-"""Heat: stacks, and what each holds through its nested stacks."""
+"""Heat: stacks, and the resources of each including its nested stacks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from cos_update.model.openstack import Output, Stack, StackContent
+from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import ORCHESTRATION, ProjectSession
 
 DEPTH = 5
-"""How deep Heat looks into nested stacks by default, whatever more is asked."""
-MOST_LEVELS = 4
-"""How often a tree that was cut at that depth is followed further down."""
+"""Heat's default maximum depth of nested stacks, which caps larger `nested_depth` values."""
+MOST_LEVELS = 10
+"""How many more times to descend where a tree was cut: at that depth, or at a nested stack that is gone."""
+MOST_REQUESTS = 60
+"""Maximum number of requests for the rest of a tree in which a nested stack is gone."""
 _SERVERS = frozenset({"OS::Nova::Server", "AWS::EC2::Instance", "OS::Heat::ScaledResource"})
-"""The last is what the children of an InstanceGroup and of AWS's AutoScalingGroup are called (Heat's sources)."""
+"""The last is the type of the children of an InstanceGroup and of AWS's AutoScalingGroup (Heat's source)."""
 _VOLUMES = frozenset({"OS::Cinder::Volume", "AWS::EC2::Volume"})
 _NETWORKS = frozenset({"OS::Neutron::Net", "OS::Neutron::ProviderNet"})
 
 
 def stack_from(record: Mapping[str, Any]) -> Stack:
-    """A stack as shown or listed. Its project stands in its own link, since `project` is often left out."""
+    """A stack as shown or listed. Its project comes from its own link, since `project` is often missing."""
     return Stack(
         id=intern(str(record["id"])),
         project_id=intern(project_of(record)),
@@ -47,24 +50,35 @@ def project_of(record: Mapping[str, Any]) -> str:
 
 
 def is_top_level(record: Mapping[str, Any]) -> bool:
-    """Whether a stack is a person's own and still there."""
+    """Whether a stack is not nested and still exists."""
     return not record.get("parent") and record.get("stack_status") != "DELETE_COMPLETE"
 
 
 def stack_url(session: ProjectSession, project_id: str, name: str = "", stack_id: str = "") -> str:
-    """The URL of a project's stacks, or of one of them; admins may use any project's."""
+    """The URL of a project's stacks, or of one of them; admins may use any project."""
     base = session.endpoint(ORCHESTRATION).rpartition("/")[0]
     return "/".join(part for part in (f"{base}/{project_id}/stacks", quote(name, ""), stack_id) if part)
 
 
+def show_stack(session: ProjectSession, url: str) -> Mapping[str, Any]:
+    """The record of one stack, without outputs if these cannot be resolved. Raises CloudError; NotFound."""
+    try:
+        shown = session.get(ORCHESTRATION, url, key="stack", of_many=True)
+    except NotFound:
+        # Heat looks into nested stacks to resolve outputs, and may have found one of those missing.
+        shown = session.get(ORCHESTRATION, url, {"resolve_outputs": "False"}, key="stack", of_many=True)
+    record: Mapping[str, Any] = shown["stack"]
+    return record
+
+
 def read_content(session: ProjectSession, stack: Stack) -> StackContent:
-    """What the stack holds, by its resource tree and its outputs. Raises CloudError; NotFound when it is gone."""
+    """The resource tree and outputs of a stack. Raises CloudError; NotFound if it is gone."""
     url = stack_url(session, stack.project_id, stack.name, stack.id)
-    return content_of(session, stack, session.get(ORCHESTRATION, url, key="stack")["stack"])
+    return content_of(session, stack, show_stack(session, url))
 
 
 def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) -> StackContent:
-    """As `read_content`, of a stack that was `shown` already."""
+    """As `read_content`, for a stack whose details (`shown`) have been fetched already."""
     url = stack_url(session, stack.project_id, stack.name, stack.id)
     resources, whole = _tree(session, url, stack.project_id)
     outputs = shown.get("outputs")
@@ -78,25 +92,51 @@ def content_of(session: ProjectSession, stack: Stack, shown: Mapping[str, Any]) 
 
 
 def _tree(session: ProjectSession, url: str, project_id: str) -> tuple[list[Mapping[str, Any]], bool]:
-    """All resources, and whether they are all: a nested stack without any may have been cut off, so it is asked."""
+    """The resources that Heat lists, and whether they are complete.
+
+    A nested stack without any may be cut off, so it is queried. While a stack is being deleted, a nested one may be
+    gone before its parent; then Heat returns 404 for the parent's tree, and each level is queried separately.
+    """
     found: list[Mapping[str, Any]] = []
     asked: set[str] = set()
     below = {""}
+    is_whole = True
+    left = MOST_REQUESTS
     for _ in range(MOST_LEVELS):
         for nested in sorted(below):
             each = f"{stack_url(session, project_id)}/{nested}" if nested else url
-            page = session.get(ORCHESTRATION, f"{each}/resources", {"nested_depth": str(DEPTH)}, key="resources")
-            found += page["resources"]
+            if not is_whole:
+                left -= 2
+            if left < 0:
+                return found, False
+            resources = _resources(session, each, DEPTH)
+            if resources is None:
+                is_whole = False
+                resources = _resources(session, each, 0)
+            if resources is None and not nested:
+                show_stack(session, url)  # raises if the stack itself is gone
+            found += resources or ()
         asked |= below
         parents = {own for item in found if (own := _link(item, "stack"))}
         below = {nested for item in found if (nested := _link(item, "nested"))} - parents - asked
         if not below:
             break
-    return found, not below
+    return found, is_whole and not below
+
+
+def _resources(session: ProjectSession, url: str, depth: int) -> Sequence[Mapping[str, Any]] | None:
+    """The resources of a stack and its nested stacks down to a depth; None if Heat returns 404."""
+    try:
+        params = {"nested_depth": str(depth)}
+        page = session.get(ORCHESTRATION, f"{url}/resources", params, key="resources", of_many=True)
+    except NotFound:
+        return None
+    resources: Sequence[Mapping[str, Any]] = page["resources"]
+    return resources
 
 
 def _link(resource: Mapping[str, Any], rel: str) -> str:
-    """`<name>/<id>` of the stack that a resource belongs to (rel stack) or is (rel nested), as it stands in a URL."""
+    """`<name>/<id>` of the stack that a resource belongs to (rel stack) or is (rel nested), URL-quoted."""
     for link in resource.get("links") or []:
         if link.get("rel") == rel:
             return str(link.get("href") or "").partition("/stacks/")[2]
@@ -104,7 +144,7 @@ def _link(resource: Mapping[str, Any], rel: str) -> str:
 
 
 def _ids(resources: Iterable[Mapping[str, Any]], kinds: Collection[str]) -> tuple[str, ...]:
-    """What a template stands for goes by its own resources: its id is a nested stack's."""
+    """The ids of resources of these types, without template resources, whose id is that of a nested stack."""
     return tuple(
         sorted(
             {

@@ -1,4 +1,4 @@
-"""One reading of the cloud: every service on its own, and what is remembered of earlier readings put to use."""
+"""Reads the cloud, each service independently, using the memory of earlier readings."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory, Membership, Project
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import CloudSettings
+from cos_update.model.shards import Shards
 from cos_update.openstack.absence_check import confirm
 from cos_update.openstack.changed_listings import DoubtError
 from cos_update.openstack.changes import ChangesReading, remembered
@@ -32,9 +33,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CloudReading:
-    """One reading of the cloud, and what it leaves to the next one.
+    """The result of one reading of the cloud, and the memory for the next one.
 
-    `why_full` says why the cloud was read in full; "" when it was read by changes.
+    `why_full` says why the cloud was read in full; "" if the reading was incremental.
     """
 
     inventory: Inventory
@@ -46,7 +47,7 @@ class CloudReading:
 
 
 class CloudReader:
-    """Reads OpenStack. `read_scopes` tells by service how it was read last; `request_id` is sent with each request."""
+    """Reads OpenStack. `read_scopes` has each service's scope in the last reading; requests carry `request_id`."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class CloudReader:
 
     @property
     def request_id(self) -> str:
-        """The global request id that the services log with each request of ours."""
+        """The global request id that services log with each of our requests."""
         return self.sessions.request_id
 
     @request_id.setter
@@ -70,7 +71,7 @@ class CloudReader:
         self.sessions.request_id = request_id
 
     def close(self) -> None:
-        """Forgets all sessions."""
+        """Closes all sessions."""
         self.sessions.close()
 
     def read(
@@ -79,13 +80,13 @@ class CloudReader:
         projects: Collection[str] | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Inventory:
-        """Reads everything of the watched projects, or of those of them that `projects` names (ids or names).
+        """Reads everything in the watched projects, or in the ones that `projects` names (ids or names).
 
-        `memory` spares asking Heat for stacks that have not changed; `on_progress` gets how far it is. Raises
-        CloudLoginError, or CloudError when the watched projects can't be told; whatever else fails becomes a gap.
+        `memory` avoids reading unchanged stacks from Heat; `on_progress` receives the progress. Raises CloudLoginError,
+        or CloudError if the watched projects cannot be determined; any other failure becomes a gap.
         """
         began = self._clock()
-        watched = self._told_watched(on_progress)
+        watched = self._watched_with_progress(on_progress)
         return self._in_full(began, watched, memory or Membership(), projects, on_progress)[0]
 
     def refresh(
@@ -97,23 +98,26 @@ class CloudReader:
         every: int,
         full: str = "",
         recheck: Collection[Key] = (),
+        shards: Shards | None = None,
     ) -> CloudReading:
-        """As `read`, by changes since the reading that has left `known`, if that can be.
+        """As `read`, but incremental since the reading that left `known`, if possible; with `shards`, only their
+        projects.
 
-        The cloud is read in full on every doubt, after `every` passes, and when `full` says why it must be. The objects
-        of `recheck` are read anew in any case.
+        Reads in full on any doubt, every `every` passes, and if `full` gives a reason for it. The objects of `recheck`
+        are read again in any case.
         """
         began = self._clock()
-        watched = self._told_watched(on_progress)
+        watched = self._watched_with_progress(on_progress)
         source = self._source()
         past = memory or Membership()
-        why = full or why_full(known, watched.projects, source, every)
+        wanted = None if shards is None else frozenset(filter(shards.covers, watched.projects))
+        why = full or why_full(known, watched.projects if wanted is None else wanted, source, every)
         if known is not None and not why:
             try:
-                return self._by_changes(began, watched, known, past, on_progress, recheck)
+                return self._by_changes(began, watched, known, past, wanted, on_progress, recheck)
             except DoubtError as doubt:
                 why = str(doubt)
-        inventory, reading = self._in_full(began, watched, past, None, on_progress)
+        inventory, reading = self._in_full(began, watched, past, wanted, on_progress)
         return CloudReading(inventory, remembered(reading, inventory, source), why)
 
     def _in_full(
@@ -137,15 +141,16 @@ class CloudReader:
         watched: Watched,
         known: CloudMemory,
         past: Membership,
+        wanted: frozenset[str] | None,
         on_progress: OnProgress,
         recheck: Collection[Key],
     ) -> CloudReading:
         objects = ObjectReader(self.sessions, self._settings)
         try:
-            with self._reading(watched, None, on_progress) as reading:
+            with self._reading(watched, wanted, on_progress) as reading:
                 changes = ChangesReading(reading, known, objects)
                 inventory, memory = changes.read(
-                    Inventory(began, watched.projects, disabled=watched.disabled), past, recheck
+                    Inventory(began, watched.projects, disabled=watched.disabled, chosen=wanted), past, recheck
                 )
         finally:
             objects.close()
@@ -155,23 +160,23 @@ class CloudReader:
     def _reading(
         self, watched: Watched, projects: Collection[str] | None, on_progress: OnProgress
     ) -> Iterator[Reading]:
-        """A new reading with threads of its own."""
+        """A new reading with its own threads."""
         self.sessions.clocks.begin()
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wanted = _chosen(watched.projects, projects)
             reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
             for name in watched.untold:
-                reading.miss(ResourceKind.PROJECT, f"these credentials can't tell whether {name} is watched")
+                reading.miss(ResourceKind.PROJECT, f"these credentials cannot tell whether {name} is watched")
             yield reading
 
-    def _told_watched(self, on_progress: OnProgress) -> Watched:
+    def _watched_with_progress(self, on_progress: OnProgress) -> Watched:
         ahead, self._ahead = self._ahead, None
         watched = self._watched() if ahead is None else ahead.result()
         on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.untold)))
         return watched
 
     def _source(self) -> str:
-        """A checksum of what names the cloud and how it is read."""
+        """A checksum of the settings that identify the cloud and how it is read."""
         settings = self._settings
         names = ("auth_url", "username", "user_id", "application_credential_id", "project_id", "project_name")
         login = [str(settings.auth.get(name, "")) for name in names]
@@ -179,8 +184,8 @@ class CloudReader:
         return sha256(" ".join(parts).encode()).hexdigest()
 
     def begin(self) -> None:
-        """Logs in and looks for the watched projects in a thread, ahead of `read`, which raises what goes wrong."""
-        # Here, for what the caller does meanwhile (unpickling a view) would keep the thread from its first request.
+        """Logs in and determines the watched projects in a thread, ahead of `read`, which raises any errors."""
+        # Logs in here: the caller's work meanwhile (unpickling a view) would keep the thread from its first request.
         with suppress(CloudError):
             self.sessions.base  # noqa: B018
         pool = ThreadPoolExecutor(1, thread_name_prefix="keystone")
@@ -193,7 +198,7 @@ class CloudReader:
             return watched_projects(self.sessions, self._settings, pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:
-        """Asks for each missing object by its id (see `absence_check`)."""
+        """Requests each missing object by its id (see `absence_check`)."""
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wide = {name for name, way in self.read_scopes.items() if way == CLOUD_WIDE}
             return confirm(self.sessions, keys, pool, wide)
@@ -205,7 +210,7 @@ class CloudReader:
 
 
 def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory:
-    """All listings at once, and the contents of stacks that are new or have changed."""
+    """Reads all listings concurrently, and the contents of new or changed stacks."""
     with ThreadPoolExecutor(5, thread_name_prefix="service") as services:
         flavors = services.submit(reading.flavors)
         servers = services.submit(_with_progress, reading, ResourceKind.SERVER, reading.servers)
@@ -229,7 +234,7 @@ def _read(reading: Reading, past: Membership, inventory: Inventory) -> Inventory
 
 
 def _with_progress(reading: Reading, kind: ResourceKind, read: Callable[[], T], size: Callable[[Any], int] = len) -> T:
-    """What `read` gives, once whoever watches has been told."""
+    """The result of `read`, after reporting progress."""
     found = read()
     service = kind.service
     has_gaps = any(gap.kind.service == service and not gap.absent for gap in reading.gaps)

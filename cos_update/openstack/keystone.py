@@ -1,4 +1,4 @@
-"""Which projects are watched: those in which the watching user has the watching role."""
+"""Determines the watched projects: those in which the watcher user has the watcher role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAY_NOT = (401, 403)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Watched projects by id, those that are disabled, and the names of projects of which it can't be told."""
+    """Watched projects by id, disabled ones, and the names of projects for which this is unknown."""
 
     projects: Mapping[str, Project]
     disabled: Mapping[str, Project] = field(default_factory=dict)
@@ -26,10 +26,10 @@ class Watched:
 
 
 def watched_projects(sessions: Sessions, settings: CloudSettings, pool: Executor) -> Watched:
-    """Which projects are watched. Inherited and group assignments count; disabled projects don't.
+    """The watched projects. Inherited and group assignments count; disabled projects don't.
 
-    By role assignments where Keystone lets these credentials read them (an admin's), else by the projects that they
-    reach and the roles in each one's token. Raises CloudLoginError, or CloudError when neither can be read.
+    Uses role assignments if Keystone lets these credentials read them (admins), else the accessible projects and the
+    roles in each one's token. Raises CloudLoginError, or CloudError if neither can be read.
     """
     try:
         return _by_assignments(sessions, settings, pool)
@@ -37,12 +37,12 @@ def watched_projects(sessions: Sessions, settings: CloudSettings, pool: Executor
         raise
     except CloudError as error:
         if error.status not in _MAY_NOT:
-            raise _untold(error) from None
+            raise _unknown_projects(error) from None
     return _by_tokens(sessions, settings, pool)
 
 
-def _untold(error: CloudError) -> CloudError:
-    return CloudError(f"Keystone could not tell the watched projects ({error})", error.hint, error.status)
+def _unknown_projects(error: CloudError) -> CloudError:
+    return CloudError(f"cannot determine the watched projects from Keystone ({error})", error.hint, error.status)
 
 
 def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor) -> Watched:
@@ -54,7 +54,7 @@ def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor)
     if not users or not roles:
         what = f"user {settings.watcher_user!r}" if not users else f"role {settings.watcher_role!r}"
         raise CloudError(
-            f"Keystone has no {what}: no project can be watched",
+            f"Keystone has no {what}: no project is watched",
             f"openstack {'user' if not users else 'role'} create {what.split(chr(39))[1]}, or set "
             f"openstack.{'watcher_user' if not users else 'watcher_role'}.",
         )
@@ -72,7 +72,7 @@ def _by_assignments(sessions: Sessions, settings: CloudSettings, pool: Executor)
 
 
 def _disabled(base: ProjectSession) -> frozenset[str]:
-    """The ids of all disabled projects; none where these credentials may not list projects."""
+    """The ids of all disabled projects; none if these credentials may not list projects."""
     try:
         projects = listing(base, IDENTITY, "/projects", "projects", {"enabled": "false"})
     except CloudError:
@@ -86,8 +86,14 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> W
     except CloudLoginError:
         raise
     except CloudError as error:
-        raise _untold(error) from None
+        raise _unknown_projects(error) from None
     reachable = [project for project in body["projects"] if project.get("enabled", True)]
+    # No token tells the role in a disabled project, so that each of them may be a watched one.
+    disabled = {
+        str(project["id"]): Project(str(project["id"]), str(project.get("name") or project["id"]))
+        for project in body["projects"]
+        if not project.get("enabled", True)
+    }
 
     def is_watched(project_id: str) -> bool | None:
         try:
@@ -107,4 +113,4 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> W
             found[project["id"]] = Project(project["id"], name)
         elif watched is None:
             untold.append(name)
-    return Watched(found, untold=untold)
+    return Watched(found, disabled, untold)

@@ -1,4 +1,4 @@
-"""What keystoneauth is taught for each session. Imported only when one is made, for keystoneauth is large."""
+"""Fixes to keystoneauth's sessions. Imported only to create one, since keystoneauth is slow to import."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from cos_update import tls
 
 _TRIES = 10
 SHORTEST_LIFE = 60.0
-"""Seconds for which a token that was just issued counts as good, whatever its dates say."""
+"""Minimum seconds for which a new token counts as valid, whatever its expiry says."""
 
 
 def connections(at_once: int, *, strict: bool | None) -> requests.Session:
-    """What sessions share. It verifies certificates as `cos_update.tls` says, or, with `strict` None, as they say."""
+    """The connection pool that sessions share. Verifies certificates by `cos_update.tls`, unless `strict` is None."""
     http = requests.Session()
     http.mount("http://", TCPKeepAliveAdapter(pool_maxsize=at_once))
     if strict is None:
         http.mount("https://", TCPKeepAliveAdapter(pool_maxsize=at_once))
     else:
         http.mount("https://", _Adapter(tls.http_context(strict=strict), at_once))
-    # One project's session must not go along with the requests of another.
+    # Cookies of one project's session must not be sent with requests of another.
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
 
 
-def taught(session: Session, login: LoginSession) -> Session:
-    """The session, which has a token for every thread, and logs in by requests of its own kind."""
+def fixed(session: Session, login: LoginSession) -> Session:
+    """The session with safe token renewal in several threads, and with logins sent through `login`."""
     if isinstance(session.auth, BaseIdentityPlugin):
         session.auth.get_auth_ref = partial(_login, session.auth.get_auth_ref, login)
         _steady(session.auth)
@@ -46,10 +46,10 @@ def taught(session: Session, login: LoginSession) -> Session:
 
 
 def _steady(plugin: BaseIdentityPlugin) -> None:
-    """Asks the plugin again when it has no token to give.
+    """Retries when the plugin returns no token.
 
-    A thread whose token was refused drops it; another one that has just made a new one then gets none, or, of a newer
-    keystoneauth, an AssertionError.
+    A thread whose token was rejected invalidates it; another thread that has just obtained a new one then gets None
+    or, with newer releases of keystoneauth, an AssertionError.
     """
     ask = plugin.get_access
 
@@ -66,8 +66,8 @@ def _steady(plugin: BaseIdentityPlugin) -> None:
     plugin.get_access = get_access
 
 
-class _Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # keystoneauth's types are not read
-    """Connects with a TLS context of ours, also through a proxy."""
+class _Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # keystoneauth is untyped
+    """Connects with our own TLS context, also through a proxy."""
 
     def __init__(self, context: ssl.SSLContext, at_once: int) -> None:
         self._context = context
@@ -81,33 +81,33 @@ class _Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # keystoneauth's typ
 
 
 class LoginWantedError(exceptions.Unauthorized):  # type: ignore[misc]
-    """Keystone's version document is not given without a login, which takes that document."""
+    """Keystone's version document requires a login, but logging in requires that document."""
 
     is_of_gateway = True
 
 
-class LoginSession(Session):  # type: ignore[misc]  # the library is not typed for us
-    """Carries the requests of a login, which cannot wait for a token: keystoneauth asks for one all the same.
+class LoginSession(Session):  # type: ignore[misc]  # keystoneauth is untyped
+    """The session for login requests, which must not wait for a token.
 
-    It does so when Keystone's version document is answered with 401, while it holds the lock of the token.
+    keystoneauth requests one if Keystone's version document returns 401, while it holds the token's lock: a deadlock.
     """
 
     date: str | None = None
-    """The header Date of the last answer."""
+    """The Date header of the last response."""
 
     def get_auth_headers(self, auth: Any = None, **kwargs: Any) -> None:
-        """Raises Unauthorized."""
-        raise LoginWantedError("something before it wants a login of its own")
+        """Raises LoginWantedError: a login has no token yet."""
+        raise LoginWantedError("something in front of it requires its own login")
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """As it is, and keeps what Keystone's clock said."""
+        """As in the base class; records the time of Keystone's clock."""
         response: requests.Response = super().request(*args, **kwargs)
         self.date = response.headers.get("Date")
         return response
 
 
 def _login(fetch: Callable[[Any], Any], login: LoginSession, _: Session) -> Any:
-    """A new token, whose age is told by a clock that nobody sets: Keystone's may well differ from this machine's."""
+    """A new token that expires by a monotonic clock, since Keystone's clock may differ from this machine's."""
     access = fetch(login)
     issued, life = _now(), _life(access, login.date)
 
@@ -119,7 +119,7 @@ def _login(fetch: Callable[[Any], Any], login: LoginSession, _: Session) -> Any:
 
 
 def _life(access: Any, date: str | None) -> float:
-    """Seconds for which a new token holds, all by Keystone's own clock."""
+    """Seconds for which a new token is valid, by Keystone's own clock."""
     try:
         answered = parsedate_to_datetime(date or "")
         answered = answered if answered.tzinfo else answered.replace(tzinfo=UTC)
@@ -131,5 +131,5 @@ def _life(access: Any, date: str | None) -> float:
 
 
 def _now() -> float:
-    """Seconds by a clock that runs on while the machine is suspended."""
+    """Seconds of a monotonic clock that keeps running while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

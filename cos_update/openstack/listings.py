@@ -1,8 +1,8 @@
-"""One reading of the cloud under way: cloud-wide where that is honest, else per project.
+"""One reading of the cloud in progress: cloud-wide where that is reliable, else per project.
 
-A listing that the credentials silently narrow must never pass for the whole cloud: Nova refuses `all_tenants`
-honestly; Heat refuses another project's path honestly; Cinder and Neutron just leave things out, so their cloud-wide
-answer counts only when something in it shows that it is one.
+A listing that is silently filtered by the credentials must never pass for the whole cloud. Nova rejects `all_tenants`
+explicitly, and Heat the paths of other projects. Cinder and Neutron just omit objects, so their cloud-wide response
+counts only if it contains evidence that it is complete.
 """
 
 from __future__ import annotations
@@ -55,38 +55,38 @@ CLOUD_WIDE, PER_PROJECT, ABSENT = "cloud-wide", "per project", "absent"
 
 @dataclass(slots=True)
 class _Evidence:
-    """Whether something in an answer shows that the answer is the whole cloud's."""
+    """Whether a response contains evidence that it covers the whole cloud."""
 
     found: bool = False
 
     def note(self, *, whole: bool) -> None:
-        """Takes one record's word for it."""
+        """Records the evidence of one record."""
         self.found = self.found or whole
 
 
 @dataclass(frozen=True, slots=True)
 class _Question(Generic[T]):
-    """How one listing is asked in a session, and whether a cloud-wide answer is honest."""
+    """How to request one listing in a session, and whether a cloud-wide response is complete."""
 
     kind: ResourceKind
     ask: Callable[[ProjectSession, bool], list[T]]
     is_honest: Callable[[Sequence[T], str], bool]
     own: Callable[[T, str], T] = lambda item, _: item
-    """Gives an item its project, where policy may hide it from those who read their own project."""
+    """Sets the project of an item, which policy may hide from users of the project itself."""
     key: Callable[[T], object] = attrgetter("id")
 
 
 def remembered_flavor(session: ProjectSession, server_id: str) -> Flavor | None:
-    """What a server remembers of its flavor; None when it does not. Raises CloudError."""
+    """The flavor embedded in a server; None if there is none. Raises CloudError."""
     version = session.microversion(COMPUTE, nova.EMBEDDED_VERSION)
-    body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version)
+    body = session.get(COMPUTE, f"/servers/{server_id}", key="server", microversion=version, of_many=True)
     flavor = body["server"].get("flavor") or {}
     return nova.embedded_flavor(flavor) if "vcpus" in flavor else None
 
 
 @dataclass(slots=True)
 class Reading:
-    """What has been asked so far, by several threads; `read_scopes` holds by service how it was read."""
+    """The state of a reading, shared by several threads; `read_scopes` has the scope of each service."""
 
     sessions: Sessions
     scope: ReadScope
@@ -95,29 +95,29 @@ class Reading:
     projects: Mapping[str, Project]
     on_progress: OnProgress = no_progress
     scopes: dict[ResourceKind, str] = field(default_factory=dict)
-    """By kind in which way it was read."""
+    """The scope in which each kind was read."""
     newest: dict[ResourceKind, tuple[Newest, ...]] = field(default_factory=dict)
-    """The latest changes that each listing has told of."""
+    """The latest changes in each listing."""
     listed: Counter[ResourceKind] = field(default_factory=Counter)
-    """How many objects each listing had, those of other projects too."""
+    """The number of objects in each listing, other projects' included."""
     _gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """What could not be read until now."""
+        """What could not be read so far."""
         with self._lock:
             return tuple(self._gaps)
 
     def miss(self, kind: ResourceKind, why: str | CloudError, project_id: str | None = None, **more: Any) -> None:
-        """Notes that the listing of a kind is not whole."""
+        """Records that the listing of a kind is incomplete."""
         if isinstance(why, CloudError):
             more = {"hint": why.hint, "of_login": isinstance(why, CloudLoginError) and project_id is not None} | more
         with self._lock:
             self._gaps.append(Gap(kind, str(why), project_id, **more))
 
     def flavors(self) -> dict[str, Flavor]:
-        """Flavors, public and private as far as they may be seen."""
+        """Flavors: public ones, and private ones that are visible to these credentials."""
 
         def ask(session: ProjectSession, _: bool) -> list[Flavor]:
             version = session.microversion(COMPUTE, nova.FLAVORS_VERSION)
@@ -130,7 +130,7 @@ class Reading:
         return {flavor.id: flavor for flavor in self._read(_Question(ResourceKind.FLAVOR, ask, is_honest))}
 
     def servers(self) -> dict[str, Server]:
-        """Servers of the wanted projects."""
+        """Servers of the requested projects."""
 
         def ask(session: ProjectSession, cloud_wide: bool) -> list[Server]:
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION)
@@ -142,7 +142,7 @@ class Reading:
         return {server.id: server for server in servers if server.project_id in self.projects}
 
     def with_flavors(self, servers: dict[str, Server], flavors: Mapping[str, Flavor]) -> dict[str, Server]:
-        """Asks those servers whose flavor is not listed what they remember of it."""
+        """Reads the embedded flavor of servers whose flavor is not listed."""
         if not flavors:
             return servers
         lost = [server for server in servers.values() if server.flavor_id not in flavors and server.flavor is None]
@@ -158,7 +158,7 @@ class Reading:
         return servers | {server.id: server for server in self.pool.map(ask, lost)}
 
     def volumes(self) -> dict[str, Volume]:
-        """Volumes of the wanted projects."""
+        """Volumes of the requested projects."""
         hosts = _Evidence()
 
         def take(record: Record) -> Volume:
@@ -183,7 +183,7 @@ class Reading:
         return {volume.id: volume for volume in volumes if volume.project_id in self.projects}
 
     def networks(self) -> dict[str, Network]:
-        """Networks of the wanted projects with their subnets' CIDRs."""
+        """Networks of the requested projects with their subnets' CIDRs."""
         provider = _Evidence()
 
         def take(record: Record) -> Network:
@@ -202,7 +202,7 @@ class Reading:
         return {n.id: replace(n, cidrs=tuple(sorted(cidrs.get(n.id, ())))) for n in networks.values()}
 
     def _cidrs(self) -> dict[str, list[str]] | None:
-        """The CIDRs by network id; None when the subnets could not be read."""
+        """The CIDRs by network id; None if the subnets could not be read."""
         wide = self.read_scopes.get("Neutron") == CLOUD_WIDE
 
         def ask(session: ProjectSession, _: bool) -> list[neutron.Subnet]:
@@ -214,7 +214,7 @@ class Reading:
         return neutron.cidrs_of(subnets)
 
     def stacks(self, memory: Membership) -> tuple[dict[str, Stack], dict[str, StackContent]]:
-        """Top-level stacks of the wanted projects, and what each holds: as remembered where it has not changed."""
+        """Top-level stacks of the requested projects, and the content of unchanged ones from memory."""
 
         def take(record: Record) -> Stack | None:
             return stack_from(record) if is_top_level(record) else None
@@ -227,7 +227,7 @@ class Reading:
             return [stack for stack in pages.read({"limit": "1000"}, take) if stack is not None]
 
         def is_honest(stacks: Sequence[Stack], own: str) -> bool:
-            # Whoever may use another project's path is an admin to Heat, and an admin's listing is everybody's.
+            # Whoever may use another project's path is an admin for Heat, and an admin's listing covers all projects.
             return any(item != own for item in self.projects) or all(stack.project_id == own for stack in stacks)
 
         stacks = self._read(_Question(ResourceKind.STACK, ask, is_honest))
@@ -238,7 +238,7 @@ class Reading:
         return dict(inventory.stacks), dict(inventory.contents)
 
     def with_contents(self, inventory: Inventory, stacks: Sequence[Stack]) -> Inventory:
-        """Asks what these stacks hold. What can't be read has no content any more, what is gone is left out."""
+        """Reads the content of these stacks. Unreadable stacks lose their content, stacks that are gone are dropped."""
         if not stacks:
             return inventory
         found, contents = dict(inventory.stacks), dict(inventory.contents)
@@ -264,12 +264,12 @@ class Reading:
         except CloudError as error:
             return error
         except MISSHAPEN:
-            return CloudError("an answer of another shape")
+            return CloudError("a response in an unexpected format")
 
     def _counted(
         self, kind: ResourceKind, pages: Pages, params: Mapping[str, str], time_key: str, take: Callable[[Record], T]
     ) -> list[T]:
-        """What `pages` holds, noting how much that is and which of it has changed last."""
+        """The items of `pages`; records their number and the latest change."""
         times: list[Newest] = []
 
         def taken(record: Record) -> T:
@@ -302,17 +302,17 @@ class Reading:
         self.read_scopes[kind.service] = self.scopes[kind] = scope
 
     def offers(self, kind: ResourceKind) -> bool:
-        """Whether the catalog has the service of a kind."""
+        """Whether the catalog has the service of this kind."""
         return self._catalog_session().offers(SERVICE_TYPE[kind.service])
 
     def _catalog_session(self) -> ProjectSession:
-        """An unscoped login has no catalog; any project's has."""
+        """A session with a catalog: an unscoped login has none, any project's session has."""
         if not self.sessions.base.project_id:
             self.sessions.for_object(next(iter(self.projects)), cloud_wide=True)
         return self.sessions.scoped
 
     def _read_cloud(self, question: _Question[T], base: ProjectSession) -> list[T] | None:
-        """The cloud-wide answer; None when it must be asked per project."""
+        """The cloud-wide listing; None if it must be read per project."""
         only = self.scope is ReadScope.CLOUD
         try:
             items = question.ask(base, True)
@@ -349,13 +349,13 @@ class Reading:
 
 
 def newest_of(record: Record, time_key: str) -> Newest:
-    """The last change of an object by its record."""
+    """The time of an object's last change, from its record."""
     time = record.get(time_key)
     return Newest(time if isinstance(time, str) else "", str(record["id"]))
 
 
 def _may_ask_for_services(session: ProjectSession) -> bool:
-    """Whether Cinder takes the login for an admin's, when it has no volume to show that by."""
+    """Whether Cinder treats the login as an admin's, if there is no volume that would show it."""
     try:
         session.get(VOLUME, "/os-services", key="services")
     except CloudError:

@@ -11,7 +11,7 @@ from cos_update.openstack.values import truth
 
 
 def network_from(record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> Network:
-    """A network as shown or listed; `cidrs` by network id, None when the subnets could not be read."""
+    """A network as shown or listed; `cidrs` by network id, None if the subnets could not be read."""
     network_id = intern(str(record["id"]))
     return Network(
         id=network_id,
@@ -53,5 +53,5 @@ def cidrs_of(subnets: Iterable[Subnet]) -> dict[str, list[str]]:
 
 
 def cidrs_by_network(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """As `cidrs_of`, of subnets as listed."""
+    """As `cidrs_of`, for subnets as listed."""
     return cidrs_of(map(subnet_from, records))

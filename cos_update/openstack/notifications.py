@@ -1,7 +1,7 @@
-"""Notifications, as they come off the bus: which objects they say have changed. Pure.
+"""Parses notifications from the message bus into the objects that have changed. Pure.
 
-Both envelopes are read: oslo.messaging's 2.0, whose `oslo.message` is JSON text, and the older bare one. Only what
-names an object must be well-formed; whatever else a payload holds is not looked at.
+Accepts both envelopes: oslo.messaging's 2.0, whose `oslo.message` is JSON text, and the older bare one. Only the fields
+that identify an object must be well-formed; the rest of a payload is ignored.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from cos_update.model.events import Event, Key
 from cos_update.model.kinds import ResourceKind
 
 LONGEST_ID = 255
-"""Characters of an id: the services' own columns hold no more."""
+"""Maximum length of an id: the services' own columns hold no more."""
 LONGEST_WORD = 255
-"""Characters of an event type or a timestamp."""
+"""Maximum length of an event type or a timestamp."""
 _ID = re.compile(r"(?![. ]+$)[^\x00-\x1f\x7f-\x9f\ud800-\udfff/?#%\\]+")
-"""Ids become parts of URLs. Those of flavors may be nearly any text."""
+"""Ids become parts of URLs. A flavor's id may be almost any text."""
 
 Payload = Mapping[str, Any]
 _Reader = Callable[[str, Payload], Iterable[Key]]
 
 
 def parse(body: bytes) -> Event:
-    """The event in a message's body. Raises MalformedNotification, and nothing else."""
+    """The event in a message body. Raises only MalformedNotification."""
     message = _message(body)
     event_type = message.get("event_type")
     if not _is_word(event_type):
@@ -58,7 +58,7 @@ def _message(body: bytes) -> Payload:
 
 def _json(text: str | bytes, what: str) -> Payload:
     try:
-        # Of bytes json would guess the encoding; oslo sends UTF-8.
+        # Given bytes, json would guess the encoding; oslo sends UTF-8.
         return _mapping(json.loads(text.decode() if isinstance(text, bytes) else text), what)
     except UnicodeDecodeError:
         raise MalformedNotification(f"{what} is not UTF-8") from None
@@ -90,12 +90,12 @@ def _id(payload: Payload, name: str) -> str:
 
 
 def _optional(payload: Payload, name: str) -> str:
-    """An id that may be missing, as "". Keystone's and Neutron's may be empty texts."""
+    """An optional id, "" if missing. Keystone's and Neutron's may be empty strings."""
     value = payload.get(name)
     if value is None or value == "":
         return ""
     if not _is_id(value):
-        raise MalformedNotification(f"its {name} is no id")
+        raise MalformedNotification(f"its {name} is not an id")
     return value
 
 
@@ -104,7 +104,7 @@ def _project(payload: Payload) -> str:
 
 
 def _instance(event_type: str, payload: Payload) -> Iterable[Key]:
-    """Nova's unversioned events of servers, volumes' attachment included."""
+    """Nova's unversioned events of servers, including volume attachments."""
     project_id = _project(payload)
     yield Key(ResourceKind.SERVER, _id(payload, "instance_id"), project_id)
     if volume_id := _optional(payload, "volume_id"):
@@ -112,14 +112,14 @@ def _instance(event_type: str, payload: Payload) -> Iterable[Key]:
 
 
 def _failed_task(event_type: str, payload: Payload) -> Iterable[Key]:
-    """A server that could not be built, rebuilt or moved anywhere; its project stands in the request."""
+    """A server that could not be built, rebuilt or moved; its project is in the request spec."""
     server_id = _optional(payload, "instance_id") or _optional(payload, "instance_uuid")
     if server_id:
         yield Key(ResourceKind.SERVER, server_id, _project(_within(payload, "request_spec", "instance_properties")))
 
 
 def _within(payload: Payload, *names: str) -> Payload:
-    """What is found on the way along these names; nothing when the way ends before."""
+    """The object at this path of keys; empty if the path does not exist."""
     found: Any = payload
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
@@ -149,7 +149,7 @@ def _flavor(event_type: str, payload: Payload) -> Iterable[Key]:
 
 
 def _stack(event_type: str, payload: Payload) -> Iterable[Key]:
-    """Heat's, of stacks and of autoscaling. Very old releases name a stack by an ARN that ends with its id."""
+    """Heat's events of stacks and autoscaling. Very old releases identify a stack by an ARN that ends with its id."""
     identity = payload.get("stack_identity")
     if isinstance(identity, str) and identity.startswith("arn:"):
         payload = {**payload, "stack_identity": identity.rpartition("/")[2]}
@@ -166,13 +166,13 @@ def _volume(event_type: str, payload: Payload) -> Iterable[Key]:
 
 
 def _backup(event_type: str, payload: Payload) -> Iterable[Key]:
-    """Cinder's, of backups: a volume's status says that it is being backed up, and no event of its own does."""
+    """Cinder's events of backups: these change a volume's status without an event of the volume."""
     if volume_id := _optional(payload, "volume_id"):
         yield Key(ResourceKind.VOLUME, volume_id, _project(payload))
 
 
 def _network(event_type: str, payload: Payload) -> Iterable[Key]:
-    """Neutron's, of networks and of subnets, which are a network's CIDRs."""
+    """Neutron's events of networks, and of subnets, which define a network's CIDRs."""
     kind = event_type.partition(".")[0]
     for record in _records(payload, kind):
         if network_id := _optional(record, "id" if kind == "network" else "network_id"):
@@ -180,14 +180,14 @@ def _network(event_type: str, payload: Payload) -> Iterable[Key]:
 
 
 def _port(event_type: str, payload: Payload) -> Iterable[Key]:
-    """A port's change is one of its server's addresses. The owner is set only some time after the device."""
+    """Neutron's events of ports, which change a server's addresses. The owner is set some time after the device."""
     for port in _records(payload, "port"):
         if not port.get("device_owner") or _is_of_server(port):
             yield from _server_behind(port, _project(port))
 
 
 def _floating_ip(event_type: str, payload: Payload) -> Iterable[Key]:
-    """A floating IP names the port that it leads to; when it leads nowhere any more, only its own address."""
+    """Neutron's events of floating IPs, which name their port, or only the address once disassociated."""
     for floating in _records(payload, "floatingip"):
         project_id = _project(floating)
         details = _within(floating, "port_details")
@@ -203,14 +203,14 @@ def _is_of_server(port: Payload) -> bool:
 
 
 def _server_behind(port: Payload, project_id: str) -> Iterable[Key]:
-    """Neutron takes any text for a port's device: what can be no server's id is something else's name."""
+    """The server of a port. Neutron accepts any device id; one that cannot be a server's id is something else."""
     device_id = port.get("device_id")
     if _is_id(device_id):
         yield Key(ResourceKind.SERVER, device_id, project_id)
 
 
 def _records(payload: Payload, kind: str) -> Iterable[Payload]:
-    """The records in one of Neutron's payloads; several when they were made in bulk, none before a deletion."""
+    """The records in a payload of Neutron: several after a bulk create, none before a delete."""
     found = payload.get(kind, payload.get(f"{kind}s"))
     if found is None:
         return []
@@ -219,10 +219,10 @@ def _records(payload: Payload, kind: str) -> Iterable[Payload]:
 
 
 def _watching(event_type: str, payload: Payload) -> Iterable[Key]:
-    """Keystone's: whatever may change which projects are watched.
+    """Keystone's events that may change which projects are watched.
 
-    By a group, a domain or a role that a project's children inherit it may be any of them. A role given by way of a
-    group shows as a change of the group when its members change.
+    An assignment to a group or domain, or an inherited role, may affect any project. A role assigned to a group shows
+    as a change of the group when its members change.
     """
     project_id = ""
     if event_type.startswith("identity.project."):
@@ -253,7 +253,7 @@ _READERS: Mapping[str, _Reader] = {
 }
 _FIRST_WORDS = {prefix.partition(".")[0] for prefix in _READERS}
 _NOT_OURS = ("volume.usage", "instance.exists", "compute.instance.exists")
-"""Reports on what has not changed."""
+"""Event types of periodic reports, which mean no change."""
 
 
 def _reader_of(event_type: str) -> _Reader | None:

@@ -9,11 +9,11 @@ from typing import Any
 from cos_update.model.openstack import Address, Flavor, Server
 
 SERVERS_VERSION = (2, 46)
-"""The last microversion in which a server's flavor has an id."""
+"""The last microversion with the id of a server's flavor."""
 EMBEDDED_VERSION = (2, 47)
-"""The first one in which a server carries its flavor, which may be deleted since."""
+"""The first microversion that embeds a server's flavor, which may be deleted by now."""
 FLAVORS_VERSION = (2, 55)
-"""The first one in which flavors have a description."""
+"""The first microversion with descriptions of flavors."""
 
 _VM_STATES: Mapping[str, str] = {
     "ACTIVE": "active",
@@ -41,7 +41,7 @@ _VM_STATES: Mapping[str, str] = {
 def server_from(record: Mapping[str, Any]) -> Server:
     """A server as shown or listed, at any microversion.
 
-    Texts that many records have in common, ids above all, are kept once (`intern`).
+    Strings that many records share, ids above all, are interned.
     """
     flavor = record.get("flavor") or {}
     status = str(record.get("status") or "")
@@ -64,7 +64,7 @@ def server_from(record: Mapping[str, Any]) -> Server:
 
 
 def embedded_flavor(flavor: Mapping[str, Any]) -> Flavor:
-    """What a server remembers of its flavor, from 2.47 on; it has no id."""
+    """The flavor embedded in a server from 2.47 on, which has no id."""
     return Flavor(
         "",
         str(flavor.get("original_name") or ""),

@@ -1,4 +1,4 @@
-"""Listings page by page, to their end or not at all."""
+"""Paginated listings, read completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 Record = Mapping[str, Any]
 
 Query = Mapping[str, str | tuple[str, ...]]
-"""The parameters of a request; those with several values are repeated."""
+"""Query parameters; those with several values are repeated."""
 RESTARTS = 3
-"""How often a listing begins again because its page marker has vanished."""
+"""How often a listing restarts because its page marker was deleted."""
 
 
 def listing(
@@ -29,18 +29,18 @@ def listing(
     *,
     microversion: str | None = None,
 ) -> list[Record]:
-    """All records of a listing that links its pages. Raises CloudError when the end is not reached."""
+    """All records of a listing with page links. Raises CloudError if it cannot be read completely."""
     return linked(session, service, path, key, microversion).read(params, _as_it_is)
 
 
 def marked_listing(session: ProjectSession, service: str, path: str, key: str, params: Query) -> list[Record]:
-    """All records of a listing without links. Raises CloudError when the end is not reached."""
+    """All records of a listing without page links. Raises CloudError if it cannot be read completely."""
     return marked(session, service, path, key).read(params, _as_it_is)
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """How the pages of one listing are asked for; `following` gives the query of the page after an answer's."""
+    """How to request the pages of one listing; `following` derives the next page's query from a response."""
 
     session: ProjectSession
     service: str
@@ -50,10 +50,10 @@ class Pages:
     microversion: str | None = None
 
     def read(self, params: Query, take: Callable[[Record], T]) -> list[T]:
-        """What `take` makes of each record, to the listing's end.
+        """The result of `take` for each record of the whole listing.
 
-        Each page is let go before the next one comes: as JSON it is far larger than what is kept of it. Raises
-        CloudError when the end is not reached.
+        Each page is freed before the next one arrives: its JSON is far larger than what is kept of it. Raises
+        CloudError if the listing cannot be read completely.
         """
         for _ in range(RESTARTS):
             try:
@@ -71,21 +71,21 @@ class Pages:
                 coming = None
                 if asked is not None:
                     if (question := frozenset(asked.items())) in visited:
-                        raise CloudError("its pages go round in a circle")
+                        raise CloudError("its page links form a cycle")
                     visited.add(question)
-                    # While a page is worked off, the next one is under way already.
+                    # The next page is fetched while this one is processed.
                     coming = ahead.submit(self._page, asked, seen)
                 try:
                     yield from map(take, fresh)
                 except MISSHAPEN:
-                    raise CloudError("an answer of another shape") from None
+                    raise CloudError("a response in an unexpected format") from None
                 if coming is None:
                     return
                 del fresh
                 fresh, asked = coming.result()
 
     def _page(self, asked: Query, seen: set[str]) -> tuple[list[Record], Query | None]:
-        """The records of a page that were not `seen` before, and the query of the next page."""
+        """The records of a page that are not in `seen`, and the query of the next page."""
         try:
             body = self.session.get(self.service, self.path, asked, key=self.key, microversion=self.microversion)
         except CloudError as error:
@@ -94,21 +94,21 @@ class Pages:
             raise
         page = body[self.key]
         if not isinstance(page, list) or not all(isinstance(item, Mapping) and _has_id(item) for item in page):
-            raise CloudError("an answer of another shape")
+            raise CloudError("a response in an unexpected format")
         fresh = [item for item in page if item["id"] not in seen]
         seen.update(item["id"] for item in fresh)
         following = self.following(body, asked)
         if page and not fresh and following is not None:
-            # Heat begins again from the start when its marker has vanished.
+            # Heat starts over from the first page if the marker was deleted.
             raise _MarkerGoneError
         return fresh, following
 
 
 def linked(session: ProjectSession, service: str, path: str, key: str, microversion: str | None = None) -> Pages:
-    """A listing that links its pages (`<key>_links`, rel next).
+    """A listing with page links (`<key>_links`, rel next).
 
-    The link decides whether there is more, never the count: Nova may answer fewer than asked. Only the link's query
-    is used, since its host may be one that only the service knows.
+    The link decides whether there is another page, not the count: Nova may return fewer records than the limit. Only
+    the link's query is used, since its host may be internal to the service.
     """
 
     def following(body: Record, _: Query) -> Query | None:
@@ -123,7 +123,7 @@ def linked(session: ProjectSession, service: str, path: str, key: str, microvers
 
 
 def marked(session: ProjectSession, service: str, path: str, key: str) -> Pages:
-    """A listing without links (Heat's): the last id marks the next page, an empty page is the end."""
+    """A listing without page links (Heat): the last id is the next page's marker, an empty page the end."""
 
     def following(body: Record, asked: Query) -> Query | None:
         page = body[key]

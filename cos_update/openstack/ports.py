@@ -1,4 +1,4 @@
-"""Which servers' addresses may have changed, by their ports and floating IPs in Neutron: Nova does not tell."""
+"""Servers whose addresses may have changed, from Neutron's ports and floating IPs; Nova's changes lack them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Record = Mapping[str, Any]
 PORT_FIELDS = ("id", "device_id", "updated_at")
 ADDRESS_FIELDS = ("id", "floating_ip_address", "port_id", "updated_at")
 Each = Callable[[Callable[[ProjectSession], list[Record]]], Iterable[Record]]
-"""Gives the records of all sessions that are to be asked."""
+"""Runs a request in every session that must be queried; yields the records."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortChanges:
-    """The ids of servers, and the floating addresses that may be a server's no more.
+    """The ids of servers, and floating addresses that may be disassociated by now.
 
-    `checksums` are by server those of its ports and floating IPs, when all were listed; else None.
+    `checksums` has a checksum of each server's ports and floating IPs if all were listed; else None.
     """
 
     servers: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class PortChanges:
 
 
 def changed_ports(each: Each, since: str) -> PortChanges:
-    """By the ports and floating IPs that have changed since a time (ISO 8601). Raises CloudError."""
+    """Derived from the ports and floating IPs that have changed since a time (ISO 8601). Raises CloudError."""
     ports = list(each(lambda session: _list(session, "ports", {"changed_since": since, "fields": PORT_FIELDS})))
     floating = list(each(lambda session: _floating(session, {"changed_since": since})))
     servers = {str(port.get("device_id") or "") for port in ports}
@@ -42,10 +42,10 @@ def changed_ports(each: Each, since: str) -> PortChanges:
 
 
 def compared_ports(each: Each, since: str, before: Mapping[str, int]) -> PortChanges:
-    """By all ports and floating IPs, for a Neutron that can't be asked for changes. Raises CloudError.
+    """Derived from all ports and floating IPs, for a Neutron that rejects `changed_since`. Raises CloudError.
 
-    Only what is needed of each is listed, so that it costs Neutron little. `before` are the checksums of the reading
-    before; {}: they are not known.
+    Requests only the necessary fields, which is cheap for Neutron. `before` are the checksums of the last reading; {}
+    if unknown.
     """
     ports = list(each(lambda session: _list(session, "ports", {"fields": PORT_FIELDS})))
     floating = list(each(lambda session: _floating(session, {"fields": ADDRESS_FIELDS})))
@@ -74,7 +74,7 @@ def _list(session: ProjectSession, key: str, params: Query) -> list[Record]:
 
 
 def _floating(session: ProjectSession, params: Query) -> list[Record]:
-    """None where Neutron has no routers, and so no floating IPs."""
+    """Floating IPs; none if Neutron has no router extension, and so no floating IPs."""
     try:
         return _list(session, "floatingips", params)
     except CloudError as error:

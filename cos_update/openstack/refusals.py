@@ -1,6 +1,6 @@
-"""What an error of keystoneauth, or an answer that is no success, means: as an error for people.
+"""Turns a failure into an error with a message for people.
 
-Apart from the session, which decides only whether to try again.
+Separate from the session, which only decides whether to retry.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from cos_update.openstack.failures import Cause, Failure
 
 
 class NotFound(CloudError):
-    """The service itself says that there is no such object (404 with its own kind of body)."""
+    """The service itself reports that the object does not exist (404 with the service's error body)."""
 
 
 def as_error(failure: Failure, tries: int) -> CloudError:
-    """For a request that has failed so many times, with a phrase for people ("503 after 4 tries")."""
+    """The error for a request that failed after `tries` attempts ("503 after 4 tries")."""
     after = f" after {tries} tries" if tries > 1 else ""
     return CloudError(f"{failure.text}{after}", failures.hint(failure, is_login=False), failure.status)
 
 
 def raise_login_error(failure: Failure, tries: int, keystone: str) -> NoReturn:
-    """For a login that has failed so many times. Raises CloudLoginError."""
+    """Raises CloudLoginError for a login that failed after `tries` attempts."""
     after = f", after {tries} tries" if tries > 1 else ""
     text = f"Keystone at {keystone} can't be used ({failure.text}){after}."
     if failure.status == 401:
@@ -35,7 +35,7 @@ def raise_login_error(failure: Failure, tries: int, keystone: str) -> NoReturn:
 
 
 def is_the_services_own(body: object) -> bool:
-    """Whether a 404 is Nova's or Cinder's, Neutron's, or Heat's, and not that of a proxy in between."""
+    """Whether a 404 is from Nova, Cinder, Neutron or Heat itself, and not from a proxy."""
     if not isinstance(body, Mapping):
         return False
     return "itemNotFound" in body or "NeutronError" in body or (body.get("code") == 404 and "explanation" in body)

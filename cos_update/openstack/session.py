@@ -1,7 +1,7 @@
-"""Sessions with OpenStack, and one way to ask: raw JSON, with retries and errors that people can read.
+"""OpenStack sessions with a single request method: raw JSON, with retries and readable errors.
 
-openstacksdk gives login, discovery, catalog and TLS; its Resource objects are not used, since building one costs
-about a hundred times the parsing of its JSON. keystoneauth itself retries nothing, so the retries are ours.
+openstacksdk provides login, discovery, catalog and TLS. Its Resource objects are not used, since building one costs
+about a hundred times as much as parsing its JSON. keystoneauth retries nothing by itself, so this module does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Failure
 from cos_update.openstack.refusals import NotFound, as_error, is_the_services_own, raise_login_error
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.retry import Backoff, retry_after
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ SERVICE_TYPE: Mapping[str, str] = {
     "Cinder": VOLUME,
     "Neutron": NETWORK,
 }
-"""The type of each service, as openstacksdk spells it."""
+"""The type of each service in openstacksdk's spelling."""
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
-"""What comes of reading JSON that is not what the service's API says."""
+"""The exceptions of processing JSON that does not follow the service's API."""
 BACKOFF = Backoff(0.5, 30.0)
+_UNEXPECTED_FORMAT = "a response that is truncated or in an unexpected format"
 
 
 class ProjectSession:
@@ -51,14 +53,15 @@ class ProjectSession:
         self._lock = threading.Lock()
         self._microversions: dict[str, tuple[int, int]] = {}
         self._endpoints: dict[str, tuple[Any, str]] = {}
-        """By service the catalog's login, and the address found in it."""
+        """Service -> the access info whose catalog was used, and the endpoint URL in it."""
         self._hangs: CallTimeoutError | None = None
         self.is_spoiled = False
-        """Whether a discovery has failed: what the sdk makes of that would stay for the session's life."""
+        """Whether a discovery has failed: the SDK would keep its result for the lifetime of the session."""
         self.request_id = ""
         self.clocks = ServiceClocks()
+        self.retry_budget = RetryBudget()
         self.requests = 0
-        """How many were sent, as a sign of life: threads that count at once may count one for two."""
+        """The number of requests sent, as a sign of life; not exact, since threads increment it without a lock."""
 
     def access(self) -> Any:
         """keystoneauth's access info of the current token. Raises CloudLoginError."""
@@ -71,7 +74,7 @@ class ProjectSession:
             try:
                 with self._lock:
                     return self._call(lambda: session.auth.get_access(session))
-            except Exception as error:  # keystoneauth has no narrower base for what its plugins raise
+            except Exception as error:  # keystoneauth's plugins raise exceptions without a common base class
                 failure = failures.explained(error, self._settings)
                 if attempt == self._settings.retries or not failure.is_passing:
                     raise_login_error(failure, attempt + 1, self._keystone)
@@ -81,14 +84,14 @@ class ProjectSession:
 
     @property
     def _keystone(self) -> str:
-        """Keystone's address, for people."""
+        """Keystone's address, for messages."""
         configured = self._connection.config.config.get("auth", {}).get("auth_url")
         return failures.without_credentials(str(configured or self._settings.auth.get("auth_url", "")))
 
     def _call(self, function: Callable[[], T]) -> T:
-        """What the library gives. Raises what it raises, or CallTimeoutError."""
+        """Calls into the library with a deadline. Raises what it raises, or CallTimeoutError."""
         if self._hangs:
-            # The call that hangs may hold the library's own lock of this login.
+            # The hanging call may hold the library's lock of this login.
             raise self._hangs
         try:
             return self._transport.call(function)
@@ -102,18 +105,18 @@ class ProjectSession:
         return self.access().project_id or ""
 
     def date(self) -> str | None:
-        """What the clock of Keystone's host says (the header Date); None when it does not tell."""
+        """The time of the clock on Keystone's host (the Date header); None if there is none."""
         session = self._connection.session
         try:
             answer = self._call(lambda: session.get(self._keystone, authenticated=False, raise_exc=False))
-        except Exception:  # keystoneauth has no narrower base for what it raises; nothing depends on it
+        except Exception:  # keystoneauth's exceptions have no common base class; nothing depends on the result
             return None
         date = answer.headers.get("Date")
         return str(date) if date else None
 
     @property
     def is_bound(self) -> bool:
-        """Whether this login can't be had for another project: one by an application credential or a trust."""
+        """Whether this login is bound to its project: an application credential or a trust."""
         plugin = str(self._connection.config.config.get("auth_type"))
         return "applicationcredential" in plugin or bool(self.access().trust_id)
 
@@ -125,7 +128,7 @@ class ProjectSession:
         return bool(catalog and catalog.get_endpoint_data_list(service_type=kind, **wanted))
 
     def regions(self) -> list[str]:
-        """The regions of the services that are read, where none was chosen among several; else none."""
+        """The regions of the services that we read, if there are several and none was chosen; else none."""
         catalog = self.access().service_catalog
         if not catalog or self._connection.config.get_region_name():
             return []
@@ -135,26 +138,28 @@ class ProjectSession:
         return found if len(found) > 1 else []
 
     def endpoint(self, service: str) -> str:
-        """The service's URL as discovered, without a slash at its end. Raises CloudError."""
+        """The service's discovered URL, without a trailing slash. Raises CloudError."""
         self.access()
         return str(self._library(lambda: self._proxy(service).get_endpoint()) or "").rstrip("/")
 
     def microversion(self, service: str, wanted: tuple[int, int]) -> str:
-        """`wanted`, or the greatest that the service offers.
+        """`wanted`, or the highest microversion of the service if that is lower.
 
-        Raises CloudError when the service does not tell its versions: at the lowest one it would leave fields out,
-        and what is left out must not pass for empty.
+        Raises CloudError if the service does not publish its versions: the default version omits fields, and missing
+        fields must not pass for empty ones.
         """
         self.access()
         with self._lock:
-            if service not in self._microversions:
+            most = self._microversions.get(service)
+            if most is None:
                 found = self._library(lambda: self._proxy(service).get_endpoint_data())
-                most = getattr(found, "max_microversion", None)
-                if most is None:
-                    self.is_spoiled = True
-                    raise CloudError("it does not tell its versions")
-                self._microversions[service] = tuple(most)
-            return ".".join(str(part) for part in min(self._microversions[service], wanted))
+                if told := getattr(found, "max_microversion", None):
+                    most = self._microversions[service] = tuple(told)
+        if most is None:
+            self.is_spoiled = True
+            self.get(service, "/", of_many=True)  # raises the reason, which the library does not report
+            raise CloudError("it does not publish its versions")
+        return ".".join(str(part) for part in min(most, wanted))
 
     def get(
         self,
@@ -164,10 +169,12 @@ class ProjectSession:
         *,
         key: str | None = None,
         microversion: str | None = None,
+        of_many: bool = False,
     ) -> Mapping[str, Any]:
-        """GETs `path` (or a full URL) of a service and gives its JSON, which must have `key`.
+        """GETs `path` (or a full URL) of a service and returns its JSON, which must have `key`.
 
-        Raises NotFound, or CloudError with a phrase for people ("503 after 4 tries").
+        Requests `of_many` (one for each of many objects) are no longer retried once several of them have failed.
+        Raises NotFound, or CloudError ("503 after 4 tries").
         """
         self.access()
         tries = self._settings.retries + 1
@@ -181,13 +188,18 @@ class ProjectSession:
                 body = _json(answer)
                 if isinstance(body, Mapping) and (key is None or key in body):
                     return body
-                failure = Failure("an answer that is cut off or of another shape", is_passing=True)
+                failure = failures.foreign(answer) if body is None else Failure(_UNEXPECTED_FORMAT, is_passing=True)
             else:
                 failure = failures.answered(answer.status_code, answer)
                 if answer.status_code == 404 and is_the_services_own(_json(answer)):
                     raise NotFound(failure.text, status=404)
                 wait = max(wait, _asked_wait(answer))
-            if attempt + 1 == tries or not failure.is_passing:
+            if not failure.is_passing:
+                raise as_error(failure, attempt + 1)
+            is_spent = of_many and self.retry_budget.is_spent(service)
+            if attempt + 1 == tries or is_spent:
+                if of_many:
+                    self.retry_budget.spend(service)
                 raise as_error(failure, attempt + 1)
             self._sleep(wait)
         raise AssertionError("unreachable")
@@ -195,7 +207,7 @@ class ProjectSession:
     def _ask(
         self, service: str, path: str, params: Mapping[str, str | tuple[str, ...]] | None, microversion: str | None
     ) -> Any | Failure:
-        """The answer, whatever its status; a Failure when none came."""
+        """The response, whatever its status; a Failure if there was none."""
         headers = {"X-Openstack-Request-Id": self.request_id} if self.request_id else {}
         self.requests += 1
 
@@ -213,7 +225,7 @@ class ProjectSession:
         try:
             answer = self._call(ask)
             if answer.status_code == 401:
-                # Of several threads whose token has been refused, keystoneauth asks again in one only.
+                # When several threads have their token rejected, keystoneauth retries in only one of them.
                 answer = self._call(ask)
         except CloudError:
             raise
@@ -222,7 +234,7 @@ class ProjectSession:
         return answer
 
     def _url(self, service: str, path: str) -> str:
-        """The whole address: the library would look through the catalog at each request."""
+        """The full URL, cached: the library would search the catalog for every request."""
         if "://" in path:
             return path
         from keystoneauth1.adapter import Adapter
@@ -230,14 +242,14 @@ class ProjectSession:
         access = self._connection.session.auth.auth_ref
         known = self._endpoints.get(service)
         if known is None or known[0] is not access:
-            # Keystone's client has a method of that name of its own.
+            # Keystone's client has its own method of this name.
             endpoint = str(Adapter.get_endpoint(self._proxy(service)) or "").rstrip("/")
-            # A login that was renewed meanwhile may have brought another catalog.
+            # A renewed login may have brought another catalog.
             known = self._endpoints[service] = (self._connection.session.auth.auth_ref, endpoint)
         return f"{known[1]}/{path.lstrip('/')}"
 
     def _library(self, function: Callable[[], T]) -> T:
-        """What the library gives. Raises CloudError."""
+        """Calls into the library with a deadline. Raises CloudError."""
         try:
             return self._call(function)
         except CloudError:
@@ -247,17 +259,17 @@ class ProjectSession:
             raise as_error(failures.explained(error, self._settings), 1) from None
 
     def _proxy(self, service: str) -> Any:
-        """openstacksdk's client of a service, made by asking for its versions the first time. Raises CloudError."""
+        """openstacksdk's client of a service; discovers the service's versions the first time. Raises CloudError."""
         from openstack.exceptions import ServiceDisabledException
 
         try:
             proxy = getattr(self._connection, service)
-            proxy.get_endpoint  # noqa: B018  what is not in the catalog says so only when it is used
+            proxy.get_endpoint  # noqa: B018  fails only on access if the service is not in the catalog
         except ServiceDisabledException:
             config = self._connection.config
             region = f" in region {config.get_region_name()}" if config.get_region_name() else ""
             raise CloudError(f"the catalog has no {config.get_interface()} endpoint of it{region}") from None
-        except Exception as error:  # the sdk raises what its discovery met, of many kinds
+        except Exception as error:  # the SDK passes on any exception of its discovery
             self.is_spoiled = True
             failure = failures.explained(error, self._settings)
             if failure.status == 401:
@@ -274,6 +286,6 @@ def _json(response: Any) -> object:
 
 
 def _asked_wait(response: Any) -> float:
-    """The seconds that an answer's Retry-After asks for, as far as we are willing to wait."""
+    """The seconds in a response's Retry-After, limited to our maximum wait."""
     header = "" if response is None else str(response.headers.get("Retry-After", ""))
     return min(retry_after(header, time.time()), BACKOFF.longest)

@@ -1,8 +1,9 @@
-"""The sessions of one cloud: that of the credentials as they stand, and one for each project that is read."""
+"""The sessions of one cloud: one with the configured credentials, and one for each project that is read."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import failures
 from cos_update.openstack.clocks import ServiceClocks
 from cos_update.openstack.failures import Cause
+from cos_update.openstack.retry_budget import RetryBudget
 from cos_update.openstack.session import ProjectSession
 
 if TYPE_CHECKING:
     from cos_update.openstack.transport import Transport
 
 _SCOPE = ("project_name", "project_domain_name", "project_domain_id", "system_scope", "domain_id", "domain_name")
-"""keystoneauth's keys that say what a login is for, besides project_id."""
+"""keystoneauth's keys that set the scope of a login, besides project_id."""
 
 
 class Sessions:
@@ -35,11 +37,13 @@ class Sessions:
         self._transport: Transport | None = None
         self.request_id = ""
         self.clocks = ServiceClocks()
-        """What the services' clocks say, to all sessions."""
+        """The services' clocks, as seen by all sessions."""
+        self.retry_budget = RetryBudget()
+        """The retry budget that all sessions share."""
 
     @property
     def base(self) -> ProjectSession:
-        """The session of the credentials as they stand."""
+        """The session with the configured credentials."""
         with self._lock:
             if self._base is None or self._base.is_spoiled:
                 self._base = self._opened(None, self._base)
@@ -49,13 +53,13 @@ class Sessions:
     def of_project(self, project_id: str) -> ProjectSession:
         """The session of the same user in another project.
 
-        Raises CloudError when these credentials are bound to one project (application credentials, trusts).
+        Raises CloudError if the credentials are bound to another project (application credentials, trusts).
         """
         base = self.base
         if base.project_id == project_id:
             return base
         if base.is_bound:
-            raise CloudError("an application credential or a trust reads its own project only")
+            raise CloudError("an application credential or a trust can read only its own project")
         with self._lock:
             known = self._of_project.get(project_id)
             if known is None or known.is_spoiled:
@@ -66,7 +70,7 @@ class Sessions:
 
     @property
     def scoped(self) -> ProjectSession:
-        """A session with a catalog: the base one, or any project's when the login has no project of its own."""
+        """A session with a catalog: the base one, or any project's if the login is unscoped."""
         base = self.base
         if base.project_id:
             return base
@@ -75,14 +79,14 @@ class Sessions:
 
     @property
     def requests(self) -> int:
-        """The requests of all sessions that are open, as a sign of life."""
-        # Without the lock: whoever asks must not wait for a session that hangs.
+        """The number of requests of all open sessions, as a sign of life."""
+        # Without the lock: the caller must not wait for a session that hangs.
         return sum(session.requests for session in [self._base, *list(self._of_project.values())] if session)
 
     def for_object(self, project_id: str, *, cloud_wide: bool) -> ProjectSession:
-        """The session to ask for one object of a project: the project's own, in which a 404 can be believed.
+        """The session for reading one object of a project: the project's own, in which a 404 is reliable.
 
-        Where the login has no role there, an admin's base session serves, if its service was read `cloud_wide`.
+        If the login has no role there, an admin's base session is used, provided its service was read `cloud_wide`.
         Raises CloudError.
         """
         try:
@@ -95,7 +99,7 @@ class Sessions:
         return session
 
     def close(self) -> None:
-        """Forgets all sessions, and closes their connections."""
+        """Closes all sessions and their connections."""
         with self._lock:
             self._base = None
             self._of_project.clear()
@@ -104,7 +108,8 @@ class Sessions:
             transport.close()
 
     def _opened(self, project_id: str | None, spoiled: ProjectSession | None) -> ProjectSession:
-        """A session for a project, or for the login's own scope, in the place of one that is spoiled."""
+        """A new session for a project, or for the login's own scope, replacing a stale one."""
+        _have_a_home()
         import openstack
         from openstack.config import OpenStackConfig
 
@@ -114,7 +119,7 @@ class Sessions:
         transport = self._transport = self._transport or Transport(settings)
         if spoiled is not None:
             transport.forget_versions()
-        # It warns of every failed discovery, which our own errors say better.
+        # It warns of every failed discovery, which our own errors report better.
         for name in ("keystoneauth.identity", "keystoneauth.discover"):
             logging.getLogger(name).setLevel(logging.ERROR)
         try:
@@ -124,27 +129,27 @@ class Sessions:
                 session_constructor=transport.session,
             )
             region = config.get_one(**self._arguments(project_id))
-            # The session takes it for its requests, those of a login included.
+            # The session uses it for its requests, including logins.
             region.config["api_timeout"] = settings.timeout
             connection = openstack.connection.Connection(config=region)
-            connection.session  # noqa: B018  made when it is first asked for
-        except Exception as error:  # the sdk raises many kinds for what a person has written wrongly
+            connection.session  # noqa: B018  created on first access
+        except Exception as error:  # the SDK raises many types of exceptions for configuration errors
             failure = failures.explained(error, settings)
             if failure.cause is Cause.FILES:
-                text = f"OpenStack can't be asked: {failure.text}."
+                text = f"OpenStack cannot be reached: {failure.text}."
                 raise CloudLoginError(text, failures.hint(failure, is_login=True)) from None
             raise CloudLoginError(
-                f"The credentials for OpenStack can't be used: {str(error)[:200].rstrip('.')}.",
-                "Check the section openstack of the configuration.",
+                f"The credentials for OpenStack cannot be used: {str(error)[:200].rstrip('.')}.",
+                _hint_of_clouds() if settings.cloud else "Check the section openstack of the configuration.",
             ) from None
         session = ProjectSession(connection, settings, transport, self._sleep)
-        session.clocks = self.clocks
+        session.clocks, session.retry_budget = self.clocks, self.retry_budget
         return session
 
     def _arguments(self, project_id: str | None) -> dict[str, Any]:
         settings = self._settings
         arguments: dict[str, Any] = {"app_name": "cos-update", "app_version": __version__}
-        # The defaults are the sdk's own too, and must not take the place of what clouds.yaml says.
+        # The defaults equal the SDK's, and must not override clouds.yaml.
         if settings.interface != "public":
             arguments["interface"] = settings.interface
         if isinstance(settings.verify, str):
@@ -161,9 +166,26 @@ class Sessions:
             arguments["cloud"] = settings.cloud
         auth = dict(settings.auth)
         if project_id is not None:
-            # Empty ones take the place of what clouds.yaml says.
+            # Empty values override those of clouds.yaml.
             auth |= dict.fromkeys(_SCOPE, "") | {"project_id": project_id}
             if settings.cloud is None:
                 auth = {name: value for name, value in auth.items() if value}
         arguments["auth"] = auth
         return arguments
+
+
+def _have_a_home() -> None:
+    """Where nobody has given this process a home (no HOME, and a user without a name), it is /, as in Docker's images.
+
+    openstacksdk looks for clouds.yaml there, and can't even be imported without one.
+    """
+    if not os.path.isabs(os.environ.get("HOME", "")):
+        home = os.path.expanduser("~")
+        os.environ["HOME"] = home if os.path.isabs(home) else "/"
+
+
+def _hint_of_clouds() -> str:
+    from openstack.config.loader import CONFIG_SEARCH_PATH
+
+    folders = ", ".join(dict.fromkeys(CONFIG_SEARCH_PATH))
+    return f"Check openstack.cloud in the configuration, and clouds.yaml, which is looked for in {folders}."

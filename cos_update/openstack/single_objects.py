@@ -1,7 +1,7 @@
-"""Single objects, read by their own ids: what the listener asks when a notification has named them.
+"""Reads single objects by id, for the listener to handle notifications.
 
-Where many servers, volumes or networks of one project are wanted at once, one listing of the project takes the place
-of many GETs. An object that the answer leaves out is absent, not gone: `confirm` proves that.
+For many servers, volumes or networks of one project, a listing of the project replaces many GETs. An object missing
+from it is absent, but not proven gone: `confirm` does that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cos_update.model.openstack import Flavor, Network, Server, Stack, StackCont
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
-from cos_update.openstack.heat import content_of, is_top_level, stack_from, stack_url
+from cos_update.openstack.heat import content_of, is_top_level, show_stack, stack_from, stack_url
 from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
@@ -35,11 +35,11 @@ from cos_update.openstack.session import (
 from cos_update.openstack.sessions import Sessions
 
 FEW = 8
-"""So many objects of one kind are asked for one by one, whatever a listing would cost."""
+"""Up to this many objects of one kind are requested individually, whatever a listing would cost."""
 WORTH = 25
-"""So many objects in a listing cost about as much as one GET: 60 microseconds each, against 1.5 ms."""
+"""The number of objects in a listing that cost about as much as one GET: 60 microseconds each, against 1.5 ms."""
 MOST_PARENTS = 20
-"""How far up a nested stack is followed; Heat's own limit is 5 by default."""
+"""How many parents of a nested stack are followed; Heat's limit is 5 by default."""
 
 Item = TypeVar("Item")
 Records = list[Mapping[str, Any]]
@@ -56,7 +56,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Found:
-    """What was there, by id. `failed` tells by key why something could not be read; `absent` are missing services."""
+    """The objects found, by id. `failed`: key -> why it could not be read; `absent`: missing services."""
 
     servers: dict[str, Server] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Found:
 
 
 class ObjectReader:
-    """Reads single objects with the same sessions as a whole reading. Thread-safe."""
+    """Reads single objects with the sessions of a full reading. Thread-safe."""
 
     def __init__(self, sessions: Sessions, settings: CloudSettings) -> None:
         self._sessions = sessions
@@ -77,15 +77,15 @@ class ObjectReader:
         self._wide: bool | None = None
 
     def close(self) -> None:
-        """Lets the threads end; the sessions belong to others."""
+        """Ends the threads. Does not close the sessions, which belong to the caller."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def watched(self) -> Watched:
-        """Which projects are watched; see `watched_projects`."""
+        """The watched projects; see `watched_projects`."""
         return watched_projects(self._sessions, self._settings, self._pool)
 
     def confirm(self, keys: Sequence[Key]) -> dict[Key, AbsenceCheck]:
-        """Asks for each missing object by its id (see `absence_check`)."""
+        """Requests each missing object by its id (see `absence_check`)."""
         wide = ("Nova", "Heat", "Cinder", "Neutron") if self._is_wide() else ()
         return confirm(self._sessions, keys, self._pool, wide)
 
@@ -98,41 +98,40 @@ class ObjectReader:
         return {stack.id: stack for stack in stacks if stack.project_id == project_id}
 
     def top_stack(self, project_id: str, stack_id: str) -> tuple[Stack, Mapping[str, Any]] | None:
-        """The top-level stack that a stack belongs to (itself, if it is one), with its record as shown.
+        """The top-level stack that a stack belongs to (possibly itself), with its record as shown.
 
-        None when one of them is gone. Raises CloudError.
+        None if one of the stacks in between is gone. Raises CloudError.
         """
         session = self._session(project_id)
         asked = stack_id
         for _ in range(MOST_PARENTS):
             try:
-                url = stack_url(session, project_id, asked)
-                record = session.get(ORCHESTRATION, url, key="stack")["stack"]
+                record = show_stack(session, stack_url(session, project_id, asked))
             except NotFound:
                 return None
             if not isinstance(record, Mapping) or not record.get("id"):
-                raise CloudError("an answer of another shape")
+                raise CloudError("a response in an unexpected format")
             if record.get("stack_status") == "DELETE_COMPLETE":
                 return None
             if not record.get("parent"):
                 return stack_from(record), record
             asked = str(record["parent"])
-        raise CloudError(f"stack {stack_id} has no end of parents")
+        raise CloudError(f"stack {stack_id} has too many levels of parents")
 
     def content(self, stack: Stack, record: Mapping[str, Any]) -> StackContent:
-        """What a stack holds; `record` is the stack as shown. Raises CloudError; NotFound when it is gone."""
+        """The content of a stack; `record` is the stack as shown. Raises CloudError; NotFound if it is gone."""
         return content_of(self._session(stack.project_id), stack, record)
 
     def each(self, ask: Callable[[Item], Any], items: Iterable[Item]) -> list[Any]:
-        """`ask` of every item, side by side, in order."""
+        """Calls `ask` with every item concurrently; the results are in order."""
         return list(self._pool.map(ask, items))
 
     def flavor(self, flavor_id: str) -> Flavor | None:
-        """A flavor; None when it is gone, or private and not for these credentials. Raises CloudError."""
+        """A flavor; None if it is gone, or private and not visible to these credentials. Raises CloudError."""
         session = self._sessions.scoped
         try:
             version = session.microversion(COMPUTE, nova.FLAVORS_VERSION)
-            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version)
+            body = session.get(COMPUTE, f"/flavors/{flavor_id}", key="flavor", microversion=version, of_many=True)
         except NotFound:
             return None
         return nova.flavor_from(body["flavor"])
@@ -140,8 +139,8 @@ class ObjectReader:
     def read(self, project_id: str, asked: Asked, sizes: Mapping[ResourceKind, int] | None = None) -> Found:
         """Reads the objects of one project.
 
-        `sizes` tells how many of each kind the project is known to have: a listing is taken when that costs less than
-        to ask for each. What fails is in `failed`; nothing is raised but CloudLoginError.
+        `sizes` has the known number of objects of each kind in the project: a listing is used if that is cheaper than
+        individual requests. Failures end up in `failed`; raises only CloudLoginError.
         """
         found = Found()
         absent = {
@@ -161,7 +160,7 @@ class ObjectReader:
         return found
 
     def with_flavors(self, found: Found, project_id: str, known: Collection[str]) -> None:
-        """Adds the flavors of the servers read that are not among `known`, else what the servers remember of them."""
+        """Adds the flavors of the servers that are not in `known`, or the embedded flavors if they cannot be read."""
         wanted = sorted({s.flavor_id for s in found.servers.values() if s.flavor is None} - set(known) - {""})
         for flavor_id, flavor in zip(wanted, self._pool.map(self.flavor, wanted), strict=True):
             if flavor is not None:
@@ -191,7 +190,7 @@ class ObjectReader:
                 _take(found, key, answer, subnets)
 
     def _list(self, project_id: str, kind: ResourceKind, ids: frozenset[str]) -> Records:
-        """Those records of a project's listing that are wanted."""
+        """The records of a project's listing with these ids."""
         session = self._session(project_id)
         elsewhere = session.project_id != project_id
         version = None
@@ -212,13 +211,17 @@ class ObjectReader:
             session = self._session(key.project_id)
             version = session.microversion(COMPUTE, nova.SERVERS_VERSION) if key.kind is ResourceKind.SERVER else None
             path = f"/{key.kind.listing}/{key.id}"
-            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version)
+            body = session.get(SERVICE_TYPE[key.kind.service], path, key=name, microversion=version, of_many=True)
         except NotFound:
             return None
         except CloudError as error:
             return error
         record = body[name]
-        return record if isinstance(record, Mapping) and record.get("id") else CloudError("an answer of another shape")
+        return (
+            record
+            if isinstance(record, Mapping) and record.get("id")
+            else CloudError("a response in an unexpected format")
+        )
 
     def _cidrs(self, project_id: str, networks: frozenset[str]) -> dict[str, list[str]]:
         session = self._session(project_id)
@@ -241,7 +244,7 @@ class ObjectReader:
         return self._sessions.for_object(project_id, cloud_wide=self._is_wide())
 
     def _is_wide(self) -> bool:
-        """Whether a 404 to the login's own session can be believed for any project: it is an admin's."""
+        """Whether the login is an admin's, so that a 404 to its own session is reliable for any project."""
         with self._lock:
             if self._wide is None:
                 base = self._sessions.base
@@ -251,7 +254,7 @@ class ObjectReader:
 
 
 def _take(found: Found, key: Key, record: Mapping[str, Any], cidrs: Mapping[str, Sequence[str]] | None) -> None:
-    """Keeps a record, unless it is another project's."""
+    """Adds a record, unless it is of another project."""
     if key.kind is ResourceKind.SERVER:
         server = nova.server_from(record)
         if server.project_id in ("", key.project_id):

@@ -1,8 +1,8 @@
-"""Which stack holds what, remembered from one reading to the next, and which stacks must be asked again.
+"""The members of stacks, remembered between readings, and which stacks must be read again.
 
-A stack that changes has another status or update time in Heat's listing; but when a nested one changes (autoscaling),
-those of its parents stay. So a stack is asked again, too, when something that it held has vanished. When an object
-turns up that no known stack holds, the likeliest stacks of its project are asked first, then the others.
+A changed stack has another status or update time in Heat's listing; but a change of a nested stack (autoscaling) does
+not affect its parents. So a stack is also read again if one of its members has vanished. For a new object that belongs
+to no known stack, the likeliest stacks of its project are read first, then the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Item = Server | Volume | Network
 
 
 def unchanged(stacks: Mapping[str, Stack], memory: Membership) -> dict[str, StackContent]:
-    """The contents, by stack id, of the stacks of which Heat shows no change."""
+    """The remembered contents, by stack id, of stacks without changes in Heat's listing."""
     found = {}
     for stack in stacks.values():
         past = memory.stacks.get(stack.id)
@@ -40,7 +40,7 @@ def unchanged(stacks: Mapping[str, Stack], memory: Membership) -> dict[str, Stac
 
 
 def shrunken(inventory: Inventory, memory: Membership) -> list[Stack]:
-    """Remembered stacks that held something which is listed no more."""
+    """Remembered stacks with a member that is no longer listed."""
     found = []
     for stack in _remembered(inventory, memory):
         past = memory.stacks[stack.id]
@@ -50,7 +50,7 @@ def shrunken(inventory: Inventory, memory: Membership) -> list[Stack]:
 
 
 def with_soft_deleted(inventory: Inventory, absence_checks: Iterable[AbsenceCheck]) -> Inventory:
-    """Adds the servers that were found to be soft-deleted, if their stacks still hold them."""
+    """Adds servers that turned out to be soft-deleted, if they are still members of their stacks."""
     held = {item for content in inventory.contents.values() for item in content.servers}
     found = {
         absence_check.soft_deleted.id: absence_check.soft_deleted
@@ -62,7 +62,7 @@ def with_soft_deleted(inventory: Inventory, absence_checks: Iterable[AbsenceChec
 
 
 def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
-    """Remembered stacks that may hold a newcomer, by its name: Heat begins names with that of the stack."""
+    """Remembered stacks that may contain a new object, by its name: Heat prefixes names with the stack's name."""
     unexplained = newcomers(inventory, memory)
     if not unexplained:
         return []
@@ -76,7 +76,7 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
     for item in unexplained:
         known = names[item.project_id]
         place = bisect_left(known, (item.name, ""))
-        # The names with the longest beginning in common stand next to it.
+        # The names with the longest common prefix are its neighbours.
         beside = known[max(place - 1, 0) : place + 1]
         longest = max((_in_common(item.name, name) for name, _ in beside), default=0)
         near |= {stack_id for name, stack_id in beside if _in_common(item.name, name) == longest}
@@ -84,13 +84,13 @@ def likely(inventory: Inventory, memory: Membership) -> list[Stack]:
 
 
 def possible(inventory: Inventory, memory: Membership) -> list[Stack]:
-    """All remembered stacks of the projects in which there is a newcomer."""
+    """All remembered stacks of the projects with new objects."""
     projects = {item.project_id for item in newcomers(inventory, memory)}
     return [stack for stack in _remembered(inventory, memory) if stack.project_id in projects]
 
 
 def remember(inventory: Inventory, past: Membership) -> Membership:
-    """What the next reading need not ask; `past` still holds where this reading is not complete."""
+    """The membership to remember for the next reading; `past` remains valid where this reading is incomplete."""
     stacks = remembered_stacks(inventory)
     if inventory.chosen is not None or not inventory.is_complete(ResourceKind.STACK):
         stacks = {item: stack for item, stack in past.stacks.items() if item not in inventory.stacks} | stacks
@@ -98,7 +98,7 @@ def remember(inventory: Inventory, past: Membership) -> Membership:
 
 
 def remembered_stacks(inventory: Inventory) -> dict[str, RememberedStack]:
-    """What holds of the stacks that were read as long as their status and update time do."""
+    """The contents of the stacks read, valid while their status and update time stay the same."""
     return {
         stack.id: RememberedStack(stack.status, stack.updated, content, tuple(_absent(inventory, stack, content)))
         for stack in inventory.stacks.values()
@@ -124,7 +124,7 @@ def _unowned(inventory: Inventory, past: Membership) -> dict[str, bool]:
 
 
 def newcomers(inventory: Inventory, memory: Membership) -> list[Item]:
-    """Objects that no stack holds, and of which that was not known; nor of those that were being made till now."""
+    """Objects that belong to no stack and are new, or have just finished being created."""
     return [
         item
         for item in _loose(inventory)
@@ -139,7 +139,7 @@ def _loose(inventory: Inventory) -> Iterator[Item]:
 
 
 def _is_being_made(item: Item) -> bool:
-    """A service shows a new object some moments before Heat knows that it is its own."""
+    """Whether an object is being created: services list it some moments before Heat records it as a resource."""
     if isinstance(item, Server):
         return item.vm_state == "building"
     return item.status in ("creating", "BUILD")
@@ -161,7 +161,7 @@ def _absent(inventory: Inventory, stack: Stack, content: StackContent) -> Iterat
 
 
 def _in_common(one: str, other: str) -> int:
-    """How many characters two names have in common at their beginnings."""
+    """The length of the common prefix of two names."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 

@@ -1,6 +1,6 @@
-"""What all sessions with one cloud have in common: connections, what is known of its versions, and deadlines.
+"""What all sessions of one cloud share: connections, cached versions, and deadlines.
 
-However many projects are read, there are no more connections than requests at once, to each host.
+However many projects are read, there are no more connections to each host than concurrent requests.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from cos_update.model.settings import CloudSettings
 from cos_update.openstack import keystoneauth
 
 REQUESTS = 4
-"""One call of the library may take so many requests: two of a login, one for the versions, and its own."""
+"""The maximum number of requests in one library call: two for a login, one for the versions, and the call's own."""
 
 T = TypeVar("T")
 
 
 class Transport:
-    """Makes keystoneauth's sessions, and calls into them that end. Thread-safe."""
+    """Creates keystoneauth's sessions, and calls into them with a deadline. Thread-safe."""
 
     def __init__(self, settings: CloudSettings) -> None:
         self._deadline = REQUESTS * settings.timeout
@@ -31,21 +31,23 @@ class Transport:
         self._http_unverified = keystoneauth.connections(settings.concurrency, strict=None)
 
     def call(self, function: Callable[[], T]) -> T:
-        """What `function` gives, which calls the library. Raises what it raises, or CallTimeoutError."""
+        """The result of `function`, which calls the library. Raises what it raises, or CallTimeoutError."""
         return self._calls(function, self._deadline)
 
     def session(self, auth: Any = None, **options: Any) -> Session:
-        """A session on the shared connections; made by openstacksdk, which gives its own `options`."""
+        """A session on the shared connections, for openstacksdk, which passes its own `options`."""
+        # Bodies get a logger of their own, which `logs` silences: user_data and stack outputs may hold passwords.
+        options["split_loggers"] = True
         options["discovery_cache"] = self._discovered
         options["session"] = self._http if options.get("verify", True) else self._http_unverified
-        return keystoneauth.taught(Session(auth, **options), keystoneauth.LoginSession(None, **options))
+        return keystoneauth.fixed(Session(auth, **options), keystoneauth.LoginSession(None, **options))
 
     def forget_versions(self) -> None:
-        """Has the services asked for their versions again: something odd may have been among the answers."""
+        """Drops cached versions: an unexpected response may be among them."""
         self._discovered.clear()
 
     def close(self) -> None:
-        """Closes the connections that are idle; those in use are closed by whoever uses them."""
+        """Closes idle connections; those in use are closed by their users."""
         self._calls.close()
         self._http.close()
         self._http_unverified.close()

@@ -1,4 +1,4 @@
-"""What decides: what Concertim should show, how that differs from what it shows, and the plan that makes them agree.
+"""All decisions: the desired state of Concertim, how it differs from the actual state, and the plan to reconcile them.
 
-Pure: no I/O, no clock, no logging. All commands plan here, so that one comparison holds for all of them.
+Pure: no I/O, no clock, no logging. All commands plan here, so that they share one comparison.
 """

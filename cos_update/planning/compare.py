@@ -1,6 +1,6 @@
-"""Field by field: what is there against what should be there, in Concertim's own form.
+"""Compares actual and desired records field by field, in Concertim's own form.
 
-The one place that decides what differs; what is known of each side is decided elsewhere.
+The one place that decides what differs; what is known about each side is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cos_update.planning.values import canonical
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What to send (`payload`, in the model's names) and what that changes, for people."""
+    """The fields to send (`payload`, with the model's names) and the changes, for people."""
 
     payload: Mapping[str, object]
     changes: tuple[Change, ...]
@@ -26,7 +26,7 @@ class Difference:
 
 
 def template_difference(template: Template, wanted: DesiredTemplate, name: str) -> Difference:
-    """What a template lacks. Its height can't be changed, so it is not compared."""
+    """How a template differs. The app cannot change its height, so that is not compared."""
     changes = _fields(
         template,
         {
@@ -41,7 +41,7 @@ def template_difference(template: Template, wanted: DesiredTemplate, name: str) 
 
 
 def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int, order_id: str = "") -> Difference:
-    """What a rack lacks: only what is known, and only our own keys of its metadata; "" for no order id to be added."""
+    """How a rack differs, in known fields and our own metadata keys only; `order_id` is one to add, or ""."""
     changes = _fields(
         rack,
         {
@@ -58,7 +58,7 @@ def rack_difference(rack: Rack, wanted: DesiredRack, name: str, height: int, ord
 
 
 def device_difference(device: Device, wanted: DesiredDevice, name: str) -> Difference:
-    """What a device lacks. Where it stands is a person's choice, so that is not compared."""
+    """How a device differs. People may move it, so its position is not compared."""
     changes = _fields(device, {"name": name, "status": wanted.status, "description": wanted.description})
     details = _fields(device.details, wanted.details)
     difference = _difference(changes, _metadata(device.metadata, wanted.metadata), device.metadata)
@@ -80,12 +80,12 @@ def _fields(record: object, wanted: Mapping[str, object], *, leave_none: bool = 
 
 
 def is_same(one: object, other: object) -> bool:
-    """Whether two values are one in Concertim's own form, in which all that is empty is the same."""
+    """Whether two values are equal in Concertim's form, in which all empty values are the same."""
     return one == other or _plain(one) == _plain(other)
 
 
 def _plain(value: object) -> object:
-    """`canonical`, with one form for all that is empty."""
+    """`canonical`, with a single form for empty values."""
     return None if value in (None, "", (), [], {}) else canonical(value)
 
 
@@ -103,7 +103,7 @@ def _difference(
     fields, metadata = tuple(fields), tuple(metadata)
     payload: dict[str, object] = {change.field: change.new for change in fields}
     if metadata:
-        # The app replaces the whole object: what others wrote goes along.
+        # The app replaces the whole object, so other writers' keys are included.
         ours = {change.field.removeprefix("metadata."): change.new for change in metadata}
         payload["metadata"] = {**(there or {}), **ours}
     return Difference(payload, fields + metadata)

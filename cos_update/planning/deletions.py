@@ -1,7 +1,7 @@
-"""What may be deleted, and why the rest is kept: when in doubt, it is kept.
+"""Decides what may be deleted, and why other objects are kept: when in doubt, keep.
 
-A managed object goes only when every listing concerned was read completely for its project, the object is in none of
-them, and its service answered 404 to its own id. More than `max_deletes` percent at once are held back altogether.
+A managed object is deleted only if every relevant listing was read completely for its project, none contains it, and
+its service returned 404 for its id. More than `max_deletes` percent at once are held back altogether.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from cos_update.model.concertim import Actual, Device, Rack
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Inventory
+from cos_update.model.shards import Shards
 from cos_update.planning.desired import Desired, DesiredRack
 from cos_update.planning.matching import Matches, is_managed
 from cos_update.planning.plan import RACK, SERVICE, Notice, NoticeKind
 
 FEW = 10
-"""Up to so many removals are never held back."""
+"""Up to this many removals are never held back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan covers; None: everything. Racks of other projects and stacks are left alone."""
+    """The scope of a plan; None: everything. Racks of other projects, stacks and shards are left alone."""
 
     projects: frozenset[str] | None = None
     stacks: frozenset[str] | None = None
+    shards: Shards | None = None
+    """The part of the projects that is this machine's, watched or not: all others are somebody else's business."""
 
     @classmethod
     def of_stacks(cls, project_id: str, stacks: Iterable[str]) -> Scope:
@@ -36,21 +39,29 @@ class Scope:
 
     @property
     def is_everything(self) -> bool:
-        """Whether the plan is about the whole cloud."""
-        return self.projects is None and self.stacks is None
+        """Whether the plan covers the whole cloud; with shards: all of their projects, and what belongs to none."""
+        is_whole = self.projects is None and self.stacks is None
+        return is_whole and (self.shards is None or self.shards.is_first)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines plan for the other projects."""
+        return self.shards is not None and not self.shards.is_everything
 
     def covers(self, project_id: str, stack_id: str) -> bool:
         """Whether the rack of this stack is part of the plan."""
-        return (self.projects is None or project_id in self.projects) and (
-            self.stacks is None or stack_id in self.stacks
+        return (
+            (self.projects is None or project_id in self.projects)
+            and (self.stacks is None or stack_id in self.stacks)
+            and (self.shards is None or self.shards.covers(project_id))
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """What is to be deleted, by Concertim id, each with why; by rack id what to report; and what to confirm first.
+    """The deletions, by Concertim id with the reason; notices by rack id; and absences to confirm first.
 
-    `asked` are the objects whose absence decides something.
+    `asked` are the objects whose absence a decision depends on.
     """
 
     devices: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +76,7 @@ class Deletions:
 
 @dataclass(slots=True)
 class DeletionReview:
-    """Collects what is deleted and what is kept, and which absences that depends on."""
+    """Collects what is deleted, what is kept, and the absences that this depends on."""
 
     inventory: Inventory
     absence_checks: Mapping[Key, AbsenceCheck]
@@ -76,16 +87,16 @@ class DeletionReview:
     asked: dict[Key, None] = field(default_factory=dict)
 
     def ask(self, key: Key) -> AbsenceCheck:
-        """What is known of an object that is missing from a complete listing; notes that it matters."""
+        """The check of an object that is missing from a complete listing; records that a decision depends on it."""
         self.asked[key] = None
-        return self.absence_checks.get(key, AbsenceCheck(Presence.UNKNOWN, "it was not asked for"))
+        return self.absence_checks.get(key, AbsenceCheck(Presence.UNKNOWN, "it was not checked"))
 
     def say(self, rack_id: str, notice: Notice) -> None:
         """Reports `notice` with the rack."""
         self.notices.setdefault(rack_id, []).append(notice)
 
     def deletions(self) -> Deletions:
-        """What has been decided."""
+        """The decisions."""
         notices = {rack_id: tuple(of_rack) for rack_id, of_rack in self.notices.items()}
         return Deletions(self.devices, self.racks, self.templates, notices, tuple(self.asked))
 
@@ -100,7 +111,7 @@ def review_deletions(
     *,
     prune_unwatched: bool = False,
 ) -> Deletions:
-    """What is gone for good. Without absence checks `asked` tells which ones are needed."""
+    """Decides what is deleted. Without absence checks, `asked` has the ones that are needed."""
     review = DeletionReview(inventory, absence_checks)
     homes = {device.object_id: rack.stack_id for rack in desired.racks.values() for device in rack.devices}
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
@@ -126,20 +137,20 @@ def _review_lost_rack(
 ) -> None:
     if rack.known_as:
         return  # its own metadata does not say that it is ours
-    # First of all, for a team that lost its project id, or got another: the stack is there, so nothing of it is lost.
+    # Comes first, for a team whose project id was removed or changed: the stack exists, so nothing of it is lost.
     if rack.stack_id in review.inventory.stacks:
         text = f"its stack is not in the project of the team that rack {rack.name} belongs to: left alone"
         review.say(rack.id, Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, rack.stack_id, text))
         return
     if project_id in review.inventory.disabled:
-        return  # said of the project
+        return  # reported for the project
     if project_id not in review.inventory.projects:
         _review_unwatched_rack(review, rack, project_id, matches, prune_unwatched=prune_unwatched)
         return
     ours = [device for device in matches.in_rack.get(rack.id, ()) if device.object_id]
     for kind in (ResourceKind.STACK, *(device.kind for device in ours)):
-        if not review.inventory.is_complete(kind, project_id):
-            text = f"its stack is not listed any more, but {kind.service} could not be read: kept"
+        if not review.inventory.is_complete(kind, project_id, rack.stack_id):
+            text = f"its stack is no longer listed, but {kind.service} could not be read: kept"
             review.say(rack.id, Notice(NoticeKind.UNCONFIRMED, RACK, rack.name, rack.stack_id, text))
             return
     absence_check = review.ask(Key(ResourceKind.STACK, rack.stack_id, project_id))
@@ -155,8 +166,8 @@ def _review_unwatched_rack(
     inventory = review.inventory
     if not inventory.is_complete(ResourceKind.PROJECT):
         return
-    why = "its project is not watched any more" if project_id else "its team stands for no project"
-    # Without a project's id only the stacks themselves tell that it is not one of those that are watched.
+    why = "its project is no longer watched" if project_id else "its team has no project id"
+    # Without a project id, only the stacks themselves show that it is not a watched one.
     is_known = bool(project_id) or inventory.is_complete(ResourceKind.STACK)
     if prune_unwatched and inventory.projects and is_known:
         _empty(review, rack, matches, why)
@@ -177,12 +188,12 @@ def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> No
 
 
 def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, homes: Mapping[str, str]) -> None:
-    """In a rack that is not ours (any more) a device of ours goes once its stack's own rack has another for it."""
+    """In a rack that is not (or no longer) ours, removes our devices that exist in their stack's own rack as well."""
     for device in matches.in_rack.get(rack.id, ()):
         home = matches.racks.get(homes.get(device.object_id, ""))
         stays = matches.devices.get(device.object_id)
         if home and stays and stays.id != device.id and stays.rack_id == home.id:
-            why = f"device {stays.name} in rack {home.name} stands for the same {device.kind.label}"
+            why = f"device {stays.name} in rack {home.name} is of the same {device.kind.label}"
             review.devices[device.id] = why
             review.say(rack.id, Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
@@ -223,7 +234,7 @@ def _keep(
     absence_check: AbsenceCheck,
 ) -> None:
     if absence_check.presence is Presence.EXISTS:
-        text = f"missing from {service}'s listing, but {service} still has it when asked by id: kept"
+        text = f"missing from {service}'s listing, but {service} still returns it by id: kept"
     else:
         text = f"missing from {service}'s listing, but not proven gone ({absence_check.reason}): kept"
     review.say(rack_id, Notice(NoticeKind.UNCONFIRMED, subject, name, openstack_id, text))
@@ -242,9 +253,9 @@ def _review_templates(review: DeletionReview, desired: Desired, actual: Actual) 
 def too_many(
     deletions: Deletions, actual: Actual, scope: Scope, max_deletes: float, out_of: int | None = None
 ) -> Notice | None:
-    """The notice that says why everything is held back, when it is more than `max_deletes` percent.
+    """The notice that explains why all removals are held back, if they exceed `max_deletes` percent.
 
-    `out_of` tells how many objects are managed in all, when `actual` is only a part.
+    `out_of` is the total number of managed objects, if `actual` is only a part.
     """
     managed = sum(1 for _ in _managed(actual, scope)) if out_of is None else out_of
     count = len(deletions)

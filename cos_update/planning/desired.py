@@ -1,7 +1,7 @@
-"""What Concertim should show, by OpenStack's own ids: inventory -> templates, racks and devices.
+"""The desired state of Concertim by OpenStack ids: inventory -> templates, racks and devices.
 
-None stands for what is not known and must be left as it is. Names are OpenStack's own; making them legal and unique
-is left to the planner, which knows the names that are taken.
+None means unknown: the field must be left as it is. Names are OpenStack's own; the planner makes them legal and unique,
+since it knows the names in use.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from cos_update.planning import details, states, values
 from cos_update.planning.plan import SERVICE, Notice, NoticeKind
 
 CLUSTER_TYPE = "concertim_cluster_type"
-"""The stack output that names the cluster type which the stack was made from."""
+"""The stack output with the cluster type that the stack was created from."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredTemplate:
-    """The template of a flavor. `listed` is False for a flavor that only a server remembers.
+    """The template of a flavor. `listed` is False for a flavor that is only embedded in a server.
 
-    `height` is that of a new one; one that is there may have any of `heights`.
+    `height` is that of a new template; an existing one may have any of `heights`.
     """
 
     flavor_id: str
@@ -39,7 +39,7 @@ class DesiredTemplate:
 
 @dataclass(frozen=True, slots=True)
 class DesiredDevice:
-    """A device. `details` and `metadata` hold only what OpenStack knows; `template` is a flavor's id or a tag."""
+    """A device. `details` and `metadata` have only values known to OpenStack; `template` is a flavor's id or a tag."""
 
     object_id: str
     kind: ResourceKind
@@ -54,10 +54,10 @@ class DesiredDevice:
 
 @dataclass(frozen=True, slots=True)
 class DesiredRack:
-    """The rack of a stack. `settled` tells that an object missing from the stack's content is not in the stack.
+    """The rack of a stack. `settled`: an object missing from the stack's content is certainly not in the stack.
 
-    A rack whose stack could not be read has neither name nor status, and as devices those it has already, as far as
-    their objects could be read.
+    A rack whose stack could not be read has neither name nor status; its devices are the existing ones whose objects
+    could be read.
     """
 
     stack_id: str
@@ -66,9 +66,9 @@ class DesiredRack:
     name: str | None = None
     status: str | None = None
     order_id: str | None = ""
-    """That of a new rack. None: billing has it, and it could not be found there (yet)."""
+    """The order id of a new rack. None: it comes from billing, which does not have one (yet)."""
     completes_order_id: bool = False
-    """Whether a rack without an order id is to be given this one: it is known to be billing's."""
+    """Whether to set this order id on a rack without one: it is known to come from billing."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     network_details: Mapping[str, object] | None = None
     creation_output: str | None = None
@@ -80,7 +80,7 @@ class DesiredRack:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """All that should be there: templates by flavor id, racks by stack id, and notices about the rest."""
+    """The desired state: templates by flavor id, racks by stack id, and notices about the rest."""
 
     templates: Mapping[str, DesiredTemplate]
     racks: Mapping[str, DesiredRack]
@@ -90,11 +90,11 @@ class Desired:
 def desired_state(
     inventory: Inventory, actual: Actual, order_id: str = "stack_id", orders: Mapping[str, str] | None = None
 ) -> Desired:
-    """What Concertim should show of `inventory`.
+    """The desired state for `inventory`.
 
-    `actual` gives the owners, what Concertim can show at all, and the devices of racks whose stack could not be
-    read. `order_id` is the setting concertim.order_id. `orders` are the order ids that billing has, by stack id, as
-    far as they were found; None: billing is not asked.
+    `actual` provides the owners, the capabilities of the app, and the devices of racks whose stack could not be read.
+    `order_id` is the setting concertim.order_id. `orders` are the order ids found in billing, by stack id; None: they
+    do not come from billing.
     """
     owners = _owners(actual)
     racks: dict[str, DesiredRack] = {}
@@ -122,16 +122,16 @@ def template_height(vcpus: int) -> int:
 
 
 def heights_in_the_field(vcpus: int) -> frozenset[int]:
-    """The heights that a flavor's template may have been given, by us or by the update handlers that were before us.
+    """The heights that a flavor's template may have, from us or from previous update handlers.
 
-    Their first generation had our rule, the second had another. Concertim can't change the height of a template, so one
-    that is there stays: to make it anew is to make its devices anew, and with them their metrics' history.
+    Their first generation used our rule, the second another one. Concertim cannot change the height of a template, so
+    an existing one is kept: recreating it would recreate its devices, and lose the history of their metrics.
     """
     return frozenset({template_height(vcpus), min(max(vcpus, 0) // 2 + 1, 4)})
 
 
 def without_order(inventory: Inventory, actual: Actual) -> tuple[str, ...]:
-    """The ids of the stacks whose racks have no order id, or are yet to be made."""
+    """The ids of the stacks whose racks have no order id, or do not exist yet."""
     if actual.flavour is ApiFlavour.CREDITS:
         return ()
     owners = _owners(actual)
@@ -183,14 +183,14 @@ def _rack(
 ) -> DesiredRack:
     content = inventory.contents.get(stack.id)
     known = content is not None
-    if content is None:
-        content = _content_shown(stack.id, actual)
+    if content is None or not content.whole:
+        content = _content_shown(stack.id, inventory, actual, content)
     devices = _devices(stack.id, content, inventory, actual, claimed)
     outputs = content.outputs if known else None
     metadata: dict[str, object] = {
         STACK_ID: stack.id,
         "openstack_stack_owner": values.clean_text(stack.owner),
-        # Not the owner's: other services find the rack's team by it, and so do the update handlers that were before us.
+        # Not the owner's: other services find the rack's team by it, as do previous update handlers.
         "openstack_stack_owner_id": stack.project_id,
         "stack_status_reason": values.clean_text(stack.status_reason),
     }
@@ -222,7 +222,7 @@ def _cluster_type(outputs: Iterable[Output] | None) -> str:
 
 
 def _unread_racks(inventory: Inventory, actual: Actual, owners: Mapping[str, Owner]) -> Iterable[DesiredRack]:
-    """Racks of watched projects whose stacks could not be listed: their devices' own services still speak."""
+    """Racks of watched projects whose stacks could not be listed: their devices' services may still be readable."""
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id)
         if not rack.stack_id or owner is None or rack.stack_id in inventory.stacks:
@@ -230,19 +230,29 @@ def _unread_racks(inventory: Inventory, actual: Actual, owners: Mapping[str, Own
         if owner.project_id in inventory.projects and not inventory.is_complete(
             ResourceKind.STACK, owner.project_id, rack.stack_id
         ):
-            content = _content_shown(rack.stack_id, actual)
+            content = _content_shown(rack.stack_id, inventory, actual)
             devices = _devices(rack.stack_id, content, inventory, actual, set())
             yield DesiredRack(rack.stack_id, owner.project_id, owner, devices=devices)
 
 
-def _content_shown(stack_id: str, actual: Actual) -> StackContent:
+def _content_shown(
+    stack_id: str, inventory: Inventory, actual: Actual, read: StackContent | None = None
+) -> StackContent:
+    """The incomplete content `read` of a stack, supplemented by the devices in its racks."""
     racks = {rack.id for rack in actual.racks.values() if rack.stack_id == stack_id}
-    shown = [device for device in actual.devices.values() if device.rack_id in racks and device.object_id]
-
+    shown = {
+        device.object_id: device.kind
+        for device in actual.devices.values()
+        if device.rack_id in racks and device.object_id
+    }
+    for content in inventory.contents.values() if shown else ():
+        for item in content.ids:
+            shown.pop(item, None)
+    known = read or StackContent(outputs=None)
     servers, volumes, networks = (
-        tuple(sorted({device.object_id for device in shown if device.kind is kind})) for kind in DEVICES
+        tuple(sorted({*known.of(kind), *(item for item, other in shown.items() if other is kind)})) for kind in DEVICES
     )
-    return StackContent(servers, volumes, networks, outputs=None, whole=False)
+    return StackContent(servers, volumes, networks, outputs=known.outputs, whole=False)
 
 
 def _devices(
@@ -330,21 +340,21 @@ def _order_id(stack: Stack, setting: str) -> str:
 
 
 def _unread(inventory: Inventory) -> Iterable[Notice]:
-    # A project that can't be logged in to has a gap for each of its listings.
+    # A project in which login fails has a gap for each of its listings.
     yield from dict.fromkeys(details.gap_notice(gap, inventory) for gap in inventory.gaps)
 
 
 def _disabled(inventory: Inventory) -> Iterable[Notice]:
     for project in inventory.disabled.values():
-        text = "the project is disabled: it counts as not watched, and its racks stay as they are"
+        text = "the project is disabled: it counts as not watched, and its racks are left as they are"
         yield Notice(NoticeKind.DISABLED, ResourceKind.PROJECT, project.name, project.id, text)
 
 
 def _narrowed(actual: Actual) -> Iterable[Notice]:
     if actual.is_narrowed:
         text = (
-            "concertim.concertim_username is no root user: only the teams that it belongs to are seen, "
-            "and no racks or templates can be created; name a root user"
+            "concertim.concertim_username is not a root user: it sees only the teams that it belongs to, "
+            "and cannot create racks or templates; use a root user"
         )
         yield Notice(NoticeKind.UNREAD, SERVICE, "Concertim", "", text)
 
@@ -364,7 +374,7 @@ def _not_shown(inventory: Inventory, actual: Actual) -> Iterable[Notice]:
     volumes = sum(len(content.volumes) for content in inventory.contents.values())
     networks = sum(len(content.networks) for content in inventory.contents.values())
     if actual.flavour is ApiFlavour.USERS and volumes + networks:
-        text = f"this Concertim's API shows instances only: {volumes} volumes and {networks} networks left out"
+        text = f"this Concertim's API supports only instances: {volumes} volumes and {networks} networks are not shown"
         yield Notice(NoticeKind.NOT_SHOWN, SERVICE, "Concertim", "", text)
 
 
@@ -374,6 +384,6 @@ def _unknown(inventory: Inventory) -> Iterable[Notice]:
         subject = kind if kind is ResourceKind.STACK else kind.label
         for item in inventory.of(kind).values():
             if word := states.unknown_word(item):
-                text = f"the state {word!r} of {subject} {item.name} is not known here"
+                text = f"the state {word!r} of {subject} {item.name} is unknown to cos-update"
                 words.setdefault(word, Notice(NoticeKind.UNKNOWN_STATE, subject, item.name, item.id, text))
     yield from words.values()

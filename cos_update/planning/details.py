@@ -1,4 +1,4 @@
-"""The details of devices, as far as OpenStack tells them; a field that it leaves out is left out here."""
+"""The details of devices; fields that OpenStack omits are omitted here."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cos_update.planning.plan import SERVICE, Notice, NoticeKind
 
 
 def of_server(server: Server, inventory: Inventory, flavour: ApiFlavour) -> Mapping[str, object]:
-    """Details of an instance; `volume_details` only when every attached volume could be read.
+    """Details of an instance; with `volume_details` only if every attached volume could be read.
 
-    They are a list of objects; the older API stores nothing but an object there (observed): volumes by their ids.
+    They are a list of objects; the older API stores only an object there (observed): volumes by id.
     """
     found: dict[str, object] = {
         "public_ips": values.address_list(a for a in server.addresses if a.floating),
@@ -71,18 +71,20 @@ def of_network(network: Network) -> Mapping[str, object]:
 
 
 def gap_notice(gap: Gap, inventory: Inventory) -> Notice:
-    """What a listing that is not complete means, in words."""
+    """The notice for an incomplete listing."""
     service = gap.kind.service
     if gap.absent:
         text = f"the cloud has no {service}: {gap.kind.listing} are left alone"
         return Notice(NoticeKind.ABSENT, SERVICE, service, "", text)
     project = inventory.projects.get(gap.project_id or "")
     if gap.of_login and project:
-        text = f"it can't be read ({gap.reason}): all of it is left alone"
+        text = f"it cannot be read ({gap.reason.rstrip('.')}): all of it is left alone"
         return Notice(NoticeKind.UNREAD, ResourceKind.PROJECT, project.name, project.id, text)
     stack = inventory.stacks.get(gap.stack_id or "")
     where = f" of stack {stack.name}" if stack else f" of project {project.name}" if project else ""
     text = f"{service} could not be read ({gap.reason}): {gap.kind.listing}{where} left alone"
+    if gap.hint:
+        text = f"{text}. {gap.hint.rstrip('.')}"
     name = stack.name if stack else project.name if project else service
     return Notice(NoticeKind.UNREAD, SERVICE, name, gap.stack_id or gap.project_id or "", text)
 

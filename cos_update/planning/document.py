@@ -1,6 +1,6 @@
-"""A plan or report as JSON: plain containers with a schema number, stable from release to release.
+"""A plan or report as JSON: plain containers with a schema number, stable across releases.
 
-Apart from `summary`, whose words may change.
+Separate from `summary`, whose wording may change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 def plan_document(plan: Plan, projects: Mapping[str, Project]) -> dict[str, object]:
-    """The plan as JSON has it: templates, racks with their actions in order, notices, what is held back, totals."""
+    """The plan for JSON: templates, racks with their actions in order, notices, held-back removals, totals."""
     return {
         "schema": SCHEMA,
         "templates": [_action(action) for action in (*plan.templates, *plan.last)],
@@ -37,7 +37,7 @@ def plan_document(plan: Plan, projects: Mapping[str, Project]) -> dict[str, obje
 
 
 def report_document(report: Report) -> dict[str, object]:
-    """What a pass did, as JSON has it."""
+    """The report of a pass for JSON."""
     done = report.done
     return {
         "schema": SCHEMA,

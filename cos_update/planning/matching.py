@@ -1,7 +1,7 @@
-"""Which Concertim object stands for which OpenStack object, when every one of them may be there twice.
+"""Matches Concertim objects to OpenStack objects, any of which may have duplicates.
 
-Of two objects with one OpenStack id the one in the right place stays (a rack under the project's owner, a device in
-the stack's rack with the flavor's template); among equals the one that holds most, then the smallest id: the app
+Of two objects with the same OpenStack id the one in the right place is kept (a rack of the project's owner, a device in
+the stack's rack with the flavor's template); among equals the one with the most content, then the smallest id: the app
 does not tell which one is older.
 """
 
@@ -18,10 +18,10 @@ from cos_update.planning.desired import Desired, DesiredDevice
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What stands for what.
+    """The matches.
 
-    `racks` by stack id, `devices` by OpenStack id, `templates` by flavor id, `tagged` by tag; `in_rack` tells by
-    rack id what each rack holds, `serving` by template id for which flavor it would do.
+    `racks` by stack id, `devices` by OpenStack id, `templates` by flavor id, `tagged` by tag; `in_rack` has the devices
+    of each rack by rack id, `serving` the flavor that a template fits, by template id.
     """
 
     racks: Mapping[str, Rack]
@@ -32,13 +32,13 @@ class Matches:
     serving: Mapping[str, str]
 
     def template_of(self, device: DesiredDevice) -> Template | None:
-        """The template that a device is to have, None when there is none yet."""
+        """The template for a device, None if it does not exist yet."""
         if device.kind.template_tag:
             return self.tagged.get(device.template)
         return self.templates.get(device.template)
 
     def has_template_of(self, there: Device, device: DesiredDevice) -> bool:
-        """Whether a device has the template that it is to have, or another that stands for the same flavor."""
+        """Whether a device has the desired template, or another one for the same flavor."""
         template = self.template_of(device)
         if template is not None and there.template_id == template.id:
             return True
@@ -46,7 +46,7 @@ class Matches:
 
 
 def match(desired: Desired, actual: Actual) -> Matches:
-    """Finds for every managed OpenStack id the one Concertim object that stands for it."""
+    """Finds the one Concertim object for every managed OpenStack id."""
     in_rack: dict[str, list[Device]] = defaultdict(list)
     users: Counter[str] = Counter()
     for device in actual.devices.values():
@@ -66,14 +66,14 @@ def match(desired: Desired, actual: Actual) -> Matches:
 
 
 def is_managed(template: Template) -> bool:
-    """Whether a template carries the id of a flavor; those with a tag are Concertim's own."""
+    """Whether a template has the id of a flavor; those with a tag are Concertim's own."""
     return bool(template.foreign_id) and template.tag is None
 
 
 def _serves(template: Template, desired: Desired) -> bool:
-    """Whether a template is ours, and as high as its flavor's may be.
+    """Whether a template is ours, and has an acceptable height for its flavor.
 
-    The app ignores a new height: a flavor that was made anew with other vCPUs needs another template.
+    The app ignores a new height: a flavor recreated with other vCPUs needs another template.
     """
     wanted = desired.templates.get(template.foreign_id)
     return is_managed(template) and (wanted is None or template.height in wanted.heights)

@@ -1,7 +1,7 @@
-"""Names that Concertim accepts, unique where it demands it, stable, and as close to the original as can be.
+"""Assigns names that Concertim accepts: unique where required, stable, and as close to the original as possible.
 
-Who keeps the clean name when several want it depends on the objects alone, never on the order in which they come:
-first whoever bears it already, then whoever is really called so, then the smallest id.
+If several objects want the same name, the winner depends only on the objects, not on their order: first the one that
+already has the name, then one with exactly this original name, then the smallest id.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from cos_update.model.concertim import ApiFlavour
 from cos_update.planning.values import clean_text
 
 PIECE = 8
-"""Characters of an object's own id that set a name apart."""
+"""The number of characters of an object's id that make a name unique."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An object that needs a name. Those of a lower `rank` go first, whatever their ids.
+    """An object that needs a name. Lower ranks go first, whatever their ids.
 
-    `current` is what it is called now, "" when it is not there yet.
+    `current` is its current name, "" if it does not exist yet.
     """
 
     object_id: str
@@ -34,13 +34,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
-    """What Concertim accepts as the name of one kind of object: the legal characters and the greatest length."""
+    """The names that Concertim accepts for one kind of object: legal characters and maximum length."""
 
     illegal: re.Pattern[str] | None
     limit: int
 
     def clean(self, name: str, object_id: str) -> str:
-        """The closest legal name; made of the object's id when nothing legal is left."""
+        """The closest legal name; derived from the object's id if nothing legal is left."""
         name = clean_text(name)
         if self.illegal is None:
             return name[: self.limit] if name.strip() else self.piece(object_id)
@@ -51,13 +51,13 @@ class NameRule:
         return self.illegal.sub("-", plain).strip("-")[: self.limit] or self.piece(object_id)
 
     def best(self, wish: Wish) -> str:
-        """The clean name, or the one that an object bears if the update handlers before us made that of its name."""
+        """The clean name, or the current one if previous update handlers derived that from the object's name."""
         name = wish.current
         is_legal = self.illegal is not None and 0 < len(name) <= self.limit and not self.illegal.search(name)
         return name if is_legal and name == earlier_name(wish.name) else self.clean(wish.name, wish.object_id)
 
     def piece(self, object_id: str, length: int = PIECE) -> str:
-        """The first `length` legal characters of an id (ids of flavors may be any text)."""
+        """The first `length` legal characters of an id (a flavor's id may be any text)."""
         legal = clean_text(object_id) if self.illegal is None else self.illegal.sub("-", object_id)
         return legal.strip()[:length] or "x"
 
@@ -68,11 +68,11 @@ class NameRule:
 
 
 def earlier_name(original: str) -> str:
-    """What the update handlers before us made of an object's name."""
+    """The name that previous update handlers derived from an object's name."""
     return original.replace(".", "-").replace("_", "-")
 
 
-# The app builds a hidden chassis name of the template's and the rack's name; together they stay under 220.
+# The app builds a hidden chassis name from the template's and the rack's name; together they stay below 220.
 TEMPLATE_NAME = NameRule(None, 109)
 RACK_NAME = NameRule(re.compile(r"[^A-Za-z0-9_-]+"), 110)
 DEVICE_NAME: Mapping[ApiFlavour, NameRule] = {
@@ -83,12 +83,13 @@ DEVICE_NAME: Mapping[ApiFlavour, NameRule] = {
 
 
 def assign(wishes: Iterable[Wish], taken: Collection[str], rule: NameRule) -> dict[str, str]:
-    """A legal name for each wish by object id, all different from each other and from `taken`."""
+    """A legal name for each wish, by object id, all unique and not in `taken`."""
     used = set(taken)
     assigned: dict[str, str] = {}
     clean = [(wish, rule.best(wish)) for wish in wishes]
     clean.sort(key=lambda pair: (pair[0].rank, pair[0].current != pair[1], pair[0].name != pair[1], pair[0].object_id))
-    # A rank is served to the end, those it sets apart too: else one that goes would keep a name from one that stays.
+    # Ranks are completed one by one, made-unique names included: else an object to be removed could keep a name from
+    # one that stays.
     for _, served in groupby(clean, key=lambda pair: pair[0].rank):
         clashing = []
         for wish, name in served:
@@ -115,14 +116,14 @@ def _set_apart(name: str, object_id: str, used: Collection[str], rule: NameRule)
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key by which node-2 comes before node-10."""
+    """A sort key that puts node-2 before node-10."""
     pieces = re.split(r"(\d+)", name)
     return tuple((1, int(p), "") if p.isdecimal() and p.isascii() else (0, 0, p) for p in pieces if p)
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """One object's way from one name to another."""
+    """One object's change of name."""
 
     object_id: str
     old: str
@@ -130,10 +131,10 @@ class Rename:
 
 
 def in_order(renames: Sequence[Rename]) -> tuple[list[Rename], list[Rename]]:
-    """Renames in an order in which no name is taken twice at any time.
+    """Orders renames so that no name is used twice at any time.
 
-    Gives (first, then): where names are swapped in a circle, `first` moves one of them out of the way, and `then`
-    starts from there.
+    Returns (first, then): if names are swapped in a cycle, `first` moves one of them to a temporary name, and `then`
+    continues from there.
     """
     waiting = sorted(renames, key=lambda r: r.object_id)
     first: list[Rename] = []

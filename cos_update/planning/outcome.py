@@ -1,4 +1,4 @@
-"""The outcome of each action of a plan, apart from the executor: reports and observers need not know who acts."""
+"""The outcomes of a plan's actions. Separate from the executor, which reports and observers need not know."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from cos_update.planning.plan import Action, Change
 
 
 class Result(StrEnum):
-    """What became of an action."""
+    """The result of an action."""
 
     DONE = "done"
     REFUSED = "refused"
-    """Concertim refused it; another try in this pass would not help."""
+    """Concertim rejected it; retrying in this pass would not help."""
     STALE = "stale"
     """The object was gone: its rack must be read and planned again."""
     FAILED = "failed"
-    """No usable answer: it may or may not have been done."""
+    """No usable response: it may or may not have been done."""
     SKIPPED = "skipped"
-    """Not tried, because something it needs was not there or the work was stopped."""
+    """Not tried, because a prerequisite was missing or the work was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One action and what became of it. `record` is the object as Concertim has it now, if it has and we know."""
+    """The outcome of one action. `record` is the object's current state in Concertim, if it exists and is known."""
 
     action: Action
     result: Result
     reason: str = ""
     record: Record | None = None
     dropped: tuple[Change, ...] = ()
-    """What Concertim has accepted and not stored: from what it shows to what was sent."""
+    """Values that Concertim has accepted but not stored: from what it shows to what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,4 @@ class Applied:
     outcomes: tuple[Outcome, ...] = ()
     stale: frozenset[str] = frozenset()
     stopped: str = ""
-    """Why the rest was not tried, or ""."""
+    """Why the rest was skipped, or ""."""

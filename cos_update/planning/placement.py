@@ -1,7 +1,6 @@
-"""Where devices stand: instances and volumes from the bottom, networks from the top, first fit, never overlapping.
+"""Places devices in racks: instances and volumes from the bottom, networks from the top, first fit, without overlaps.
 
-The app checks only a device's first unit for occupation and lets a tall one cover its neighbour, so the whole
-check is ours.
+The app checks only a device's first unit and lets a tall one overlap its neighbour, so we check all units.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from cos_update.model.concertim import MAX_RACK_HEIGHT
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A device to be placed: its height in rack units, and the unit that it should keep if it can."""
+    """A device to be placed: its height in rack units, and the unit that it should keep if possible."""
 
     key: str
     height: int
@@ -24,21 +23,21 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The best height for the rack, the lowest unit of each placed item, and what fits nowhere."""
+    """The best height for the rack, the lowest unit of each placed item, and the items that do not fit."""
 
     height: int
     starts: Mapping[str, int]
     unplaced: tuple[str, ...]
     free: int
-    """Units still free in a rack of that height."""
+    """Free units in a rack of that height."""
 
 
 def place(height: int, occupied: Iterable[int], items: Sequence[Item], limit: int = MAX_RACK_HEIGHT) -> Placement:
-    """Places `items` in the order given into a rack of `height` units of which some are `occupied`.
+    """Places `items` in the given order into a rack of `height` units, some of which are `occupied`.
 
-    Those that want to keep their place come first. The rack grows only when that places more, and no more than
-    that needs, up to `limit`. What was left out at one height may fit when the rack has grown for others, so it is
-    tried until nothing more fits: placing the rest again would change nothing.
+    Items with a unit to keep come first. The rack grows only if that places more items, and only as far as necessary,
+    up to `limit`. Items that do not fit at one height may fit after the rack has grown for others, so this repeats
+    until nothing more fits: placing the rest again would change nothing.
     """
     taken = set(occupied)
     waiting = sorted(items, key=lambda item: item.preferred is None)
@@ -56,7 +55,7 @@ def place(height: int, occupied: Iterable[int], items: Sequence[Item], limit: in
 
 
 def _grow(height: int, occupied: Set[int], items: Sequence[Item], limit: int) -> Placement:
-    """The lowest rack that takes as many of `items` as one of `limit` units does."""
+    """The lowest rack that fits as many of `items` as one of `limit` units."""
     here = _fill(height, occupied, items)
     if not here.unplaced or height >= limit:
         return here

@@ -1,6 +1,6 @@
-"""What is to be done to Concertim, as data: actions, what is left alone and why, and in which order.
+"""A plan as data: the actions on Concertim in order, and what is left alone with the reason.
 
-A plan is shown by `diff`, reported by `bulk` and posted by the executor; it holds all that each of them needs.
+`diff` shows a plan, `bulk` reports it and the executor posts it; it contains everything that these need.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from cos_update.model.concertim import Device, Record
 from cos_update.model.kinds import ResourceKind
 
 RACK, TEMPLATE, SERVICE = ResourceKind.STACK.label, ResourceKind.FLAVOR.label, "service"
-"""Subjects of notices; that of a device is the label of its kind."""
+"""Subjects of notices; for a device it is the label of its kind."""
 
 
 class Verb(StrEnum):
-    """What an action does."""
+    """The verb of an action."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -25,7 +25,7 @@ class Verb(StrEnum):
 
     @property
     def past(self) -> str:
-        """The word for what was done, as reports and logs have it."""
+        """The past form for reports and logs."""
         return _PAST[self]
 
 
@@ -34,7 +34,7 @@ _PAST = {Verb.CREATE: "created", Verb.UPDATE: "changed", Verb.REMOVE: "removed"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of an object, as it is and as it is to be; `field` may be a path ("metadata.net_interfaces")."""
+    """The change of one field; `field` may be a path ("metadata.net_interfaces")."""
 
     field: str
     old: object
@@ -43,11 +43,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call to Concertim about one record: on create the new one (its id is ""), else the record as it is.
+    """One call to Concertim for one record: for create the new one (its id is ""), else the current one.
 
-    `payload` holds the fields to send on update, in the model's names. `why` ends the sentence "removed: ..." or says
-    why something is replaced. `flavor_id` names the template of a new device when that template is itself made by this
-    plan.
+    `payload` has the fields to send on update, with the model's names. `why` completes the sentence "removed: ..." or
+    gives the reason of a replacement. `flavor_id` identifies the template of a new device if this plan also creates
+    that template.
     """
 
     verb: Verb
@@ -57,59 +57,59 @@ class Action:
     why: str = ""
     flavor_id: str = ""
     size: str = ""
-    """What a new device is, in a word or two: its flavor, or its size."""
+    """A short description of a new device: its flavor, or its size."""
     rack_name: str = ""
-    """The rack of a device, as it will be called: names of devices are unique only there."""
+    """The future name of a device's rack: names of devices are unique only within it."""
 
     @property
     def kind(self) -> ResourceKind:
-        """What its object stands for."""
+        """The kind of the OpenStack object."""
         return self.record.kind
 
     @property
     def name(self) -> str:
-        """What its object is called, until now."""
+        """The object's current name."""
         return self.record.name
 
     @property
     def openstack_id(self) -> str:
-        """The id of what its object stands for."""
+        """The id of the OpenStack object."""
         return self.record.openstack_id
 
     @property
     def concertim_id(self) -> str:
-        """The object's id in Concertim, "" for one that is to be made."""
+        """The object's id in Concertim, "" for a new one."""
         return self.record.id
 
     @property
     def new_name(self) -> str | None:
-        """What an update calls its object from now on; None when the name stays."""
+        """The new name that an update sets; None if the name stays."""
         name = self.payload.get("name") if self.verb is Verb.UPDATE else None
         return None if name is None else str(name)
 
     def renaming_only(self, name: str) -> Action:
-        """An update of the same object to nothing but this name."""
+        """An update of the same object that sets only this name."""
         return replace(self, payload={"name": name}, changes=(Change("name", self.name, name),))
 
     @property
     def device(self) -> Device | None:
-        """Its object, if that is a device."""
+        """The object, if it is a device."""
         return self.record if isinstance(self.record, Device) else None
 
 
 class NoticeKind(StrEnum):
-    """Why something is not as a person might expect, though no action follows."""
+    """The reasons for notices: something is not as expected, but no action follows."""
 
     UNREAD = "unread"
-    """A listing of OpenStack is not complete: what depends on it is left alone."""
+    """A listing of OpenStack is incomplete: objects that depend on it are left alone."""
     ABSENT = "absent"
     """The cloud does not have the service."""
     NO_OWNER = "no-owner"
-    """No team (or user) of Concertim stands for the project."""
+    """No team (or user) of Concertim has the project's id."""
     OTHER_OWNER = "other-owner"
     """The rack belongs to another team than the project's; Concertim cannot move it."""
     ORPHANED = "orphaned"
-    """The project is not watched any more: its racks stay."""
+    """The project is no longer watched: its racks stay."""
     HELD_BACK = "held-back"
     """More removals than `max_deletes` allows."""
     DISABLED = "disabled"
@@ -117,21 +117,21 @@ class NoticeKind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     """Missing from a listing, but not proven gone."""
     UNPLACED = "unplaced"
-    """The device fits nowhere in its rack."""
+    """The device does not fit in its rack."""
     SHARED_RACK = "shared-rack"
     """The stack is gone, but its rack holds devices that are not ours."""
     IN_USE = "in-use"
     """A template whose flavor is gone is still used by a device."""
     DUPLICATE = "duplicate"
-    """Two Concertim objects stood for one OpenStack object."""
+    """Two Concertim objects had the same OpenStack id."""
     NO_ORDER = "no-order"
-    """Billing has no order for the stack, as far as could be found out: its rack is made without an order id."""
+    """No order for the stack was found in billing: its rack is created without an order id."""
     NOT_SHOWN = "not-shown"
-    """Concertim has no way to show it."""
+    """Concertim cannot show it."""
     NOT_STORED = "not-stored"
-    """Concertim accepts a field and does not store it."""
+    """Concertim accepts a field but does not store it."""
     UNKNOWN_STATE = "unknown-state"
-    """A state word that the tables do not know."""
+    """A state that the tables do not contain."""
 
 
 REPORTED_ONCE = frozenset(
@@ -143,15 +143,15 @@ REPORTED_ONCE = frozenset(
         NoticeKind.DISABLED,
     }
 )
-"""What a person must know though no pass can do anything about it: reported when it begins, and when it changes."""
+"""Problems that no pass can fix: reported once, and again when they change."""
 _IN_PART = frozenset({NoticeKind.UNREAD, NoticeKind.UNCONFIRMED, NoticeKind.UNPLACED})
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that is reported, about one object; `text` is for people and complete in itself.
+    """One report about one object; `text` is for people and self-contained.
 
-    `subject` says in a word what the object is: the label of its kind where it is shown, else its kind.
+    `subject` is the type of the object in a word: the label of its kind if it is shown, else its kind.
     """
 
     kind: NoticeKind
@@ -162,21 +162,20 @@ class Notice:
 
     @property
     def key(self) -> str:
-        """What tells this notice from all others, from pass to pass; another text makes another one."""
+        """Identifies the notice across passes; another text makes another notice."""
         return f"{self.kind} {self.subject} {self.name} {self.openstack_id} {self.text}"
 
     @property
     def leaves_work(self) -> bool:
-        """Whether the pass is done only in part because of it."""
+        """Whether it makes the pass partial."""
         return self.kind in _IN_PART
 
 
 @dataclass(frozen=True, slots=True)
 class RackPlan:
-    """All that happens to one rack, one call after another, in this order.
+    """All actions on one rack and its devices, executed in this order.
 
-    `after` holds the keys of the rack plans that must have ended before this one begins: they free a name that this
-    one takes.
+    `after` has the keys of rack plans that must end before this one begins: they free a name that this one takes.
     """
 
     stack_id: str
@@ -193,16 +192,16 @@ class RackPlan:
 
     @property
     def key(self) -> str:
-        """What tells this rack plan from all others: its rack, or for a new rack its stack."""
+        """Identifies the rack plan: by its rack, or for a new rack by its stack."""
         return self.rack_id or self.stack_id
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole order of work: `templates`, then `first`, then the rack plans (side by side), then `last`.
+    """The whole plan, executed in order: `templates`, `first`, the rack plans (in parallel), `last`.
 
-    `first` moves racks out of the way whose names are swapped in a circle; `last` removes templates. `held` are the
-    removals that are held back; `in_step` counts the racks and devices that are as they should be.
+    `first` renames racks temporarily whose names are swapped in a cycle; `last` removes templates. `held` are the
+    removals that are held back; `in_step` counts the racks and devices that are up to date.
     """
 
     templates: tuple[Action, ...] = ()
@@ -215,11 +214,11 @@ class Plan:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """Every action, in the order in which they are posted."""
+        """All actions in the order of execution."""
         rack_plans = tuple(action for rack_plan in self.rack_plans for action in rack_plan.actions)
         return self.templates + self.first + rack_plans + self.last
 
     @property
     def all_notices(self) -> tuple[Notice, ...]:
-        """Every notice: the plan's own, then those of its racks."""
+        """All notices: the plan's own, then those of its racks."""
         return self.notices + tuple(notice for rack_plan in self.rack_plans for notice in rack_plan.notices)

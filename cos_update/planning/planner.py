@@ -1,7 +1,7 @@
-"""Desired state against actual state: the plan that makes them agree.
+"""Makes the plan that turns the actual state into the desired state.
 
-The plan is complete in itself: names and places are settled here, so that whatever order racks are posted in, Concertim
-has no reason to refuse anything.
+The plan is self-contained: it fixes all names and positions, so that Concertim has no reason to reject anything,
+whatever the order in which racks are posted.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from cos_update.planning.template_plan import plan_templates
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a person has set or allowed. `max_deletes` is in percent, heights are rack units.
+    """Settings and permissions for a plan. `max_deletes` is in percent, heights are in rack units.
 
-    `out_of` is how many objects are managed in all, when only a part of Concertim is compared: a stack that goes
-    with all its servers is a hundred percent of its rack.
+    `out_of` is the total number of managed objects, if only a part of Concertim is compared: a deleted stack with all
+    its servers would be a hundred percent of its rack.
     """
 
     max_deletes: float = 30.0
@@ -46,7 +46,7 @@ EVERYTHING = Scope()
 def unconfirmed_deletions(
     desired: Desired, actual: Actual, inventory: Inventory, rules: Rules, scope: Scope = EVERYTHING
 ) -> tuple[Key, ...]:
-    """The objects whose absence must be confirmed, one by one, before `make_plan` may remove anything."""
+    """The objects whose absence must be confirmed individually before `make_plan` may remove anything."""
     matches = match(desired, actual)
     prune = rules.prune_unwatched
     return review_deletions(desired, actual, matches, inventory, {}, scope, prune_unwatched=prune).asked
@@ -62,10 +62,10 @@ def make_plan(
     past: Actual | None = None,
     dropped: Memory | None = None,
 ) -> Plan:
-    """All that is to be done so that Concertim shows what it should, within `scope`.
+    """The plan that makes Concertim match the desired state, within `scope`.
 
-    `past` is Concertim as it was: what is gone from it since and must be made again keeps all that is not ours.
-    `dropped` is what Concertim has accepted before and not stored.
+    `past` is a former state of Concertim: objects that are gone since and must be recreated keep other writers' values.
+    `dropped` are values that Concertim has accepted before but not stored.
     """
     matches = match(desired, actual)
     deletions = review_deletions(
@@ -82,7 +82,16 @@ def make_plan(
         a.concertim_id for rack_plan in rack_plans for a in rack_plan.actions if a.verb is Verb.REMOVE and a.device
     }
     sweep = scope.is_everything
-    templates = plan_templates(desired, actual, matches, deletions.templates, leaving, sweep=sweep, dropped=dropped)
+    templates = plan_templates(
+        desired,
+        actual,
+        matches,
+        deletions.templates,
+        leaving,
+        sweep=sweep,
+        dropped=dropped,
+        renames_others=not scope.is_shared,
+    )
     plan = Plan(
         templates=templates.actions,
         first=first,
@@ -133,7 +142,7 @@ def _rack_plans(context: PlanContext, actual: Actual, scope: Scope) -> tuple[tup
 
 
 def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[RackPlan]:
-    """The plans of racks that stand for no stack (any more), or for one that another rack stands for."""
+    """The plans of racks whose stack is gone, or which duplicate another rack of their stack."""
     rack_plans = []
     for rack in sorted(actual.racks.values(), key=lambda r: r.id):
         owner = actual.owners.get(rack.owner_id) or Owner(rack.owner_id, "", "")
@@ -148,7 +157,7 @@ def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[R
             rack_plans.append(plan_rack_removal(context, rack, owner, None))
         elif stays.id != rack.id and wanted.name is not None:
             rack_plans.append(
-                plan_rack_removal(context, rack, owner, f"rack {stays.name} ({stays.id}) stands for the same stack")
+                plan_rack_removal(context, rack, owner, f"rack {stays.name} ({stays.id}) is of the same stack")
             )
     return [rack_plan for rack_plan in rack_plans if rack_plan.actions or rack_plan.notices]
 
@@ -184,10 +193,10 @@ def _rack_names(
 
 
 def _order_ids(context: PlanContext, actual: Actual, wanted: Sequence[DesiredRack]) -> dict[str, str]:
-    """Order ids of new racks, and of those that lack one that billing has, unique over all owners.
+    """Order ids for new racks, and for racks that lack one from billing, unique across all owners.
 
-    Where the wish is taken it is the stack's id; but where billing gives the order ids, it is none rather than a wrong
-    one.
+    If the desired one is in use, it is the stack's id instead; but if order ids come from billing, it is none rather
+    than a wrong one.
     """
     taken = {rack.order_id for rack in actual.racks.values()}
     chosen: dict[str, str] = {}
@@ -222,7 +231,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
-    """Renames that must come before everything else, because racks of one owner swap names in a circle."""
+    """Renames that must come first, because racks of one owner swap names in a cycle."""
     by_owner: dict[str, list[tuple[Rename, Action]]] = defaultdict(list)
     for rack_plan in rack_plans:
         for action in rack_plan.actions:
@@ -238,7 +247,7 @@ def _out_of_the_way(rack_plans: Sequence[RackPlan]) -> tuple[Action, ...]:
 
 
 def _after(rack_plans: Sequence[RackPlan], parked: set[str]) -> tuple[RackPlan, ...]:
-    """Lets each rack wait for the one that frees the name which it takes."""
+    """Makes each rack wait for the one that frees the name that it takes."""
     freed: dict[tuple[str, str], str] = {}
     takes: dict[str, tuple[str, str]] = {}
     for rack_plan in rack_plans:
@@ -273,7 +282,7 @@ def _held(deletions: Deletions, actual: Actual) -> tuple[Action, ...]:
 
 
 def _in_step(desired: Desired, rack_plans: Sequence[RackPlan], scope: Scope) -> int:
-    """How many racks and devices are there and as they should be."""
+    """The number of racks and devices that are up to date."""
     wanted = {rack.stack_id for rack in desired.racks.values() if scope.covers(rack.project_id, rack.stack_id)}
     wanted |= {d.object_id for s in tuple(wanted) for d in desired.racks[s].devices}
     touched = {a.openstack_id for rack_plan in rack_plans for a in rack_plan.actions}

@@ -1,6 +1,6 @@
-"""One rack's part of the plan: its own fields, then its devices; or its removal.
+"""Plans one rack: its own fields, then its devices; or its removal.
 
-Apart from `planner`, which settles what the racks share: names, order ids, and who waits for whom.
+Separate from `planner`, which decides what racks share: names, order ids, and their order.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _NOTHING_KNOWN: Mapping[ResourceKind, Details] = {
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What the plan of every rack is made from.
+    """The common input for planning every rack.
 
-    `homes` tells by OpenStack id the stack whose rack an object belongs in; `former_devices` by OpenStack id and
-    `former_racks` by stack id what is gone from Concertim and is to be made again with all that others wrote to it.
-    `dropped` is what Concertim does not store.
+    `homes` has the stack whose rack an object belongs in, by OpenStack id. `former_devices` (by OpenStack id) and
+    `former_racks` (by stack id) are gone from Concertim, and are recreated with everything that others wrote to them.
+    `dropped` are values that Concertim does not store.
     """
 
     desired: Desired
@@ -58,19 +58,19 @@ class PlanContext:
 
 
 _Replaced = tuple[Device, DesiredDevice, str]
-"""A device, what is to stand in its place, and why."""
+"""A device, its replacement, and the reason."""
 _Todo = tuple[list[_Replaced], list[DesiredDevice], Mapping[str, int]]
-"""What is to be placed: what is replaced, what is new, and where the new ones stood that were there before."""
+"""What to place: replaced devices, new devices, and the former positions of recreated ones."""
 
 _NO_ORDER = (
-    "no order of it was found in Killbill (yet): it is sent without an order id, and completed when one turns up; a "
-    "Concertim that insists on one refuses it until then"
+    "no order for it was found in Killbill (yet): it is sent without an order id, which is added when one is found; a "
+    "Concertim that requires one rejects it until then"
 )
 
 
 @dataclass(slots=True)
 class _Sorted:
-    """The devices of one rack, by what becomes of them."""
+    """The devices of one rack, by what to do with them."""
 
     kept: list[tuple[Device, DesiredDevice]] = field(default_factory=list)
     replaced: list[_Replaced] = field(default_factory=list)
@@ -81,9 +81,9 @@ class _Sorted:
 
 
 def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: str) -> RackPlan:
-    """All that the rack of a stack needs, when it is to be called `name`, and `order_id` is the order id that it lacks.
+    """Plans the rack of a stack with this `name`; `order_id` is one to add.
 
-    "": it lacks none, or none is known.
+    "": it needs none, or none is known.
     """
     rack = context.matches.racks.get(wanted.stack_id)
     if rack is None and context.flavour is ApiFlavour.CREDITS and not wanted.cluster_type:
@@ -117,7 +117,7 @@ def plan_rack(context: PlanContext, wanted: DesiredRack, name: str, order_id: st
     actions += _updates(context, found, names)
     actions += _creations(context, found, names, placement, (shell, wanted.created))
     if rack is not None and wanted.owner.id != rack.owner_id:
-        text = f"belongs to another team than {wanted.owner.name}, which Concertim can't change"
+        text = f"belongs to another team than {wanted.owner.name}, which Concertim cannot change"
         found.notices.append(Notice(NoticeKind.OTHER_OWNER, RACK, rack.name, wanted.stack_id, text))
     return RackPlan(
         stack_id=wanted.stack_id,
@@ -140,15 +140,15 @@ def _wish(context: PlanContext, wanted: DesiredDevice, rack: Rack | None) -> Wis
 
 
 def _without_type(wanted: DesiredRack, name: str) -> RackPlan:
-    """The plan of a rack that this Concertim would refuse: nothing but why."""
-    text = f"the stack has no output {CLUSTER_TYPE} (yet), without which this Concertim takes no rack: not shown"
+    """The plan of a rack that this Concertim would reject: only a notice."""
+    text = f"the stack has no output {CLUSTER_TYPE} (yet), which this Concertim requires for racks: not shown"
     notice = Notice(NoticeKind.NOT_SHOWN, ResourceKind.STACK, wanted.name or name, wanted.stack_id, text)
     owner, status = wanted.owner, wanted.status or ""
     return RackPlan(wanted.stack_id, wanted.project_id, owner.id, owner.name, name, status, notices=(notice,))
 
 
 def plan_rack_removal(context: PlanContext, rack: Rack, owner: Owner, why: str | None) -> RackPlan:
-    """The removal of a rack: of our devices what is gone, or with `why` (a duplicate rack) all of them."""
+    """Plans the removal of a rack: with those of our devices that are gone, or with `why` (a duplicate) all of them."""
     actions = []
     foreign = False
     for device in context.matches.in_rack.get(rack.id, ()):
@@ -205,7 +205,7 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
 
 
 def _drop_duplicate(found: _Sorted, device: Device, stays: Device) -> None:
-    why = f"device {stays.name} stands for the same {device.kind.label}"
+    why = f"device {stays.name} is of the same {device.kind.label}"
     found.removals.append(Action(Verb.REMOVE, device, why=why))
     found.notices.append(Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 
@@ -214,9 +214,9 @@ def _keep_or_replace(context: PlanContext, found: _Sorted, device: Device, wish:
     template = context.matches.template_of(wish)
     remade = template is None and wish.kind is ResourceKind.SERVER and wish.template in context.desired.templates
     if device.kind is not wish.kind:
-        why = "of the wrong type; made anew"
+        why = "of the wrong type; recreated"
     elif remade or (template is not None and not context.matches.has_template_of(device, wish)):
-        why = "of another flavor now; made anew in its place"
+        why = "of another flavor now; recreated in its place"
     else:
         found.kept.append((device, wish))
         return
@@ -231,10 +231,10 @@ def _height(context: PlanContext, wish: DesiredDevice) -> int | None:
 
 
 def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement:
-    """Places what is replaced or new. What can't be replaced because there is no room stays as it is.
+    """Places replaced and new devices. A device whose replacement does not fit stays as it is.
 
-    That is tried again once others have their places, for what has left its old one may have made room: another
-    call for the rack as it will be then would place nothing more.
+    Those are tried again after the others are placed, which may have freed units: so a second call for the resulting
+    rack would place nothing more.
     """
     height = rack.height if rack else context.default_height
     waiting, new = found.replaced, found.new
@@ -259,7 +259,7 @@ def _place(context: PlanContext, rack: Rack | None, found: _Sorted) -> Placement
 def _place_or_keep(
     context: PlanContext, height: int, found: _Sorted, taken: set[int], todo: _Todo
 ) -> tuple[Placement, list[_Replaced]]:
-    """Where the devices `todo` stand, and which of the replaced must stay where they are."""
+    """The placement of `todo`, and the devices that cannot be replaced for lack of room."""
     waiting, new, places = todo
     stuck: list[_Replaced] = []
     while True:
@@ -273,7 +273,7 @@ def _place_or_keep(
 
 
 def _former_places(context: PlanContext, rack: Rack | None) -> dict[str, int]:
-    """Where in this rack those stood, by OpenStack id, that are gone from it."""
+    """The former positions of devices that are gone from this rack, by OpenStack id."""
     former = context.former_devices.values()
     return {device.object_id: device.location.start_u for device in former if rack and device.rack_id == rack.id}
 
@@ -307,7 +307,7 @@ def _items(
 
 def _no_template(wish: DesiredDevice) -> Notice:
     if wish.kind is ResourceKind.SERVER:
-        text = f"its flavor {wish.template or '(none)'} is not known: not shown yet"
+        text = f"its flavor {wish.template or '(none)'} is unknown: not shown yet"
     else:
         text = f"Concertim has no template with the tag {wish.template!r}: not shown"
     return Notice(NoticeKind.NOT_SHOWN, wish.kind.label, wish.name, wish.object_id, text)
@@ -360,7 +360,7 @@ def _creation(
     start: int,
     home: tuple[Rack, str],
 ) -> Action:
-    """The creation of a device in its rack, `home`, with its own creation time or else its stack's."""
+    """Creates a device in its rack, `home`, with its own creation time or else its stack's."""
     rack, created = home
     template = context.matches.template_of(wish)
     former = context.matches.devices.get(wish.object_id) or context.former_devices.get(wish.object_id)

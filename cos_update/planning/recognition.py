@@ -1,8 +1,8 @@
-"""Racks and devices that are ours although their metadata does not say so (any more): repaired, never duplicated.
+"""Recognises our racks and devices whose metadata no longer says so, to repair instead of duplicating them.
 
-A person, or another service, may wipe or overwrite the metadata that carries the OpenStack id. What is still
-unmistakably ours is marked by `known_as`, so that the plan writes the metadata again instead of making a twin. Such a
-record is never removed while it is known by its looks only (see `deletions`). Apart from `matching`, which trusts ids.
+A person or another service may wipe or overwrite the metadata with the OpenStack id. Records that are still certainly
+ours are marked by `known_as`, so that the plan restores the metadata instead of creating a duplicate. Such a record is
+never removed while only its appearance identifies it (see `deletions`). Separate from `matching`, which trusts ids.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from cos_update.planning.desired import Desired, DesiredDevice, DesiredRack
 from cos_update.planning.names import DEVICE_NAME, RACK_NAME, NameRule, earlier_name
 
 _LOOKS = frozenset({"status", "description", "metadata"})
-"""What may differ in a device that is recognised by its looks."""
+"""The fields that may differ in a device recognised by its appearance."""
 
 
 def recognised(actual: Actual, inventory: Inventory, past: Actual) -> Actual:
-    """`actual` with the racks of listed stacks and the devices of listed objects that `past` or their marks tell.
+    """`actual` with recognised racks of listed stacks and devices of listed objects.
 
-    A rack is known by its Concertim id in `past`, by its order id (the stack's own id), or by its name and the devices
-    in it; in each case it must belong to the project's team. A device is known by its Concertim id in `past`.
+    A rack is recognised by its Concertim id in `past`, by its order id (the stack's id), or by its name and devices; in
+    each case it must belong to the project's team. A device is recognised by its Concertim id in `past`.
     """
     racks = dict(_racks(actual, inventory, past))
     devices = dict(_devices(actual, inventory, past))
@@ -35,20 +35,20 @@ def recognised(actual: Actual, inventory: Inventory, past: Actual) -> Actual:
 
 
 def recognised_by_looks(actual: Actual, desired: Desired) -> Actual:
-    """`actual` with the devices that are, but for their metadata, just as a device of that rack should be."""
+    """`actual` with recognised devices that, except for their metadata, equal a desired device of their rack."""
     found = dict(_alike(actual, desired))
     return replace(actual, devices={**actual.devices, **found}) if found else actual
 
 
 def with_identity(rack: Rack, former: Rack | None) -> Rack:
-    """A rack as just read, known as what it was when it was read before."""
+    """A rack just read, with its identity from an earlier reading."""
     if rack.stack_id or former is None or not former.stack_id:
         return rack
     return replace(rack, known_as=former.stack_id)
 
 
 def device_with_identity(device: Device, former: Device | None) -> Device:
-    """A device as just read, known as what it was when it was read before."""
+    """A device just read, with its identity from an earlier reading."""
     if device.object_id or former is None or not former.object_id or device.kind is not former.kind:
         return device
     return replace(device, known_as=former.object_id)
@@ -85,7 +85,7 @@ def _owns(actual: Actual, rack: Rack, stack: Stack) -> bool:
 
 
 def _claims(rack: Rack, held: list[Device], inventory: Inventory, past: Actual) -> Iterator[tuple[Stack, int]]:
-    """The stacks that a rack may stand for, the surest proof with the lowest number."""
+    """The stacks that a rack may belong to; lower numbers mean better evidence."""
     stacks = inventory.stacks
     if (before := past.racks.get(rack.id)) and (stack := stacks.get(before.stack_id)):
         yield stack, 0
@@ -149,7 +149,7 @@ def _is_alike(actual: Actual, device: Device, wish: DesiredDevice, rack: Desired
         return False
     if device.metadata.get(STACK_ID) == rack.stack_id:
         return True
-    # Anybody may have made a device of that name; its addresses or sizes nobody has by chance.
+    # Anybody may create a device of that name, but equal addresses or sizes are no coincidence.
     tells = any(value not in (None, "", (), [], {}, False) for value in wish.details.values())
     return tells and device_difference(device, wish, device.name).payload.keys() <= _LOOKS
 

@@ -1,6 +1,6 @@
-"""What has become of a plan: Concertim as it is afterwards, the totals, and the exit code.
+"""The report of an executed plan: the resulting state of Concertim, the totals, and the exit code.
 
-Apart from `outcome`, so that the executor knows nothing of reports.
+Separate from `outcome`, so that the executor does not depend on reports.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COUNTED = {
 
 
 def after(actual: Actual, outcomes: Iterable[Outcome]) -> Actual:
-    """`actual` with the effects of what was done."""
+    """`actual` after the outcomes."""
     records: dict[type[Record], dict[str, Any]] = {
         Template: dict(actual.templates),
         Rack: dict(actual.racks),
@@ -44,7 +44,7 @@ def _is_gone(outcome: Outcome) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One pass in numbers and words. `seconds` is how long it took."""
+    """The report of one pass. `seconds` is its duration."""
 
     outcomes: tuple[Outcome, ...]
     notices: tuple[Notice, ...]
@@ -53,30 +53,30 @@ class Report:
     seconds: float
     stopped: str = ""
     news: tuple[Notice, ...] = ()
-    """Of the notices that are reported once those that are new."""
+    """The new ones among the notices that are reported once."""
     stale: int = 0
-    """Racks to which another process was posting, also at the second attempt."""
+    """The number of racks that another process was posting to, even at the last attempt."""
     cloud: str = ""
-    """How the cloud was read, in words."""
+    """How the cloud was read, as text."""
 
     @property
     def done(self) -> Counter[Verb]:
-        """How many actions of each verb were carried out."""
+        """The number of actions done, by verb."""
         return Counter(o.action.verb for o in self.outcomes if o.result is Result.DONE)
 
     @property
     def refused(self) -> tuple[Outcome, ...]:
-        """What Concertim refused."""
+        """The actions that Concertim rejected."""
         return tuple(o for o in self.outcomes if o.result is Result.REFUSED)
 
     @property
     def not_stored(self) -> tuple[Outcome, ...]:
-        """What was made, but of which Concertim has not stored all that was sent."""
+        """The creations of which Concertim has not stored everything."""
         return tuple(o for o in self.outcomes if o.result is Result.DONE and o.dropped)
 
     @property
     def undone(self) -> tuple[Outcome, ...]:
-        """What was planned but not done, for whatever reason."""
+        """The actions that were not done, for whatever reason."""
         return tuple(o for o in self.outcomes if o.result is not Result.DONE)
 
     @property
@@ -94,7 +94,7 @@ class Report:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there is nothing to tell: nothing was posted, nothing went wrong and nothing is new."""
+        """Whether there is nothing to report: nothing was posted, nothing went wrong and nothing is new."""
         return not self.outcomes and not self.news and self.exit_code is ExitCode.DONE
 
     def __str__(self) -> str:
@@ -118,7 +118,7 @@ class Report:
 
 
 def report(plan: Plan, applied: Applied, seconds: float, reported: Collection[str] = (), cloud: str = "") -> Report:
-    """The report of a plan that was carried out; `reported` has the keys of notices in earlier reports."""
+    """The report of an executed plan; `reported` has the keys of notices in earlier reports."""
     return Report(
         outcomes=applied.outcomes,
         notices=plan.all_notices,
@@ -133,7 +133,7 @@ def report(plan: Plan, applied: Applied, seconds: float, reported: Collection[st
 
 
 def forecast(plan: Plan) -> str:
-    """One line of totals for a plan that was not carried out."""
+    """One line of totals for a plan that was not executed."""
     verbs = Counter(action.verb for action in plan.actions)
     left = sum(notice.leaves_work for notice in plan.all_notices)
     text = f"{verbs[Verb.CREATE]} to create, {verbs[Verb.UPDATE]} to change, {verbs[Verb.REMOVE]} to remove"
@@ -143,20 +143,20 @@ def forecast(plan: Plan) -> str:
 
 
 def plan_exit_code(plan: Plan) -> ExitCode:
-    """The exit code of `diff` for a plan that was only shown."""
+    """The exit code of `diff` for a plan that was not posted."""
     if plan.held:
         return ExitCode.HELD_BACK
     return ExitCode.IN_PART if any(notice.leaves_work for notice in plan.all_notices) else ExitCode.DONE
 
 
 def merged(first: Applied, second: Applied) -> Applied:
-    """Both as one: what the first found stale was planned again and done by the second."""
+    """Combines two executions: the second one handled what was stale in the first."""
     kept = tuple(outcome for outcome in first.outcomes if outcome.result is not Result.STALE)
     return Applied(kept + second.outcomes, second.stale, first.stopped or second.stopped)
 
 
 def first_words(report_: Report) -> str:
-    """What a cron mail should say first of a pass that went wrong: the refused object, or the notice."""
+    """The most important detail of a pass that went wrong, for a cron mail: a rejected object, or a notice."""
     for outcome in (*report_.undone, *report_.not_stored):
         return f"{describe(outcome.action)} ({outcome.reason})"
     heavy = [n for n in report_.notices if n.leaves_work or n.kind is NoticeKind.HELD_BACK]
@@ -166,10 +166,10 @@ def first_words(report_: Report) -> str:
 
 
 def describe(action: Action) -> str:
-    """An action's object in words: kind, name and, of a device, the rack that it is in."""
+    """An action's object: kind, name and, for a device, its rack."""
     return f"{action.kind.label} {located(action)}"
 
 
 def located(action: Action) -> str:
-    """The name of an action's object, and of a device the rack that it is in."""
+    """The name of an action's object and, for a device, its rack."""
     return f"{action.name} in {action.rack_name}" if action.rack_name else action.name

@@ -1,7 +1,7 @@
-"""A plan that was looked at today and is to be posted tomorrow: its form in a file, and whether it is still the plan.
+"""Saved plans: the file format, and the check whether a plan is still current when it is applied.
 
-The file shows the plan to people and scripts as `diff --format json` does. What is compared later is a digest, which
-also covers what that form leaves out, such as every field of a record that is to be made.
+The file contains the plan in the format of `diff --format json`, for people and scripts. The check uses a digest, which
+also covers what that format omits, such as the fields of new records.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cos_update.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """What must be the same when it is posted: the options that made it, the two ends, and the digest of its actions.
+    """What must be unchanged when the plan is applied: options, addresses of both sides, and the digest of its actions.
 
     `openstack` is the address of Keystone, `concertim` that of the app.
     """
@@ -35,18 +35,18 @@ class SavedPlan:
 
 
 def digest(plan: Plan) -> str:
-    """What tells the actions of one plan from those of any other, in hexadecimal; notices and counts do not matter."""
+    """A hexadecimal digest of a plan's actions, without notices and counts."""
     text = json.dumps([_plain(action) for action in plan.actions], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def saved_plan_document(saved: SavedPlan, plan: Plan, projects: Mapping[str, Project]) -> dict[str, object]:
-    """The file's contents, as JSON has them."""
+    """The contents of the file, for JSON."""
     return {"saved_plan": 1, **dataclasses.asdict(saved), "plan": plan_document(plan, projects)}
 
 
 def saved_plan_from(document: object) -> SavedPlan:
-    """What a file holds. Raises CosUpdateError for what is no saved plan of this form."""
+    """The saved plan from a file's contents. Raises CosUpdateError if it is not a saved plan of this format."""
     match document:
         case {
             "saved_plan": 1,
@@ -60,11 +60,11 @@ def saved_plan_from(document: object) -> SavedPlan:
         }:
             names = tuple(map(str, projects)), tuple(map(str, racks))
             return SavedPlan(found, openstack, concertim, *names, allow_deletes, prune_unwatched)
-    raise CosUpdateError("This is no plan that was saved by `cos-update diff --out`.", "Make it with that command.")
+    raise CosUpdateError("This is not a plan saved by `cos-update diff --out`.", "Create it with that command.")
 
 
 def _plain(value: object) -> object:
-    """The value in JSON's terms, without the fields of records that do not count when records are compared."""
+    """The value for JSON, without the fields of records that are ignored in comparisons."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare}
     if isinstance(value, Mapping):

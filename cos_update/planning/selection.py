@@ -1,6 +1,6 @@
-"""A part of a plan: what happens to some racks, and what that cannot do without.
+"""Selects a part of a plan: the actions on some racks, and those that they depend on.
 
-It is apart from the planner, which always looks at everything: names and removals are judged as a whole.
+Separate from the planner, which always considers everything, since names and removals depend on the whole.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 
 
 def unknown_racks(plan: Plan, names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the names that are no rack of the plan: neither its name, nor its id, nor the id of its stack."""
+    """The names that are not a rack of the plan: neither its name, nor its id, nor the id of its stack."""
     known = {word for rack_plan in plan.rack_plans for word in _words(rack_plan)}
     known.update(word for action in plan.held for word in _words_of_held(action))
     return tuple(name for name in names if name not in known)
 
 
 def only_racks(plan: Plan, names: Collection[str]) -> Plan:
-    """What the plan does to the racks of these names or ids, and to those that must give up a name for them first.
+    """The plan limited to the racks with these names or ids, and to those that must free a name for them first.
 
-    Of the templates only those are made or changed that new devices of these racks need; none is removed.
+    It creates or changes only templates that new devices of these racks need, and removes none.
     """
     kept = _with_predecessors(plan, {r.key for r in plan.rack_plans if _words(r).intersection(names)})
     rack_plans = tuple(rack_plan for rack_plan in plan.rack_plans if rack_plan.key in kept)
@@ -39,9 +39,9 @@ def only_racks(plan: Plan, names: Collection[str]) -> Plan:
 
 
 def only_devices(plan: Plan, statuses: Collection[str], types: Collection[str]) -> Plan:
-    """The actions on devices that have one of these statuses or will have it, and are of one of these types.
+    """The actions on devices with one of these (current or future) statuses and one of these types.
 
-    Both are words in any case; of a kind of which there are none, all count. For showing, not for posting.
+    Both are case-insensitive; an empty collection selects all. For display, not for posting.
     """
     wanted = {status.casefold() for status in statuses}
 
@@ -68,7 +68,7 @@ def _words(rack_plan: RackPlan) -> set[str]:
 
 
 def _words_of_held(action: Action) -> set[str]:
-    """What the rack of a removal that is held back goes by; it may have no plan."""
+    """The names and ids of the rack of a held-back removal, which may have no rack plan."""
     match action.record:
         case Rack() as rack:
             return {rack.name, rack.id, rack.stack_id} - {""}
@@ -78,7 +78,7 @@ def _words_of_held(action: Action) -> set[str]:
 
 
 def _with_predecessors(plan: Plan, keys: set[str]) -> set[str]:
-    """These plans of racks, and all that must give up a name before them."""
+    """These rack plans, and all that must free a name before them."""
     plans = {rack_plan.key: rack_plan for rack_plan in plan.rack_plans}
     parked = {(plans[a.concertim_id].owner_id, a.name): a.concertim_id for a in plan.first if a.concertim_id in plans}
     found: set[str] = set()

@@ -1,7 +1,7 @@
-"""The state of each OpenStack object in Concertim's words.
+"""Maps the states of OpenStack objects to Concertim's statuses.
 
-The tables are complete for the states that Nova, Heat, Cinder and Neutron know; a word beyond them counts as failed
-when it says error, else as in progress.
+The tables are complete for the states of Nova, Heat, Cinder and Neutron; an unknown state counts as failed if it
+contains "error", else as in progress.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HARMLESS_TASKS = frozenset(
         "updating_password",
     }
 )
-"""Tasks of Nova that do not change what the server is."""
+"""Tasks of Nova that do not change a server's status."""
 
 _VOLUME: Mapping[str, str] = {"in-use": ACTIVE, "available": AVAILABLE}
 
@@ -98,7 +98,7 @@ def network_status(network: Network) -> str:
 
 
 def unknown_word(item: Server | Stack | Volume | Network) -> str | None:
-    """The state word of `item` when none of the tables knows it, else None."""
+    """The state of `item` if the tables do not contain it, else None."""
     if isinstance(item, Server):
         return None if item.vm_state in _SERVER else item.vm_state
     if isinstance(item, Stack):
@@ -111,7 +111,7 @@ def unknown_word(item: Server | Stack | Volume | Network) -> str | None:
 
 
 def origin_state(item: Server | Stack | Volume | Network) -> str:
-    """OpenStack's own word for the state of `item`."""
+    """OpenStack's own name of the state of `item`."""
     return item.vm_state if isinstance(item, Server) else item.status
 
 

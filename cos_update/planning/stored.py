@@ -1,7 +1,7 @@
-"""Writes that Concertim accepts and does not store: refusals in disguise, noticed by its answer and remembered.
+"""Detects and remembers values that Concertim accepts but does not store.
 
-A field that an answer does not show as it was sent is reported once. It is sent again only when the wish for it
-changes, or what Concertim shows. Apart from `compare`, which says what differs, this says what is no use to send.
+A field that the response does not return as sent is reported once. It is sent again only if the desired value or the
+value in Concertim changes. Separate from `compare`, which decides what differs; this decides what is useless to send.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _CREATED: Mapping[type, tuple[str, ...]] = {
     Rack: ("name", "status", "network_details", "creation_output"),
     Device: ("name", "status", "description"),
 }
-"""What a creation sends and its answer shows, by the kind of record."""
+"""The fields that a creation sends and its response returns, by type of record."""
 METADATA = "metadata."
 
 Memory = Mapping[str, Mapping[str, tuple[object, object]]]
-"""By Concertim id and field: what was sent, and what was then shown."""
+"""Concertim id -> field -> the value sent, and the value returned."""
 
 
 def not_stored(action: Action, record: Record | None) -> tuple[Change, ...]:
-    """What was sent and is not in `record`, the object by Concertim's answer; each from what is shown to the wish."""
+    """The values sent but not stored in `record`, the object in the response; from the stored to the sent value."""
     if record is None or action.verb is Verb.REMOVE:
         return ()
     sent = action.changes if action.verb is Verb.UPDATE else tuple(_created(action))
@@ -39,7 +39,7 @@ def not_stored(action: Action, record: Record | None) -> tuple[Change, ...]:
 
 
 def without_dropped(difference: Difference, known: Mapping[str, tuple[object, object]]) -> Difference:
-    """The difference without what is no use to send."""
+    """The difference without values that are useless to send."""
     useless = {
         change.field
         for change in difference.changes
@@ -60,7 +60,7 @@ def without_dropped(difference: Difference, known: Mapping[str, tuple[object, ob
 
 
 def remembered(past: Memory, done: Iterable[tuple[Action, Record | None, tuple[Change, ...]]], now: Actual) -> Memory:
-    """`past` after these writes, each with what of it was not stored; objects that are gone are forgotten."""
+    """`past` updated by these writes, each with the values not stored; without objects that are gone."""
     found = {item: dict(fields) for item, fields in past.items()}
     for action, record, dropped in done:
         if record is None:
@@ -74,7 +74,7 @@ def remembered(past: Memory, done: Iterable[tuple[Action, Record | None, tuple[C
 
 
 def with_notices(plan: Plan, known: Memory, actual: Actual) -> Plan:
-    """The plan with a notice for each field that is not stored, of each kind of object."""
+    """The plan with a notice for each field that is not stored, by kind of object."""
     counts: Counter[tuple[str, str]] = Counter()
     for item, fields in known.items():
         subject = _subject(item, actual)
@@ -86,7 +86,7 @@ def with_notices(plan: Plan, known: Memory, actual: Actual) -> Plan:
             subject,
             name,
             "",
-            f"this Concertim does not store {name} as it was sent ({count} of them): not sent again until it changes",
+            f"this Concertim does not store {name} as sent ({count} of them): not sent again until it changes",
         )
         for (subject, name), count in sorted(counts.items())
     )

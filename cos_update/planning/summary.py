@@ -1,6 +1,6 @@
-"""A plan, or what became of it, as lines for people; `diff`, `bulk` and the logs use the same words.
+"""A plan or its outcomes as lines of text; `diff`, `bulk` and the logs use the same wording.
 
-Apart from `document`, the form for programs, and from the command line, which draws these lines.
+Separate from `document`, the format for programs, and from the command line, which prints these lines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OUTPUTS = frozenset({"creation_output", "metadata.openstack_stack_output"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One object: its mark, what it is, its name, and details, each in a column (`cells`) or a row."""
+    """One object: its mark, kind, name, and details, each in a column (`cells`) or a row."""
 
     mark: str
     kind: str
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with its lines and the sections below it. `aside` stands at the right."""
+    """A heading with its lines and subsections. `aside` is printed on the right."""
 
     title: str
     aside: str = ""
@@ -45,7 +45,7 @@ class Section:
 
 
 def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Outcome] = ()) -> tuple[Section, ...]:
-    """What the plan does and leaves, by project and rack. With `outcomes` it tells what became of it."""
+    """The plan's actions and notices, by project and rack; with `outcomes`, their results."""
     outcome_of = {_identity(outcome.action): outcome for outcome in outcomes}
     found: dict[tuple[str, str], list[Section]] = {}
     for rack_plan in plan.rack_plans:
@@ -68,7 +68,7 @@ def sections(plan: Plan, projects: Mapping[str, Project], outcomes: Sequence[Out
 
 
 def in_short(found: Sequence[Section]) -> tuple[Section, ...]:
-    """The same sections with a count of each mark in place of their lines."""
+    """The sections with a count of each mark instead of lines."""
     return tuple(
         replace(section, aside=_counts(section) or section.aside, lines=(), sections=in_short(section.sections))
         for section in found
@@ -145,14 +145,14 @@ def _notice_line(notice: Notice) -> Line:
 
 
 def change_text(change: Change) -> str:
-    """A change in words: field, old -> new. Of the outputs of stacks, which may hold passwords, only that they did."""
+    """A change as text: field, old -> new; without the values of stack outputs, which may contain passwords."""
     if change.field in OUTPUTS:
         return f"{change.field}  (changed)"
     return f"{change.field}  {value_text(change.old)} -> {value_text(change.new)}"
 
 
 def value_text(value: object) -> str:
-    """A value short enough for a line; "-" for nothing."""
+    """A value shortened to fit a line; "-" for nothing."""
     if value in (None, "", (), [], {}):
         return "-"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

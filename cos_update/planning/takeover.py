@@ -1,4 +1,4 @@
-"""Whether a deployment's update handlers can be replaced without loss: who made its racks, and what is against it."""
+"""Decides whether a deployment's update handlers can be replaced safely, by its racks and the first plan."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ OWNER_ID = "openstack_stack_owner_id"
 
 
 class Author(StrEnum):
-    """Who has made a rack, or was the last to complete its metadata."""
+    """Who created a rack, or was the last to complete its metadata."""
 
     FIRST = "first generation"
     """Update handlers of the releases 0.1 to 1.1: they write Heat's own project for the stack's users as the owner."""
     SECOND = "second generation"
-    """Those of 1.2 and later: they write the id of the stack's project."""
+    """Update handlers of 1.2 and later: they write the id of the stack's project."""
     OURS = "cos-update"
     PERSON = "by hand"
-    """It names no stack, so it is nobody's but its maker's."""
+    """It has no stack id, so it belongs to the person who created it."""
     UNKNOWN = "unknown"
 
 
 def author_of(rack: Rack, owner: Owner | None, flavour: ApiFlavour) -> Author:
-    """Who made a rack, by its metadata and its order id; `owner` is the team (or user) that it belongs to.
+    """Who created a rack, by its metadata and its order id; `owner` is its team (or user).
 
-    A rack of theirs to which we have posted looks like one of the second generation, which only knows teams.
+    A rack of theirs that we have updated looks like one of the second generation, which only knows teams.
     """
     owner_id = rack.metadata.get(OWNER_ID)
     if not rack.stack_id:
@@ -48,8 +48,8 @@ def author_of(rack: Rack, owner: Owner | None, flavour: ApiFlavour) -> Author:
 
 @dataclass(frozen=True, slots=True)
 class Racks:
-    """The racks that are there: how many of each author, how many of those that show stacks have an order id; and how
-    many templates have a height that only the second generation gives."""
+    """Counts of racks: by author, and those of stacks that have an order id; and the number of templates with a height
+    that only the second generation uses."""
 
     authors: Mapping[Author, int]
     with_order_id: int
@@ -57,7 +57,7 @@ class Racks:
 
 
 def racks_found(actual: Actual) -> Racks:
-    """What stands in Concertim, and whose it is."""
+    """Counts the racks in Concertim by author."""
     racks = actual.racks.values()
     authors = Counter(author_of(rack, actual.owners.get(rack.owner_id), actual.flavour) for rack in racks)
     ours = [template for template in actual.templates.values() if template.foreign_id and template.vcpus]
@@ -73,19 +73,19 @@ def racks_found(actual: Actual) -> Racks:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the handlers can't be replaced now, in a sentence, and what to do about it. `subject` is one word for it."""
+    """A reason why the handlers cannot be replaced now, with a fix. `subject` is its category in a word."""
 
     subject: str
     text: str
     fix: str
 
 
-_IF_GONE = "let the handlers that run remove it, or remove it in Concertim, so that nothing is left to cos-update"
-_IF_TWICE = "see `cos-update diff --dry-run` and `cos-update explain`: it would be made again"
+_IF_GONE = "let the running handlers remove it, or remove it in Concertim, so that cos-update need not"
+_IF_TWICE = "see `cos-update diff --dry-run` and `cos-update explain`: it would be recreated"
 
 
 def reasons_of_plan(plan: Plan, actual: Actual) -> Iterator[Reason]:
-    """Why the first pass is not one that only adopts: it removes, makes again, or could not be worked out in full."""
+    """Reasons why the first pass would do more than adopt: it removes or recreates objects, or its plan has gaps."""
     for action in plan.actions:
         if action.verb is Verb.REMOVE:
             why = f": {action.why}" if action.why else ""
@@ -95,11 +95,11 @@ def reasons_of_plan(plan: Plan, actual: Actual) -> Iterator[Reason]:
     shown = {(record.kind, record.openstack_id) for record in _records(actual).values() if record.openstack_id}
     for action in plan.actions:
         if action.verb is Verb.CREATE and (action.kind, action.openstack_id) in shown:
-            yield Reason("creates", f"the first pass would make {_exactly(action)} again, which is there", _IF_TWICE)
+            yield Reason("creates", f"the first pass would recreate {_exactly(action)}, which exists", _IF_TWICE)
     for notice in plan.all_notices:
         if notice.kind is NoticeKind.UNREAD:
             text = f"{notice.subject} {notice.name}: {notice.text}"
-            yield Reason("unread", text, "mend what `cos-update check` names; until then nobody knows what is missing")
+            yield Reason("unread", text, "fix what `cos-update check` reports; until then the plan is incomplete")
 
 
 def _exactly(action: Action) -> str:
@@ -107,13 +107,13 @@ def _exactly(action: Action) -> str:
 
 
 def changed_between(first: Actual, second: Actual) -> tuple[str, ...]:
-    """What others have written between two readings, a phrase for each object, without what services charge to it."""
+    """Changes by others between two readings, a phrase for each object; costs are ignored."""
     before, after = _records(first), _records(second)
     found = []
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
         if old is None and new is not None:
-            found.append(f"{_described(new, second)} was made")
+            found.append(f"{_described(new, second)} was created")
         elif new is None and old is not None:
             found.append(f"{_described(old, first)} was removed")
         elif old is not None and new is not None and old != new:

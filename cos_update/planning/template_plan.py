@@ -1,6 +1,6 @@
-"""The templates' part of the plan: created before anything else, removed after everything else.
+"""Plans templates: they are created before anything else, and removed after everything else.
 
-Apart from the racks', since templates belong to no project and are shared by all racks.
+Separate from the racks' plans, since templates belong to no project and are shared by all racks.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from cos_update.planning.plan import TEMPLATE, Action, Change, Notice, NoticeKin
 from cos_update.planning.stored import Memory, without_dropped
 
 HIDDEN_NAMES = frozenset({"rack"})
-"""The app's rack template takes a name, but is not listed."""
+"""The app's rack template occupies a name, but is not listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplatePlan:
-    """Actions on templates, in order: `actions` first of all, `removals` last of all."""
+    """Actions on templates in order: `actions` before, `removals` after all others."""
 
     actions: tuple[Action, ...]
     removals: tuple[Action, ...]
@@ -38,10 +38,13 @@ def plan_templates(
     *,
     sweep: bool,
     dropped: Memory,
+    renames_others: bool = True,
 ) -> TemplatePlan:
-    """What to do about templates. `lost` are those whose flavor is gone, `leaving` the ids of devices that go.
+    """Plans the templates. `lost` are those whose flavor is gone, `leaving` the ids of devices to be removed.
 
-    `sweep` tells that superseded and doubled templates may go too; `dropped` is what Concertim does not store.
+    `sweep` allows removing superseded and duplicate templates too; `dropped` are values that Concertim does not store.
+    Without `renames_others`, templates of unknown flavors keep their names: another machine may know these flavors, and
+    the two would rename each other's templates forever.
     """
     kept = {template.id for template in matches.templates.values() if template.foreign_id in desired.templates}
     rest = [t for t in actual.templates.values() if is_managed(t) and t.id not in kept]
@@ -51,10 +54,13 @@ def plan_templates(
         Wish(w.flavor_id, w.name, 0 if w.listed else 1, bearing.get(w.flavor_id, ""))
         for w in desired.templates.values()
     ]
-    wishes += [Wish(t.id, t.name, 2) for t in rest]
+    if renames_others:
+        wishes += [Wish(t.id, t.name, 2) for t in rest]
+    else:
+        taken |= {t.name for t in rest}
     names = assign(wishes, taken, TEMPLATE_NAME)
     updates = [
-        *_renamed(rest, names),
+        *(_renamed(rest, names) if renames_others else ()),
         *_updates(desired, matches, names, dropped),
     ]
     removals, notices = _removals(rest, desired, actual, lost, leaving, sweep=sweep)
@@ -82,7 +88,7 @@ def _renamed(templates: Collection[Template], names: Mapping[str, str]) -> list[
 
 
 def _ordered(updates: list[Action]) -> list[Action]:
-    """Updates in an order in which no name is there twice."""
+    """Orders updates so that no name exists twice."""
     named = {a.concertim_id: a for a in updates if a.new_name is not None}
     first, then = in_order([Rename(i, a.name, a.new_name) for i, a in named.items() if a.new_name is not None])
     parked = [named[rename.object_id].renaming_only(rename.new) for rename in first]
@@ -125,7 +131,7 @@ def _removals(
     for template in sorted(rest, key=lambda t: t.id):
         why = lost.get(template.id)
         if why is None and sweep and template.foreign_id in desired.templates:
-            why = "another template stands for its flavor"
+            why = "another template is used for its flavor"
         if why is None:
             continue
         if template.id in used:

@@ -1,7 +1,7 @@
-"""Values in Concertim's own form, so that what was sent compares equal to what comes back.
+"""Converts values to Concertim's own form, so that sent values compare equal to returned ones.
 
-Rules observed on the app: NUL characters and text beyond a column's limit end in a 500; nulls inside lists vanish;
-1e30 comes back as an integer; integers beyond 31 bits are refused; the rack's page splits `creation_output` on ", "
+Rules observed on the app: NUL characters and text beyond a column's limit cause a 500; nulls in lists vanish;
+1e30 is returned as an integer; integers beyond 31 bits are rejected; the rack's page splits `creation_output` on ", "
 and each piece on "=".
 """
 
@@ -16,13 +16,13 @@ from decimal import Decimal
 from cos_update.model.openstack import Address, Output
 
 SHORT_TEXT = 255
-"""Characters that a text column of the app holds."""
+"""Maximum length of the app's text columns."""
 MAX_INTEGER = 2**31 - 1
-"""The greatest integer that the app's columns hold."""
+"""Maximum integer of the app's columns."""
 
 
 def clean_text(value: str, limit: int | None = None) -> str:
-    """`value` without what the app's database refuses (NUL, lone surrogates), cut to `limit` characters."""
+    """`value` without characters that the app's database rejects (NUL, lone surrogates), cut to `limit` characters."""
     if "\0" in value:
         value = value.replace("\0", "")
     if not value.isascii():
@@ -31,17 +31,17 @@ def clean_text(value: str, limit: int | None = None) -> str:
 
 
 def timestamp(value: str) -> str:
-    """A service's time as ISO 8601 with its zone: Cinder leaves it out, and means UTC as all of them do."""
+    """A service's time as ISO 8601 with a zone: Cinder omits it, and means UTC like all services."""
     return value if not value or re.search(r"(Z|[+-]\d\d:?\d\d)$", value) else f"{value}Z"
 
 
 def positive(value: int | None) -> int | None:
-    """`value` when the app's templates take it (1 to 2^31-1), else None: a diskless flavor has no disk to show."""
+    """`value` if the app's templates accept it (1 to 2^31-1), else None: a diskless flavor has no disk to show."""
     return value if value is not None and 0 < value <= MAX_INTEGER else None
 
 
 def canonical(value: object) -> object:
-    """A JSON value as the app will give it back: no nulls in lists, whole floats as integers, clean texts."""
+    """A JSON value as the app returns it: no nulls in lists, whole floats as integers, clean strings."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, Mapping):
@@ -60,7 +60,7 @@ def _canonical_number(value: float) -> object:
 
 
 def creation_output(outputs: Iterable[Output]) -> str:
-    """The outputs of a stack as the rack's page reads them: `key=value, key2=value2`, in the order of the keys."""
+    """The outputs of a stack as the rack's page parses them: `key=value, key2=value2`, ordered by key."""
     pieces = (f"{_escaped(output.key)}={_escaped(_plain(output.value))}" for output in outputs)
     return clean_text(", ".join(sorted(pieces)))
 
@@ -71,7 +71,7 @@ def stack_output(outputs: Iterable[Output]) -> dict[str, object]:
 
 
 def address_list(addresses: Iterable[Address]) -> str:
-    """Addresses in the convention of the device's page: `network:address, network:address`, sorted."""
+    """Addresses in the format of the device's page: `network:address, network:address`, sorted."""
     return ", ".join(sorted(clean_text(f"{item.network}:{item.address}") for item in addresses))
 
 

@@ -1,15 +1,15 @@
-"""Whether both sides' clocks go with ours."""
+"""Compares both sides' clocks with ours."""
 
 from __future__ import annotations
 
 from cos_update.preflight.finding import Finding, ok, warn
 
 SKEW = 5.0
-"""Seconds by which clocks may differ before somebody is told."""
+"""Seconds of clock skew from which a warning is given."""
 
 
 def compared(whose: str, ahead: float) -> Finding:
-    """What to say of a clock that is `ahead` seconds from ours."""
+    """The finding for a clock that is `ahead` of ours by that many seconds."""
     if abs(ahead) <= SKEW:
         return ok("clock", f"{whose}'s is within {SKEW:g} s of ours")
-    return warn("clock", f"{whose}'s is {ahead:+.0f} s from ours", "let both follow a time server (chrony, ntp)")
+    return warn("clock", f"{whose}'s is {ahead:+.0f} s off from ours", "synchronize both by NTP (chrony, ntpd)")

@@ -1,4 +1,4 @@
-"""Concertim: login, what it may do, and what must be there."""
+"""Checks Concertim: the login, its permissions, and the required objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cos_update.preflight.owners import Seen
 
 
 def concertim(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]:
-    """Login, root, API, clock, templates, owners, licence. Notes in `seen` what the other side's check can't know."""
+    """Checks login, root, API, clock, templates, owners, licence. Records in `seen` what the other side needs."""
     seen = seen or Seen()
     if settings.concertim is None:
         yield skip("concertim", "skipped: its section is missing or wrong")
@@ -31,7 +31,7 @@ def concertim(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]
         yield ok("concertim", f"{settings.concertim.url} as {user.login}{root}, {flavour.value} API")
         if not user.root:
             fix = "set concertim.concertim_username to a root user"
-            yield fail("concertim", f"{user.login} is no root user: only those may create racks and templates", fix)
+            yield fail("concertim", f"{user.login} is not a root user: only these may create racks and templates", fix)
         if client.clock_offset is not None:
             yield compared("Concertim", client.clock_offset)
         for part in (_templates, _owners):
@@ -43,16 +43,16 @@ def concertim(settings: Settings, seen: Seen | None = None) -> Iterator[Finding]
 
 def _templates(client: ConcertimClient, flavour: ApiFlavour, _: Seen) -> Iterator[Finding]:
     if flavour is ApiFlavour.USERS:
-        fix = "update the app to a release that has teams"
-        yield warn("templates", "volumes and networks can't be shown by this older API", fix)
+        fix = "update the app to a release with teams"
+        yield warn("templates", "this older API cannot show volumes and networks", fix)
         return
     tags = {template.tag for template in client.templates() if template.tag}
     wanted = sorted(kind.template_tag for kind in DEVICES if kind.template_tag)
     if missing := [tag for tag in wanted if tag not in tags]:
         fix = "load Concertim's own templates (rake db:seed in its container)"
-        yield fail("templates", f"without the tag {', '.join(missing)}: such devices can't be shown", fix)
+        yield fail("templates", f"without the tag {', '.join(missing)}: such devices cannot be shown", fix)
     else:
-        yield ok("templates", f"those tagged {', '.join(wanted)} are there")
+        yield ok("templates", f"those tagged {', '.join(wanted)} exist")
 
 
 def _owners(client: ConcertimClient, flavour: ApiFlavour, seen: Seen) -> Iterator[Finding]:
@@ -65,9 +65,9 @@ def _owners(client: ConcertimClient, flavour: ApiFlavour, seen: Seen) -> Iterato
     yield ok(word, f"{len(owners)} have a project id")
     limit = client.complaints(owners[0])
     if limits := [text for text in limit if OVER_THE_LIMIT.fullmatch(text)]:
-        yield fail("licence", limits[0], "new stacks can't be shown: remove racks, or ask for a larger licence")
+        yield fail("licence", limits[0], "new stacks cannot be shown: remove racks, or get a larger licence")
     elif limit:
-        fix = "this app wants what cos-update does not send: see whether one of them is to be updated"
+        fix = "this app requires fields that cos-update does not send: check for updates of both"
         yield fail("racks", f"every new rack would be refused: {'; '.join(limit)}", fix)
     else:
         yield ok("licence", "allows another rack")

@@ -1,4 +1,4 @@
-"""What a check has found: one line, and how to fix it."""
+"""The result of a check: one line, and how to fix the problem."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from cos_update.model.errors import CosUpdateError
 
 
 class Status(StrEnum):
-    """How a check ended; only FAIL means that something will not work."""
+    """The result of a check; only FAIL means that something will not work."""
 
     OK = "ok"
     WARN = "warn"
     FAIL = "FAIL"
     SKIP = "skip"
-    """It could not be tried, because of something else, or with these credentials."""
+    """It could not be tried, because of another failure or with these credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `name` is what was looked at, in a word; `fix` says what to do, "" when nothing is to be done."""
+    """One line: `name` is the subject in a word; `fix` says what to do, "" for nothing."""
 
     status: Status
     name: str
@@ -54,5 +54,5 @@ def skip(name: str, text: str) -> Finding:
 
 
 def failed(name: str, error: CosUpdateError) -> Finding:
-    """What an error says, and its hint."""
+    """A failure with an error's message and hint."""
     return fail(name, str(error).rstrip("."), error.hint)

@@ -1,4 +1,4 @@
-"""Killbill, where the order ids of new racks are looked up in it."""
+"""Checks Killbill, if order ids of new racks are looked up there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cos_update.preflight.finding import Finding, fail, ok
 
 
 def killbill(settings: Settings) -> Iterator[Finding]:
-    """Whether it can be asked; nothing where the configuration does not want that."""
+    """Whether lookups work; no finding if the configuration does not use Killbill."""
     if settings.killbill is None or settings.concertim is None:
         return
     orders = OrderFinder(settings.killbill, settings.concertim.order_id)
@@ -18,6 +18,6 @@ def killbill(settings: Settings) -> Iterator[Finding]:
     orders.close()
     if complaint:
         fix = "fix the section killbill; until then new racks have no order id, and may be refused"
-        yield fail("killbill", f"{settings.killbill.url} does not tell orders: {complaint}", fix)
+        yield fail("killbill", f"{settings.killbill.url} cannot be queried: {complaint}", fix)
     else:
         yield ok("killbill", f"{settings.killbill.url} as {settings.killbill.username}")

@@ -1,4 +1,4 @@
-"""This machine: the configuration file, the folders, the view."""
+"""Checks this machine: the configuration file, the folders, the view."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PROBE_SIZE = 4096
 
 
 def configuration(loaded: Loaded) -> Iterator[Finding]:
-    """The file was read; what is odd about it, and all that is wrong with it."""
+    """Findings on the configuration file, its oddities and its errors."""
     source = loaded.settings.source
     yield ok("config", str(source))
     for warning in loaded.warnings:
         yield warn("config", warning)
     if source is not None and source.stat().st_mode & stat.S_IROTH and loaded.holds_secrets:
-        yield warn("config", "readable by everybody, and it holds passwords", f"chmod 640 {source}")
+        yield warn("config", "contains passwords and is world-readable", f"chmod 640 {source}")
     if loaded.order_id_advice:
         yield warn("config", loaded.order_id_advice)
     for error in loaded.wrong():
@@ -40,7 +40,7 @@ def configuration(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _unverified(settings: Settings) -> Iterator[str]:
-    """The sections that don't verify TLS."""
+    """The sections that do not verify TLS."""
     if settings.openstack is not None and settings.openstack.verify is False:
         yield "openstack"
     if settings.concertim is not None and settings.concertim.verify is False:
@@ -52,12 +52,12 @@ def _unverified(settings: Settings) -> Iterator[str]:
 
 
 def folders(settings: Settings) -> Iterator[Finding]:
-    """Whether the daemons can write both folders, by writing as they do; and whether the view can be read."""
+    """Whether the daemons can write to both folders, by writing as they do, and whether the view can be read."""
     store = ViewStore(settings.data_dir, "check")
     try:
         done_without = store.prepare()
         rehearse(store)
-        lacks = "; done without, for its file system does not offer it: " if done_without else ""
+        lacks = "; its file system does not support: " if done_without else ""
         yield ok("data dir", f"{settings.data_dir}{lacks}{', '.join(done_without)}")
     except CosUpdateError as error:
         yield failed("data dir", error)
@@ -67,12 +67,12 @@ def folders(settings: Settings) -> Iterator[Finding]:
     try:
         view = store.peek()
     except BadView as error:
-        yield warn("view", str(error).rstrip("."), "nothing to do: the next pass sets it aside and builds it anew")
+        yield warn("view", str(error).rstrip("."), "nothing to do: the next pass sets it aside and rebuilds it")
     except ViewError as error:
         yield failed("view", error)
         return
     else:
-        yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass makes it")
+        yield ok("view", f"saved by {view.saved_by}, schema {SCHEMA}" if view else "none yet: the first pass writes it")
     yield from shared_view(settings, store, view)
 
 

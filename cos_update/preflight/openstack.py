@@ -1,4 +1,4 @@
-"""OpenStack, read just as a pass would read it."""
+"""Checks OpenStack by reading it as a pass would."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from cos_update.store import ViewStore
 _FORBIDDEN = (401, 403)
 _COUNTED = {"Nova": "servers", "Heat": "stacks", "Cinder": "volumes", "Neutron": "networks"}
 _INDISPENSABLE = ("Nova", "Heat")
-"""Without Heat there are no racks, without Nova no servers in them; the others may well be absent."""
+"""Required services: without Heat there are no racks, without Nova no servers in them. The others are optional."""
 _SHOWN = 5
-"""Projects and regions that are named one by one."""
+"""Maximum number of projects and regions to list by name."""
 
 
 def cloud(settings: Settings, seen: Seen | None = None, *, has_billing: bool = False) -> Iterator[Finding]:
-    """Login, roles, watched projects, each service with what these credentials may list, and the clock.
+    """Checks login, roles, watched projects, each service with what these credentials may list, and the clock.
 
-    Notes in `seen` what the other side's check can't know. Where the installation `has_billing`, what that needs of
-    OpenStack is looked for too.
+    Records in `seen` what the other side's check needs. If the installation `has_billing`, also checks what that needs
+    in OpenStack.
     """
     seen = seen or Seen()
     if settings.openstack is None:
@@ -65,7 +65,7 @@ def _login(sessions: Sessions, settings: CloudSettings) -> Finding:
 def _regions(sessions: Sessions) -> Iterator[Finding]:
     if regions := sessions.base.regions():
         names = ", ".join(regions[:_SHOWN])
-        text = f"the catalog has {len(regions)} regions ({names}), and of each service the first that it names is read"
+        text = f"the catalog has {len(regions)} regions ({names}), and the first one in it is read for each service"
         yield warn("keystone", text, "set openstack.region_name")
 
 
@@ -79,13 +79,13 @@ _BILLING = (("role", "rating", "belongs to billing", False), ("user", "cloudkitt
 
 
 def _accounts(sessions: Sessions, settings: CloudSettings, *, has_billing: bool) -> Iterator[Finding]:
-    """The users and roles that must be there, as far as they may be seen."""
+    """The users and roles that must exist, as far as they are visible."""
     watching = (("role", settings.watcher_role, _WATCHING, True), ("user", settings.watcher_user, _WATCHING, True))
     for kind, name, why, is_needed in watching + (_BILLING if has_billing else ()):
         try:
             found = listing(sessions.base, IDENTITY, f"/{kind}s", f"{kind}s", {"name": name})
         except CloudError as error:
-            reason = "can't be seen with these credentials" if error.status in _FORBIDDEN else str(error)
+            reason = "not visible with these credentials" if error.status in _FORBIDDEN else str(error)
             yield skip(kind, f"{name}: {reason}")
             continue
         if found:
@@ -100,7 +100,7 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
         inventory = reader.read(_memory(settings))
     except CosUpdateError as error:
         yield failed("projects", error)
-        yield from _skipped("it is not known which projects are watched")
+        yield from _skipped("the watched projects are unknown")
         return
     seen.projects, seen.stacks = inventory.projects, inventory.stacks
     names = sorted(project.name for project in inventory.projects.values())
@@ -114,13 +114,13 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
     yield ok("projects", f"{len(names)} watched: {', '.join(names[:_SHOWN])}{more}")
     for gap in inventory.gaps:
         if gap.kind is ResourceKind.PROJECT:
-            yield warn("projects", gap.reason)
+            yield warn("projects", gap.reason, gap.hint)
     for service in _COUNTED:
         yield _service(service, reader, inventory)
 
 
 def _memory(settings: Settings) -> Membership | None:
-    """What the view remembers of stacks, so that Heat is not asked for each of them."""
+    """The view's memory of stacks, which saves a request to Heat for each."""
     try:
         view = ViewStore(settings.data_dir, "check").peek()
     except CosUpdateError:
@@ -140,12 +140,12 @@ def _service(service: str, reader: CloudReader, inventory: Inventory) -> Finding
     if way == CLOUD_WIDE:
         return ok(name, f"cloud-wide: {count} in watched projects")
     chosen = reader.settings.scope is ReadScope.PROJECT
-    why = "as openstack.scope says" if chosen else "the cloud-wide listing is not for these credentials"
+    why = "set by openstack.scope" if chosen else "these credentials cannot list the whole cloud"
     return ok(name, f"per project ({why}): {count}")
 
 
 def _absent(service: str) -> Finding:
-    text = f"the catalog has no {service}: its {_COUNTED[service]} can't be shown"
+    text = f"the catalog has no {service}: its {_COUNTED[service]} cannot be shown"
     if service in _INDISPENSABLE:
         return fail(
             service.lower(), text, "see `openstack catalog list`, openstack.region_name and openstack.interface"
@@ -159,8 +159,8 @@ def _incomplete(service: str, gaps: Sequence[Gap], inventory: Inventory) -> Find
     project = inventory.projects.get(gap.project_id or "")
     more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
     text = f"{gap.kind.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
-    fix = f"see whether {service} answers, and what its policy allows these credentials"
-    # A single stack may be on its way out, or broken; the others are shown all the same.
+    fix = gap.hint or f"check whether {service} responds, and what its policy allows these credentials"
+    # A single stack may be in deletion, or broken; the others are shown nevertheless.
     return fail(service.lower(), text, fix) if whole else warn(service.lower(), text, fix)
 
 
@@ -169,7 +169,7 @@ def _clock(sessions: Sessions) -> Iterator[Finding]:
     if date is None:
         return
     try:
-        # The header is in whole seconds, cut off.
+        # The header is truncated to whole seconds.
         ahead = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
     except ValueError:
         return

@@ -1,4 +1,4 @@
-"""Teams against watched projects: what neither side can see alone. Both sides' checks note what they saw."""
+"""Compares teams with watched projects, which needs both sides. Their checks record what they read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cos_update.model.openstack import Project, Stack
 from cos_update.preflight.finding import Finding, ok, warn
 
 _SHOWN = 5
-"""Projects and racks that are named one by one."""
+"""Maximum number of projects and racks to list by name."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the checks of both sides have read; None: not read. `word` is what the app calls its owners."""
+    """What the checks of both sides have read; None: not read. `word` is the app's term for owners."""
 
     projects: Mapping[str, Project] | None = None
     stacks: Mapping[str, Stack] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Seen:
 
 
 def owners(seen: Seen) -> Iterator[Finding]:
-    """Whether each watched project has its team, and each rack is in the team of its stack's project."""
+    """Whether each watched project has a team, and each rack is in the team of its stack's project."""
     if seen.projects is None or seen.owners is None:
         return
     standing = {owner.project_id for owner in seen.owners if owner.project_id}
@@ -39,14 +39,14 @@ def owners(seen: Seen) -> Iterator[Finding]:
     wrong = sorted(text for rack in seen.racks if (text := _misplaced(rack, by_id, seen)))
     if wrong:
         text = f"{len(wrong)} racks are in another one than their stack's project's: {_few(wrong)}"
-        yield warn(seen.word, text, "correct the project ids (were two swapped?); racks can't change hands")
+        yield warn(seen.word, text, "correct the project ids (were two swapped?); racks cannot change owners")
 
 
 def _misplaced(rack: Rack, owners_: Mapping[str, Owner], seen: Seen) -> str:
     stack, owner = seen.stacks.get(rack.stack_id), owners_.get(rack.owner_id)
     if stack is None or owner is None or owner.project_id == stack.project_id:
         return ""
-    return f"{rack.name} in {owner.name}, which stands for {owner.project_id or 'no project'}"
+    return f"{rack.name} in {owner.name}, which is for {owner.project_id or 'no project'}"
 
 
 def _few(items: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The broker: every host, what we may do there, and whether the services publish."""
+"""Checks the broker: every host, our permissions, and whether the services publish."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cos_update.preflight.finding import Finding, fail, ok, skip, warn
 from cos_update.preflight.traffic import traffic
 
 _LAST = -1000
-"""The priority of a consumer that gets nothing as long as there is another."""
+"""The priority of a consumer that receives nothing while there is another."""
 _EITHER = {"cinder": "openstack", "openstack": "cinder"}
-"""Cinder publishes to one of them, by default not to that of its own name."""
+"""Alternative exchanges of Cinder, whose default is not the one of its own name."""
 _FILES = {
     "nova": "nova.conf",
     "heat": "heat.conf",
@@ -29,16 +29,16 @@ _FILES = {
     "neutron": "neutron.conf",
     "keystone": "keystone.conf",
 }
-"""Where the service that publishes to an exchange is told to."""
+"""The configuration file of the service that publishes to an exchange."""
 
 
 def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Finding]:
-    """Login at each host; then on one of them a queue for a moment, its bindings and, if wanted, what comes in.
+    """Checks the login at each host; then on one of them a temporary queue, its bindings and, optionally, traffic.
 
-    `listen_for` is in seconds. Nothing is taken from our own queue nor from anybody else's.
+    `listen_for` is in seconds. Consumes nothing from our own or any other existing queue.
     """
     if settings.rmq is None:
-        yield warn("rabbitmq", "the section rmq is missing or wrong: listen can't run, bulk can")
+        yield warn("rabbitmq", "the section rmq is missing or invalid: listen cannot run, bulk can")
         return
     usable: Address | None = None
     for address in addresses(settings.rmq):
@@ -65,24 +65,24 @@ def broker(settings: Settings, listen_for: float | None = None) -> Iterator[Find
 def _host(settings: BrokerSettings, address: Address) -> Finding:
     try:
         connect(settings, address).close()
-    except Exception as error:  # pika, socket and ssl have no common base; `explain` knows them
+    except Exception as error:  # pika, socket and ssl have no common base class; `explain` knows them
         reason = explain(error, settings, address)
-        fix = reason.hint or "see whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
+        fix = reason.hint or "check whether RabbitMQ runs there; check rmq.rmq_address and rmq.rmq_port"
         return fail("rabbitmq", f"{address}: {reason}", fix)
     return ok("rabbitmq", f"{address} as {settings.username}, virtual host {settings.virtual_host}")
 
 
 class _OneBroker:
-    """What may be done at one broker, tried with a queue that only this connection sees and that goes with it."""
+    """Tests permissions at one broker with an exclusive queue, which is deleted with the connection."""
 
     def __init__(self, connection: pika.BlockingConnection, settings: BrokerSettings) -> None:
         self._connection = connection
         self._settings = settings
-        # Named like our own, since permissions go by names.
+        # Named like our own queue, since permissions depend on names.
         self._queue = f"{queue_name(settings)}.check-{uuid.uuid4().hex[:8]}"
 
     def look(self, listen_for: float | None) -> Iterator[Finding]:
-        """The queue, the exchanges, and what comes in."""
+        """Checks the queue, the exchanges, and optionally traffic."""
         finding = self._try_queue()
         yield finding
         if not finding.is_ok:
@@ -99,7 +99,7 @@ class _OneBroker:
             yield ok("exchanges", f"{', '.join(bound)}: bound for {', '.join(self._settings.topics)}")
         missing = [name for name in self._settings.exchanges if name not in there and _EITHER.get(name) not in there]
         if missing:
-            text = f"{', '.join(missing)}: not there; made by a service's first notification, and bound then"
+            text = f"{', '.join(missing)}: missing; created by a service's first notification, and bound then"
             yield warn("exchanges", text, _publishing(missing))
         if listen_for:
             yield traffic(self._connection, self._queue, listen_for)
@@ -112,12 +112,12 @@ class _OneBroker:
         return self._tried("queue", try_out) or self._look_at_ours()
 
     def _look_at_ours(self) -> Finding:
-        """Our own queue as it is: nothing is taken from it, and one that is not there is not made."""
+        """Inspects our own queue without consuming from it or declaring it."""
         name = queue_name(self._settings)
         try:
             found = self._ours(name)
             if found is None:
-                return ok("queue", f"{name} is not there yet, and may be declared and read")
+                return ok("queue", f"{name} does not exist yet, and may be declared and consumed")
             self._asked(lambda channel: declare_queue(channel, self._settings))
             if found.consumer_count:
                 self._asked(lambda channel: _consume_nothing(channel, name))
@@ -131,7 +131,7 @@ class _OneBroker:
         try:
             found = channel.queue_declare(name, passive=True).method
         except pika.exceptions.ChannelClosedByBroker as error:
-            # That of a node which is down is "not found" too.
+            # A queue on a node that is down is "not found" too.
             if is_missing(error) and "no queue" in error.reply_text:
                 return None
             raise
@@ -144,10 +144,10 @@ class _OneBroker:
         channel.close()
 
     def _is_there(self, exchange: str) -> bool:
-        """Whether it can be bound, as far as we may know.
+        """Whether the exchange exists, as far as we are allowed to know.
 
-        RabbitMQ 4.3 refuses the question about an exchange on which a user has no permission, whether or not it is
-        there; the refusal to bind then says which permission is missing.
+        RabbitMQ 4.3 refuses a passive declare of an exchange without permission, whether or not it exists; the refusal
+        to bind then says which permission is missing.
         """
         channel = self._connection.channel()
         try:
@@ -169,9 +169,9 @@ class _OneBroker:
         return self._tried("exchanges", bind)
 
     def _tried(self, name: str, request: Callable[[BlockingChannel], None]) -> Finding | None:
-        """What the broker's refusal of a request comes to; None when it does not refuse.
+        """The finding for a request that the broker refuses; None if it succeeds.
 
-        Each has a channel of its own, for the broker closes it with a refusal.
+        Each request has its own channel, since a refusal closes it.
         """
         channel = self._connection.channel()
         try:
@@ -185,23 +185,23 @@ class _OneBroker:
 
 
 def _consume_nothing(channel: BlockingChannel, queue: str) -> None:
-    """Consumes behind all who do, for a moment: to see that none of them has the queue for itself."""
+    """Consumes briefly with the lowest priority, to see whether another consumer has the queue exclusively."""
     channel.basic_qos(prefetch_count=1)
     tag = channel.basic_consume(queue, lambda *_: None, arguments={"x-priority": _LAST})
     channel.basic_cancel(tag)
 
 
 def _permitting(settings: BrokerSettings) -> str:
-    """How the broker's administrator permits what the listener does."""
+    """The command that grants the listener's permissions."""
     user, host = shlex.quote(settings.username), shlex.quote(settings.virtual_host)
     own = shlex.quote("^" + re.escape(queue_name(settings)).replace(r"\-", "-"))
     return (
-        f"rabbitmqctl set_permissions -p {host} {user} {own} {own} '.*'; it takes the place of what "
-        f"`rabbitmqctl list_user_permissions {user}` shows, so widen that if the user is not ours alone"
+        f"rabbitmqctl set_permissions -p {host} {user} {own} {own} '.*'; this replaces what "
+        f"`rabbitmqctl list_user_permissions {user}` shows, so extend that if others share the user"
     )
 
 
 def _publishing(missing: list[str]) -> str:
-    """What to set so that services publish to these exchanges."""
+    """The settings with which services publish to these exchanges."""
     files = dict.fromkeys(_FILES.get(name, f"the configuration of {name}") for name in missing)
     return f"if they run, set driver = messagingv2 in [oslo_messaging_notifications] of {', '.join(files)}"

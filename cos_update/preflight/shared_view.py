@@ -1,4 +1,4 @@
-"""Whose view.pickle is: in which form it is there, since when, and who may read it."""
+"""Checks view.pickle: which services it is for, since when, and who may read it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEXT = "the next pass"
 
 
 def shared_view(settings: Settings, store: ViewStore, memory: View | None) -> Iterator[Finding]:
-    """For whom view.pickle is written; `memory` is our own, if there is one. Raises ViewError."""
+    """The services that view.pickle is written for; `memory` is our own, if there is one. Raises ViewError."""
     wanted, there, path = settings.view_for, store.layout.form(), store.layout.view
     shared = memory.view_for if memory else ViewFor.NONE
     form = wanted or (there if there is not None and there is not ViewFor.NONE else shared)
@@ -36,7 +36,7 @@ def shared_view(settings: Settings, store: ViewStore, memory: View | None) -> It
         yield ok(NAME, f"{form} since {since}, written at {written}, readable to {readers(path)}")
     flavour = memory.actual.flavour if memory else None
     if flavour is not None and (form is ViewFor.CON_OPSTK) is not (flavour is ApiFlavour.USERS):
-        text = f"the services of {form} do not speak this Concertim's API ({flavour})"
+        text = f"the services of {form} do not support this Concertim's API ({flavour})"
         yield warn(NAME, text, f"set view_for to {'con_opstk' if flavour is ApiFlavour.USERS else 'conser'}, or none")
 
 
@@ -44,7 +44,7 @@ def _ours(path: Path, there: ViewFor | None, shared: ViewFor) -> Finding:
     if there is not None and there is not ViewFor.NONE:
         whose = f"{_whose(there)}, written from our memory" if shared is there else _whose(there)
         fix = f"set view_for to {there}, unless its services are gone"
-        text = f"none, but {path.name} is {whose}: {_NEXT} puts ours in its place, which its services can't load"
+        text = f"none, but {path.name} is {whose}: {_NEXT} replaces it by ours, which its services cannot load"
         return warn(NAME, text, fix)
     if not path.exists():
         return ok(NAME, f"none: {path.name} will be our own memory")
@@ -60,7 +60,7 @@ def _moment(at: float) -> str:
 
 
 def readers(path: Path) -> str:
-    """Who may read a file, root aside, by its owner, group and mode. Raises OSError."""
+    """Who may read a file (besides root), by its owner, group and mode. Raises OSError."""
     found = path.stat()
     who = []
     if found.st_mode & stat.S_IRUSR and found.st_uid != 0:

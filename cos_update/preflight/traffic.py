@@ -1,4 +1,4 @@
-"""What the services publish while somebody waits for it."""
+"""Counts notifications by service for a while."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SERVICES = {
     "Neutron": {"floatingip", "network", "port", "router", "security_group", "security_group_rule", "subnet"},
     "Keystone": {"identity"},
 }
-"""The first words of the services' event types; several services may share one exchange."""
+"""The first words of the services' event types, since several services may share an exchange."""
 _ROUND = 1.0
-"""Seconds that the connection is served at a time."""
+"""Seconds to process connection events at a time."""
 
 
 def traffic(connection: pika.BlockingConnection, queue: str, seconds: float) -> Finding:
-    """Consumes `queue` for so long, and tells how many notifications came from whom. Raises pika's exceptions."""
+    """Consumes `queue` for that long, and reports the number of notifications by service. Raises pika's exceptions."""
     seen: Counter[str] = Counter()
     channel = connection.channel()
     channel.basic_consume(
@@ -34,16 +34,16 @@ def traffic(connection: pika.BlockingConnection, queue: str, seconds: float) -> 
     while (left := until - time.monotonic()) > 0:
         connection.process_data_events(time_limit=min(left, _ROUND))
     if not seen:
-        fix = "wait longer, while something changes in the cloud; if still nothing comes, see that the services publish"
-        return warn("notifications", f"none came in {seconds:g} s", f"{fix} (driver = messagingv2)")
+        fix = "wait longer, while something changes in the cloud; if none arrive, make sure that the services publish"
+        return warn("notifications", f"none received in {seconds:g} s", f"{fix} (driver = messagingv2)")
     counts = ", ".join(f"{count} from {publisher}" for publisher, count in seen.most_common())
-    return ok("notifications", f"in {seconds:g} s came {counts}")
+    return ok("notifications", f"received in {seconds:g} s: {counts}")
 
 
 def _publisher(exchange: str, body: bytes) -> str:
-    """The service that sent a message, as people say it; else the exchange that it came by."""
+    """The name of the service that sent a message, or else of its exchange."""
     try:
         word = parse(body).type.partition(".")[0]
     except MalformedNotification:
-        return f"the exchange {exchange}, not understood"
+        return f"the exchange {exchange} (malformed)"
     return next((service for service, words in _SERVICES.items() if word in words), f"the exchange {exchange}")

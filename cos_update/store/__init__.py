@@ -1,4 +1,4 @@
-"""The view: what is known of both sides, shared by bulk, listen and other services through the data dir."""
+"""The view: the known state of both sides, shared by bulk, listen and other services through the data dir."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ FILES = (
     "listen-*.lock",
     "locks/rack-*.lock",
 )
-"""Patterns of all that it leaves in the data dir."""
+"""Patterns of the files that the store creates in the data dir."""

@@ -1,6 +1,6 @@
-"""What is known of the cloud, as it is kept in the view: rows in place of dicts, since nobody else reads them.
+"""The plain form of the cloud memory in the view: rows instead of dicts, since no other service reads them.
 
-They are decoded only by who reads the cloud. What can't be decoded is as good as nothing: the cloud is read in full.
+It is decoded only to read the cloud. If that fails, the cloud is read in full.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FLAVOR_AT, _ADDRESSES_AT = _SERVER.names.index("flavor"), _SERVER.names.index("
 
 
 def cloud_plain(memory: CloudMemory) -> dict[str, Any]:
-    """What is known of the cloud, in plain containers."""
+    """The cloud memory in plain containers."""
     return {
         "servers": [_server_row(server) for server in memory.servers.values()],
         "volumes": [_VOLUME.row(volume) for volume in memory.volumes.values()],
@@ -42,7 +42,7 @@ def cloud_plain(memory: CloudMemory) -> dict[str, Any]:
 
 
 def cloud_from(plain: Mapping[str, Any]) -> CloudMemory:
-    """What is known of the cloud, from plain containers. Raises SchemaError."""
+    """The cloud memory from plain containers. Raises SchemaError."""
     try:
         return CloudMemory(
             servers={server.id: server for server in map(_server, plain["servers"])},
@@ -63,7 +63,7 @@ def cloud_from(plain: Mapping[str, Any]) -> CloudMemory:
             doubt=_of(str, plain["doubt"]),
         )
     except (LookupError, TypeError, ValueError) as error:
-        raise SchemaError(f"what is known of the cloud: {error}") from None
+        raise SchemaError(f"cloud memory: {error}") from None
 
 
 def _server_row(server: Server) -> tuple[object, ...]:

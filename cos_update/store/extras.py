@@ -1,4 +1,4 @@
-"""What the memory holds besides when view.pickle is written for other services; absent else."""
+"""Additional content of the memory while view.pickle is written for other services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORMS = {form.value: form for form in ViewFor}
 
 
 def extras_plain(view_for: ViewFor, since: float, accounts: Accounts | None) -> dict[str, Any]:
-    """Whose view.pickle is written and since when (Unix time), and what was read for them, by the keys of the view."""
+    """The services that view.pickle is written for, since when (Unix time), and their accounts, by the view's keys."""
     plain: dict[str, Any] = {}
     if view_for is not ViewFor.NONE:
         plain["view_for"] = {"form": view_for.value, "since": since}
@@ -30,7 +30,7 @@ def extras_plain(view_for: ViewFor, since: float, accounts: Accounts | None) -> 
 
 
 def view_for_from(plain: Mapping[str, Any]) -> tuple[ViewFor, float]:
-    """Whose view.pickle is written, and since when, from a plain view. Raises SchemaError."""
+    """The services that view.pickle is written for, and since when, from a plain view. Raises SchemaError."""
     if "view_for" not in plain:
         return ViewFor.NONE, 0.0
     found = dict_of(plain["view_for"], "view_for")

@@ -1,7 +1,7 @@
-"""What each process posted, for the other to know before it posts: one JSON object a line, appended under a lock.
+"""The journal of what each process has posted, for the others to read before they post.
 
-The first line says up to which entry earlier ones were dropped. Entries stay for an hour after a saved view has
-taken them in, so that a pass that is still under way in the other process does not miss them.
+It has one JSON object per line, appended under a lock. The first line has the number of the last dropped entry. Entries
+stay for an hour after a saved view includes them, so that a pass in progress in another process does not miss them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from cos_update.store.view import Origin, View
 
 FILE_NAME = "view.journal"
 KEPT = 3600.0
-"""Seconds for which an entry stays after the view has it."""
+"""Seconds that an entry stays after the view includes it."""
 LIMIT = 64 * 1024 * 1024
-"""Bytes above which the journal wants to be taken into the view."""
+"""The size in bytes from which the journal should be merged into the view."""
 
 _log = logging.getLogger("cos_update.view")
 
@@ -45,10 +45,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """What one process did to one rack, at `at`, from a reading of the cloud that began at `cloud_read_at`.
+    """What one process posted for one rack at time `at`, based on a reading of the cloud that began at `cloud_read_at`.
 
-    Records are those that Concertim has now, by id (origins and stacks by OpenStack id); None says: removed. `seq` is
-    given by the journal, 0 until then; so is `at` when it is 0. `stack_id` is "" for templates.
+    Records are Concertim's new ones by id (origins and stacks by OpenStack id); None: removed. The journal assigns
+    `seq`, 0 until then, and `at` if that is 0. `stack_id` is "" for templates.
     """
 
     seq: int
@@ -82,7 +82,7 @@ _FROM_PLAIN: Mapping[str, Callable[[Any], Any]] = {
 
 
 class _Line(NamedTuple):
-    """Where in the file the line of an entry begins."""
+    """The offset of an entry's line in the file."""
 
     seq: int
     at: float
@@ -90,14 +90,14 @@ class _Line(NamedTuple):
 
 
 _BEGINNING = re.compile(rb'\{"seq":(\d+),"by":"[^"\\]*","at":(\d+(?:\.\d+)?),')
-"""What nearly every line begins with; others are decoded to see what they are."""
+"""The start of nearly every line; other lines are decoded."""
 
 
 class Journal:
     """The journal of one data dir. Reading takes no lock; `append` and `drop` must be called under the view's lock.
 
-    An instance remembers where it stopped reading, and of the entries in the file those that were asked for: the
-    others, which a saved view includes, may be many. It may be shared by threads.
+    An instance remembers its read position, and keeps only entries that were requested: the others, which a saved view
+    includes, may be many. Thread-safe.
     """
 
     def __init__(self, data_dir: Path, clock: Callable[[], float] = time.time) -> None:
@@ -110,13 +110,13 @@ class Journal:
         self._begin()
 
     def last(self) -> int:
-        """The number of the last entry, 0 if there never was one. Raises ViewError."""
+        """The number of the last entry, 0 if there has never been one. Raises ViewError."""
         with self._mutex:
             self._catch_up()
             return self._last()
 
     def since(self, seq: int) -> list[JournalEntry]:
-        """The entries after number `seq` which the journal still holds, oldest first. Raises ViewError."""
+        """The entries after number `seq` that the journal still has, oldest first. Raises ViewError."""
         with self._mutex:
             if seq < self._floor:
                 self._floor = seq
@@ -125,26 +125,26 @@ class Journal:
             return self._entries[bisect_right(self._entries, seq, key=lambda journal_entry: journal_entry.seq) :]
 
     def remember(self, seq: int) -> None:
-        """Numbers go on after `seq`, which a saved view includes, even if the journal was lost."""
+        """Continues numbering after `seq`, which a saved view includes, even if the journal was lost."""
         with self._mutex:
             self._highest = max(self._highest, seq)
 
     @property
     def dropped(self) -> int:
-        """The number of the last entry that it holds no more, as far as it was read."""
+        """The number of the last dropped entry, as of the last read."""
         with self._mutex:
             return self._base or 0
 
     @property
     def size(self) -> int:
-        """Its bytes, as far as it was read."""
+        """Its size in bytes, as of the last read."""
         return self._offset
 
     def append(self, journal_entry: JournalEntry, saved_seq: Callable[[], int]) -> int:
-        """Appends an entry and returns its number; a new journal asks `saved_seq` where to go on counting.
+        """Appends an entry and returns its number; a new journal continues after `saved_seq()`.
 
-        Raises ValueError when it has no author: every process would take it for another's. Raises ViewError when it
-        cannot be written: the other process then learns of it by reading Concertim.
+        Raises ValueError for an entry without author, which every process would take for another's. Raises ViewError if
+        the journal cannot be written: other processes then find the change by reading Concertim.
         """
         if not journal_entry.by:
             raise ValueError("a journal entry without its author")
@@ -163,10 +163,10 @@ class Journal:
             return numbered.seq
 
     def drop(self, taken: int) -> None:
-        """Drops entries up to number `taken`, which a saved view includes, but those of the last hour.
+        """Drops entries up to number `taken`, which a saved view includes, except those of the last hour.
 
-        Of these too what makes more than half of `LIMIT`. Never raises: entries that stay are harmless. The file is
-        rewritten when that halves it at least.
+        Of the last hour it keeps at most half of `LIMIT`. Never raises: leftover entries are harmless. The file is
+        rewritten only if that at least halves it.
         """
         with self._mutex:
             self._catch_up()
@@ -200,7 +200,7 @@ class Journal:
         self._entries: list[JournalEntry] = []
 
     def _catch_up(self) -> None:
-        """Reads what was appended since the last time, or all of it when the file is another one now."""
+        """Reads new lines, or everything if the file was replaced."""
         try:
             with self.path.open("rb") as file:
                 header = file.readline()
@@ -208,7 +208,7 @@ class Journal:
                     self._begin(header)
                 elif os.fstat(file.fileno()).st_size < self._offset:
                     self._begin(header)
-                    self._base = None  # cut by others: it gets a new first line, by which all readers notice
+                    self._base = None  # truncated by somebody: a new first line lets all readers notice
                 file.seek(self._offset)
                 for line in file:
                     if not line.endswith(b"\n"):
@@ -231,7 +231,7 @@ class Journal:
             if seq <= last:
                 raise SchemaError(f"entry {seq} after {last}")
         except (ValueError, TypeError, RecursionError) as error:
-            _log.warning("a line of %s makes no sense and is left out: %s", self.path, error)
+            _log.warning("skipping an invalid line of %s: %s", self.path, error)
             return
         self._lines.append(_Line(seq, at, self._offset))
         self._highest = max(self._highest, seq)
@@ -241,7 +241,7 @@ class Journal:
     def _write(self, line: bytes) -> None:
         handle = files.open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         try:
-            os.ftruncate(handle, self._offset)  # a torn line would spoil the next one
+            os.ftruncate(handle, self._offset)  # a torn line would corrupt the next one
             try:
                 written = os.write(handle, line)
                 if written < len(line):
@@ -261,9 +261,9 @@ class Journal:
 
 
 def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) -> View:
-    """The view after what was posted: the entries are applied to it in their order.
+    """The view with the entries applied in order.
 
-    Those from another reading of the cloud than the view's own may know what the view does not.
+    Entries that are based on another reading of the cloud may contain newer state than the view.
     """
     wanted = list(journal_entries)
     if not wanted:
@@ -285,7 +285,7 @@ def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) ->
 
 
 def _posted_by_others(view: View, journal_entries: Iterable[JournalEntry]) -> dict[str, tuple[str, str]]:
-    """By OpenStack id kind and project of what was posted from another reading of the cloud than the view's."""
+    """OpenStack id -> kind and project, of objects posted on the basis of another reading of the cloud."""
     found = {}
     for entry in journal_entries:
         if entry.cloud_read_at == view.cloud_read_at:
@@ -327,12 +327,12 @@ def _patched(records: Mapping[str, T], patches: Iterable[Mapping[str, T | None]]
 
 
 def _base(header: bytes) -> int | None:
-    """What the first line says was dropped; None when it makes no sense."""
+    """The number of the last dropped entry, from the first line; None if that is invalid."""
     with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         base = json.loads(header)["base"]
         if type(base) is int:
             return base
-    _log.warning("the journal's first line makes no sense; its entries are read all the same")
+    _log.warning("the journal's first line is invalid; reading its entries nevertheless")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Whose pickle a file is, by reading its opcodes: nothing is loaded, so nothing in it runs."""
+"""Detects which services a pickle is for by reading its opcodes: nothing is loaded, so nothing in it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from cos_update.model.settings import ViewFor
 
 _HEAD = 64 * 1024
-"""Bytes that are looked at: the class of the outermost object stands in the first few."""
+"""The number of bytes to read: the class of the outermost object is among the first few."""
 _PACKAGES = {ViewFor.CON_OPSTK: "con_opstk", ViewFor.CONSER: "conser"}
 _TEXTS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
 _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
@@ -19,9 +19,9 @@ _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 def form_of_file(path: Path) -> ViewFor | None:
-    """As `form_of`; None also for what is no file or cannot be read."""
+    """As `form_of`; None also if it is not a file or cannot be read."""
     try:
-        # A pipe of that name must not make us wait.
+        # Must not block on a pipe of that name.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             return form_of(file.read(_HEAD)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     except OSError:
@@ -29,7 +29,7 @@ def form_of_file(path: Path) -> ViewFor | None:
 
 
 def form_of(head: bytes) -> ViewFor | None:
-    """Whose classes a pickle names that begins with `head`: nobody's for a plain dict; None when it is another's."""
+    """The services whose classes a pickle with this `head` names: `NONE` for a plain dict, None for unknown classes."""
     texts: deque[str] = deque(maxlen=2)
     memo: dict[int, str | None] = {}
     top: str | None = None
@@ -50,7 +50,7 @@ def form_of(head: bytes) -> ViewFor | None:
             if form := _form_of_module(str(module).split(" ")[0]):
                 return form
     except (ValueError, KeyError, IndexError, OverflowError):
-        pass  # damaged, or cut where we stopped to look
+        pass  # damaged, or truncated by our limit
     return None
 
 

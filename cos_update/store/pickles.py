@@ -1,4 +1,4 @@
-"""Pickles of plain containers: written without any class, and read so that a hostile file can run nothing."""
+"""Pickles of plain containers: written without classes, and read so that a hostile file cannot run code."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any, BinaryIO, cast
 from cos_update.store.records import SchemaError, dict_of, simplified
 
 LARGEST = 4 * 1024**3
-"""Bytes above which a file is not taken for a view."""
+"""The maximum size of a view in bytes."""
 _PROTOCOL = 4
 _WITHOUT_FRAMES = 3
 """The latest protocol whose pickles are not divided into frames; its opcodes are part of the later ones."""
 SHARED, OUR_OWN = 0o644, 0o640
-"""The modes of what other services read, and of what nobody else needs: there are people's names in it."""
+"""The modes of files for other services, and of private files, which contain people's names."""
 
 
 @contextlib.contextmanager
 def paused_gc() -> Iterator[None]:
-    """No cyclic collection meanwhile.
+    """Disables the cyclic garbage collector within the context.
 
-    The collector would look through hundreds of thousands of new records again and again and find nothing: they have
-    no cycles (measured: a third of the CPU time of a pass).
+    It would traverse hundreds of thousands of new records over and over and find nothing: they have no cycles
+    (measured: a third of the CPU time of a pass).
     """
     if not gc.isenabled():
         yield
@@ -41,8 +41,8 @@ def paused_gc() -> Iterator[None]:
 
 
 def read_plain(path: Path) -> dict[str, Any]:
-    """The dict that a file holds. Raises OSError; SchemaError or, for what is damaged, nearly any other Exception."""
-    # A pipe of that name must not make us wait.
+    """The dict in a file. Raises OSError; SchemaError or, for a damaged file, nearly any other Exception."""
+    # Must not block on a pipe of that name.
     with paused_gc(), open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
@@ -53,11 +53,11 @@ def read_plain(path: Path) -> dict[str, Any]:
 
 
 def write_plain(plain: dict[str, Any], file: BinaryIO) -> None:
-    """Pickles a dict. Raises TypeError or RecursionError for what has no plain form."""
+    """Pickles a dict. Raises TypeError or RecursionError for values without a plain form."""
     try:
         _PlainPickler(file, _PROTOCOL).dump(plain)
     except SchemaError:
-        # Some text is of a subclass (a member of a StrEnum, say). That is rare, so it is looked for only then.
+        # Some string is of a subclass (such as a StrEnum member). That is rare, so only now convert them.
         file.seek(0)
         file.truncate()
         _PlainPickler(file, _PROTOCOL).dump(simplified(plain))
@@ -86,20 +86,20 @@ def _referenceless(plain: dict[str, Any]) -> bytes:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads plain containers only."""
+    """Reads only plain containers."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """Refuses every class and function: only these can run code."""
-        raise SchemaError(f"it names {module_name}.{global_name}, and a view names no code")
+        """Rejects every class and function: only these can run code."""
+        raise SchemaError(f"it names {module_name}.{global_name}, but a view must not name code")
 
     def persistent_load(self, pid: object, /) -> Any:
-        """Refuses references to what is outside of the file."""
-        raise SchemaError("it refers to something outside of itself")
+        """Rejects references to objects outside the file."""
+        raise SchemaError("it refers to an object outside the file")
 
 
 class _PlainPickler(pickle.Pickler):
-    """Writes plain containers only."""
+    """Writes only plain containers."""
 
     def reducer_override(self, obj: object, /) -> Any:
-        """Called for whatever is not exactly a plain type."""
+        """Called for objects that are not exactly of a plain type."""
         raise SchemaError(f"a {type(obj).__name__} is not plain")

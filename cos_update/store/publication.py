@@ -1,8 +1,8 @@
-"""The view that other services load, put in the place of view.pickle.
+"""Writes view.pickle for other services.
 
-Whoever posts to Concertim may do that: `bulk` after a pass, the listener after changes of its own. So that an older
-state never replaces a newer one, what is written is put together under a lock, from all that is on disk then. That lock
-is not the view's, for making the file takes a while; the view's is only held to see whether it is still wanted.
+Both `bulk` (after a pass) and the listener (after its own changes) do that. So that an older state never replaces a
+newer one, the content is read from disk and written under a lock. That is not the view's lock, since writing takes a
+while; the view's lock is held only to check whether the file is still wanted.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from cos_update.store.store import ViewStore
 from cos_update.store.view import View
 
 Write = Callable[[View, BinaryIO], Mapping[str, str]]
-"""Writes a view in the terms of its `view_for`, and says what was left out of it, by Concertim id."""
+"""Writes a view for the services of its `view_for`; returns descriptions of what was left out, by Concertim id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was written: the last journal entry that is in it, and what was left out of it, by Concertim id."""
+    """The result: the last journal entry included, and descriptions of what was left out, by Concertim id."""
 
     seq: int
     left_out: Mapping[str, str]
 
 
 def publish(store: ViewStore, write: Write, known: View | None = None) -> Published | None:
-    """Writes view.pickle anew for those whom the memory names; None when it names nobody.
+    """Rewrites view.pickle for the services that the memory names; None if it names none.
 
-    `known` is what this process has just saved, if it has: the file then need not be read. Raises ViewError,
-    LockedError; the old file is then still there.
+    `known` is the view that this process has just saved, if any, which avoids reading the file. Raises ViewError,
+    LockedError; the old file then stays in place.
     """
     locks = Locks(store.data_dir, store.process)
     with paused_gc(), locks.publication():
@@ -55,7 +55,7 @@ def publish(store: ViewStore, write: Write, known: View | None = None) -> Publis
                 new.finish()
                 with locks.view():
                     if not store.layout.is_shared():
-                        return None  # a pass has made it our memory again meanwhile
+                        return None  # meanwhile a pass has made it our memory again
                     new.put_in_place()
         except OSError as error:
             raise unwritable(target, error) from error

@@ -1,7 +1,7 @@
-"""Records as plain dicts and back, checked field by field, fast enough for a hundred thousand of them.
+"""Converts records to plain dicts and back, with type checks, fast enough for a hundred thousand records.
 
-A record is checked by the types of its values, all at once; combinations that were found good are remembered, so that
-nearly every record costs one look into a set.
+A record's value types are checked together; valid combinations are remembered, so that nearly every record costs a
+single set lookup.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 class SchemaError(ValueError):
-    """Plain data is not what the schema says; the message names the field."""
+    """Plain data does not match the schema; the message names the field."""
 
 
 class RecordSchema(Generic[T]):
-    """The plain form of one dataclass: a dict with a key for each of its fields, in their order.
+    """The plain form of one dataclass: a dict with a key for each field, in order.
 
-    Fields that hold text, numbers, truth values, mappings or tuples are checked by their annotations. Those of
-    `nested` hold other records: `plain` leaves them as they are and `values` wants a dict or list of them.
+    Fields with strings, numbers, booleans, mappings or tuples are checked by their annotations. The fields in `nested`
+    contain other records: `plain` leaves them as they are, and `values` expects a dict or list.
     """
 
     def __init__(self, cls: Callable[..., T], nested: Collection[str] = ()) -> None:
@@ -43,12 +43,12 @@ class RecordSchema(Generic[T]):
         return dict(zip(self.names, self._attributes(record), strict=True))
 
     def values(self, plain: object) -> tuple[Any, ...]:
-        """The values of a plain record in the order of the fields, their types checked. Raises SchemaError.
+        """The values of a plain record in field order, type-checked. Raises SchemaError.
 
-        Fields that have a default may be missing.
+        Fields with a default may be missing.
         """
         if type(plain) is not dict:
-            raise SchemaError(f"a {type(plain).__name__} in place of a record")
+            raise SchemaError(f"expected a record, found a {type(plain).__name__}")
         try:
             values = self._items(plain)
         except KeyError:
@@ -56,13 +56,13 @@ class RecordSchema(Generic[T]):
         return self._checked(values)
 
     def row(self, record: T) -> tuple[object, ...]:
-        """The record's values in the order of its fields: smaller than a dict, for what nobody else reads."""
+        """The record's values in field order: smaller than a dict, for data that no other service reads."""
         return self._attributes(record)
 
     def from_row(self, row: Sequence[object]) -> T:
-        """The record of a row, the types of its values checked. Raises SchemaError."""
+        """The record of a row, type-checked. Raises SchemaError."""
         if len(row) != len(self.names):
-            raise SchemaError(f"{len(row)} values in place of {len(self.names)}")
+            raise SchemaError(f"expected {len(self.names)} values, found {len(row)}")
         return self.cls(*self._checked(tuple(row)))
 
     def _checked(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -75,7 +75,7 @@ class RecordSchema(Generic[T]):
         return values
 
     def record(self, plain: object) -> T:
-        """The record that a dict holds. Raises SchemaError."""
+        """The record from a dict. Raises SchemaError."""
         return self.cls(*self.values(plain))
 
     def _completed(self, plain: dict[str, Any]) -> tuple[Any, ...]:
@@ -87,11 +87,11 @@ class RecordSchema(Generic[T]):
 
 
 def records(plain: object, convert: Callable[[Any], T], what: str) -> dict[str, T]:
-    """A dict of records from a dict of plain ones, by id. Raises SchemaError that names the record."""
+    """Records by id from plain ones by id. Raises SchemaError, which names the record."""
     found: dict[str, T] = {}
     for key, value in dict_of(plain, what).items():
         if type(key) is not str:
-            raise SchemaError(f"{what}: a {type(key).__name__} in place of an id")
+            raise SchemaError(f"{what}: expected an id, found a {type(key).__name__}")
         try:
             found[key] = convert(value)
         except SchemaError as error:
@@ -102,21 +102,21 @@ def records(plain: object, convert: Callable[[Any], T], what: str) -> dict[str, 
 def dict_of(plain: object, what: str) -> dict[str, Any]:
     """The value if it is a dict. Raises SchemaError."""
     if type(plain) is not dict:
-        raise SchemaError(f"{what}: a {type(plain).__name__} in place of a dict")
+        raise SchemaError(f"{what}: expected a dict, found a {type(plain).__name__}")
     return plain
 
 
 def texts(plain: object, what: str) -> tuple[str, ...]:
-    """A list of texts as a tuple. Raises SchemaError."""
+    """A list of strings as a tuple. Raises SchemaError."""
     if type(plain) not in (list, tuple) or not all(type(item) is str for item in typing.cast("list[object]", plain)):
-        raise SchemaError(f"{what}: not a list of texts")
+        raise SchemaError(f"{what}: not a list of strings")
     return tuple(typing.cast("list[str]", plain))
 
 
 def simplified(value: object) -> object:
-    """The same value in plain containers: subclasses of str, int, ... become what they are based on.
+    """The value in plain containers: subclasses of str, int, ... become their base type.
 
-    Raises TypeError for what has no plain form.
+    Raises TypeError for values without a plain form.
     """
     match value:
         case None | bool():
@@ -137,7 +137,7 @@ def simplified(value: object) -> object:
 
 
 def _defaults(cls: Any) -> dict[str, Any]:
-    """The values of the fields that may be left out."""
+    """The defaults of optional fields."""
     defaults = {}
     for item in dataclasses.fields(cls):
         if item.default is not dataclasses.MISSING:
@@ -151,7 +151,7 @@ _PLAIN: Mapping[object, type] = {Mapping: dict, tuple: tuple}
 
 
 def _allowed(hint: object) -> frozenset[type]:
-    """The types that a plain value of this annotation may have; empty: any."""
+    """The types allowed for a plain value with this annotation; empty: any."""
     if hint is object:
         return frozenset()
     if isinstance(hint, types.UnionType):

@@ -1,4 +1,4 @@
-"""The view saved once more as it is, to see whether it can be: for whoever wants to know before anything is posted."""
+"""Tests whether the view can be saved, before anything is posted, by saving it unchanged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cos_update.store.store import ViewStore, temporary_of
 
 
 def rehearse(store: ViewStore) -> None:
-    """Puts a copy in the place of each view that there is, as saving does. Raises ViewError, LockedError likewise.
+    """Replaces each existing view by a copy, as saving does. Raises ViewError, LockedError.
 
-    What is no file stays as it is, and so does somebody else's, whom the copy would shut out.
+    Skips anything that is not a file, and files of other users, whom the copy would lock out.
     """
     with Locks(store.data_dir, store.process).view():
         for path in (store.layout.view, store.layout.state):

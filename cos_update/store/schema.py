@@ -1,6 +1,6 @@
-"""The plain form of the view, which other services read too: dicts, lists, tuples, texts, numbers, None.
+"""The plain form of the view, which other services read too: dicts, lists, tuples, strings, numbers, None.
 
-A change of the plain form that a reader could notice raises `SCHEMA`.
+Increase `SCHEMA` with every change of the plain form that a reader could notice.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from cos_update.store.records import RecordSchema, SchemaError, dict_of, records
 from cos_update.store.view import Origin, Resync, View
 
 SCHEMA = 1
-"""The number of the plain form that this release writes and reads."""
+"""The version of the plain form that this release writes and reads."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _PlainDevice:
-    """The fields of a plain device that are read back; what it says of OpenStack comes from the origins."""
+    """The fields of a plain device that are read back; its OpenStack fields come from the origins."""
 
     id: str
     name: str
@@ -82,7 +82,7 @@ _UNKNOWN = Origin(ResourceKind.RESOURCE, name="", state="", project_id="")
 
 
 def to_plain(view: View) -> dict[str, Any]:
-    """The view in plain containers, for pickling. Racks and devices carry what OpenStack calls them and their state."""
+    """The view in plain containers, for pickling. Racks and devices include their OpenStack name and state."""
     actual, origin_of = view.actual, view.origins.get
     return {
         "schema": SCHEMA,
@@ -122,9 +122,9 @@ def to_plain(view: View) -> dict[str, Any]:
 
 
 def from_plain(plain: object) -> View:
-    """The view that plain containers hold; what is in them (metadata, ...) is shared, not copied.
+    """The view from plain containers; nested values (metadata, ...) are shared, not copied.
 
-    Raises SchemaError, a ValueError, for anything that is not of this schema. Fields with a default may be missing.
+    Raises SchemaError, a ValueError, for data that does not match this schema. Fields with a default may be missing.
     """
     whole = dict_of(plain, "view")
     check_schema(whole)
@@ -168,10 +168,10 @@ def from_plain(plain: object) -> View:
 
 
 def check_schema(plain: Mapping[str, Any]) -> None:
-    """Raises SchemaError unless plain data says that it is of our schema."""
+    """Raises SchemaError unless the plain data has our schema version."""
     found = plain.get("schema")
     if type(found) is not int or found != SCHEMA:
-        raise SchemaError(f"schema {_shown(found)}, where this release reads {SCHEMA}")
+        raise SchemaError(f"schema {_shown(found)}, but this release reads {SCHEMA}")
 
 
 def template_plain(template: Template) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def template_from(plain: object) -> Template:
 
 
 def rack_plain(rack: Rack, origin: Origin | None = None) -> dict[str, Any]:
-    """A rack as a dict, with its stack's id, name, state and project ("" when it is not ours or they are unknown)."""
+    """A rack as a dict, with its stack's id, name, state and project ("" if it is not ours or they are unknown)."""
     known = origin or _UNKNOWN
     plain = _RACK.plain(rack)
     plain["openstack_id"] = rack.stack_id
@@ -200,7 +200,7 @@ def rack_from(plain: object) -> Rack:
 
 
 def device_plain(device: Device, origin: Origin | None = None) -> dict[str, Any]:
-    """A device as a dict, with its object's id, name, state, project and stack ("" when not ours or unknown)."""
+    """A device as a dict, with its object's id, name, state, project and stack ("" if not ours or unknown)."""
     known = origin or _UNKNOWN
     location = device.location
     return {
@@ -236,7 +236,7 @@ def device_from(plain: object) -> Device:
         raise SchemaError(f"type: {kind!r:.40} is unknown")
     location = _location(start_u, end_u, facing)
     if (object_id := metadata.get(OBJECT_ID)) and type(object_id) is str:
-        intern(object_id)  # what is read of the cloud next shares it
+        intern(object_id)  # shared with the next reading of the cloud
     found: Details = shape.record(details)
     return Device(
         key,
@@ -256,13 +256,13 @@ def device_from(plain: object) -> Device:
 
 @lru_cache(maxsize=MAX_RACK_HEIGHT**2)
 def _location(start_u: int, end_u: int, facing: str) -> Location:
-    """There are few places and many devices: equal places are one object."""
+    """A shared object: there are few locations and many devices."""
     return Location(start_u, end_u, facing)
 
 
 def _details_plain(details: Details) -> dict[str, Any]:
     match details:
-        case InstanceDetails():  # nearly all of them, so without the detour
+        case InstanceDetails():  # nearly all of them, so without the generic path
             return {
                 "public_ips": details.public_ips,
                 "private_ips": details.private_ips,
@@ -296,7 +296,7 @@ def origin_from(plain: object) -> Origin:
 
 
 def memory_plain(memory: RememberedStack) -> dict[str, Any]:
-    """What is remembered of a stack, as a dict."""
+    """A remembered stack as a dict."""
     content = _CONTENT.plain(memory.content)
     if memory.content.outputs is not None:
         content["outputs"] = [_OUTPUT.plain(output) for output in memory.content.outputs]
@@ -304,7 +304,7 @@ def memory_plain(memory: RememberedStack) -> dict[str, Any]:
 
 
 def memory_from(plain: object) -> RememberedStack:
-    """What is remembered of a stack, from a dict. Raises SchemaError."""
+    """A remembered stack from a dict. Raises SchemaError."""
     status, updated, content, absent = _MEMORY.values(plain)
     parts = dict_of(content, "content")
     outputs = parts.get("outputs")
@@ -325,12 +325,12 @@ def memory_from(plain: object) -> RememberedStack:
 
 
 def resync_plain(resync: Resync | None) -> dict[str, Any] | None:
-    """A request as a dict, or None."""
+    """A resync request as a dict, or None."""
     return None if resync is None else _RESYNC.plain(resync)
 
 
 def resync_from(plain: object) -> Resync | None:
-    """A request from a dict, or None. Raises SchemaError."""
+    """A resync request from a dict, or None. Raises SchemaError."""
     return None if plain is None else _RESYNC.record(plain)
 
 
@@ -339,7 +339,7 @@ def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]])
 
 
 def cloud_memory(view: View) -> CloudMemory | None:
-    """What the view knows of the cloud; None when that is nothing, or not to be understood."""
+    """The view's cloud memory; None if there is none, or it is invalid."""
     if view.cloud is None or isinstance(view.cloud, CloudMemory):
         return view.cloud
     try:
@@ -356,13 +356,13 @@ def _kind_and_project(plain: object) -> tuple[str, str]:
 def _dropped(plain: object) -> dict[str, tuple[object, object]]:
     fields = dict_of(plain, "fields")
     if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in fields.values()):
-        raise SchemaError("not what was sent and what was shown")
+        raise SchemaError("not a pair of sent and shown values")
     return {name: (pair[0], pair[1]) for name, pair in fields.items()}
 
 
 def _truth(plain: object) -> bool:
     if type(plain) is not bool:
-        raise SchemaError(f"a {type(plain).__name__} in place of a truth value")
+        raise SchemaError(f"expected a boolean, found a {type(plain).__name__}")
     return plain
 
 
@@ -376,7 +376,7 @@ def _number(plain: Mapping[str, Any], key: str) -> float:
 def _is(plain: Mapping[str, Any], key: str, wanted: type[T]) -> T:
     value = plain.get(key)
     if type(value) is not wanted:
-        raise SchemaError(f"{key}: a {type(value).__name__} in place of a {wanted.__name__}")
+        raise SchemaError(f"{key}: expected a {wanted.__name__}, found a {type(value).__name__}")
     return value
 
 
@@ -387,6 +387,6 @@ def _word(value: object, words: Mapping[str, T], what: str) -> T:
 
 
 def _shown(value: object) -> str:
-    """A value in few words. Containers are not shown: a small file can hold one that takes hours to write."""
+    """A short description of a value. Containers are not printed: in a small file, one may take hours to expand."""
     is_short = value is None or isinstance(value, str) or (isinstance(value, int) and value.bit_length() < 64)
     return f"{value!r:.40}" if is_short else f"a {type(value).__name__}"

@@ -1,6 +1,6 @@
-"""A part of the view: what belongs to some projects or racks, or has some status or type.
+"""Filters the view by project, rack, status or type.
 
-It is apart from the commands since every form of output shows the same part.
+Separate from the commands, since every output format uses the same filter.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cos_update.store.view import View
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to show; each field left empty selects everything.
+    """What to show; an empty field selects everything.
 
-    `projects` are names or ids; `racks` names or ids of racks, or ids of their stacks; `statuses` and `types` are
-    Concertim's words in any case.
+    `projects` are names or ids; `racks` are names or ids of racks, or ids of their stacks; `statuses` and `types` are
+    Concertim's terms, case-insensitive.
     """
 
     projects: tuple[str, ...] = ()
@@ -32,10 +32,10 @@ class Selection:
 
 
 def select(view: View, selection: Selection) -> View:
-    """The view with that part of its racks and devices, and the owners and templates that these need.
+    """The view with the selected racks and devices, and the owners and templates that they refer to.
 
-    A rack stays for its own status or for that of a device in it. Raises CosUpdateError for the name of a project or
-    rack that the view does not hold.
+    A rack is selected by its own status or by that of a device in it. Raises CosUpdateError for an unknown project or
+    rack.
     """
     if not selection:
         return view
@@ -71,7 +71,7 @@ def select(view: View, selection: Selection) -> View:
 
 
 def _owners(view: View, names: Collection[str]) -> set[str] | None:
-    """The ids of the owners that stand for these projects; None for all."""
+    """The ids of the owners for these projects; None for all."""
     if not names:
         return None
     known = {project.name: project.id for project in view.projects.values()}
@@ -94,8 +94,8 @@ def _named_racks(racks: Iterable[Rack], names: Collection[str]) -> list[Rack]:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> CosUpdateError:
     near = difflib.get_close_matches(name, list(known))
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"`cos-update view dump` lists every {what} that it holds."
-    return CosUpdateError(f"The view holds no {what} {name!r}.", hint)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"`cos-update view dump` lists every {what} in it."
+    return CosUpdateError(f"The view has no {what} {name!r}.", hint)
 
 
 def _folded(words: Iterable[str]) -> frozenset[str]:

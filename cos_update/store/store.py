@@ -1,7 +1,7 @@
-"""The view on disk: loaded without trusting it, saved so that a reader never sees half of it.
+"""The view on disk: loaded without trusting it, saved atomically.
 
-Our memory is a pickle of plain containers (`pickles`). It is in view.pickle, or beside it in state.pickle when that is
-written for other services with classes of their own (`layout`).
+Our memory is a pickle of plain containers (`pickles`). It is in view.pickle, or in state.pickle while view.pickle is
+written for other services with their own classes (`layout`).
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _BAD_KEPT = 5
 _PROBE_SIZE = 4096
 _TRIES = 5
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Troubles of ours, which say nothing about the file."""
+"""Errors of this process or machine, which do not mean that the file is bad."""
 
 _log = logging.getLogger("cos_update.view")
 
 
 class BadView(ViewError):
-    """The file of the view is there, but it cannot be read or is not a view of ours."""
+    """The file of the view exists, but cannot be read or is not one of our views."""
 
 
 class ViewStore:
-    """The view of one data dir, as `process` ("bulk", "listen", ...) reads and writes it. Threads may share it.
+    """The view of one data dir, read and written by `process` ("bulk", "listen", ...). Thread-safe.
 
-    `keeps` is for who loads it again and again: what was loaded or saved last stays in memory, and is not read from
-    disk as long as nobody else has written.
+    `keeps` is for frequent loading: the view that was loaded or saved last stays in memory, and is not read from disk
+    until another process has written it.
     """
 
     def __init__(
@@ -78,15 +78,14 @@ class ViewStore:
 
     @property
     def data_dir(self) -> Path:
-        """Where it and all that belongs to it is kept."""
+        """The folder of the view and its journal, locks and heartbeats."""
         return self._data_dir
 
     def prepare(self) -> list[str]:
-        """Makes sure that the view can be saved, by writing; removes what a killed process left half written.
+        """Verifies by writing that the view can be saved; removes incomplete files of killed processes.
 
-        Returns what its file system cannot do and is done without, in words. Raises ViewError that says what to do when
-        the data dir is missing, not writable or full, or gives no locks; LockedError when the view is held for too
-        long.
+        Returns descriptions of what its file system does not support. Raises ViewError, with a hint, if the data dir is
+        missing, not writable or full, or has no locks; LockedError if the view is locked for too long.
         """
         probe = self._data_dir / f".{VIEW_NAME}.probe.tmp"
         with self._locks.view():
@@ -107,9 +106,9 @@ class ViewStore:
                     probe.unlink(missing_ok=True)
 
     def peek(self) -> View | None:
-        """The view with the journal entries since it was saved, None when none was saved yet. Writes nothing anywhere.
+        """The view with the journal entries since it was saved, None if none was saved yet. Writes nothing.
 
-        Raises BadView when the file is no view of ours, ViewError when it could not be read.
+        Raises BadView if the file is not one of our views, ViewError if it could not be read.
         """
         found = None
         for _ in range(_TRIES):
@@ -127,7 +126,7 @@ class ViewStore:
                         view = _checked(path, self._read_plain(path))
                 except BadView:
                     if stamp_of(path) is None:
-                        continue  # it has just been moved
+                        continue  # it was just moved
                     raise
             with self._mutex:
                 self._request = (before, view.resync)
@@ -141,9 +140,9 @@ class ViewStore:
         return found
 
     def load(self) -> View | None:
-        """As `peek`, but whatever is wrong is logged, and the answer is None: the view is to be built anew.
+        """As `peek`, but logs any error and returns None: the view must be rebuilt.
 
-        A file that is no view of ours is set aside as `view.pickle.bad-<time>` (or `state.pickle.bad-<time>`).
+        A file that is not one of our views is set aside as `view.pickle.bad-<time>` (or `state.pickle.bad-<time>`).
         """
         try:
             try:
@@ -151,7 +150,7 @@ class ViewStore:
             except BadView:
                 with self._locks.view():
                     try:
-                        return self.peek()  # somebody may have put a good one in its place meanwhile
+                        return self.peek()  # it may have been replaced by a good one meanwhile
                     except BadView as error:
                         self._set_aside(self.path, error)
         except (ViewError, LockedError) as error:
@@ -159,19 +158,19 @@ class ViewStore:
         return None
 
     def save(self, view: View) -> View:
-        """Writes the view with what was posted since its `journal_seq`; a resync request on disk stays as it is.
+        """Writes the view with the journal entries since its `journal_seq`; keeps a resync request on disk.
 
-        Sets `saved_at` and `saved_by`, and gives the view as it was saved. Raises ViewError when it cannot be written;
-        the old file is then still there.
+        Returns the view as saved, with `saved_at` and `saved_by` set. Raises ViewError if it cannot be written; the old
+        file then stays in place.
         """
         with paused_gc(), self._locks.view():
             return self._save(view)
 
     def record(self, journal_entry: JournalEntry) -> int:
-        """Records for the other processes what this one posted, and returns the entry's number.
+        """Records for other processes what this one has posted, and returns the entry's number.
 
-        Its own number and author are not used: the journal counts, and what is recorded here is by this process.
-        When the journal has grown too large it is taken into the view at once. Raises ViewError.
+        The entry's `seq` and author are ignored: the journal assigns the number, and the author is this process. If the
+        journal has grown too large, it is merged into the view at once. Raises ViewError.
         """
         with self._locks.view():
             seq = self._journal.append(replace(journal_entry, by=self.process), self._saved_seq)
@@ -183,10 +182,10 @@ class ViewStore:
         return seq
 
     def arrange(self, wanted: ViewFor | None) -> ViewFor:
-        """Has our memory be where it belongs when view.pickle is for `wanted`, and gives whose that is.
+        """Moves our memory to where it belongs if view.pickle is for `wanted`; returns the services that it is for.
 
-        With None it stays for those whose classes it names. For passes only: everybody else goes by what is on disk.
-        Raises ViewError.
+        With None, it stays for the services whose classes it names. Only passes may call this: all other code follows
+        the files on disk. Raises ViewError.
         """
         with self._locks.view():
             there = self.layout.form()
@@ -201,38 +200,38 @@ class ViewStore:
         return form
 
     def take_in(self) -> None:
-        """Brings the saved view up to date with the journal, for those who read the file. Raises ViewError."""
+        """Merges the journal into the saved view, for the services that read the file. Raises ViewError."""
         with paused_gc(), self._locks.view(), contextlib.suppress(BadView):
             view = self.peek()
             if view is not None:
                 self._save(view)
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """What tells one saved view from the next; None when there is none. Costs one look at the file's time."""
+        """A value that differs between saved views; None if there is none. Costs one stat."""
         return self._stamp()
 
     def entries_since(self, seq: int) -> list[JournalEntry]:
-        """What any process, this one too, posted after number `seq`, oldest first. Raises ViewError.
+        """The entries of all processes, including this one, after number `seq`, oldest first. Raises ViewError.
 
-        Postings are kept for an hour after a saved view has taken them in. A reading that began longer ago than that
-        must not be posted from.
+        Entries are kept for an hour after a saved view includes them. Do not apply plans that are based on an older
+        reading.
         """
         return self._journal.since(seq)
 
     def seq(self) -> int:
-        """The number of the last journal entry. Take it before a reading of Concertim begins. Raises ViewError."""
+        """The number of the last journal entry. Get it before reading Concertim. Raises ViewError."""
         return self._journal.last()
 
     def rack_lock(self, stack_id: str, timeout: float) -> contextlib.AbstractContextManager[None]:
-        """The posting lock of one rack, waited for `timeout` seconds at most; see `Locks.rack`."""
+        """The posting lock of one rack, with a wait of at most `timeout` seconds; see `Locks.rack`."""
         return self._locks.rack(stack_id, timeout)
 
     def sole(self, name: str, timeout: float = 0.0) -> contextlib.AbstractContextManager[None]:
-        """Makes this process the only `name` of the data dir while the context lasts; see `Locks.sole`."""
+        """Makes this process the only `name` of the data dir within the context; see `Locks.sole`."""
         return self._locks.sole(name, timeout)
 
     def resync(self) -> Resync | None:
-        """The pending request for a pass out of turn. Costs one look at the file's time while nothing changes."""
+        """The pending resync request. Costs one stat while nothing changes."""
         with self._mutex:
             stamp = self._stamp()
             if stamp is None:
@@ -245,14 +244,14 @@ class ViewStore:
             return self._request[1]
 
     def request_resync(self, why: str) -> Resync:
-        """Asks for a pass out of turn, in place of an older request. Raises ViewError."""
+        """Requests an immediate pass, replacing any older request. Raises ViewError."""
         request = Resync(id=uuid.uuid4().hex, at=self._clock(), why=why)
         with self._locks.view():
             self._change_resync(request)
         return request
 
     def clear_resync(self, resync: Resync) -> None:
-        """Takes away that request, and no other that came in its place. Raises ViewError."""
+        """Removes that request, unless another has replaced it. Raises ViewError."""
         with self._locks.view():
             pending = self.resync()
             if pending is not None and pending.id == resync.id:
@@ -286,7 +285,7 @@ class ViewStore:
         return self._shared_form() if self.layout.is_shared() else ViewFor.NONE
 
     def _shared_form(self) -> ViewFor:
-        """For whom view.pickle was written from the memory beside it."""
+        """The services that view.pickle was written for from state.pickle."""
         with contextlib.suppress(ViewError, SchemaError):
             return view_for_from(self._read_plain(self.layout.state))[0]
         return ViewFor.NONE
@@ -296,16 +295,16 @@ class ViewStore:
         if there is ViewFor.NONE and self.layout.is_view_newer():
             view.replace(state)
             files.flush_folder(self._data_dir)
-            _log.info("view.pickle is to be %s's; our own memory has become %s", form, state.name)
+            _log.info("view.pickle will be written for %s; our own memory is now %s", form, state.name)
         elif not self.layout.is_shared():
             self._write(lambda file: write_plain(_nothing(), file), None, state)
         if there is None and stamp_of(view) is not None:
-            self._set_aside(view, f"{view} is nobody's that is known here.")
+            self._set_aside(view, f"{view} names unknown classes.")
 
     def _unshare(self, there: ViewFor | None) -> None:
         view, state, is_shared = self.layout.view, self.layout.state, self.layout.is_shared()
         if there in OTHERS and not (is_shared and self._shared_form() in OTHERS):
-            self._set_aside(view, f"{view} names classes of {there}, and view_for says that nobody loads it.")
+            self._set_aside(view, f"{view} names classes of {there}, but view_for says that no service loads it.")
         if is_shared and there is ViewFor.NONE and self.layout.is_view_newer():
             state.unlink()
         elif is_shared:
@@ -336,7 +335,7 @@ class ViewStore:
             raise kind(f"{path} cannot be read: {words(error)}.", hint(error, path)) from error
         except Exception as error:
             # Damaged pickles raise nearly anything: ValueError, EOFError, MemoryError, RecursionError, IndexError, ...
-            raise BadView(f"{path} is not a view of ours: {error or type(error).__name__}") from error
+            raise BadView(f"{path} is not a valid view: {error or type(error).__name__}") from error
 
     def _set_aside(self, path: Path, reason: object) -> None:
         moment = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
@@ -352,7 +351,7 @@ class ViewStore:
                 old.unlink()
 
     def _write(self, write: Callable[[BinaryIO], None], request: Resync | None, path: Path | None = None) -> None:
-        """Puts a new file in the place of the old one; the lock of the view is held."""
+        """Replaces the file; the caller holds the view's lock."""
         path = path or self.path
         mode = SHARED if path == self.layout.view else OUR_OWN
         try:
@@ -368,8 +367,8 @@ class ViewStore:
             self._request = (stamp_of(path), request)
 
     def _remove_stale(self) -> None:
-        """What was begun and not finished: we hold the lock, so its writer is dead. Process ids say nothing here,
-        because each container counts its own.
+        """Removes incomplete files: we hold the lock, so their writers are dead. Process ids would not tell, since each
+        container numbers its own.
         """
         for pattern in (".view.*.tmp", ".state.*.tmp"):
             for stale in self._data_dir.glob(pattern):
@@ -377,7 +376,7 @@ class ViewStore:
 
 
 def _nothing() -> dict[str, Any]:
-    """The file that carries a request before any view was saved: `saved_by` is "" in it."""
+    """The content of a file with a request before any view was saved: its `saved_by` is ""."""
     return to_plain(View(Actual(began=0.0)))
 
 
@@ -385,9 +384,9 @@ def _checked(path: Path, plain: dict[str, Any]) -> View:
     try:
         return from_plain(plain)
     except SchemaError as error:
-        raise BadView(f"{path} is not a view of ours: {error}") from error
+        raise BadView(f"{path} is not a valid view: {error}") from error
 
 
 def temporary_of(path: Path) -> Path:
-    """Where a file is written before it takes the place of `path`; to be used under the view's lock."""
+    """The temporary file that replaces `path` when complete; use it under the view's lock."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,7 +1,7 @@
-"""The view: what is known of both sides, as records.
+"""The view: the known state of both sides, as records.
 
-Apart from `schema`, the plain form in which it is saved: a field here is a question of what passes need to know, one
-there a promise to whoever reads the file.
+Separate from `schema`, the plain form in which it is saved: fields here follow the needs of passes, fields there are a
+contract with the readers of the file.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from cos_update.model.settings import ViewFor
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What OpenStack itself says of an object: its own name and its own word for its state.
+    """OpenStack's own name and state of an object.
 
-    `stack_id` is the top-level stack that it belongs to; "" for a stack itself. `created` (ISO 8601) is kept only when
-    view.pickle is written for services that want it.
+    `stack_id` is the top-level stack that it belongs to; "" for a stack itself. `created` (ISO 8601) is kept only if
+    view.pickle is written for services that need it.
     """
 
     kind: ResourceKind
@@ -35,7 +35,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """A pass asked for out of turn: its id, when (Unix time) and why."""
+    """A request for an immediate pass: its id, when (Unix time) and why."""
 
     id: str
     at: float
@@ -44,16 +44,16 @@ class Resync:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known of both sides. Times are Unix times, 0 for never.
+    """The known state of both sides. Times are Unix times, 0 for never.
 
-    `origins` is keyed by OpenStack id. `stacks` and `unowned` are the memory of Heat's answers (see `Membership`).
-    `needs_reread` are the ids of devices that an update has left in an unknown state, `gaps` says in words what the
-    last pass could not read. `former` are, by OpenStack id, devices that are gone from Concertim while their objects
-    are not: what others wrote to them goes to the devices that take their places. `dropped` is what Concertim accepts
-    and does not store, by Concertim id and field: as it was sent, and as it was shown. `reported` are the keys of
-    notices that need not be reported again. `journal_seq` is the last journal entry that `actual` includes; `torn`
-    tells that the journal has lost entries after the saved view. `resync` is the request that was on disk at loading;
-    saving never changes it. `view_for` tells whose view.pickle is written from it, since `view_for_since`.
+    `origins` is keyed by OpenStack id. `stacks` and `unowned` are the memory of Heat's responses (see `Membership`).
+    `needs_reread` are the ids of devices that an update has left in an unknown state. `gaps` describes what the last
+    pass could not read. `former` has, by OpenStack id, devices that are gone from Concertim though their objects exist:
+    values that others wrote to them go to their replacements. `dropped` has values that Concertim accepts but does not
+    store, by Concertim id and field: as sent, and as shown. `reported` are the keys of notices that need not be
+    reported again. `journal_seq` is the last journal entry that `actual` includes; `torn` means that the journal has
+    lost entries after the saved view. `resync` is the request that was on disk at loading; saving never changes it.
+    `view_for` are the services that view.pickle is written for, since `view_for_since`.
     """
 
     actual: Actual
@@ -72,12 +72,11 @@ class View:
     dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
     reported: tuple[str, ...] = ()
     last_read: str = ""
-    """The id of the last rack that was read in its turn."""
+    """The id of the last rack in the rotation of full reads."""
     cloud: CloudMemory | Mapping[str, Any] | None = None
-    """What a reading of the cloud by changes builds on; as it was loaded, until somebody wants it (see `cloud_memory`).
-    """
+    """The basis of incremental readings of the cloud; decoded only on demand (see `cloud_memory`)."""
     recheck: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """By OpenStack id kind and project of what others have posted of since, from a reading of the cloud of theirs."""
+    """OpenStack id -> kind and project, of objects that others have posted since from their own readings."""
     saved_at: float = 0.0
     saved_by: str = ""
     journal_seq: int = 0

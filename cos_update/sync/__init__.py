@@ -1,1 +1,1 @@
-"""What acts: both sides read, the plan posted, the view kept; pass after pass."""
+"""Reconciliation: reads both sides, posts the plan, saves the view, pass after pass."""

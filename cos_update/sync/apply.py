@@ -1,6 +1,6 @@
-"""Posting a plan beside another process that posts too: each rack under its lock, and every posting in the journal.
+"""Posts a plan concurrently with other processes: each rack under its lock, every change recorded in the journal.
 
-Apart from `executor`, which knows the order of work and nothing of locks, journal or view.
+Separate from `executor`, which knows the order of work and nothing about locks, journal or view.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from cos_update.planning.outcome import Applied, Outcome, Result
 from cos_update.planning.plan import Action, RackPlan, Verb
 from cos_update.store import JournalEntry, ViewStore
 from cos_update.sync.executor import Guard, OnPosted, TemplateGuard, execute
+from cos_update.sync.fencing import fenced
 from cos_update.sync.services import Services, Snapshot
 
 log = logging.getLogger("cos_update.pass")
 
 _TEMPLATES = "templates"
-"""What stands for all templates among the racks' locks."""
+"""The key of the templates' lock among the racks' locks."""
 FINISHING = 0.8
-"""The share of the shutdown timeout for requests in flight; the rest is for saving."""
+"""The fraction of the shutdown timeout for requests in flight; the rest is for saving."""
 RACK_WAIT = 60.0
 """Seconds to wait for a rack that another process is posting to."""
 
 
 def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify: Callable[[Outcome], None]) -> Applied:
-    """Posts the snapshot's plan, each rack under its lock and the templates under theirs."""
+    """Posts the snapshot's plan, each rack under its lock and templates under theirs."""
 
     def on_outcome(outcome: Outcome) -> None:
         notify(outcome)
@@ -41,7 +42,7 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
     with services.in_hand.one():
         return execute(
             snapshot.plan,
-            services.concertim,
+            fenced(services, snapshot.actual),
             _guard(services, snapshot),
             workers=services.concertim_settings.concurrency,
             stop=stop,
@@ -53,17 +54,17 @@ def apply(services: Services, snapshot: Snapshot, stop: threading.Event, notify:
 
 
 def stuck_after(settings: ConcertimSettings) -> float:
-    """Seconds within which an action has its outcome, if only a failed one, however slowly the app answers.
+    """Maximum seconds until an action has an outcome, at least a failure, however slow the app is.
 
-    An action may take a login, its own request, and a look at what became of it, each tried again.
+    An action may need a login, its own request, and a read of the result, each with retries.
     """
     return 3 * (settings.retries + 1) * (settings.timeout + LONGEST_WAIT) + RACK_WAIT
 
 
 def _guard(services: Services, snapshot: Snapshot) -> Guard:
-    """Holds a rack's lock while it is posted to, and records in the journal what was posted.
+    """Holds a rack's lock while posting to it, and records the changes in the journal.
 
-    A rack that the other process has posted to since the snapshot, or holds for too long, is left alone.
+    A rack that another process has posted to since the snapshot, or holds for too long, is left alone.
     """
     store = services.store
 
@@ -73,7 +74,7 @@ def _guard(services: Services, snapshot: Snapshot) -> Guard:
             try:
                 held.enter_context(store.rack_lock(rack_plan.stack_id, RACK_WAIT))
             except LockedError as error:
-                log.warning("rack %s is left for later: %s", rack_plan.rack_name, error)
+                log.warning("postponing rack %s: %s", rack_plan.rack_name, error)
                 yield None
                 return
             posted = any(
@@ -86,7 +87,7 @@ def _guard(services: Services, snapshot: Snapshot) -> Guard:
 
 
 def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
-    """Holds the templates while one is created; gives the one that the other process has created since the snapshot."""
+    """Holds the templates' lock while creating one; yields one that another process has created since the snapshot."""
     store = services.store
 
     @contextmanager
@@ -106,7 +107,7 @@ def _template_guard(services: Services, snapshot: Snapshot) -> TemplateGuard:
 
 
 def _serves(template: Template, action: Action) -> bool:
-    """Whether the template is one that the action would make; one of another height can't become it."""
+    """Whether the template is the one that the action would create; a template cannot change its height."""
     wanted = action.record
     return isinstance(wanted, Template) and (template.foreign_id, template.height) == (
         wanted.foreign_id,
@@ -115,7 +116,7 @@ def _serves(template: Template, action: Action) -> bool:
 
 
 def _record_template(store: ViewStore, snapshot: Snapshot, outcome: Outcome) -> None:
-    """Records a template that was created or changed in the journal."""
+    """Records a created or changed template in the journal."""
     if isinstance(outcome.record, Template):
         templates = {outcome.record.id: outcome.record}
         store.record(JournalEntry(0, store.process, 0.0, snapshot.inventory.began, "", templates=templates))

@@ -1,6 +1,6 @@
-"""What one pass leaves to the next: which part of the view spares reading, and what the view keeps of both sides.
+"""Decides what a pass remembers for the next: which part of the view replaces reading, and what the view keeps.
 
-Apart from the reconciler, so that the rules of what may be remembered, and for how long, stand in one place."""
+Separate from the reconciler, so that one place has the rules of what may be remembered, and for how long."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from cos_update.planning.values import timestamp
 from cos_update.store import Origin, View
 
 NOTHING = View(Actual(began=0.0))
-"""The view of a process that knows nothing yet."""
+"""The empty view of a process that knows nothing yet."""
 
 
 def remembered_devices(settings: Settings, past: View) -> Actual | None:
-    """Concertim as it is remembered; None when every device is to be read in full."""
+    """Concertim as remembered; None if every device must be read in full."""
     is_always = settings.full_read_every <= 1
     return None if past is NOTHING or past.torn or is_always else past.actual
 
 
 def due_racks(settings: Settings, past: View) -> tuple[str, ...]:
-    """The racks whose turn it is to be read by id, for what the structure does not show of their devices.
+    """The racks to read by id in this pass, for the fields of their devices that the structure lacks.
 
-    Their share is even from pass to pass, and each rack has its turn within `full_read_every` passes: what a pass
-    reads goes on behind the last one that an earlier pass has read.
+    Each pass reads an equal share, continuing after the last rack of an earlier pass, so that every rack is read
+    within `full_read_every` passes.
     """
     ids = sorted(past.actual.racks)
     number, every = past.passes_since_full, max(settings.full_read_every, 1)
@@ -43,13 +43,13 @@ def due_racks(settings: Settings, past: View) -> tuple[str, ...]:
 
 
 def remembered_stacks(settings: Settings, past: View) -> Membership | None:
-    """What stacks hold as it is remembered; None when Heat is to be asked for all of them."""
+    """The remembered members of stacks; None if all must be read from Heat."""
     is_due = past.passes_since_membership + 1 >= settings.membership_refresh
     return None if past is NOTHING or is_due else Membership(past.stacks, past.unowned)
 
 
 def needs_reread(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Devices of which an update has failed and nobody knows how far it got."""
+    """The ids of devices that a failed update has left in an unknown state."""
     for outcome in outcomes:
         action, failed = outcome.action, outcome.result in (Result.REFUSED, Result.FAILED)
         if failed and outcome.record is None and action.device is not None and action.verb is Verb.UPDATE:
@@ -57,16 +57,16 @@ def needs_reread(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def dropped(past: View, outcomes: Iterable[Outcome], now: Actual) -> Memory:
-    """What Concertim accepts and does not store; all is tried again when the app speaks another API."""
+    """The values that Concertim accepts but does not store; forgotten if the app's API has changed."""
     known = past.dropped if past.actual.flavour is now.flavour else {}
     written = [o for o in outcomes if o.action.verb is not Verb.REMOVE and (o.result is Result.DONE or o.dropped)]
     return remembered(known, ((o.action, o.record, o.dropped) for o in written), now)
 
 
 def with_costs(actual: Actual, past: Actual) -> Actual:
-    """`actual` with what its devices have cost by now, where they are as `past` remembers them.
+    """`actual` with the current costs of devices that equal those in `past`.
 
-    After planning only: whether a record is the remembered one tells whether the device was read.
+    Only after planning, which depends on the identity of records to see whether a device was read.
     """
     changed = {
         item: replace(device, cost=cost)
@@ -77,7 +77,7 @@ def with_costs(actual: Actual, past: Actual) -> Actual:
 
 
 def with_known_people(actual: Actual, past: Actual) -> Actual:
-    """`actual` with the accounts, or the people in them, that `past` knew, where they were not read this time."""
+    """`actual` with the accounts of `past`, or the people in them, where these were not read this time."""
     accounts, before = actual.accounts, past.accounts
     if before is None or (accounts is not None and accounts.people is not None):
         return actual
@@ -85,16 +85,16 @@ def with_known_people(actual: Actual, past: Actual) -> Actual:
 
 
 def with_former(past: View) -> Actual:
-    """Concertim as it was, and with it the devices that were gone before already."""
+    """Concertim as it was, including the devices that were gone already before."""
     return replace(
         past.actual, devices={**{device.id: device for device in past.former.values()}, **past.actual.devices}
     )
 
 
 def former(past: View, read: Actual, now: Actual, known: Container[str]) -> Mapping[str, Device]:
-    """By OpenStack id the devices that Concertim has no more, though their objects are there (`known`).
+    """The devices that are gone from Concertim though their objects exist (`known`), by OpenStack id.
 
-    `read` is Concertim as it was read, `now` as it is after all that was done.
+    `read` is Concertim as read, `now` as it is after applying the plan.
     """
     shown = {device.object_id for device in now.devices.values()}
     gone = {**past.former, **_by_object(past.actual, now), **_by_object(read, now)}
@@ -107,7 +107,7 @@ def _by_object(before: Actual, now: Actual) -> dict[str, Device]:
 
 
 def origins(inventory: Inventory, *, dated: bool = False) -> dict[str, Origin]:
-    """What OpenStack itself says of all that was read, by OpenStack id; when it was made only if `dated`."""
+    """The OpenStack origins of all objects read, by OpenStack id; with creation times only if `dated`."""
     homes = {item: stack_id for stack_id, content in inventory.contents.items() for item in content.ids}
     found = {}
     for kind in (ResourceKind.STACK, *DEVICES):
@@ -118,7 +118,7 @@ def origins(inventory: Inventory, *, dated: bool = False) -> dict[str, Origin]:
 
 
 def with_unread(found: Mapping[str, Origin], inventory: Inventory, past: Mapping[str, Origin]) -> Mapping[str, Origin]:
-    """`found` and, of what could not be read or was not to be read in this pass, what is remembered."""
+    """`found`, plus the remembered origins of objects that could not or need not be read in this pass."""
     if inventory.chosen is None and not inventory.gaps:
         return found
     kept = {

@@ -1,4 +1,4 @@
-"""One action of a plan: its call to Concertim, and what became of it.
+"""Executes one action of a plan: calls Concertim and determines the outcome.
 
 All effects go through the `Concertim` protocol, so that the order of work can be tested without HTTP.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cos_update.model.concertim import Device, Record
-from cos_update.model.errors import ConcertimError, ConcertimLoginError, Gone, Refused, Unavailable
+from cos_update.model.errors import ConcertimError, ConcertimLoginError, Fenced, Gone, Refused, Unavailable
 from cos_update.model.kinds import ResourceKind
 from cos_update.planning.outcome import Outcome, Result
 from cos_update.planning.plan import Action, Verb
@@ -21,12 +21,12 @@ from cos_update.planning.stored import not_stored
 
 FORBIDDEN = 403
 SILENCE = 3
-"""Calls in a row without any usable answer after which the rest is not tried."""
+"""The number of consecutive calls without a usable response after which the rest is skipped."""
 NOT_BEGUN = "stopped before its turn"
 
 
 class Concertim(Protocol):
-    """What is asked of Concertim's client; every call raises errors of `cos_update.model.errors`."""
+    """The operations of Concertim's client; every call raises errors of `cos_update.model.errors`."""
 
     def create(self, record: Record) -> Record: ...
     def update(self, record: Record, changes: Mapping[str, object]) -> Record: ...
@@ -37,7 +37,7 @@ class Concertim(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """What the threads of one application share."""
+    """The state that the threads of one `execute` share."""
 
     concertim: Concertim
     stop: threading.Event
@@ -49,18 +49,18 @@ class Run:
     silent: int = 0
     stopped: str = ""
     posting: set[str] = field(default_factory=set)
-    """What is being posted: racks by their keys, and what is not about a rack."""
+    """What is being posted: keys of racks, and of actions that concern no rack."""
     is_over: bool = False
-    """Whether nobody waits any more for what still hangs."""
+    """Whether hanging operations are no longer waited for."""
 
     def book(self, outcome: Outcome) -> Outcome:
-        """Keeps an outcome, unless nobody waits for it any more."""
+        """Records an outcome, unless it is no longer waited for."""
         if not self.is_over:
             self.add(outcome)
         return outcome
 
     def add(self, outcome: Outcome) -> None:
-        """Keeps an outcome, and notices when Concertim has fallen silent."""
+        """Records an outcome, and detects when Concertim no longer responds."""
         with self.lock:
             self.outcomes.append(outcome)
             if outcome.result is Result.FAILED:
@@ -75,14 +75,14 @@ class Run:
         self.on_outcome(outcome)
 
     def close(self) -> tuple[list[Outcome], set[str]]:
-        """Waits for nothing any more; the outcomes up to now, and what is still being posted to."""
+        """Stops waiting; returns the outcomes so far, and what is still being posted."""
         with self.lock:
             self.is_over = True
             return list(self.outcomes), set(self.posting)
 
     @contextmanager
     def at(self, what: str) -> Iterator[None]:
-        """While requests about it may be in flight."""
+        """Marks `what` as being posted within the context."""
         with self.lock:
             self.posting.add(what)
         try:
@@ -92,7 +92,7 @@ class Run:
                 self.posting.discard(what)
 
     def why_not(self) -> str:
-        """Why nothing more is to be tried, or ""."""
+        """Why no further action must be tried, or ""."""
         if self.stopped:
             return self.stopped
         return NOT_BEGUN if self.stop.is_set() else ""
@@ -107,12 +107,14 @@ def attempt(run: Run, action: Action) -> Outcome:
         with run.lock:
             run.stopped = str(error)
         return run.book(Outcome(action, Result.FAILED, str(error)))
+    except Fenced as error:
+        return run.book(Outcome(action, Result.SKIPPED, str(error)))
     except Gone:
         return run.book(Outcome(action, Result.STALE, "gone from Concertim meanwhile"))
     except Refused as error:
         if error.found is not None:
             return run.book(_after_fault(action, error, error.found))
-        # The hint too: without the right to do it no other pass will fare better.
+        # With the hint, since later passes will fail as well without the permission.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
         return run.book(Outcome(action, Result.REFUSED, reason, _as_it_is(run.concertim, action)))
     except Unavailable as error:
@@ -124,22 +126,22 @@ def _done(action: Action, record: Record | None) -> Outcome:
     if not dropped:
         return Outcome(action, Result.DONE, record=record)
     reason = f"Concertim accepts but does not store {', '.join(change.field for change in dropped)}"
-    # A new object is there, whatever it lacks.
+    # A new object exists, whatever it lacks.
     result = Result.DONE if action.verb is Verb.CREATE else Result.REFUSED
     return Outcome(action, result, reason, record, dropped)
 
 
 def _after_fault(action: Action, error: Refused, found: Record) -> Outcome:
-    """An update that was answered by a 5xx, when the object was read again: the app may have done all of it."""
+    """The outcome of an update that returned a 5xx, after reading the object: the app may have applied all of it."""
     if isinstance(found, Device) and action.device is not None:
         found = device_with_identity(found, action.device)
     if not_stored(action, found):
         return Outcome(action, Result.REFUSED, str(error), found)
-    return Outcome(action, Result.DONE, f"done, though answered by an error: {error}", found)
+    return Outcome(action, Result.DONE, f"done, although the app returned an error: {error}", found)
 
 
 def _as_it_is(concertim: Concertim, action: Action) -> Device | None:
-    """A device after a failed update: the app saves its parts one by one, so some of it may be done."""
+    """A device after a failed update: the app saves its parts separately, so some of it may be applied."""
     if action.device is None or action.verb is not Verb.UPDATE:
         return None
     try:

@@ -1,11 +1,11 @@
-"""The bulk daemon: one pass after another, and what its heartbeat says of them."""
+"""The bulk daemon: runs passes continuously, and reports them in its heartbeat."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from cos_update.model.errors import CosUpdateError, ViewError
@@ -17,19 +17,20 @@ from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.report import Report
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
+from cos_update.sync.sharing import details, epochs, figures, granted, standing_by
 
 log = logging.getLogger("cos_update.bulk")
 
 RESYNC_LOOK = 15.0
 """Seconds between two checks for a resync request."""
 STALE = 3600.0
-"""Seconds after which the last pass of cron is too long ago: few let it run less often than hourly."""
+"""Seconds after which the last pass of a cron job counts as stale: few run it less than hourly."""
 RELOAD_LOOK = 0.5
-"""Seconds between two checks whether the configuration was read again."""
+"""Seconds between two checks for a configuration reload."""
 _FAILED = 1
-"""The exit code that `bulk --once` would have had."""
+"""The exit code of `bulk --once` in this case."""
 STILL = 600.0
-"""Seconds that a pass may go without a request, besides waiting for an answer: it compares, or waits for a rack."""
+"""Seconds that a pass may spend without requests, besides waiting for responses: comparing, or waiting for a rack."""
 
 
 def run_forever(
@@ -41,16 +42,25 @@ def run_forever(
     observer: Observer,
     reload: threading.Event,
 ) -> None:
-    """Passes that begin every `interval` seconds, at once when the last took longer, or when a resync is asked for.
+    """Starts a pass every `interval` seconds, at once if the last took longer, or if a resync is requested.
 
-    A failed pass is reported, and the next one comes. Ends when `stop` is set, amid a pass, or when `reload` is,
-    between two; `begin` gives each pass its request id.
+    A failed pass is reported, and the next one follows. Ends when `stop` is set, even during a pass, or between passes
+    when `reload` is set; `begin` returns the request id for each pass.
     """
     repeats = RepeatSuppressor(log)
+    is_posting = True
+    if services.site is not None:
+        services.site.wait_ready()
     while not stop.is_set():
         began = time.monotonic()
         services.cloud.request_id = begin()
-        _one(services, run_options, stop, observer)
+        under = epochs(services)
+        with granted(services) as own:
+            if own is not None:
+                _one(own, run_options, stop, observer)
+        if own is None and is_posting:
+            log.info("standing by: %s", standing_by(services))
+        is_posting = own is not None
         due = began + interval
         late = time.monotonic() - due
         observer.next_pass(time.time() + max(0.0, -late))
@@ -60,7 +70,7 @@ def run_forever(
             repeats.failed("late", "the pass took %.1f s longer than the interval of %g s", late, interval)
         else:
             repeats.over("late", "passes longer than the interval")
-        _wait(services, stop, reload, due, repeats)
+        _wait(services, stop, reload, due, repeats, under)
         if reload.is_set():
             return
 
@@ -70,7 +80,7 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
     try:
         request = services.store.resync()
         if request is not None:
-            run_options = replace(run_options, full="a resync was asked for")
+            run_options = replace(run_options, full="a resync was requested")
         report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
             services.store.clear_resync(request)
@@ -80,11 +90,19 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
 
 
 def _wait(
-    services: Services, stop: threading.Event, reload: threading.Event, due: float, repeats: RepeatSuppressor
+    services: Services,
+    stop: threading.Event,
+    reload: threading.Event,
+    due: float,
+    repeats: RepeatSuppressor,
+    under: Mapping[int, str],
 ) -> None:
+    """Waits until the next pass is due, or sooner: a resync is asked for, or there is a lease more than `under`."""
     look = time.monotonic() + RESYNC_LOOK
     while not stop.is_set() and not reload.is_set() and (left := due - time.monotonic()) > 0:
         stop.wait(min(left, RELOAD_LOOK))
+        if epochs(services).items() - under.items():
+            return
         if time.monotonic() < look:
             continue
         look = time.monotonic() + RESYNC_LOOK
@@ -98,7 +116,7 @@ def _wait(
 
 
 def stuck_after(services: Services) -> float:
-    """Seconds without a request or an outcome after which a pass hangs."""
+    """Seconds without a request or an outcome after which a pass counts as hung."""
     sides = (services.settings.openstack, services.concertim_settings)
     return max(side.timeout for side in sides if side) + STILL
 
@@ -107,10 +125,10 @@ _WORDS = {ExitCode.DONE: "done", ExitCode.IN_PART: "done in part", ExitCode.HELD
 
 
 class BulkStatus(StatusObserver):
-    """What the heartbeat of the daemon says: whether a pass is under way, and what became of the last one.
+    """The daemon's status in its heartbeat: whether a pass is running, and the result of the last one.
 
-    Every request to either side is a sign of life; between passes nothing is due. Without an `interval` there is one
-    pass, which cron or a person runs again.
+    Every request to either side is a sign of life; between passes nothing is due. Without an `interval` there is a
+    single pass, which cron or a person repeats.
     """
 
     def __init__(self, services: Services, interval: float | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -157,8 +175,12 @@ class BulkStatus(StatusObserver):
                 "result": self._last,
                 "next_pass": self._due,
                 **({STALE_AFTER: STALE} if self._interval is None else {}),
+                **details(self._services),
             },
         )
+
+    def figures(self) -> Mapping[str, float]:
+        return figures(self._services)
 
     def _end(self, result: str, exit_code: int) -> None:
         self._ended = time.time()
@@ -167,8 +189,10 @@ class BulkStatus(StatusObserver):
     def _text(self) -> str:
         if self._interval is None and self._ended:
             return f"the last pass ended at {moment(self._ended)}, {self._last}"
-        now = "a pass is under way"
-        if self._due is not None:
+        now = "a pass is running"
+        if self._services.site is not None and not self._services.site.usable():
+            now = f"standing by, {standing_by(self._services)}"
+        elif self._due is not None:
             now = f"next pass at {moment(self._due)}"
         elif self._began is not None:
             now += f" since {moment(self._began)}"

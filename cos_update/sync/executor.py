@@ -1,7 +1,7 @@
-"""Executes a plan: racks in parallel, the calls to one rack one after another.
+"""Executes a plan: racks in parallel, the calls for one rack in sequence.
 
-One refused object never stops the others; a Concertim that does not answer at all stops the rest, which is reported
-as not done.
+One rejected object never stops the others. If Concertim does not respond at all, the rest is skipped and reported as
+not done.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from cos_update.planning.plan import Action, Plan, RackPlan, Verb
 from cos_update.sync.calls import NOT_BEGUN, Concertim, Run, attempt
 
 FINISHING = 24.0
-"""Seconds that requests in flight get to end, when nobody says otherwise."""
+"""Default seconds for requests in flight to end."""
 LOOK = 0.25
-"""Seconds between two looks at whether to go on waiting."""
+"""Seconds between two checks whether to keep waiting."""
 STUCK_AFTER = 3600.0
-"""Seconds without any outcome after which what is in flight hangs, when nobody says otherwise."""
-UNKNOWN = "no answer, and not waited for any longer: it may be done or not"
+"""Default seconds without any outcome after which requests in flight count as hung."""
+UNKNOWN = "no response in time: it may be done or not"
 
 OnPosted = Callable[[Sequence[Outcome]], None]
-"""Receives what was posted to a rack, before anybody else may post to it."""
+"""Receives the outcomes for a rack, before anybody else may post to it."""
 Guard = Callable[[RackPlan], AbstractContextManager[OnPosted | None]]
-"""Holds a rack while its plan is executed; gives None when the rack is no longer what the plan was made from."""
+"""Holds a rack while its plan is executed; yields None if the rack has changed since the plan was made."""
 TemplateGuard = Callable[[Action], AbstractContextManager[Template | None]]
-"""Holds the templates during an action on one; gives the template that somebody else has made for it meanwhile."""
+"""Holds the templates during an action on one; yields the template that somebody else has created meanwhile."""
 
 
 @contextmanager
@@ -54,10 +54,10 @@ def execute(
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     template_guard: TemplateGuard = unguarded,
 ) -> Applied:
-    """Posts the plan, with at most `workers` racks in hand at once, and says what became of each action.
+    """Posts the plan, with at most `workers` racks at a time, and returns the outcome of each action.
 
-    Once `stop` is set the requests in flight are finished and nothing new is begun. What has not ended `within` seconds
-    then, or when there was no outcome for `stuck_after` seconds, is not waited for: nobody knows what became of it.
+    Once `stop` is set, requests in flight are finished and no new ones are sent. Requests that have not ended `within`
+    seconds then, or after `stuck_after` seconds without any outcome, are abandoned: their outcome is unknown.
     """
     run = Run(concertim, stop, on_outcome)
     pool = ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack")
@@ -71,11 +71,11 @@ def execute(
 
 
 class _NotWaitedFor(Exception):
-    """Something hangs, and its time is over."""
+    """Something hangs, and its time is up."""
 
 
 class _Patience:
-    """Begins work in the pool's threads, and waits for it as long as there is time."""
+    """Runs work in the pool's threads, and waits for it within the time limits."""
 
     def __init__(self, run: Run, pool: Executor, within: float, stuck_after: float) -> None:
         self._run = run
@@ -85,16 +85,16 @@ class _Patience:
         self._deadline: float | None = None
 
     def begin(self, work: Callable[..., None], *arguments: object) -> Future[None]:
-        """Puts it in the pool's hands."""
+        """Submits work to the pool."""
         return self._pool.submit(work, *arguments)
 
     def one(self, work: Callable[..., None], *arguments: object) -> None:
-        """Begins something, and waits for its end."""
+        """Runs one piece of work, and waits for it."""
         for future in self.any_of({self.begin(work, *arguments)}):
             future.result()
 
     def any_of(self, running: Collection[Future[None]]) -> set[Future[None]]:
-        """Those that have ended, one at least. Raises _NotWaitedFor."""
+        """Waits until at least one has ended; returns those that have. Raises _NotWaitedFor."""
         count, moved = len(self._run.outcomes), time.monotonic()
         while not (done := wait(running, timeout=LOOK, return_when=FIRST_COMPLETED).done):
             now = time.monotonic()
@@ -122,7 +122,7 @@ def _run_stages(
         if action.concertim_id in unused:
             patience.one(_run_single, run, action)
         else:
-            run.book(Outcome(action, Result.SKIPPED, "a device that was to go still uses it"))
+            run.book(Outcome(action, Result.SKIPPED, "a device that was to be removed still uses it"))
 
 
 def _run_template(run: Run, action: Action, template_guard: TemplateGuard) -> None:
@@ -139,7 +139,7 @@ def _run_single(run: Run, action: Action) -> None:
 
 
 def single_key(action: Action) -> str:
-    """What is being posted to, for an action that is about no rack."""
+    """The key for an action that concerns no rack."""
     return f"{action.kind} {action.openstack_id or action.concertim_id}"
 
 
@@ -154,7 +154,7 @@ def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience:
     running: dict[Future[None], str] = {}
     while waiting or running:
         if not ready and not running:
-            # What is left waits for names that something else frees; if it does not, Concertim will say so.
+            # The rest waits for names to become free; if they do not, Concertim will reject it.
             ready.append(next(iter(waiting)))
         while ready and len(running) < max(workers, 1):
             key = ready.popleft()
@@ -170,7 +170,7 @@ def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience:
 
 
 def _settle_unfinished(run: Run, plan: Plan) -> None:
-    """Says of every action without an outcome that it was not done, or that nobody knows."""
+    """Records for every action without an outcome that it was not done, or that its outcome is unknown."""
     outcomes, posting = run.close()
     known = {_identity(outcome.action) for outcome in outcomes}
     lanes = [(rack_plan.key, rack_plan.actions) for rack_plan in plan.rack_plans]
@@ -188,7 +188,7 @@ def _settle_unfinished(run: Run, plan: Plan) -> None:
 
 
 def _identity(action: Action) -> tuple[object, ...]:
-    """What tells an action from all others of a plan; what it was carried out with may differ from what was planned."""
+    """What identifies an action within a plan; its record may differ from the plan when it is executed."""
     return action.verb, action.kind, action.openstack_id, action.concertim_id, action.name
 
 
@@ -222,8 +222,8 @@ def _rack_outcomes(run: Run, rack_plan: RackPlan) -> Iterator[Outcome]:
 
 
 def _within_rack(run: Run, action: Action, rack_id: str, blocked: set[int], needed: set[str]) -> Outcome:
-    """Does one action on a rack or a device in it; `blocked` are units that could not be freed (see `_without_template`
-    for `needed`)."""
+    """Executes one action on a rack or a device in it; `blocked` are units that could not be freed (see
+    `_without_template` for `needed`)."""
     if action.verb is Verb.CREATE and action.device is not None:
         return _create_device(run, action, action.device, rack_id, blocked)
     if action.verb is Verb.REMOVE and action.device is None and blocked:
@@ -234,7 +234,7 @@ def _within_rack(run: Run, action: Action, rack_id: str, blocked: set[int], need
 
 
 def _without_template(run: Run, rack_plan: RackPlan) -> set[str]:
-    """The OpenStack ids of devices that can't be made, since their template was not: what they replace must stay."""
+    """The OpenStack ids of devices that cannot be created for lack of a template: the ones they replace must stay."""
     return {
         action.openstack_id
         for action in rack_plan.actions
@@ -262,7 +262,7 @@ def _units(device: Device) -> range:
 
 
 def _removable(last: Sequence[Action], outcomes: Sequence[Outcome]) -> set[str]:
-    """Templates that nothing uses: every device of theirs that was to go is gone."""
+    """Templates that are no longer used: all devices that were to be removed with them are gone."""
     still_used = {
         outcome.action.device.template_id
         for outcome in outcomes

@@ -1,7 +1,7 @@
-"""Why an object is shown as it is, or not at all: from the plan and what is known of both sides. Pure.
+"""Explains why Concertim shows an object as it does, or not at all, from the plan and the state of both sides. Pure.
 
-It is apart from the planner since nothing is decided here: the answers are the planner's, put in the order in which a
-person asks.
+Separate from the planner since nothing is decided here: the answers are the planner's, in the order of a person's
+questions.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from cos_update.planning.summary import MARKS, change_text
 from cos_update.store import JournalEntry, Origin
 
 _SHORTEST_PREFIX = 6
-"""Characters from which on the beginning of an id is taken for it."""
+"""The minimum length of an id prefix."""
 
 _REMEDIES: Mapping[NoticeKind, str] = {
-    NoticeKind.UNREAD: "It is looked at again as soon as that service can be read.",
-    NoticeKind.NO_OWNER: "Make a team in Concertim with the project's id.",
-    NoticeKind.OTHER_OWNER: "Concertim cannot move a rack: remove it there, and a pass makes it in the right team.",
-    NoticeKind.ORPHANED: "`bulk --prune-unwatched` removes it; the role on the project brings it back under care.",
+    NoticeKind.UNREAD: "It is read again as soon as that service can be read.",
+    NoticeKind.NO_OWNER: "Create a team in Concertim with the project's id.",
+    NoticeKind.OTHER_OWNER: "Concertim cannot move a rack: remove it there, and a pass recreates it in the right team.",
+    NoticeKind.ORPHANED: "`bulk --prune-unwatched` removes it; the role on the project makes it managed again.",
     NoticeKind.HELD_BACK: "`bulk --allow-deletes` removes it.",
-    NoticeKind.UNCONFIRMED: "It is asked for again in the next pass, and goes when its service answers 404.",
-    NoticeKind.UNPLACED: "Make room in the rack, or remove what is not needed from the stack.",
+    NoticeKind.UNCONFIRMED: "It is checked again in the next pass, and removed once its service returns 404.",
+    NoticeKind.UNPLACED: "Make room in the rack, or remove unneeded objects from the stack.",
 }
-_NO_STACK = "It is in no Heat stack of a watched project, and only what belongs to one is shown."
+_NO_STACK = "It is in no Heat stack of a watched project, and only members of those are shown."
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that answers can come from. Without a plan (read from the view alone) nothing is said of what is to be done.
+    """The state that explanations are based on. Without a plan (the view alone) they do not mention the next pass.
 
     `origins` and `flavors` are by OpenStack id; times are Unix times, 0 for never.
     """
@@ -52,7 +52,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is to be said of one object: `facts` are pairs of a word and a sentence; a word may come more than once."""
+    """The explanation of one object: `facts` are pairs of a label and a sentence; labels may repeat."""
 
     kind: str
     name: str
@@ -62,7 +62,7 @@ class Explanation:
 
 
 def explain(word: str, picture: Picture) -> tuple[Explanation, ...]:
-    """Every object of that name or id (of either side; its first six characters will do), best matches first."""
+    """Every object with that name or id (of either side; the first six characters suffice), best matches first."""
     subjects = list(_subjects(picture))
     exact = [s for s in subjects if word in s.words]
     found = exact or [
@@ -138,17 +138,17 @@ def _belonging(subject: _Subject, picture: Picture) -> Iterator[tuple[str, str]]
         else:
             yield "stack", f"none. {_NO_STACK}"
     if origin is None and isinstance(subject.shown, Rack | Device) and not subject.openstack_id:
-        yield "managed", "no: somebody else made it. It is never changed or removed; it does take up units and names."
+        yield "managed", "no: not created by us. It is never changed or removed, but it occupies units and names."
     elif origin is None and isinstance(subject.shown, Rack | Device):
-        yield "managed", f"yes, for {subject.openstack_id}, which the last reading of OpenStack did not show"
+        yield "managed", f"yes, for {subject.openstack_id}, which the last reading of OpenStack did not contain"
 
 
 def _watched(project_id: str, picture: Picture) -> str:
     project = picture.projects.get(project_id)
     if project is None:
-        return f"{project_id}, not watched: the watching user lacks the role there"
+        return f"{project_id}, not watched: the watcher user lacks the role there"
     owner = next((o for o in picture.actual.owners.values() if o.project_id == project_id), None)
-    team = f"team {owner.name} stands for it" if owner else "no team of Concertim stands for it"
+    team = f"its team is {owner.name}" if owner else "it has no team in Concertim"
     return f"{project.name} ({project_id}), watched; {team}"
 
 
@@ -194,11 +194,11 @@ def _times(subject: _Subject, picture: Picture) -> Iterator[tuple[str, str]]:
     if written:
         yield "written", f"at {_moment(written[-1].at)} by {written[-1].by}"
     elif subject.shown is not None:
-        yield "written", "not lately (the journal goes back an hour)"
+        yield "written", "not recently (the journal goes back an hour)"
 
 
 def _outlook(subject: _Subject, picture: Picture) -> Iterator[tuple[str, str]]:
-    """What is to be done, what is not done and why, and what would change it."""
+    """What the next pass will do, what it will not do and why, and what would change that."""
     plan = picture.plan
     if plan is None:
         yield from (("not read", gap) for gap in picture.gaps)
@@ -219,7 +219,7 @@ def _outlook(subject: _Subject, picture: Picture) -> Iterator[tuple[str, str]]:
             is_busy = True
             yield "left alone", " ".join(filter(None, (_sentence(notice.text), _REMEDIES.get(notice.kind, ""))))
     if not is_busy and subject.shown is not None:
-        yield "next pass", "nothing to do: it is as it should be"
+        yield "next pass", "nothing to do: it is up to date"
 
 
 def _sentence(text: str) -> str:
@@ -231,5 +231,5 @@ def _moment(when: float) -> str:
 
 
 def near(word: str, picture: Picture) -> Iterable[str]:
-    """The names that are known, for suggestions."""
+    """Known names that are similar, for suggestions."""
     return sorted({name for subject in _subjects(picture) for name in subject.words if name != word})

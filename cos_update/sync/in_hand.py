@@ -1,4 +1,4 @@
-"""What must be finished before a process ends: changes of Concertim under way, and the saving of what they did."""
+"""Tracks what must be finished before a process ends: changes to Concertim, and saving their results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class InHand:
-    """Counts what is in hand. Whatever else a thread does may be left at any moment: nothing is lost by that."""
+    """Counts operations that must be finished. Anything else that threads do may be aborted without loss."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -16,7 +16,7 @@ class InHand:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """While it lasts, something is in hand."""
+        """Counts one operation within the context."""
         with self._lock:
             self._count += 1
         try:
@@ -26,5 +26,5 @@ class InHand:
                 self._count -= 1
 
     def __bool__(self) -> bool:
-        """Whether anything is. Takes no lock: whoever ends the process must not wait for one."""
+        """Whether any operation is in progress. Takes no lock, since ending the process must not wait for one."""
         return self._count > 0

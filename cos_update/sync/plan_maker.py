@@ -1,7 +1,7 @@
-"""From both sides as they were read to the plan: desired state, absences confirmed, plan.
+"""Makes the plan from the state of both sides: computes the desired state, confirms absences, plans.
 
-Apart from the planner, which is pure: whether something is really gone only OpenStack can answer. Bulk and listener
-both plan by it.
+Separate from the planner, which is pure: only OpenStack can tell whether an object is really gone. Bulk and listener
+both use it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from cos_update.planning.recognition import recognised, recognised_by_looks
 from cos_update.planning.stored import Memory
 
 Confirm = Callable[[Sequence[Key]], Mapping[Key, AbsenceCheck]]
-"""Asks OpenStack for each object that is missing from a listing, by its own id."""
+"""Requests each object that is missing from a listing from OpenStack, by id."""
 
 FindOrders = Callable[[Sequence[str]], Mapping[str, str]]
-"""The order ids that billing has for stacks, by stack id, as far as they were found."""
+"""Finds the billing order ids of stacks, by stack id."""
 
 
 class PlanMaker:
-    """Makes plans for one reading of the cloud; what is missing from it is asked for once, however often it plans.
+    """Makes plans for one reading of the cloud; checks each missing object once, however often it plans.
 
-    `order_id` is the setting concertim.order_id; `find_orders` asks billing for them, None when it is not to be asked.
+    `order_id` is the setting concertim.order_id; `find_orders` looks them up in billing, None if that is not used.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class PlanMaker:
         find_orders: FindOrders | None = None,
     ) -> None:
         self.inventory = inventory
-        """What was read, and the servers that were found to be soft-deleted."""
+        """The inventory, with the servers that turned out to be soft-deleted."""
         self.rules = rules
-        self._scope = scope
+        self.scope = scope
         self._confirm = confirm
         self._order_id = order_id
         self._find_orders = find_orders
@@ -59,25 +59,25 @@ class PlanMaker:
         former: Actual | None = None,
         dropped: Memory | None = None,
     ) -> tuple[Actual, Plan]:
-        """All that makes `actual` agree with the cloud, and `actual` with what is recognised as ours.
+        """`actual` with recognised objects, and the plan that makes it match the cloud.
 
-        Recognised is what is ours by what `past` knew, or by its looks, though its metadata does not say so; without
-        `past` nothing is. `former` and `dropped` are as for `make_plan`, which calls the former `past`.
+        An object is recognised as ours by `past`, or by its appearance, if its metadata does not say so; not without
+        `past`. `former` and `dropped` are as for `make_plan`, which calls the former `past`.
         """
         actual = actual if past is None else recognised(actual, self.inventory, past)
         desired = self._desired(actual)
         actual = actual if past is None else recognised_by_looks(actual, desired)
-        needed = unconfirmed_deletions(desired, actual, self.inventory, self.rules, self._scope)
+        needed = unconfirmed_deletions(desired, actual, self.inventory, self.rules, self.scope)
         if missing := [key for key in needed if key not in self.absence_checks]:
             self.absence_checks |= self._confirm(missing)
             self.inventory = with_soft_deleted(self.inventory, self.absence_checks.values())
             desired = self._desired(actual)
-        plan = make_plan(desired, actual, self.inventory, self.absence_checks, self.rules, self._scope, former, dropped)
+        plan = make_plan(desired, actual, self.inventory, self.absence_checks, self.rules, self.scope, former, dropped)
         return actual, plan
 
     def _desired(self, actual: Actual) -> Desired:
         if self._find_orders is None:
             return desired_state(self.inventory, actual, self._order_id)
         stacks = self.inventory.stacks
-        wanted = [s for s in without_order(self.inventory, actual) if self._scope.covers(stacks[s].project_id, s)]
+        wanted = [s for s in without_order(self.inventory, actual) if self.scope.covers(stacks[s].project_id, s)]
         return desired_state(self.inventory, actual, self._order_id, self._find_orders(wanted))

@@ -1,6 +1,6 @@
-"""Publishing what is known to the services beside us: view.pickle, where it is theirs to load.
+"""Publishes the view to other services: writes view.pickle if they load it.
 
-Apart from the store, which does not know their terms, and from the translation, which knows neither files nor logs.
+Separate from the store, which does not know their format, and from the translation, which knows neither files nor logs.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ log = logging.getLogger("cos_update.view")
 
 _NOBODY: Mapping[str, Owner] = {}
 MOST_SAID = 20
-"""Of what is left out so many are named in the log at once."""
+"""Maximum number of left-out objects to log individually at once."""
 
 
 class Publisher:
-    """Writes the view for others, and says what had to be left out of it: once, until that changes. Thread-safe."""
+    """Writes the view for other services, and logs what it had to leave out, once until that changes. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,10 +35,10 @@ class Publisher:
         self._repeats = RepeatSuppressor(log)
 
     def publish(self, store: ViewStore, known: View | None = None, owners: Mapping[str, Owner] = _NOBODY) -> int | None:
-        """Writes what is known by now; the number of the last posting in it, None when nothing was written.
+        """Writes the current view; returns the number of the last journal entry in it, None if nothing was written.
 
-        `known` is what this process has just saved, if it has; `owners` are known to it besides, by id. What fails is
-        logged: what was posted is posted, and the next time comes.
+        `known` is the view that this process has just saved, if any; `owners` are additional known ones by id. Failures
+        are logged: the next attempt follows.
         """
 
         def write(view: View, file: BinaryIO) -> Mapping[str, str]:
@@ -48,23 +48,23 @@ class Publisher:
         try:
             published = publish(store, write, known)
         except (ViewError, LockedError) as error:
-            text = "the view for other services is not up to date: %s %s"
+            text = "the view for other services is out of date: %s %s"
             self._repeats.failed("publish", text, error, error.hint, level=logging.ERROR)
             return None
-        self._repeats.over("publish", "a view for other services that is not up to date")
+        self._repeats.over("publish", "an outdated view for other services")
         if published is None:
             return None
         self._say(published.left_out)
         return published.seq
 
     def announce(self, form: ViewFor, before: ViewFor, *, is_asked_for: bool) -> None:
-        """Says for whom view.pickle is from now on, and why; once."""
+        """Logs which services view.pickle is now written for, and why; once."""
         if form is before or form is self._announced:
             return
         self._announced = form
-        reason = "as view_for says" if is_asked_for else "since the one that is there names their classes"
+        reason = "as set by view_for" if is_asked_for else "since the existing file names their classes"
         if form is ViewFor.NONE:
-            log.info("view.pickle is nobody's but ours from now on, as view_for says")
+            log.info("view.pickle is now only our own memory, as set by view_for")
         else:
             log.info("view.pickle is written for the services of %s, %s", form, reason)
 
@@ -73,6 +73,6 @@ class Publisher:
             new = sorted(left_out.keys() - self._said)
             self._said = frozenset(left_out)
         for item in new[:MOST_SAID]:
-            log.info("left out of the view for other services, which could not follow it: %s", left_out[item])
+            log.info("left out of the view for other services: %s", left_out[item])
         if len(new) > MOST_SAID:
             log.info("left out of the view for other services: %d more", len(new) - MOST_SAID)

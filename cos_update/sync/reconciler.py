@@ -1,7 +1,7 @@
-"""A pass: both sides read, the plan posted, what is known kept; again for racks that another process was posting to.
+"""A pass: reads both sides, posts the plan, saves the view; repeats for racks that another process was posting to.
 
-`read_and_plan` reads and plans, `apply_and_save` posts, `known` is what the view keeps. Bulk and diff run it in whole,
-the listener when it must make up for lost messages.
+`read_and_plan` reads and plans, `apply_and_save` posts, `known` builds the view to save. Bulk and diff run whole
+passes, the listener only to make up for lost messages.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ log = logging.getLogger("cos_update.pass")
 
 _RACKS = "`cos-update diff --dry-run` and `cos-update view dump --kind racks` list the racks."
 MAX_REREADS = 2
-"""How often devices that are to be touched are read one by one; then all are."""
+"""How often devices affected by the plan are read individually; after that all are read."""
 MAX_ATTEMPTS = 4
-"""How often a pass looks at racks to which the other process was posting meanwhile."""
+"""How often a pass re-plans racks that another process was posting to."""
 SAVE_EVERY = 30.0
-"""Seconds after which the view is saved while a pass is still posting."""
+"""Seconds between saves of the view while a pass is posting."""
 
 
 @paused_gc()
@@ -69,19 +69,20 @@ def read_and_plan(
     observer: Observer | None = None,
     view_for: ViewFor = ViewFor.NONE,
 ) -> Snapshot:
-    """Reads both sides at once and plans. Raises CosUpdateError when a side can't be read at all.
+    """Reads both sides concurrently and plans. Raises CosUpdateError if a side cannot be read at all.
 
-    `stacks` narrows the plan to the racks of those stacks. What `view` remembers, else the saved view, is not read
-    again where both sides show no change. `observer` follows the progress. `view_for` tells who else is to load the
-    view that is made of it.
+    `stacks` limits the plan to the racks of those stacks. Unchanged state is taken from `view`, or else from the saved
+    view. `observer` receives the progress. `view_for` are the other services that will load the resulting view.
     """
     observer = observer or Observer()
     past = view or _saved(services.store)
-    # Before anything is read: whatever is posted after this is not in the snapshot.
+    # Before anything is read: later changes of other processes are not in the snapshot.
     seq = past.journal_seq if past else services.store.seq()
     past = past or NOTHING
     accounts = view_for is not ViewFor.NONE and stacks is None
-    devices = remembered_devices(services.settings, past)
+    # What was not read under these leases others may have changed since.
+    is_trusted = services.site is None or services.grant is None or services.site.has_read(services.grant)
+    devices = remembered_devices(services.settings, past) if is_trusted else None
     due = due_racks(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
@@ -93,7 +94,8 @@ def read_and_plan(
             observer.reading,
             projects=run_options.projects,
             every=services.settings.full_cloud_read_every,
-            full=run_options.full,
+            full=run_options.full or ("" if is_trusted else "for projects that were another machine's"),
+            shards=services.shards,
         )
         inventory = cloud.inventory
         actual, in_full = reading.result()
@@ -104,7 +106,7 @@ def read_and_plan(
     dated = view_for is not ViewFor.NONE
     basis = None
     if is_whole and services.orders is None:
-        basis = Basis(inventory, actual, past, (planner.rules, dated))
+        basis = Basis(inventory, actual, past, (planner.rules, planner.scope, dated))
     known_plan = services.standstill.of(basis) if basis else None
     if known_plan:
         plan, found_origins = known_plan
@@ -147,7 +149,7 @@ def _planned(
     actual, plan = plan_for(actual)
     rereads = 0
     while touched := _touched_from_memory(plan, past):
-        # What people have changed in ways that the structure does not show must survive our change.
+        # People's changes that the structure does not show must survive ours.
         rereads += 1
         many = rereads > MAX_REREADS or len(touched) * FEW > len(actual.devices)
         reread = None if many else services.concertim.reread(actual, sorted(touched))
@@ -174,7 +176,7 @@ def _plan_maker(
         prune_unwatched=run_options.prune_unwatched,
         default_rack_height=services.concertim_settings.default_rack_height,
     )
-    scope = Scope(_project_ids(inventory, run_options.projects), stacks)
+    scope = Scope(_project_ids(inventory, run_options.projects), stacks, services.shards)
     orders = services.orders
     return PlanMaker(
         inventory,
@@ -195,7 +197,7 @@ def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
     """The devices that the plan removes, or whose metadata it replaces, and that were not read in this pass.
 
-    All else Concertim changes field by field, so that nothing of what others wrote is lost.
+    Concertim changes all else field by field, so nothing that others wrote is lost.
     """
     devices = (a.device for a in plan.actions if a.verb is not Verb.UPDATE or "metadata" in a.payload)
     return {device.id for device in devices if device and past.actual.devices.get(device.id) is device}
@@ -205,16 +207,16 @@ def _saved(store: ViewStore) -> View | None:
     try:
         return store.peek()
     except ViewError as error:
-        log.debug("nothing is remembered: %s", error)
+        log.debug("no saved view: %s", error)
         return None
 
 
 def apply_and_save(
     services: Services, snapshot: Snapshot, stop: threading.Event, observer: Observer | None = None
 ) -> Applied:
-    """Posts the snapshot's plan, saving the view now and then; `observer` gets each outcome, by default the log.
+    """Posts the snapshot's plan, saving the view periodically; `observer` gets each outcome, by default the log.
 
-    Racks that another process has posted to since, or is posting to, come back as stale.
+    Racks that another process has posted to since, or is posting to, are returned as stale.
     """
     saver = _Saver(services.store, snapshot)
     observer = observer or RunLog()
@@ -233,17 +235,17 @@ def run_pass(
     observer: Observer | None = None,
     approve: Callable[[Plan], None] = lambda _: None,
 ) -> tuple[Report, Snapshot]:
-    """One whole pass: read and plan, apply, plan again what was stale, save the view.
+    """Runs a whole pass: reads and plans, applies, re-plans what was stale, saves the view.
 
-    `observer` gets progress and outcomes, by default the log. `approve` may refuse the plan by raising
-    CosUpdateError. Raises CosUpdateError also when nothing could be read, or the view not be written.
+    `observer` gets progress and outcomes, by default the log. `approve` may reject the plan by raising
+    CosUpdateError. Raises CosUpdateError also if nothing could be read, or the view could not be written.
     """
     began = time.monotonic()
     services.store.prepare()
     services.cloud.begin()
     view_for = services.store.arrange(services.settings.view_for)
     with paused_gc():
-        # Whatever is wrong with the view is set aside before anything is posted.
+        # A bad view is set aside before anything is posted.
         view = services.store.load()
         before = view.view_for if view else ViewFor.NONE
         services.publisher.announce(view_for, before, is_asked_for=services.settings.view_for is not None)
@@ -262,6 +264,8 @@ def run_pass(
     if applied.stale:
         with services.in_hand.one():
             save(services, view)
+    if services.site is not None and services.grant is not None and snapshot.is_whole and not applied.stopped:
+        services.site.note_read(services.grant)
     cloud = str(snapshot.cloud or "")
     return report(snapshot.plan, applied, time.monotonic() - began, reported, cloud), snapshot
 
@@ -269,7 +273,7 @@ def run_pass(
 def _applied(
     services: Services, snapshot: Snapshot, stop: threading.Event, observer: Observer | None
 ) -> tuple[Applied, View]:
-    """What became of the plan, and the view of that, which is saved: what is read later may be left at any moment."""
+    """Applies the plan; returns the outcomes and the resulting view, already saved, as later reads may be aborted."""
     with services.in_hand.one():
         applied = apply_and_save(services, snapshot, stop, observer)
         view = known(snapshot, applied.outcomes)
@@ -281,12 +285,12 @@ def _applied(
 
 
 def save(services: Services, view: View) -> None:
-    """Saves the view at the end of a pass, for ourselves and for whoever else loads it. Raises ViewError."""
+    """Saves the view at the end of a pass, also for other services. Raises ViewError."""
     services.publisher.publish(services.store, services.store.save(view))
 
 
 class _Saver:
-    """Saves the view now and then while outcomes come in, so that a killed pass leaves what it has done."""
+    """Saves the view periodically during a pass, so that a killed pass leaves a record of its changes."""
 
     def __init__(self, store: ViewStore, snapshot: Snapshot) -> None:
         self._store = store
@@ -305,7 +309,7 @@ class _Saver:
 
 @paused_gc()
 def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
-    """What is known of both sides after `outcomes`."""
+    """The view after `outcomes`."""
     inventory, past = snapshot.inventory, snapshot.past
     membership = remember(inventory, Membership(past.stacks, past.unowned))
     actual = with_costs(after(snapshot.actual, outcomes), past.actual)

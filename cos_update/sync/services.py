@@ -1,4 +1,4 @@
-"""What a pass works with: the services, what it is to do, and both sides as it has read them."""
+"""The inputs of a pass: the services, its options, and the snapshot of both sides."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cos_update.concertim.client import ConcertimClient
+from cos_update.coordination.site import Grant, Site
 from cos_update.killbill.orders import OrderFinder
 from cos_update.model.concertim import Actual
 from cos_update.model.openstack import Inventory, Project
 from cos_update.model.settings import ConcertimSettings, Settings, ViewFor
+from cos_update.model.shards import Shards
 from cos_update.openstack.inventory import CloudReader, CloudReading
 from cos_update.planning.plan import Plan
 from cos_update.store import Origin, View, ViewStore
@@ -21,10 +23,10 @@ from cos_update.sync.standstill import Standstill
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a pass is to do: the projects (names or ids; none: all that are watched) and what it may remove.
+    """The options of a pass: the projects (names or ids; none: all watched ones) and what it may remove.
 
-    `racks` (names, ids, or ids of their stacks) narrows what is posted, not what is read. `full` says why the cloud
-    must be read in full; "": it may be read by changes.
+    `racks` (names, ids, or ids of their stacks) limits what is posted, not what is read. `full` is the reason to read
+    the cloud in full; "": an incremental reading will do.
     """
 
     projects: tuple[str, ...] = ()
@@ -36,7 +38,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Both sides, and where the view is kept."""
+    """Clients of both sides, and the store of the view."""
 
     cloud: CloudReader
     concertim: ConcertimClient
@@ -46,43 +48,52 @@ class Services:
     publisher: Publisher = field(default_factory=Publisher)
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
-    """Where the order ids of new racks are looked up; None where they are not."""
+    """Looks up the order ids of new racks; None if they are not looked up."""
     standstill: Standstill = field(default_factory=Standstill)
     """Spares planning while nothing changes."""
+    site: Site | None = None
+    """This machine among several that post to the same Concertim; None if it is the only one."""
+    grant: Grant | None = None
+    """With several machines: what may be posted now."""
     in_hand: InHand = field(default_factory=InHand)
-    """What whoever ends the process gives time to finish."""
+    """Operations that must be finished before the process ends."""
+
+    @property
+    def shards(self) -> Shards | None:
+        """The part of the projects that is read and planned for; None: all."""
+        return self.grant.shards if self.grant else None
 
     @property
     def openstack_address(self) -> str:
-        """The address of Keystone, or the name of the cloud in clouds.yaml that has it."""
+        """The address of Keystone, or the name of the cloud in clouds.yaml."""
         cloud = self.settings.openstack
         return (cloud.auth.get("auth_url") or cloud.cloud or "") if cloud else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Both sides as they were read, and the plan that follows. `seq` is the journal's when the reading began."""
+    """Both sides as read, and the resulting plan. `seq` is the last journal entry when the reading began."""
 
     inventory: Inventory
     actual: Actual
     plan: Plan
     seq: int
     origins: Mapping[str, Origin]
-    """What OpenStack itself says of the objects read, by their ids."""
+    """The OpenStack origins of the objects read, by id."""
     past: View = NOTHING
-    """What was known before, and spared part of the reading."""
+    """The previous view, which saved part of the reading."""
     devices_in_full: bool = True
     """Whether every device of Concertim was read in full."""
     stacks_in_full: bool = True
-    """Whether Heat was asked what every stack holds."""
+    """Whether the members of every stack were read from Heat."""
     is_whole: bool = True
-    """Whether the plan is about everything, not only about some projects or stacks."""
+    """Whether the plan covers everything, not only some projects or stacks."""
     last_read: str = ""
-    """The id of the last rack that was read because it was its turn."""
+    """The id of the last rack in the rotation of full reads."""
     view_for: ViewFor = ViewFor.NONE
-    """Who else is to load the view, and whose accounts therefore were read."""
+    """The other services that load the view, for which accounts were read."""
     cloud: CloudReading | None = None
-    """How the cloud was read, and what that leaves to the next reading."""
+    """How the cloud was read, with the memory for the next reading."""
 
     @property
     def projects(self) -> Mapping[str, Project]:

@@ -20,7 +20,7 @@ R = TypeVar("R", Rack, Device)
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a plan of everything is made from, and `options`, the rules of planning."""
+    """What the plan and the origins of everything are made from; `options` are the rules of making them."""
 
     inventory: Inventory
     actual: Actual
@@ -36,6 +36,8 @@ class Basis:
             and _is_same_actual(self.past.actual, other.past.actual)
             and _are_same(self.past.former, other.past.former)
             and self.past.dropped == other.past.dropped
+            # What could not be read is taken from there.
+            and (not self.inventory.gaps or self.past.origins == other.past.origins)
         )
 
 

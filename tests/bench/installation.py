@@ -147,7 +147,7 @@ class Installation:
             fake.keep_requests(keep)
 
     def task(self, concertim: FakeProcess | None = None, **more: object) -> dict[str, object]:
-        """What a bare program is told of the installation, or of another Concertim in its place."""
+        """The description of the installation for a bare program, optionally with another Concertim."""
         return {
             "openstack": {**self.openstack.ready["openstack"], "project_id": next(iter(self.projects.values()))},
             "concertim": (concertim or self.concertim).ready["concertim"],

@@ -1,4 +1,4 @@
-"""What people, or other services, change in Concertim by hand: nothing healthy goes, and nothing is there twice."""
+"""Manual changes in Concertim, and those of other services: nothing healthy is removed, nothing is duplicated."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_rack_of_a_team_without_a_project_goes_with_its_stack(world: World, on
     next(team for team in state.teams.values() if team.name == "CM_team_b").project_id = None
     world.cloud.delete_stack(next(s for s in world.cloud.stacks.values() if s.name == "growing"))
     kept = one_pass(allow_deletes=True)
-    assert "its team stands for no project" in " ".join(notice.text for notice in kept.notices)
+    assert "its team has no project id" in " ".join(notice.text for notice in kept.notices)
     one_pass(prune_unwatched=True, allow_deletes=True)
     assert "growing" not in {rack.name for rack in state.racks.values()}
 
@@ -52,5 +52,5 @@ def test_a_login_that_sees_its_own_teams_only_does_not_pass_for_all_of_them(worl
     world.concertim.wire.reset()
     next(user for user in world.concertim.state.users.values() if user.login == "admin").root = False
     done = world.run("bulk", "--once", expect=3)
-    assert "concertim.concertim_username is no root user" in done.stdout
+    assert "concertim.concertim_username is not a root user" in done.stdout
     assert world.writes() == []

@@ -1,4 +1,4 @@
-"""Whatever thread hangs, wherever it does: a signal ends the process in time, and what was done is saved."""
+"""Whichever thread hangs, and wherever: a signal ends the process in time, and completed work is saved."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.wire import Fault, FaultKind
+from tests.thinned import thinned
 
 TIMEOUT = 2.0
 """The shutdown timeout of these tests, in seconds."""
@@ -37,7 +38,18 @@ READING = [
     ("page", 2),
     ("concertim", 1), ("concertim", 20),
 ]  # fmt: skip
+DAEMON = [
+    ("MainThread:look", 2), ("pass", 5), ("openstack-call", 5), ("service", 3), ("rack:_create_device", 4),
+    ("rack:record", 2), ("heartbeat", 2), ("heartbeat", 20), ("signals", 1),
+]  # fmt: skip
 POSTING = [("rack", 2), ("rack", 60), ("rack", 160), ("rack:_create_device", 6), ("rack:record", 1), ("pass:save", 1)]
+
+
+def identified(value: object) -> str:
+    """A case's name: of a signal, of a thread, or of a thread and the number of its calls."""
+    if isinstance(value, signal.Signals):
+        return value.name
+    return "-".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
 
 
 @pytest.fixture
@@ -99,9 +111,9 @@ def known_devices(world: World) -> int:
     return int(known[0].removeprefix("devices (").rstrip(")"))
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize(("name", "calls"), READING)
-def test_while_bulk_reads(world: World, begin: Begin, name: str, calls: int, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("at", "number"), thinned(READING, SIGNALS, 2), ids=identified)
+def test_while_bulk_reads(world: World, begin: Begin, at: tuple[str, int], number: signal.Signals) -> None:
+    name, calls = at
     code, error = ended(begin(name, calls, "bulk", "--once"), number)
     assert code == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert "nothing was posted" in error
@@ -110,9 +122,9 @@ def test_while_bulk_reads(world: World, begin: Begin, name: str, calls: int, num
     assert shown(world.actual()) == wanted(world.desired())
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize(("name", "calls"), POSTING)
-def test_while_bulk_posts(world: World, begin: Begin, name: str, calls: int, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("at", "number"), thinned(POSTING, SIGNALS, 2), ids=identified)
+def test_while_bulk_posts(world: World, begin: Begin, at: tuple[str, int], number: signal.Signals) -> None:
+    name, calls = at
     code, error = ended(begin(name, calls, "bulk", "--once"), number)
     assert (code, "not finished" in error) in ((3, False), (3, True), (70, True))
     posted = len(world.concertim.state.devices)
@@ -123,23 +135,20 @@ def test_while_bulk_posts(world: World, begin: Begin, name: str, calls: int, num
     assert shown(world.actual()) == wanted(world.desired())
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize(
-    ("name", "calls"),
-    [
-        ("MainThread:look", 2), ("pass", 5), ("openstack-call", 5), ("service", 3), ("rack:_create_device", 4),
-        ("rack:record", 2), ("heartbeat", 2), ("heartbeat", 20), ("signals", 1),
-    ],
-)  # fmt: skip
-def test_the_bulk_daemon(world: World, begin: Begin, name: str, calls: int, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("at", "number"), thinned(DAEMON, SIGNALS, 2), ids=identified)
+def test_the_bulk_daemon(world: World, begin: Begin, at: tuple[str, int], number: signal.Signals) -> None:
+    name, calls = at
     code, _ = ended(begin(name, calls, "-q", "bulk", "--interval", "1"), number)
     assert code in (0, 70)
     world.bulk(expect=None)
     assert shown(world.actual()) == wanted(world.desired())
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize("name", ["MainThread:look", "pass", "openstack-call", "service", "concertim"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    thinned(["MainThread:look", "pass", "openstack-call", "service", "concertim"], SIGNALS, 2),
+    ids=identified,
+)
 @pytest.mark.parametrize("command", [["diff"], ["diff", "--yes"]], ids=" ".join)
 def test_diff(world: World, begin: Begin, command: list[str], name: str, number: signal.Signals) -> None:
     code, error = ended(begin(name, 1, *command), number)
@@ -147,8 +156,11 @@ def test_diff(world: World, begin: Begin, command: list[str], name: str, number:
     assert "nothing was posted" in error
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize("name", ["check-openstack", "check-concertim", "openstack-call", "service"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    thinned(["check-openstack", "check-concertim", "openstack-call", "service"], SIGNALS, 2),
+    ids=identified,
+)
 def test_check(world: World, begin: Begin, name: str, number: signal.Signals) -> None:
     code, _ = ended(begin(name, 3, "check"), number)
     assert code == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]

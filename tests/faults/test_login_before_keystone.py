@@ -1,4 +1,4 @@
-"""Something before Keystone that wants a login of its own (401 to the version document) makes nothing hang."""
+"""Something in front of Keystone that requires its own login (401 for the version document) does not cause a hang."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-un
 
 
 def without_version(world: World) -> None:
-    """Has auth_url name Keystone without the version, so that the version document must be asked for."""
+    """Sets auth_url without the version, so that the version document must be requested."""
     path = world.folder / "config.yaml"
     document = yaml.safe_load(path.read_text())
     document["openstack"]["auth_url"] = world.openstack.auth_url.removesuffix("/v3")
@@ -49,12 +49,12 @@ def test_the_reason_is_said(world: World, command: list[str], version: bool) -> 
         without_version(world)
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, path=VERSIONS, code=401))
     done = world.run(*command, expect=1)
-    assert "something before it wants a login of its own" in done.stderr
+    assert "something in front of it requires its own login" in done.stderr
 
 
 def test_check_says_so_too(world: World) -> None:
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, path=VERSIONS, code=401))
-    assert "wants a login of its own" in " ".join(world.run("check", expect=1).stdout.split())
+    assert "requires its own login" in " ".join(world.run("check", expect=1).stdout.split())
 
 
 def test_a_401_to_the_login_itself_is_one_that_is_refused(world: World) -> None:

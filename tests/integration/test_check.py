@@ -1,4 +1,4 @@
-"""`cos-update check`: each failure, provoked for real, gives the line that says how to mend it, and hides no other."""
+"""`cos-update check`: each failure, provoked for real, produces the line that says how to fix it, and hides none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.preflight.run import impatient
 
 
-def test_a_sound_installation_has_nothing_to_mend(world: World, checked: Checked) -> None:
+def test_a_sound_installation_has_nothing_to_fix(world: World, checked: Checked) -> None:
     found = checked()
     troubles = [f for each in found.values() for f in each if f["status"] not in ("ok", "skip")]
     assert troubles == []
@@ -76,10 +76,10 @@ def test_credentials_that_only_watch_are_enough(world: World, checked: Checked, 
     found = checked()
     assert "roles: watcher" in found["keystone"][0]["text"]
     assert "2 watched" in found["projects"][0]["text"]
-    assert all(says(each, "skip", "can't be seen with these credentials") for each in found["user"] + found["role"])
-    why = "not for these credentials" if scope == "auto" else "as openstack.scope says"
+    assert all(says(each, "skip", "not visible with these credentials") for each in found["user"] + found["role"])
+    why = "these credentials cannot list the whole cloud" if scope == "auto" else "set by openstack.scope"
     for service in ("nova", "heat", "cinder", "neutron"):
-        assert says(found[service][0], "ok", f"per project ({'the cloud-wide listing is ' * (scope == 'auto')}{why})")
+        assert says(found[service][0], "ok", f"per project ({why})")
 
 
 def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Checked) -> None:
@@ -93,7 +93,7 @@ def test_a_bad_section_is_said_with_its_line_and_the_rest_is_tried(world: World,
     change(world, "rmq", rmq_port="amqp")
     found = checked(expect=1)
     assert "rmq.rmq_port: expected" in only_failure(found)["text"]
-    assert says(found["rabbitmq"][0], "warn", "the section rmq is missing or wrong")
+    assert says(found["rabbitmq"][0], "warn", "the section rmq is missing or invalid")
     assert says(found["keystone"][0], "ok", "as concertim")
     assert says(found["concertim"][0], "ok", "as admin")
 
@@ -118,7 +118,7 @@ def test_a_readable_configuration_and_unverified_tls_are_warnings(world: World, 
     change(world, "concertim", verify=False)
     (world.folder / "config.yaml").chmod(0o644)
     config = checked()["config"]
-    assert any(says(finding, "warn", "readable by everybody", "chmod 640") for finding in config)
+    assert any(says(finding, "warn", "world-readable", "chmod 640") for finding in config)
     assert any(says(finding, "warn", "concertim: TLS certificates are not verified") for finding in config)
 
 
@@ -241,7 +241,7 @@ def test_an_older_concertim(world: World, checked: Checked) -> None:
         change(world, "concertim", concertim_url=older.url)
         found = checked()
     assert "users API" in found["concertim"][0]["text"]
-    assert says(found["templates"][0], "warn", "volumes and networks can't be shown")
+    assert says(found["templates"][0], "warn", "this older API cannot show volumes and networks")
     assert "1 have a project id" in found["users"][0]["text"]
 
 

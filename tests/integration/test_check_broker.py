@@ -92,11 +92,11 @@ def test_exchanges_that_are_missing(world: World, broker: RabbitNode, checked: C
 
 def test_without_a_broker_only_listen_is_out_of_reach(world: World, checked: Checked) -> None:
     world.configure()
-    assert "listen can't run" in checked()["rabbitmq"][0]["text"]
+    assert "listen cannot run" in checked()["rabbitmq"][0]["text"]
 
 
 def test_no_notifications(world: World, broker: RabbitNode, checked: Checked) -> None:
-    assert says(checked("--listen-for", "0.5")["notifications"][0], "warn", "none came in 0.5 s")
+    assert says(checked("--listen-for", "0.5")["notifications"][0], "warn", "none received in 0.5 s")
     assert "check" not in broker.ctl("list_queues", "-q", "name")
 
 
@@ -239,9 +239,9 @@ def answers(words: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("behaves", "text", "mend"),
     [
-        (closed_at_once, "accepted and closed again without a word", "load balancer"),
-        (closed_after_the_first_words, "accepted and closed again without a word", "load balancer"),
-        (reset, "accepted and closed again without a word", "load balancer"),
+        (closed_at_once, "accepted and closed again without any data", "load balancer"),
+        (closed_after_the_first_words, "accepted and closed again without any data", "load balancer"),
+        (reset, "accepted and closed again without any data", "load balancer"),
         (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "An HTTP server answers", "rmq.rmq_port"),
         (answers(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak AMQP 0-9-1", "rmq.rmq_port"),
         (answers(b"AMQP\x00\x01\x00\x00"), "does not speak AMQP 0-9-1", "rmq.rmq_port"),
@@ -249,7 +249,7 @@ def answers(words: bytes) -> Callable[[socket.socket], None]:
     ],
 )
 def test_who_is_no_broker_is_told_by_what_it_does(
-    world: World, checked: Checked, behaves: Callable[[socket.socket], None], text: str, mend: str
+    world: World, checked: Checked, behaves: Callable[[socket.socket], None], text: str, fix: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -260,7 +260,7 @@ def test_who_is_no_broker_is_told_by_what_it_does(
 
         threading.Thread(target=serve, daemon=True).start()
         change(world, "rmq", rmq_port=server.getsockname()[1])
-        assert says(only_failure(checked(expect=1)), "fail", text, mend)
+        assert says(only_failure(checked(expect=1)), "fail", text, fix)
 
 
 def test_a_port_for_tls_that_is_asked_without(world: World, broker: RabbitNode, checked: Checked) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_longer_true_is_not_posted(world: World) -> None:
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
     code, text = _on_a_terminal(world, lambda: world.cloud.set_server_state(server, "stopped"))
     assert code == 1
-    assert "no longer what is to be done" in text
+    assert "out of date" in text
     assert world.writes() == []
 
 
@@ -99,7 +99,7 @@ def test_a_saved_plan_is_posted_as_it_was_shown(world: World) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     totals = json.loads(file.read_text())["plan"]["totals"]
     assert f"{totals['create']} created" in world.run("bulk", "--once", "--plan", str(file)).stdout
-    assert "no longer what is to be done" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+    assert "out of date" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
 
 
 def test_a_saved_plan_is_refused_when_the_cloud_has_changed_since(world: World) -> None:
@@ -107,7 +107,7 @@ def test_a_saved_plan_is_refused_when_the_cloud_has_changed_since(world: World) 
     world.run("diff", "--out", str(file))
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node1")
     world.cloud.set_server_state(server, "stopped")
-    assert "no longer what is to be done" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+    assert "out of date" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
     assert world.writes() == []
 
 
@@ -120,7 +120,7 @@ def test_a_saved_plan_is_refused_elsewhere(world: World) -> None:
         "made for Concertim at https://elsewhere" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
     )
     file.write_text("not json")
-    assert "is no JSON" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
+    assert "is not JSON" in world.run("bulk", "--once", "--plan", str(file), expect=1).stderr
 
 
 def test_the_preview_takes_what_the_pass_takes(world: World) -> None:

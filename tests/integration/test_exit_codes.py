@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
+import pytest
 import yaml
+from click.testing import CliRunner
 from world import World
 
+from cos_update.cli.main import cli
 from cos_update.fakes.wire import Fault, FaultKind
+from cos_update.model.errors import CloudLoginError
+from cos_update.model.settings import CloudSettings
+from cos_update.openstack.inventory import CloudReader
 
 
 def test_0_when_both_sides_agree(world: World) -> None:
@@ -58,5 +65,29 @@ def test_without_a_home_a_path_below_it_is_a_fault_of_the_file(world: World) -> 
     document["concertim"]["verify"] = "~nobody-of-that-name/ca.pem"
     path.write_text(yaml.safe_dump(document))
     said = world.run("config", "check", expect=1).stderr
-    assert "concertim.verify: there is no home directory that ~ could stand for." in said
+    assert "concertim.verify: there is no home directory for ~." in said
     assert "This is a bug" not in said
+
+
+def test_without_a_home_everything_works_that_needs_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    world.run("diff", "--dry-run")
+
+
+def test_a_cloud_that_is_in_no_clouds_yaml_is_said_with_where_that_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(CloudLoginError, match="Cloud mine was not found") as raised:
+        CloudReader(CloudSettings(cloud="mine")).read()
+    assert os.environ["HOME"] == "/"
+    assert "clouds.yaml, which is looked for in" in raised.value.hint
+    assert "/etc/openstack" in raised.value.hint
+
+
+@pytest.mark.parametrize("option", ["--config", "--data-dir", "--log-dir"])
+def test_a_home_of_nobody_in_an_option_is_a_path_that_there_is_not(option: str) -> None:
+    said = CliRunner().invoke(cli, [f"{option}=~nobody-of-that-name/x", "config", "check"])
+    assert isinstance(said.exception, SystemExit)
+    assert "This is a bug" not in said.output

@@ -87,7 +87,7 @@ def test_passes_and_pictures_need_no_broker(world: World) -> None:
 
 def test_checks_take_it_and_say_how(world: World) -> None:
     done = world.run(*folders(world), "config", "check", expect=1 if is_left_open(world) else 0)
-    assert ("is taken as the number 5672" in done.stdout) is ("5672" in (world.folder / "config.yaml").read_text())
+    assert ("is read as the number 5672" in done.stdout) is ("5672" in (world.folder / "config.yaml").read_text())
     assert "unknown key" not in done.stderr
     if not has_broker(world):  # a broker that does not answer is waited for
         found = world.run(*folders(world), "check", expect=None).stdout

@@ -1,4 +1,4 @@
-"""Every example of every help text, run as it stands there."""
+"""Every example in the help texts, run as printed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ CASES = {
     "cos-update check": Case("0 failed", has_broker=True),
     "cos-update check --listen-for 60": Case("0 failed", has_broker=True, instead=(("60", "1"),)),
     "cos-update check --json": Case('"ok": true', has_broker=True),
-    "cos-update takeover": Case("safe        nothing is removed"),
+    "cos-update takeover": Case("safe        nothing would be removed"),
     "cos-update takeover --watch-for 300": Case("0 to remove", instead=(("300", "1"),)),
     "cos-update takeover --json": Case('"safe": true'),
     "cos-update status": Case("has ever run", code=1),
@@ -142,7 +142,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[World, Case]]:
-    """The world as the example wants it."""
+    """The world that the example needs."""
     wanted = CASES[request.param]
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
     broker: RabbitNode | None = None
@@ -200,4 +200,4 @@ def test_the_sample_that_the_first_example_writes_lacks_nothing_but_what_its_rea
     done = subprocess.run(["bash", "-c", lines], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 6
-    assert all(line.endswith(": still what the sample says.") for line in errors)
+    assert all(line.endswith(": still the sample's placeholder.") for line in errors)

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: one line and no traceback; at once, or when what is in hand is done and in the view.
+"""Ctrl-C at any moment: one line and no traceback; at once, or after work in progress is finished and in the view.
 
 It exits with 130 when nothing was posted or somebody had no patience, else with what the pass itself says. So it is
 with SIGTERM (143) and a terminal that goes away (129).
@@ -129,7 +129,7 @@ def test_who_presses_it_twice_does_not_wait_for_a_request_that_hangs(world: Worl
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
-    assert interrupt(process) == (130, "", "Interrupted again: what was in hand is not finished.\n")
+    assert interrupt(process) == (130, "", "Interrupted again: operations in progress were not finished.\n")
     world.concertim.wire.faults.clear()
     world.bulk()
     assert shown(world.actual()) == wanted(world.desired())

@@ -1,4 +1,4 @@
-"""What real clouds do now and then, and the fake does not, is understood or said."""
+"""Behaviour of real clouds that the fake does not show is handled or reported."""
 
 from __future__ import annotations
 
@@ -216,7 +216,9 @@ def test_a_record_of_another_shape_makes_its_listing_incomplete_and_stops_nothin
 ) -> None:
     cloud.answers[SERVERS] = lambda *_: Answer({"servers": [{**cloud.servers[0], **ODD_SERVERS[odd]}]})
     inventory = read()
-    assert [(gap.kind, gap.reason) for gap in inventory.gaps] == [(ResourceKind.SERVER, "an answer of another shape")]
+    assert [(gap.kind, gap.reason) for gap in inventory.gaps] == [
+        (ResourceKind.SERVER, "a response in an unexpected format")
+    ]
     assert set(inventory.stacks) == {STACK}
 
 

@@ -1,4 +1,4 @@
-"""`concertim.order_id: killbill`: racks get the order ids that the billing service has put into Killbill."""
+"""`concertim.order_id: killbill`: racks get the order ids that the billing service has stored in Killbill."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_where_it_is_not_certain_there_is_no_order(
     killbill.order("stack-1")
     killbill.order("stack-1")
     assert finder(killbill, clock).find(["stack-1"]) == {}
-    assert "2 orders for stack stack-1: none is taken" in caplog.text
+    assert "2 orders for stack stack-1: using none of them" in caplog.text
 
 
 def test_other_custom_fields_that_name_the_stack_are_no_orders(killbill: KillbillApp, clock: list[float]) -> None:
@@ -91,7 +91,7 @@ def test_other_custom_fields_that_name_the_stack_are_no_orders(killbill: Killbil
         (Fault(FaultKind.STATUS, code=500), "it answered 500"),
         (Fault(FaultKind.STATUS, code=404), "it answered 404"),
         (Fault(FaultKind.STATUS, code=200, body="<html>"), "not JSON"),
-        (Fault(FaultKind.STATUS, code=200, body={"a": 1}), "another shape"),
+        (Fault(FaultKind.STATUS, code=200, body={"a": 1}), "unexpected format"),
         (Fault(FaultKind.CUT), "no connection"),
     ],
     ids=["500", "404", "no JSON", "another shape", "cut"],
@@ -148,7 +148,7 @@ def test_a_rack_never_gets_another_order_id_than_billings(world: World, killbill
     subscription = killbill.order(known)
     done = world.run("bulk", "--once", expect=3)
     assert order_ids(world) == {known: subscription.id}
-    assert "no order of it was found in Killbill" in done.stderr + done.stdout
+    assert "no order for it was found in Killbill" in done.stderr + done.stdout
     late = {stack: killbill.order(stack).id for stack in world.cloud.stacks if stack != known}
     world.bulk()
     assert len(order_ids(world)) > 1
@@ -199,5 +199,5 @@ def test_check_points_at_order_ids_where_billing_is_configured_and_nothing_is_sa
     world.configure(killbill=killbill.section)
     assert [f["status"] for f in findings(world, "config") if "`order_id: killbill`" in f["text"]] == ["warn"]
     assert findings(world, "killbill") == []
-    assert "decide concertim.order_id: not given" in world.run("config", "check").stdout
+    assert "decide concertim.order_id: not set" in world.run("config", "check").stdout
     assert killbill.wire.requests == []

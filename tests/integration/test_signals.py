@@ -1,4 +1,4 @@
-"""SIGHUP, SIGQUIT and SIGUSR1 end no daemon; to what ends by itself SIGHUP is what SIGTERM is."""
+"""SIGHUP, SIGQUIT and SIGUSR1 do not end a daemon; for other commands SIGHUP is like SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cos_update.fakes.wire import Fault, FaultKind
 from cos_update.store import ViewStore
 
 Start = Callable[..., Popen[str]]
-READ_AGAIN = "the configuration was read again; changed: "
+READ_AGAIN = "configuration reloaded; changed: "
 
 
 def rewrite(world: World, **changes: object) -> None:
@@ -75,7 +75,7 @@ def test_another_password_takes_effect_and_neither_is_in_the_log(world: World, d
 @pytest.mark.parametrize(
     ("content", "output"),
     [
-        ("openstack: [", "the configuration stays as it was"),
+        ("openstack: [", "cannot reload the configuration"),
         ("interval: soon\n", "interval"),
         ("log_level: INFO\n", "the section openstack is missing"),
         (None, "config.yaml"),
@@ -91,7 +91,7 @@ def test_a_wrong_configuration_is_said_and_the_daemon_keeps_what_it_has(
         path.unlink()
     else:
         path.write_text(content)
-    hang_up(world, process, "the configuration stays as it was")
+    hang_up(world, process, "cannot reload the configuration")
     assert output in log_of(world)
     passes = log_of(world).count("pass ends")
     until(lambda: log_of(world).count("pass ends") > passes)
@@ -103,7 +103,7 @@ def test_what_needs_a_restart_is_named_and_the_rest_takes_effect(world: World, d
     process = running(world, daemon)
     (world.folder / "elsewhere").mkdir()
     rewrite(world, data_dir=str(world.folder / "elsewhere"), interval=1)
-    hang_up(world, process, "what has changed in data_dir takes effect when bulk is started anew")
+    hang_up(world, process, "changes to data_dir take effect when bulk is restarted")
     until(lambda: log_of(world).count("pass ends") > 2)
     assert list((world.folder / "elsewhere").iterdir()) == []
 

@@ -54,7 +54,7 @@ def test_a_running_daemon_and_its_end(world: World, daemon: Callable[..., Popen[
 def test_a_damaged_view_is_said_and_not_touched(world: World) -> None:
     world.run("bulk", "--once")
     (world.data_dir / "view.pickle").write_bytes(b"garbage")
-    assert "not a view of ours" in world.run("status").stdout
+    assert "not a valid view" in world.run("status").stdout
     assert (world.data_dir / "view.pickle").read_bytes() == b"garbage"
 
 

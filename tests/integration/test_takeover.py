@@ -1,4 +1,4 @@
-"""`cos-update takeover`: a running deployment is looked at, and the swap called safe only when it is."""
+"""`cos-update takeover`: inspects a running deployment, and calls the swap safe only if it is."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_side_that_cannot_be_read_is_a_reason(world: World) -> None:
 def test_our_own_daemon_shows_that_the_takeover_has_been(world: World) -> None:
     with HeartbeatWriter(file_of(world.data_dir, "bulk"), "bulk", lambda: DaemonStatus("waits")):
         (text,) = texts(taken_over(world, expect=1), "writers")
-    assert "cos-update bulk runs here already" in text
+    assert "cos-update bulk already runs here" in text
     taken_over(world, expect=0)
 
 

@@ -168,7 +168,7 @@ def test_a_view_that_is_there_says_for_whom_it_is(world: World) -> None:
     assert found_by(world)["contract"] is True
     assert files(world) == ["state.pickle", "view.pickle"]
     log = (world.folder / "log" / "updates_bulk.log").read_text()
-    assert log.count("since the one that is there names their classes") == 1
+    assert log.count("since the existing file names their classes") == 1
 
 
 def test_the_environment_says_for_whom_before_the_file_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_a_view_that_cannot_be_written_fails_no_pass(world: World) -> None:
     world.configure(view_for="conser")
     (world.data_dir / "publication.lock").mkdir()
     output = world.run("bulk", "--once").stderr
-    assert "the view for other services is not up to date" in output
+    assert "the view for other services is out of date" in output
     (world.data_dir / "publication.lock").rmdir()
     world.bulk()
     assert found_by(world)["contract"] is True
@@ -260,7 +260,7 @@ def test_check_says_for_whom_the_view_is_since_when_and_who_may_read_it(world: W
     change_top(world, view_for="none")
     assert says(checked()["view for"][0], "warn", "none, but view.pickle is conser's", "set view_for to conser")
     change_top(world, view_for="con_opstk")
-    assert any(says(finding, "warn", "do not speak this Concertim's API") for finding in checked()["view for"])
+    assert any(says(finding, "warn", "do not support this Concertim's API") for finding in checked()["view for"])
 
 
 def change_top(world: World, **keys: str) -> None:

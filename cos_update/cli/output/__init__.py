@@ -1,1 +1,1 @@
-"""What is printed: tables, plans, rack diagrams and progress, for terminals and pipes."""
+"""Output for terminals and pipes: tables, plans, rack diagrams and progress."""

@@ -1,4 +1,4 @@
-"""Standard output for people: how wide it is, and what it can show."""
+"""Rich consoles for standard output: their width, and what they can display."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.segment import Segment
 from cos_update.cli.output.encoding import clean
 
 _NO_LIMIT = 100_000
-"""Columns of what is no terminal: what a script reads is never cut."""
+"""Width of output that is not a terminal: what a script reads is never cut."""
 
 
 class _Console(Console):
-    """Lets nothing but its own styles act on the terminal, whatever is in the texts."""
+    """Lets only its own styles act on the terminal, whatever the texts contain."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """As rich does it, with every control character in a text replaced by one that can be seen."""
+        """Rich's rendering, with every control character in a text replaced by a visible one."""
         for segment in super().render(renderable, options):
             text = segment.text
             if segment.control or text.isprintable() or text == "\n":
@@ -29,12 +29,12 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Standard output for colours, which it has on a terminal only; text is taken as it is, without markup."""
+    """A console on standard output, in colour on terminals only; markup in texts is not interpreted."""
     return _console(None)
 
 
 def console_for_tables(*, wide: bool = False) -> Console:
-    """The same, but endlessly wide when it is no terminal, or when it is to be `wide`."""
+    """As `console`, but of unlimited width if standard output is not a terminal or with `wide`."""
     if wide:
         return _Console(width=_NO_LIMIT, highlight=False, markup=False, emoji=False)
     return _console(_NO_LIMIT)
@@ -43,6 +43,6 @@ def console_for_tables(*, wide: bool = False) -> Console:
 def _console(width_of_pipes: int | None) -> Console:
     if not sys.stdout.isatty():
         return _Console(width=width_of_pipes, highlight=False, markup=False, emoji=False)
-    # Rich takes every terminal without a movable cursor (TERM=dumb) for one of 80 columns.
+    # Rich assumes 80 columns for every terminal without cursor control (TERM=dumb).
     width, height = shutil.get_terminal_size()
     return _Console(width=width, height=height, highlight=False, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""What the outputs can show: names in every script where the locale has them, ASCII where it says so."""
+"""Output encoding: Unicode where the locale supports it, else ASCII."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 _FALLBACK = "cos_update.ascii"
 _ASCII = {"…": "~", "·": "-"}
-"""For marks of our own, as wide as they were; what else cannot be shown is a question mark."""
+"""ASCII for our own marks, of the same width; other characters become question marks."""
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -23,9 +23,9 @@ def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def suit_the_locale() -> None:
-    """Sees that nothing which cannot be shown stops the program: a name may have any character.
+    """Replaces characters that an output cannot encode, since a name may have any character.
 
-    Python takes LC_ALL=C for UTF-8; who has set that on purpose has asked for ASCII.
+    Python treats LC_ALL=C as UTF-8; whoever sets it on purpose wants ASCII.
     """
     codecs.register_error(_FALLBACK, _in_ascii)
     plain = os.environ.get("LC_ALL") in ("C", "POSIX")
@@ -36,14 +36,14 @@ def suit_the_locale() -> None:
 
 
 def speaks_unicode() -> bool:
-    """Whether standard output can show every name."""
+    """Whether standard output can encode every name."""
     return (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
 def clean(text: str, *, unicode: bool = True) -> str:
-    """The text without control characters: a name must not move the cursor or turn the direction of writing.
+    """The text without control characters: a name must not move the cursor or change the text direction.
 
-    Without `unicode`, nothing but ASCII is left.
+    Unless `unicode`, the result is ASCII.
     """
     if text.isprintable() and (unicode or text.isascii()):
         return text
@@ -53,26 +53,26 @@ def clean(text: str, *, unicode: bool = True) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text with an escape in place of each control character; line breaks and tabs are ours."""
+    """The text with control characters escaped, except our own line breaks and tabs."""
     return _UNSEEN.sub(lambda found: found[0] if found[0].isprintable() else _python_escape(found[0]), text)
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Prints the text as `click.echo` does, which left to itself takes an output for ASCII for one of UTF-8.
+    """Prints the text as `click.echo` does, which by itself takes an ASCII output for UTF-8.
 
-    Nothing in it acts on a terminal.
+    Control characters are escaped.
     """
     click.echo(escaped(text), file=sys.stderr if err else sys.stdout, nl=nl)
 
 
 def json_text(document: object, *, indent: int | None = None) -> str:
-    """JSON, whole in every locale, in one line unless it is to be indented; nothing in it acts on a terminal."""
+    """JSON, lossless in every locale, in one line unless indented; control characters are escaped."""
     text = json.dumps(document, ensure_ascii=not speaks_unicode(), default=str, indent=indent)
     return _UNSEEN.sub(lambda found: found[0] if found[0].isprintable() else _json_escape(found[0]), text)
 
 
 _UNSEEN = re.compile(r"[^ -~\n\t]")
-"""What is not plainly harmless; most of it is letters of other scripts."""
+"""Characters that may need an escape; most of them are letters of other scripts."""
 
 
 def _python_escape(char: str) -> str:

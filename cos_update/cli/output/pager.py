@@ -1,4 +1,4 @@
-"""What is longer than the terminal goes through a pager, as git and systemctl have it."""
+"""Pages output that is longer than the terminal, as git and systemctl do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROOM_FOR_THE_PROMPT = 1
 
 @contextmanager
 def paged(out: Console, *, wanted: bool = True) -> Iterator[None]:
-    """Gathers what is printed meanwhile, and shows it by `PAGER` if the terminal cannot show all of it at once."""
+    """Collects the output within the context, and shows it with `PAGER` if it does not fit the terminal."""
     if not (wanted and sys.stdout.isatty() and sys.stdin.isatty()):
         yield
         return

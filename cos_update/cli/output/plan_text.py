@@ -1,4 +1,4 @@
-"""A plan or a pass as text: names first, columns that line up, nothing that colour alone says."""
+"""A plan or a report as text: names first, aligned columns, nothing conveyed by colour alone."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 NAME_WIDTH = 20
 KIND_WIDTH = 9
 CELLS_WIDTH = 39
-"""Columns of all details of a new object, at most."""
+"""Maximum width of the details of a new object."""
 ASIDE_COLUMN = 53
 _SHORTEST = 8
-"""Columns that a name gets however narrow the terminal is."""
+"""Minimum width of a name, however narrow the terminal."""
 STYLES = {"+": "green", "~": "yellow", "-": "red", "!": "bold magenta"}
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line of output, and how a terminal colours it ("" for not at all)."""
+    """One line of output and its style on a terminal ("" for none)."""
 
     text: str
     style: str = ""
 
 
 def show(out: Console, sections: Sequence[Section], *, wide: bool = False) -> None:
-    """Prints the sections, coloured on a terminal, where names are cut to its width unless it is to be `wide`."""
+    """Prints the sections; a terminal gets colours, and names cut to its width unless `wide`."""
     if out.is_terminal and not wide:
         sections = tuple(_with_short_names(section, out.width, 0) for section in sections)
     for line in lines(sections, out.width):
@@ -42,7 +42,7 @@ def show(out: Console, sections: Sequence[Section], *, wide: bool = False) -> No
 
 
 def lines(sections: Sequence[Section], width: int, *, depth: int = 0) -> Iterator[TextLine]:
-    """The sections as lines of at most `width` columns, as far as names allow."""
+    """The sections as lines of at most `width` columns, unless names need more."""
     for section in sections:
         for text in _heading(section, width, depth):
             yield TextLine(text, "bold" if depth == 0 else "")
@@ -76,7 +76,7 @@ def _heading(section: Section, width: int, depth: int) -> tuple[str, ...]:
 
 
 def _padded(text: str, width: int) -> str:
-    """The text with blanks up to that column, wide characters counted as two."""
+    """The text padded to that width, wide characters counted as two."""
     return text + " " * (width - cell_len(text))
 
 

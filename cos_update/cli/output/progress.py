@@ -1,4 +1,4 @@
-"""How far a pass is, on the terminal of whoever waits for it: gone when it is over."""
+"""The progress display of a pass on a terminal; it disappears at the end."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 SIDES = ("Keystone", "Nova", "Heat", "Cinder", "Neutron", "Concertim")
 _LABEL = 10
-"""Columns of what is being done."""
+"""Width of the label column."""
 _SHORTEST_BAR, _LONGEST_BAR = 8, 30
 _PER_SECOND = 10
 
 
 @contextmanager
 def waiting(*observers: Observer, within: float, shown: bool, posts: bool = True) -> Iterator[tuple[Observer, Stop]]:
-    """For work that a person waits for: whom to tell how far it is, and what Ctrl-C sets.
+    """For work in the foreground: the observer of its progress, and the event that Ctrl-C sets.
 
-    With `shown`, and on a terminal, it is drawn there. Until there is a plan, and for work that `posts` nothing to its
-    end, Ctrl-C ends the process at once; else within `within` seconds.
+    Progress is drawn on a terminal, if `shown`. Ctrl-C ends the process at once until there is a plan, and at any time
+    if the work `posts` nothing; else within `within` seconds.
     """
     with stopping(within=within, in_hand=False, posts=posts) as stop:
         observers = (*observers, stop)
@@ -44,9 +44,9 @@ def waiting(*observers: Observer, within: float, shown: bool, posts: bool = True
 
 
 class ProgressDisplay(Observer):
-    """Draws at the bottom of the terminal between `start` and `close`; a context manager that does both.
+    """Draws at the bottom of the terminal between `start` and `close`; a context manager that calls both.
 
-    A terminal that cannot move its cursor (TERM=dumb) shows nothing.
+    Draws nothing on a terminal without cursor control (TERM=dumb).
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,7 +84,7 @@ class ProgressDisplay(Observer):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether anything is to be seen of it."""
+        """Whether it is drawn on the terminal."""
         return self._live is not None
 
     def close(self) -> None:
@@ -93,14 +93,14 @@ class ProgressDisplay(Observer):
             live.stop()
 
     def finish(self) -> None:
-        """From now on what is in hand is finished, and nothing more begun."""
+        """Switches to "finishing": operations in progress are completed, and no new ones start."""
         self._is_finishing = True
 
     def reading(self, progress: Progress) -> None:
-        """Notes it, until the side is over."""
+        """Records the progress of one side."""
         with self._lock:
             if self._posting_since is not None:
-                # Racks that another process was at are looked at once more.
+                # Racks that another process had locked are read once more.
                 self._posting_since, self._read = None, {}
                 self._began = self._clock()
             known = self._read.get(progress.side)
@@ -108,7 +108,7 @@ class ProgressDisplay(Observer):
                 self._read[progress.side] = progress
 
     def planned(self, actions: int) -> None:
-        """Begins with the posting, after showing once what was read, however quick that was."""
+        """Switches to posting, after drawing the reading at least once, however quick it was."""
         if self._live is not None:
             self._live.refresh()
         with self._lock:
@@ -120,7 +120,7 @@ class ProgressDisplay(Observer):
             self._done += 1
 
     def drawn(self, console: Console) -> RenderableType:
-        """What is to be seen now."""
+        """The current display."""
         from rich.console import Group
         from rich.text import Text
 
@@ -166,7 +166,7 @@ def _side(name: str, progress: Progress | None, *, unicode: bool) -> str:
 
 
 def _filled(label: str, pieces: Iterable[str], width: int) -> list[str]:
-    """The pieces in lines of at most `width` columns, the label before the first."""
+    """The pieces in lines of at most `width` columns, with the label before the first."""
     return list(_lines(f"{label:<{_LABEL}}", pieces, width))
 
 
@@ -182,7 +182,7 @@ def _lines(head: str, pieces: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _pace(done: int, total: int, seconds: float) -> str:
-    """How many a second, and how long the rest will take; nothing as long as that would be a guess."""
+    """The rate per second and the estimated time left; "" until there is enough data for an estimate."""
     if done == 0 or seconds < 1:
         return ""
     pace = done / seconds

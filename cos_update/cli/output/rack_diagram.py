@@ -1,4 +1,4 @@
-"""Racks as one sees them from the front: every device at its units, racks side by side as the width allows."""
+"""Front views of racks: every device at its units, racks side by side as the width allows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Line = tuple[Segment, ...]
 GAP = 3
 NARROWEST = 22
 COMFORTABLE = 34
-"""Columns that a rack wants before another one is put beside it."""
+"""Minimum width of a rack for another one to be put beside it."""
 WIDEST = 48
 _FEWEST_FOLDED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The characters that racks are drawn with, and whether names may have more than ASCII."""
+    """The characters to draw racks with, and whether names may have more than ASCII."""
 
     unicode: bool
     top: str
@@ -68,7 +68,7 @@ ASCII = Glyphs(
 
 
 def draw(actual: Actual, width: int, *, unicode: bool = True) -> Iterator[Line]:
-    """All racks by owner and name, in lines of at most `width` columns (but 22 at least), and what the signs mean."""
+    """All racks by owner and name, in lines of at most `width` columns (at least 22), and a legend."""
     glyphs = UNICODE if unicode else ASCII
     devices: dict[str, list[Device]] = {}
     for device in actual.devices.values():
@@ -90,7 +90,7 @@ def draw(actual: Actual, width: int, *, unicode: bool = True) -> Iterator[Line]:
 
 
 def _layout(count: int, width: int) -> tuple[int, int]:
-    """How many racks stand side by side, and the columns of each."""
+    """The number of racks side by side, and the width of each."""
     abreast = min(count, max(1, (width + GAP) // (COMFORTABLE + GAP)))
     return abreast, max(NARROWEST, min(WIDEST, (width - GAP * (abreast - 1)) // abreast))
 
@@ -125,7 +125,7 @@ def _block(rack: Rack, owner: str, devices: Sequence[Device], room: int, glyphs:
 
 
 def _title(rack: Rack, owner: str, room: int, glyphs: Glyphs) -> Line:
-    """Name, state and owner; what there is no room for is cut from the owner first."""
+    """Name, state and owner; cut from the owner first if there is not enough room."""
     name = cut(clean(rack.name, unicode=glyphs.unicode), room, glyphs.ellipsis)
     rest = room - cell_len(name)
     line: list[Segment] = [(name, "bold")]
@@ -138,9 +138,9 @@ def _title(rack: Rack, owner: str, room: int, glyphs: Glyphs) -> Line:
 
 
 def _rows(rack: Rack, devices: Sequence[Device], glyphs: Glyphs) -> Iterator[tuple[str, Device | None, bool]]:
-    """From the top: the unit's label, a device that stands there, and whether it is its uppermost unit.
+    """From the top: the unit's label, the device in it, and whether this is the device's top unit.
 
-    Units where several devices claim to stand have a row for each; runs of empty units are folded into one.
+    A unit that several devices claim has a row for each; runs of empty units are folded into one row.
     """
     at: dict[int, list[Device]] = {}
     for device in sorted(devices, key=lambda found: (found.location.start_u, found.id)):
@@ -160,7 +160,7 @@ def _rows(rack: Rack, devices: Sequence[Device], glyphs: Glyphs) -> Iterator[tup
 
 
 def _units(device: Device) -> range:
-    """The units that it takes, of those that any rack can have."""
+    """The units that the device occupies, within the largest possible rack."""
     return range(max(device.location.start_u, 0), min(device.location.end_u, MAX_RACK_HEIGHT) + 1)
 
 
@@ -173,7 +173,7 @@ def _content(device: Device | None, named: bool, width: int, glyphs: Glyphs) -> 
         return (sign, style), (" " * (width - 1), "")
     state = clean(device.status, unicode=glyphs.unicode)
     if cell_len(state) > width - 9:
-        state = ""  # the sign says it, and the name needs the room
+        state = ""  # the sign shows it, and the name needs the room
     name = fit(
         clean(device.name, unicode=glyphs.unicode), width - 2 - (cell_len(state) + 1 if state else 0), glyphs.ellipsis
     )

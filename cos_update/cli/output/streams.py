@@ -1,4 +1,4 @@
-"""The standard streams. That they fail is found while the program can still say so, and never by the interpreter."""
+"""Standard streams whose failures are detected while the program can still report them, not at interpreter exit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OutputError(Exception):
-    """Standard output cannot be written. No OSError, for what fails here is no file and no service of a command."""
+    """Standard output cannot be written. Not an OSError: commands handle those of files and services."""
 
     def __init__(self, error: OSError) -> None:
         reason = "it is closed" if error.errno == errno.EBADF else error.strerror
@@ -25,28 +25,28 @@ class OutputError(Exception):
 
 
 class _Descriptor(io.FileIO):
-    """One that may be set not to block by whoever shares it: then it is waited for.
+    """A descriptor that another process which shares it may have set to non-blocking: then writes wait.
 
-    Once it `is_lost`, what is still buffered goes nowhere.
+    Once it `is_lost`, buffered output is discarded.
     """
 
     is_lost = False
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Writes what there is room for; the number of bytes. Raises OSError."""
+        """Writes as much as there is room for; returns the number of bytes. Raises OSError."""
         if self.is_lost:
             return memoryview(data).nbytes
-        # Typeshed does not say that there is no number when a descriptor that does not block has no room.
+        # Returns None if a non-blocking descriptor has no room, which typeshed omits.
         while (written := super().write(data)) is None:
             select.select([], [self], [])
         return written
 
 
 class _Output(_Descriptor):
-    """Raises OutputError at the first failure, and only then."""
+    """Standard output. Raises OutputError at the first failure only."""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """As above. Raises OutputError."""
+        """As `_Descriptor.write`. Raises OutputError."""
         try:
             return super().write(data)
         except OSError as error:
@@ -54,7 +54,7 @@ class _Output(_Descriptor):
             raise OutputError(error) from None
 
     def close(self) -> None:
-        """Closes it. Raises OutputError: some file systems say only then that they are full."""
+        """Closes it. Raises OutputError: some file systems report only then that they are full."""
         try:
             super().close()
         except OSError as error:
@@ -62,10 +62,10 @@ class _Output(_Descriptor):
 
 
 class _Diagnostics(_Descriptor):
-    """Standard error: nobody can be told that it fails, so that nothing is stopped by it. The exit code remains."""
+    """Standard error. Its failures cannot be reported, so they are ignored; the exit code remains."""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Writes it, or does without."""
+        """Writes the data; failures are ignored."""
         try:
             return super().write(data)
         except OSError:
@@ -73,16 +73,16 @@ class _Diagnostics(_Descriptor):
 
 
 def guard_streams() -> None:
-    """Puts streams of our own in place of Python's. To be called before any file is opened.
+    """Replaces Python's standard streams. Call it before any file is opened.
 
-    A descriptor that is closed is opened on /dev/null, so that no file of ours gets its number and with it what is
-    meant for the stream; standard output and error the wrong way round, so that writing there fails as it should.
+    A closed descriptor is opened on /dev/null, so that no file of ours gets its number and the stream's output. For
+    standard output and error it is opened for reading, so that writes fail as they should.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDONLY)  # the system gives the lowest number that is free
+            os.open(os.devnull, os.O_RDONLY)  # the kernel picks the lowest free number
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
     sys.stdout = _stream(_Output(1, "w"), sys.stdout)
@@ -90,7 +90,7 @@ def guard_streams() -> None:
 
 
 def discard() -> None:
-    """Forgets what is still buffered: at an interrupt nobody knows whether it was written already."""
+    """Discards buffered output: after an interrupt it is unknown whether it has been written already."""
     for stream in (sys.stdout, sys.stderr):
         raw = getattr(getattr(stream, "buffer", None), "raw", None)
         if isinstance(raw, _Descriptor):
@@ -98,7 +98,7 @@ def discard() -> None:
 
 
 def _stream(raw: io.FileIO, former: TextIO | None) -> io.TextIOWrapper:
-    """Text in the encoding of the former stream, line by line where that was so."""
+    """A text stream with the encoding and line buffering of the former one."""
     if not isinstance(former, io.TextIOWrapper):
         return io.TextIOWrapper(io.BufferedWriter(raw))
     by_line = former.line_buffering or former.write_through

@@ -1,4 +1,4 @@
-"""The view as tables: cut to fit on a terminal, whole when somebody else reads."""
+"""The view as tables: cut to fit a terminal, in full for pipes and files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from cos_update.store import View
 
 Row = tuple[str, ...]
 Contents = tuple[Mapping[str, str], Sequence[Row]]
-"""The columns, and the rows in their order."""
+"""Columns and their types, and the rows in order."""
 NAME, ID, NUMBER, WORD = "name", "id", "number", "word"
-"""What a column holds. On a terminal ids are cut to eight characters; where room is short, columns are left out
-from the right, then names are cut. Numbers and words are always whole."""
+"""Column types. On a terminal ids are cut to eight characters; if it is too narrow, columns are dropped from the
+right, then names are cut. Numbers and words are never cut."""
 _GAP = 2
 _SHORT_ID = 8
 _SHORTEST_NAME = 8
 _USEFUL_NAME = 16
-"""Columns in which names mostly can be told apart: ids give way to them."""
+"""The width at which most names can be told apart: ids are dropped before names get narrower."""
 
 
 def show(console: Console, view: View, kinds: Sequence[str], *, wide: bool = False) -> None:
-    """Prints one table for each kind: owners, templates, racks, devices; whole if it is to be `wide`."""
+    """Prints one table for each kind: owners, templates, racks, devices; without cuts if `wide`."""
     room = console.width if console.is_terminal and not wide else None
     for index, kind in enumerate(kinds):
         columns, rows = _TABLES[kind](view)
@@ -42,7 +42,7 @@ def show(console: Console, view: View, kinds: Sequence[str], *, wide: bool = Fal
 
 
 def _table(columns: Mapping[str, str], rows: Sequence[Row], room: int | None) -> Table:
-    """All of it, or with `room` what can be shown in so many columns of a terminal."""
+    """The whole table, or with `room` as much as fits that many columns of a terminal."""
     cells: list[tuple[str, ...]] = list(zip(*rows, strict=True)) or [() for _ in columns]
     widths = {header: max(map(cell_len, (header, *column))) for header, column in zip(columns, cells, strict=True)}
     if room is not None:
@@ -62,7 +62,7 @@ def _table(columns: Mapping[str, str], rows: Sequence[Row], room: int | None) ->
 
 
 def _squeezed(columns: Mapping[str, str], widths: Mapping[str, int], room: int) -> dict[str, int]:
-    """The columns that there is room for, and their widths."""
+    """The columns that fit, and their widths."""
     found = {
         header: min(width, max(_SHORT_ID, len(header))) if columns[header] == ID else width
         for header, width in widths.items()
@@ -167,7 +167,7 @@ def _origin(view: View, device: Device) -> Iterator[str]:
 
 
 def _units(location: Location) -> str:
-    """As people say it."""
+    """The units of a location as text: U3 or U3-U5."""
     if location.start_u == location.end_u:
         return f"U{location.start_u}"
     return f"U{location.start_u}-U{location.end_u}"

@@ -1,4 +1,4 @@
-"""Names from anywhere, no wider than there is room; and the colours of states."""
+"""Cutting and padding by display width, and the colours of states."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATE_STYLES = {
 
 
 def cut(text: str, width: int, ellipsis: str = "…") -> str:
-    """The text in at most `width` columns, wide characters counted as two."""
+    """The text cut to at most `width` columns, wide characters counted as two."""
     if cell_len(text) <= width:
         return text
     room = width - cell_len(ellipsis)
@@ -23,6 +23,6 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def fit(text: str, width: int, ellipsis: str = "…") -> str:
-    """The text in exactly `width` columns."""
+    """The text cut or padded to exactly `width` columns."""
     short = cut(text, width, ellipsis)
     return short + " " * (width - cell_len(short))

@@ -10,7 +10,7 @@ from cos_update.fakes.openstack.records import Project, Resource, Stack
 
 RESOURCE_GROUP = "OS::Heat::ResourceGroup"
 Holder = Project | Stack
-"""What a server, volume or network is made in: a project, or a stack (of any depth) as one of its resources."""
+"""Where a server, volume or network is created: in a project, or in a stack (of any depth) as its resource."""
 
 
 class Stacks(Identity):
@@ -91,12 +91,17 @@ class Stacks(Identity):
             return resource
 
     def remove_resources_of(self, physical_id: str) -> None:
-        """Take every resource that is this object out of its stack, which shows no other change."""
+        """Remove this object's resources from their stack, without any other visible change."""
         with self.lock:
             for stack in self.stacks.values():
                 stack.resources = {
                     name: resource for name, resource in stack.resources.items() if resource.physical_id != physical_id
                 }
+
+    def lose_nested(self, nested: Stack) -> None:
+        """A nested stack is gone before its parent, whose resource still names it."""
+        with self.lock:
+            del self.stacks[nested.id]
 
     def set_outputs(self, stack: Stack, outputs: Mapping[str, object]) -> None:
         """Replace a stack's outputs (any JSON values)."""
@@ -114,11 +119,11 @@ class Stacks(Identity):
                 stack.updated = self.now()
 
     def complete(self, stack: Stack) -> None:
-        """Let the action under way succeed."""
+        """Let the current action succeed."""
         self._end(stack, "COMPLETE", "")
 
     def fail(self, stack: Stack, reason: str = "Resource failed: went to status ERROR") -> None:
-        """Let the action under way fail."""
+        """Let the current action fail."""
         self._end(stack, "FAILED", reason)
 
     def update_stack(self, stack: Stack) -> None:
@@ -135,7 +140,7 @@ class Stacks(Identity):
             return stack
 
     def find_stack(self, project: Project, name: str) -> Stack:
-        """The living top-level stack of this name; raises KeyError when there is none."""
+        """The existing top-level stack of this name; raises KeyError if there is none."""
         with self.lock:
             for stack in self.stacks.values():
                 if stack.project_id == project.id and stack.name == name and not stack.deleted:

@@ -1,4 +1,4 @@
-"""A listener is stopped, killed or stalled in the middle of its work: the next one goes on, and nothing is lost."""
+"""A listener is stopped, killed or stalled during its work: the next one continues, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_listener_whose_workers_hang_ends_itself_and_the_next_one_goes_on(depl
     deployment.world.concertim.wire.faults.add(Fault(FaultKind.HANG))
     published = deployment.tell(deployment.change(10, random.Random(2)), times=5)
     assert listener.process.wait(60) == ExitCode.STALLED
-    assert "something is due, but nothing has moved" in deployment.log()
+    assert "work is due, but nothing has moved" in deployment.log()
     assert deployment.ready() == published
     deployment.world.concertim.wire.faults.clear()
     drain(deployment.world)

@@ -48,7 +48,7 @@ def test_the_sample_as_it_stands_is_not_called_ok(path: Path, left: str) -> None
     path.write_text(edited().replace(EDITED[left], left, 1))
     checked = run("--config", str(path), "config", "check")
     assert checked.returncode == 1
-    assert checked.stderr.count("still what the sample says") == 1
+    assert checked.stderr.count("still the sample's placeholder") == 1
     assert "ok" not in checked.stdout
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_says_too_little_is_not_called_ok(path: Path, text: str) -> 
     assert checked.returncode == 1
     assert "the section openstack is missing" in checked.stderr
     assert "the section concertim is missing" in checked.stderr
-    assert checked.stdout == "warn  the section rmq is missing, and listen needs it\n"
+    assert checked.stdout == "warn  the section rmq is missing, which listen needs\n"
 
 
 def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
@@ -73,7 +73,7 @@ def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
         f"Error: {path}, line {before + 1}: rmq.tls: expected true or false, found 'maybe'.",
         f"Error: {path}, line {before + 2}: interval: expected a number of seconds above 0, found 0.",
     ]
-    assert "Is rmq_usrname in line" in checked.stderr
+    assert "Did you misspell it as rmq_usrname in line" in checked.stderr
 
 
 def test_what_is_shown_is_in_effect_and_hides_secrets(path: Path) -> None:
@@ -95,12 +95,12 @@ def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
     path.chmod(0o644)
     done = run("--config", str(path), "config", "check")
     assert done.returncode == 0
-    assert done.stderr == f"Warning: {path}, line 1: unknown key intervall is ignored; is interval meant?\n"
+    assert done.stderr == f"Warning: {path}, line 1: unknown key intervall is ignored; did you mean interval?\n"
     output = done.stdout.splitlines()
     assert [line[: line.index(":")] for line in output[:2]] == ["decide concertim.verify", "decide openstack.verify"]
     assert output[2:] == [
-        "warn  the section rmq is missing, and listen needs it",
-        f"warn  readable by everybody: chmod 640 {path}, it holds passwords",
+        "warn  the section rmq is missing, which listen needs",
+        f"warn  contains passwords and is world-readable: chmod 640 {path}",
         f"ok    {path}",
     ]
     assert run("-q", "--config", str(path), "config", "check").stderr == ""
@@ -118,7 +118,7 @@ def test_what_is_odd_is_in_the_log_of_commands_that_have_one(tmp_path: Path) -> 
     )  # fmt: skip
     output, logged = done.stderr.splitlines()[0], (tmp_path / "updates_bulk.log").read_text().splitlines()[0]
     assert json.loads(output) == json.loads(logged)
-    assert json.loads(output)["message"] == f"{path}, line 1: unknown key intervall is ignored; is interval meant?"
+    assert json.loads(output)["message"] == f"{path}, line 1: unknown key intervall is ignored; did you mean interval?"
 
 
 def test_what_is_wrong_names_file_line_and_key(path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_password_that_is_a_word_of_ours_hides_no_key(path: Path) -> None:
     path.write_text(edited().replace("s3cret", "concertim") + "  concertim: 1\n  tls: concertim\n")
     path.write_text(path.read_text().replace("  concertim_url", "  concurency: 2\n  concertim_url"))
     done = run("--config", str(path), "--data-dir", str(path.parent), "--log-dir", str(path.parent), "bulk", "--once")
-    assert "unknown key concertim.concurency is ignored; is concurrency meant?" in done.stderr
+    assert "unknown key concertim.concurency is ignored; did you mean concurrency?" in done.stderr
     assert "rmq.tls: expected true or false, found ***." in done.stderr
     assert (path.parent / "updates_bulk.log").read_text().splitlines()[0] in done.stderr
 

@@ -1,4 +1,4 @@
-"""The program itself: help, options, errors and exit codes."""
+"""The program: help, options, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -192,13 +192,13 @@ def test_an_error_of_the_system_names_the_file() -> None:
     [
         (
             OSError(24, "Too many open files"),
-            "The operating system refuses: Too many open files.\nThis process may open",
+            "The operating system reported: Too many open files.\nThis process may open",
         ),
         (
             OSError(28, "No space left on device", "/data/x"),
             "/data/x: No space left on device.\nMake room on its disk",
         ),
-        (OSError("timed out"), "The operating system refuses: timed out.\n"),
+        (OSError("timed out"), "The operating system reported: timed out.\n"),
     ],
 )
 def test_an_error_of_the_system_says_what_to_do(error: OSError, complaints: str) -> None:

@@ -1,4 +1,4 @@
-"""The samples for Compose and Kubernetes: held against their own schemas, and what they tell of an installation."""
+"""The samples for Compose and Kubernetes: validated against their schemas, and with the installation's values."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_configuration_in_the_secret_is_sound_but_for_what_is_to_be_filled_i
     checked = run("--config", str(path), "config", "check")
     assert "warn" not in checked.stdout
     complaints = [line for line in checked.stderr.splitlines() if line.startswith("Error: ")]
-    assert {complaint.rpartition(": ")[2] for complaint in complaints} == {"still what the sample says."}
+    assert {complaint.rpartition(": ")[2] for complaint in complaints} == {"still the sample's placeholder."}
 
 
 def test_they_do_not_go_together() -> None:

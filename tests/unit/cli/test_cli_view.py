@@ -145,7 +145,7 @@ def test_a_bad_view_is_said_and_left_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "view.pickle").write_bytes(b"garbage")
     done = run("--data-dir", str(tmp_path), "view", "dump")
     assert done.returncode == 1
-    assert "is not a view of ours" in done.stderr
+    assert "is not a valid view" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["view.pickle"]
 
 

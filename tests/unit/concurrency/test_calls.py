@@ -1,4 +1,4 @@
-"""Calls that end, whatever is called."""
+"""Calls that end, whatever they call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_gives_what_the_call_gives_and_raises_what_it_raises() -> None:
 
 def test_a_call_that_hangs_is_left_behind_and_the_next_one_is_made(gate: threading.Event) -> None:
     calls = Calls("t", 1)
-    with pytest.raises(CallTimeoutError, match=r"no end within 0\.05 s"):
+    with pytest.raises(CallTimeoutError, match=r"no result within 0\.05 s"):
         calls(gate.wait, SOON)
     assert calls(lambda: "next", 5) == "next"
     assert calls.left == 1
@@ -41,7 +41,7 @@ def test_too_many_that_hang_let_no_further_one_begin_until_they_end(gate: thread
     for _ in range(2):
         with pytest.raises(CallTimeoutError):
             calls(gate.wait, SOON)
-    with pytest.raises(CallTimeoutError, match="2 calls before it hang"):
+    with pytest.raises(CallTimeoutError, match="2 earlier calls hang"):
         calls(lambda: None, 5)
     gate.set()
     while calls.left:
@@ -83,7 +83,7 @@ def test_a_call_whose_turn_does_not_come_is_told_so(gate: threading.Event) -> No
     holder = threading.Thread(target=calls, args=(hang, 30), daemon=True)
     holder.start()
     assert begun.wait(5)
-    with pytest.raises(CallTimeoutError, match=r"its turn did not come within 0\.1 s"):
+    with pytest.raises(CallTimeoutError, match=r"no free thread within 0\.1 s"):
         calls(lambda: None, 0.01)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a config.yaml is said with file, line and key, and without secrets."""
+"""Errors in a config.yaml name file, line and key, and no secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (RMQ + "  rmq_port: 0\n", "line 5: rmq.rmq_port: expected a whole number from 1 to 65535, found 0."),
         (RMQ + "  rmq_port: [1]\n", "line 5: rmq.rmq_port: expected a whole number, found a list."),
         (RMQ + "  tls: 1\n", "line 5: rmq.tls: expected true or false, found 1."),
-        (RMQ + "  rmq_path: [7]\n", "line 5: rmq.rmq_path: expected a text, found a list."),
+        (RMQ + "  rmq_path: [7]\n", "line 5: rmq.rmq_path: expected a string, found a list."),
         (RMQ + "  rmq_port: 0x1F\n", "line 5: rmq.rmq_port: expected a whole number, found 0x1F."),
         (RMQ + "  rmq_port: 1e3\n", "line 5: rmq.rmq_port: expected a whole number, found '1e3'."),
         (RMQ + "  rmq_port: !!int five\n", "line 5: rmq.rmq_port: expected a whole number, found five."),
@@ -36,7 +36,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         (RMQ + "  queue_type: stream\n", "line 5: rmq.queue_type: expected one of classic, quorum, found 'stream'."),
         (RMQ + "  shard: {index: 1}\n",
          "line 5: rmq.shard.index: expected less than shard.count, which is 1, found 1."),
-        (RMQ + "  shard: 3\n", "line 5: rmq.shard: expected keys and values, found a text."),
+        (RMQ + "  shard: 3\n", "line 5: rmq.shard: expected keys and values, found a string."),
         (RMQ + "  client_key: /k\n", "line 5: rmq.client_key: client_cert and client_key are needed together."),
         (RMQ.replace(": h", ": a:b"), "line 4: rmq.rmq_address: expected a host name, or host:port, found 'a:b'."),
         (RMQ.replace(": h", ": 'h:99999'"),
@@ -75,7 +75,7 @@ CONCERTIM = "concertim:\n  concertim_url: http://c\n  concertim_username: u\n  c
         ("openstack:\n  auth_url: http://k\n  token: t\n  username: u\n",
          "line 4: openstack.username: given together with a token, which needs no user."),
         ("openstack:\n  cloud: c\n  verify: true\n  insecure: true\n",
-         "line 4: openstack.insecure: given together with verify, and both say how to verify TLS."),
+         "line 4: openstack.insecure: given together with verify, but both configure TLS verification."),
         (RMQ + "  verify: {strict: maybe}\n", "line 5: rmq.verify.strict: expected true or false, found 'maybe'."),
         ("interval: 5\nlog_level: INFO\ninterval: 6\n", "line 3: interval: given twice, first in line 1."),
         (RMQ + "  rmq_address: i\n", "line 5: rmq.rmq_address: given twice, first in line 4."),
@@ -112,7 +112,7 @@ def test_a_secret_in_a_wrong_place_is_not_quoted(config: Config, text: str) -> N
 
 def test_credentials_in_an_address_are_refused_and_not_quoted(config: Config) -> None:
     complaint = config.complaint(CONCERTIM.replace("http://c", "http://admin:hunter2@c"))
-    assert complaint == "config.yaml, line 2: concertim.concertim_url: holds a user name or a password."
+    assert complaint == "config.yaml, line 2: concertim.concertim_url: contains a user name or a password."
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_unknown_keys_are_warnings_with_a_guess(config: Config) -> None:
     warnings = config.load(RMQ + "  rmq_prot: 5\n  shard: {indx: 1}\nfoo: 1\n").warnings
     assert [warning.replace(str(config.path), "config.yaml") for warning in warnings] == [
         "config.yaml, line 7: unknown key foo is ignored.",
-        "config.yaml, line 5: unknown key rmq.rmq_prot is ignored; is rmq_port meant?",
-        "config.yaml, line 6: unknown key rmq.shard.indx is ignored; is index meant?",
+        "config.yaml, line 5: unknown key rmq.rmq_prot is ignored; did you mean rmq_port?",
+        "config.yaml, line 6: unknown key rmq.shard.indx is ignored; did you mean index?",
     ]
 
 
@@ -158,17 +158,17 @@ def test_sections_of_other_services_are_left_to_them(config: Config, section: st
     ("content", "complaint"),
     [
         (b"- a\n- b\n", "line 1: expected keys and values, found a list."),
-        (b"just words", "line 1: expected keys and values, found a text."),
+        (b"just words", "line 1: expected keys and values, found a string."),
         (b"interval: 5\nlog_dir: \xff\n", "line 2: not UTF-8 text."),
         (b"interval: 5\nlog_dir: \x00\n", "line 2: a character that YAML does not allow (#0000)."),
         (b"rmq: {a: 1\n", "line 2: not YAML: expected ',' or '}', but got '<stream end>'."),
         (b"a: b: c\n", "line 1: not YAML: mapping values are not allowed here."),
-        (b"a: *x\n", "line 1: not YAML: a value begins with *, and names nothing."),
+        (b"a: *x\n", "line 1: not YAML: a value begins with *, but no anchor has that name."),
         (b"interval: 1\n---\ninterval: 2\n", "line 2: not YAML: but found another document."),
         (b"interval: !!python/object/apply:os.system [id]\n",
          "line 1: interval: expected a number of seconds, found a list."),
         (b"log_dir: !!python/name:os.system x\n",
-         "line 1: log_dir: not a value that YAML knows: it begins with !."),
+         "line 1: log_dir: unknown YAML tag: the value begins with !."),
     ],
 )  # fmt: skip
 def test_files_that_are_no_configuration(config: Config, content: bytes, complaint: str) -> None:

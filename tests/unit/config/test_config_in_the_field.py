@@ -1,4 +1,4 @@
-"""The files that deployments have: every form, and every way in which people write values."""
+"""The files of existing deployments: every format, and every way in which people write values."""
 
 from __future__ import annotations
 
@@ -173,21 +173,21 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(config: Config) ->
         "line 4: rmq.rmq_port: given twice, first in line 3.",
         "line 6: rmq.tls: expected true or false, found 'maybe'.",
         "line 7: concertim.concertim_url: missing.",
-        "line 10: concertim.concertim_password: not a value that YAML knows: it begins with !.",
+        "line 10: concertim.concertim_password: unknown YAML tag: the value begins with !.",
         "line 11: concertim.timeout: expected a number of seconds above 0, found -1.",
         "line 12: openstack.username: missing.",
         "line 12: openstack.password: missing.",
         "line 13: openstack.auth_url: expected an address like https://host, found 'keystone'.",
-        "line 15: openstack.insecure: given together with cacert, and both say how to verify TLS.",
+        "line 15: openstack.insecure: given together with cacert, but both configure TLS verification.",
     ]
-    assert error.value.faults[1].hint == "Is rmq_adress in line 5 meant for it?"
-    assert error.value.faults[6].hint == "Is url in line 8 meant for it?"
+    assert error.value.faults[1].hint == "Did you misspell it as rmq_adress in line 5?"
+    assert error.value.faults[6].hint == "Did you misspell it as url in line 8?"
 
 
 def test_a_missing_section_is_looked_for_among_the_unknown_keys(config: Config) -> None:
     with pytest.raises(ConfigError) as error:
         config.load(CONCERTIM.replace("concertim:", "concertm:")).need("concertim")
-    assert error.value.hint == "Is concertm in line 2 meant for it?"
+    assert error.value.hint == "Did you misspell it as concertm in line 2?"
 
 
 @pytest.mark.parametrize(
@@ -220,34 +220,34 @@ def test_keys_of_other_services_are_known(config: Config, key: str) -> None:
 )
 def test_only_what_is_near_is_suggested(config: Config, key: str, meant: str) -> None:
     (warning,) = config.load(f"{key}: 1\n").warnings
-    assert warning.endswith(f"; is {meant} meant?" if meant else "is ignored.")
+    assert warning.endswith(f"; did you mean {meant}?" if meant else "is ignored.")
 
 
 def test_how_values_were_taken_is_told_in_plain_words(config: Config) -> None:
     assert list(form(config, "first_generation").notes) == [
-        "line 7: openstack.password: taken as the text that is written, though YAML takes it for a number",
-        "line 14: rmq.rmq_password: taken as the text that is written, though YAML takes it for a number",
-        "line 16: rmq.rmq_port: '5672' is taken as the number 5672",
-        "line 21: concertim.concertim_username: the white space around 'admin' is left out",
-        "line 22: concertim.concertim_password: taken as the text that is written, though YAML takes it for a number",
+        "line 7: openstack.password: read as a string, though YAML would read a number",
+        "line 14: rmq.rmq_password: read as a string, though YAML would read a number",
+        "line 16: rmq.rmq_port: '5672' is read as the number 5672",
+        "line 21: concertim.concertim_username: the white space around 'admin' is stripped",
+        "line 22: concertim.concertim_password: read as a string, though YAML would read a number",
         "left to the other services that share this file: billing_platform, killbill",
     ]
     assert {
-        "line 4: openstack.admin_user_id: taken as user_id",
-        "line 5: openstack.admin_user_password: taken as password",
-        "line 6: openstack.admin_project_id: taken as project_id",
-        "line 4: openstack.admin_user_id: taken as the text '123456789012', though YAML takes it for a number",
+        "line 4: openstack.admin_user_id: read as user_id",
+        "line 5: openstack.admin_user_password: read as password",
+        "line 6: openstack.admin_project_id: read as project_id",
+        "line 4: openstack.admin_user_id: read as the string '123456789012', though YAML would read a number",
     } <= set(form(config, "first_generation_by_ids").notes)
-    assert "line 10: openstack.project_name: left out: project_id says it" in form(config, "second_generation").notes
+    assert "line 10: openstack.project_name: ignored: project_id is given" in form(config, "second_generation").notes
     assert [note for note in form(config, "broker_left_open").notes if "rmq" not in note] == [
-        "line 18: concertim.concertim_password: it begins or ends with white space, which is taken as part of it",
-        "line 19: concertim.default_rack_height: 042 is taken as the number 42",
+        "line 18: concertim.concertim_password: it begins or ends with white space, which is kept as part of it",
+        "line 19: concertim.default_rack_height: 042 is read as the number 42",
     ]
 
 
 def test_what_is_to_be_decided_begins_with_tls(config: Config) -> None:
     decision = form(config, "first_generation").decisions[0]
-    assert decision.startswith("concertim.verify: not given, so https://proxy:7443 must show a certificate that this")
+    assert decision.startswith("concertim.verify: not set, so https://proxy:7443 must present a certificate that this")
     for line in ("verify: /etc/concertim-openstack-service/concertim-ca.pem", "verify: false",
                  "openssl s_client -showcerts -connect proxy:7443"):  # fmt: skip
         assert line in decision

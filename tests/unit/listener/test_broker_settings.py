@@ -1,4 +1,4 @@
-"""How settings become addresses, queues and keys, and how faults become words."""
+"""How settings become addresses, queues and keys, and faults become messages."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_given_queue_takes_the_place_of_our_own():
 @pytest.mark.parametrize(
     ("error", "text", "hint"),
     [
-        (pika.exceptions.AMQPHeartbeatTimeout(), "no heartbeat came in time", ""),
+        (pika.exceptions.AMQPHeartbeatTimeout(), "no heartbeat in time", ""),
         (
             pika.exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - broker forced connection closure"),
             "CONNECTION_FORCED",

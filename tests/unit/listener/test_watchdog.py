@@ -1,4 +1,4 @@
-"""A process that lives but does nothing is noticed; one that has nothing to do is left alone."""
+"""A process that makes no progress is noticed; one with nothing to do is left alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cos_update.listener.watchdog import Check, Stall, Watchdog
 
 
 class Scene:
-    """A check with a patience of 60 seconds, looked at every 5."""
+    """A check with a limit of 60 seconds, checked every 5."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -80,7 +80,7 @@ def test_the_thread_reports_the_first_stall_once(caplog):
     assert reported.acquire(timeout=30)
     assert not reported.acquire(timeout=0.3)
     assert [stall.name for stall in stalls] == ["stuck"]
-    assert "stuck: something is due, but nothing has moved" in caplog.text
+    assert "stuck: work is due, but nothing has moved" in caplog.text
 
 
 def test_a_stopped_watchdog_reports_nothing():

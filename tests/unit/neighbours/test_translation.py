@@ -1,4 +1,4 @@
-"""The view in the terms of both generations: read by readers like theirs, which know nothing of ours."""
+"""The view in the formats of both generations, loaded by readers modelled on theirs, without our package."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ def test_what_readers_could_not_follow_is_left_out_and_named(tmp_path: Path, for
     with (tmp_path / "view.pickle").open("wb") as file:
         left_out = write(sample(form), file)
     assert left_out.keys() == {"r3", "d6"}
-    assert left_out["r3"] == "rack lost (r3): its owner o9 is not among them"
-    assert left_out["d6"] == "device d6 (d6): there is no rack r9"
+    assert left_out["r3"] == "rack lost (r3): its owner o9 is missing"
+    assert left_out["d6"] == "device d6 (d6): its rack r9 is missing"
     view = read_by(form, tmp_path / "view.pickle")["view"]
     assert view["racks"].keys() == {"r1", "r2"}
     assert view["devices"].keys() == {"d1", "d2", "d3", "d4"}

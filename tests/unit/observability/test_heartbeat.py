@@ -157,7 +157,7 @@ def test_none_was_written(tmp_path: Path) -> None:
 def test_what_is_no_heartbeat_is_said(tmp_path: Path, content: str) -> None:
     path = file_of(tmp_path, "bulk")
     path.write_text(content)
-    with pytest.raises(ViewError, match="no heartbeat of ours"):
+    with pytest.raises(ViewError, match="not a valid heartbeat"):
         read(path)
 
 

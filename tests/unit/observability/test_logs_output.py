@@ -1,4 +1,4 @@
-"""Where log lines go, what they look like, and what happens when they cannot be written."""
+"""Destinations and formats of log lines, and what happens if they cannot be written."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_log_dir_that_vanishes_is_said_once_and_survived(tmp_path: Path, capsy
     assert capsys.readouterr().err.count("cannot be written (No such file or directory)") == 1
     folder.mkdir()
     log.info("three")
-    assert "can be written again; it misses 6 lines" in capsys.readouterr().err
+    assert "can be written again; 6 lines are missing" in capsys.readouterr().err
     assert any(line.endswith("three") for line in lines(folder / "updates_bulk.log"))
 
 

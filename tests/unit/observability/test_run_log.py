@@ -1,4 +1,4 @@
-"""Which troubles of a pass are said, which are only counted, and when they are over."""
+"""Which problems of a pass are logged, which are only counted, and when they are over."""
 
 from __future__ import annotations
 
@@ -110,5 +110,5 @@ def test_a_watcher_that_fails_stops_neither_the_others_nor_the_work(logged: pyte
             raise RuntimeError("a bug")
 
     ObserverGroup(Broken(), RunLog()).outcome(outcome(Result.REFUSED, "no"))
-    assert "Broken cannot take note" in logged.messages[0]
+    assert "Broken failed to handle" in logged.messages[0]
     assert "not created (refused) node: no" in logged.messages[1]

@@ -1,4 +1,4 @@
-"""Which objects real notifications name; the messages are one of each type, as they came off a real broker."""
+"""The objects that real notifications name; the messages are one of each type, from a real broker."""
 
 from __future__ import annotations
 
@@ -195,13 +195,13 @@ def test_what_is_not_ours_may_be_as_odd_as_it_likes() -> None:
         (b"[" * 200_000, "nested too deeply"),
         (body("compute.instance.update", None), "without a payload"),
         (body("compute.instance.update", {}), "no instance_id"),
-        (body("compute.instance.update", {"instance_id": ["x"]}), "instance_id is no id"),
-        (body("compute.instance.update", {"instance_id": "x" * 256}), "instance_id is no id"),
-        (body("compute.instance.update", {"instance_id": "../../projects"}), "instance_id is no id"),
-        (body("compute.instance.update", {"instance_id": ".."}), "instance_id is no id"),
-        (body("compute.instance.update", {"instance_id": "a\nb"}), "instance_id is no id"),
-        (body("compute.instance.update", {"instance_id": "a?b"}), "instance_id is no id"),
-        (body("compute.instance.update", {"instance_id": "i", "tenant_id": {}}), "tenant_id is no id"),
+        (body("compute.instance.update", {"instance_id": ["x"]}), "instance_id is not an id"),
+        (body("compute.instance.update", {"instance_id": "x" * 256}), "instance_id is not an id"),
+        (body("compute.instance.update", {"instance_id": "../../projects"}), "instance_id is not an id"),
+        (body("compute.instance.update", {"instance_id": ".."}), "instance_id is not an id"),
+        (body("compute.instance.update", {"instance_id": "a\nb"}), "instance_id is not an id"),
+        (body("compute.instance.update", {"instance_id": "a?b"}), "instance_id is not an id"),
+        (body("compute.instance.update", {"instance_id": "i", "tenant_id": {}}), "tenant_id is not an id"),
         (body("instance.update", {"nova_object.data": []}), "nova_object.data is not a JSON object"),
         (body("port.update.end", {"port": 5}), "port is not a JSON object"),
     ],

@@ -1,4 +1,4 @@
-"""Order ids that billing has: those of new racks, and of racks that lack one; never a wrong one."""
+"""Order ids from billing: those of new racks, and of racks that lack one; never a wrong one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_rack_gets_the_order_that_billing_has_or_none(
 
 def test_a_rack_that_is_made_without_its_order_is_told() -> None:
     (notice,) = (n for n in planned(concertim(), {}).all_notices if n.kind is NoticeKind.NO_ORDER)
-    assert "no order of it was found" in notice.text
+    assert "no order for it was found" in notice.text
     assert not [n for n in planned(concertim(), {"s1": "order-1"}).all_notices if n.kind is NoticeKind.NO_ORDER]
 
 

@@ -1,4 +1,4 @@
-"""What may be removed from Concertim, what is kept, what is asked first, and why: nothing on doubt.
+"""What may be removed from Concertim, what is kept, what is checked first, and why: when in doubt, nothing is removed.
 
 Each row: what OpenStack shows, what Concertim shows, how the services answer when asked for a missing object by its
 id, what is then removed, and the words that tell why.
@@ -81,11 +81,11 @@ DEVICES = [
     row("a network that Neutron does not know any more goes",
         cloud(stack("s1", "i1", "v1")), ONE_OF_EACH, "network n1", why="gone from Neutron (404)", asks="n1"),
     row("a server that is there when asked by id stays",
-        NOT_I1, ONE_OF_EACH, why=MISSING + ", but Nova still has it", answer=EXISTS, asks="i1"),
+        NOT_I1, ONE_OF_EACH, why=MISSING + ", but Nova still returns it by id", answer=EXISTS, asks="i1"),
     row("a server that could not be asked for stays",
         NOT_I1, ONE_OF_EACH, why=MISSING + ", but not proven gone (HTTP 503)", answer=UNKNOWN, asks="i1"),
     row("a server that nobody asked for stays",
-        NOT_I1, ONE_OF_EACH, why="not proven gone (it was not asked for)", answer=None, asks="i1"),
+        NOT_I1, ONE_OF_EACH, why="not proven gone (it was not checked)", answer=None, asks="i1"),
     row("servers not read in the project: the server stays",
         cloud(stack("s1", "v1", "n1"), unread(ResourceKind.SERVER)), ONE_OF_EACH, why="unread: Nova could not be read"),
     row("servers not read anywhere: the server stays",
@@ -127,7 +127,7 @@ RACKS = [
     row("a stack that Heat does not know any more: its devices go, then its rack",
         EMPTY, ALONE, *BOTH, why="its stack is gone from Heat (404)", asks="s1"),
     row("a stack that is there when asked by id: all stays",
-        EMPTY, ALONE, why="unconfirmed: missing from Heat's listing, but Heat still has it", answer=EXISTS,
+        EMPTY, ALONE, why="unconfirmed: missing from Heat's listing, but Heat still returns it by id", answer=EXISTS,
         asks="s1"),
     row("a stack that could not be asked for: all stays",
         EMPTY, ALONE, why="not proven gone (HTTP 503)", answer=UNKNOWN, asks="s1"),
@@ -135,7 +135,7 @@ RACKS = [
         cloud(unread(ResourceKind.STACK)), ALONE, why="unread: Heat"),
     row("servers not read: the rack of a gone stack with a server in it stays",
         cloud(unread(ResourceKind.SERVER)), ALONE,
-        why="unconfirmed: its stack is not listed any more, but Nova could not be read: kept"),
+        why="unconfirmed: its stack is no longer listed, but Nova could not be read: kept"),
     row("volumes not read: the rack of a gone stack without volumes goes",
         cloud(unread(ResourceKind.VOLUME)), ALONE, *BOTH, asks="s1"),
     row("a device that is not ours keeps the rack, ours go",
@@ -148,24 +148,24 @@ RACKS = [
     row("a rack without a stack loses a device that its stack's rack has too",
         cloud(stack("s1", "i1")),
         concertim(rack("s1", "i1"), rack("", device("i1", id="d-double", name="double"), id="r-x", name="theirs")),
-        "instance double", why="duplicate: device i1 in rack s1 stands for the same instance"),
+        "instance double", why="duplicate: device i1 in rack s1 is of the same instance"),
 ]  # fmt: skip
 
 UNWATCHED = cloud(watched=("p-b",))
 NO_PROJECT = concertim(rack("s1", "i1"), owners=(Owner("o-a", "team a", ""),))
 NO_TEAM = concertim(rack("s1", "i1"), owners=())
-ORPHANED = "orphaned: its project is not watched any more: kept (bulk --prune-unwatched removes it)"
-NO_STAND = "orphaned: its team stands for no project: kept"
+ORPHANED = "orphaned: its project is no longer watched: kept (bulk --prune-unwatched removes it)"
+NO_STAND = "orphaned: its team has no project id: kept"
 PROJECTS = [
     row("a project not watched any more: its racks stay, orphaned", UNWATCHED, ALONE, why=ORPHANED),
     row("a project not watched any more: its racks go when that is allowed",
-        UNWATCHED, ALONE, *BOTH, why="its project is not watched any more", rules=PRUNE),
+        UNWATCHED, ALONE, *BOTH, why="its project is no longer watched", rules=PRUNE),
     row("projects not read: nothing is pruned, nothing is called orphaned",
         cloud(unread(ResourceKind.PROJECT, None), watched=()), ALONE, why="unread: Keystone", rules=PRUNE),
     row("no project watched at all: nothing is pruned", cloud(watched=()), ALONE, why=ORPHANED, rules=PRUNE),
     row("a team without a project: its racks stay, orphaned", EMPTY, NO_PROJECT, why=NO_STAND),
     row("a team without a project: its racks go when that is allowed",
-        EMPTY, NO_PROJECT, *BOTH, why="its team stands for no project", rules=PRUNE),
+        EMPTY, NO_PROJECT, *BOTH, why="its team has no project id", rules=PRUNE),
     row("a team without a project, some stacks not read: nothing is pruned",
         cloud(unread(ResourceKind.STACK, "p-b")), NO_PROJECT, why=NO_STAND, rules=PRUNE),
     row("a team that is not there: its racks stay, orphaned", EMPTY, NO_TEAM, why=NO_STAND),
@@ -174,7 +174,7 @@ PROJECTS = [
         why="other-owner: its stack is not in the project of the team that rack s1 belongs to", rules=PRUNE),
     row("a stack now in another team's project: its rack stays, reported",
         cloud(stack("s1", "i1", project_id="p-b")), ALONE,
-        why="other-owner: belongs to another team than team b, which Concertim can't change"),
+        why="other-owner: belongs to another team than team b, which Concertim cannot change"),
     row("a pass over other projects does not look at it", EMPTY, ALONE, scope=Scope(projects=frozenset({"p-b"}))),
     row("a pass over other stacks does not look at it", EMPTY, ALONE, scope=Scope(stacks=frozenset({"s2"}))),
     row("a pass over this project does", EMPTY, ALONE, *BOTH, scope=Scope(projects=frozenset({"p-a"})), asks="s1"),
@@ -198,7 +198,7 @@ FLAVORS = [
         why="in-use: its flavor is gone from Nova (404), but devices still use it", asks="large"),
     row("a template goes with its last device", EMPTY, USES_LARGE, *BOTH, "template m1.large", asks="s1 large"),
     row("a template goes when its last device gets another",
-        RESIZED, USES_LARGE, "instance i1", "template m1.large", why="of another flavor now; made anew in its place",
+        RESIZED, USES_LARGE, "instance i1", "template m1.large", why="of another flavor now; recreated in its place",
         asks="large"),
     row("Concertim's own templates stay, though they carry a flavor's id",
         EMPTY, concertim(replace(T_LARGE, tag="network"))),
@@ -212,7 +212,7 @@ TWO = [device("i1"), DOUBLE]
 DUPLICATES = [
     row("of two racks the one of the project's own team stays",
         cloud(stack("s1")), concertim(rack("s1", id="r-1", name="wrong", owner_id="o-b"), rack("s1", id="r-2")),
-        "rack wrong", why="rack s1 (r-2) stands for the same stack"),
+        "rack wrong", why="rack s1 (r-2) is of the same stack"),
     row("of two racks the fuller one stays, devices of the other go",
         cloud(stack("s1", "i1", "i2")),
         concertim(rack("s1", "i1", id="r-1", name="one"), rack("s1", DOUBLE, "i2", id="r-2", name="two")),
@@ -229,7 +229,7 @@ DUPLICATES = [
         concertim(rack("s1", id="r-1", name="one"), rack("s1", id="r-2", name="two"))),
     row("of two devices in one rack the smaller id stays",
         cloud(stack("s1", "i1")), concertim(rack("s1", *TWO)), "instance double",
-        why="duplicate: device i1 stands for the same instance"),
+        why="duplicate: device i1 is of the same instance"),
     row("of two devices the one with the flavor's template stays",
         cloud(stack("s1", "i1")),
         concertim(T_LARGE, rack("s1", device("i1", id="d-a", name="double", template_id="t-large"), TWO[0])),
@@ -245,7 +245,7 @@ DUPLICATES = [
         concertim(rack("s2", device("i1", id="d-a", name="double")), rack("s1", "i1")), "instance double"),
     row("of two templates the one in use stays",
         cloud(stack("s1", "i1")), concertim(Template("t-a", "double", 1, "small", 1, 512, 10), rack("s1", "i1")),
-        "template double", why="another template stands for its flavor"),
+        "template double", why="another template is used for its flavor"),
     row("of two templates the one of the flavor's height stays",
         cloud(), concertim(Template("t-a", "double", 2, "small", 1, 512, 10)), "template double"),
     row("doubled templates stay in a pass over one project",

@@ -1,4 +1,4 @@
-"""What of a plan remains when only some racks or devices are asked for, and whether a saved plan is still the plan."""
+"""What remains of a plan for only some racks or devices, and whether a saved plan is still current."""
 
 from __future__ import annotations
 
@@ -113,5 +113,5 @@ def test_a_saved_plan_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize("change", [{"saved_plan": 2}, {"digest": None}, {"racks": "s1"}, {"allow_deletes": "yes"}])
 def test_a_file_that_is_no_saved_plan_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(CosUpdateError, match="no plan that was saved"):
+    with pytest.raises(CosUpdateError, match="not a plan saved"):
         saved_plan_from(saved_plan_document(SAVED, TWO, PROJECTS) | change)

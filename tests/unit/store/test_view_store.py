@@ -1,4 +1,4 @@
-"""The view on disk: saved whole or not at all, loaded without trust, set aside when it is bad."""
+"""The view on disk: saved atomically, loaded without trust, set aside if it is bad."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_bad_file_is_set_aside_with_a_warning(
     with caplog.at_level(logging.WARNING, logger="cos_update.view"):
         assert store.load() is None
     assert bad_files(tmp_path) == ["view.pickle.bad-20261123T020544.000000Z"]
-    assert f"{store.path} is not a view of ours: " in caplog.text
+    assert f"{store.path} is not a valid view: " in caplog.text
     store.save(view())
     assert store.load() is not None
 
@@ -149,7 +149,7 @@ def test_a_hostile_file_runs_nothing(store: ViewStore, tmp_path: Path) -> None:
 
 def test_looking_only_sets_nothing_aside(store: ViewStore, tmp_path: Path) -> None:
     store.path.write_bytes(b"garbage")
-    with pytest.raises(BadView, match="is not a view of ours"):
+    with pytest.raises(BadView, match="is not a valid view"):
         store.peek()
     assert names(tmp_path) == ["view.pickle"]
 

@@ -1,4 +1,4 @@
-"""What is said of an object that somebody asks about."""
+"""The explanation of an object."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ def explained(word: str, given: Picture) -> str:
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("i1", "project: project a (p-a), watched; team team a stands for it"),
+        ("i1", "project: project a (p-a), watched; its team is team a"),
         ("i1", "stack: web (s1)"),
         ("i1", "rack: web, U1 to U1, template m1.small (1U)"),
         ("i1", "state: active in OpenStack, shown as ACTIVE"),
         ("i1", "read: OpenStack at 1970-01-01 00:00:10 UTC, Concertim at 1970-01-01 00:00:11 UTC"),
         ("i1", "written: at 1970-01-01 00:00:01 UTC by listen"),
-        ("i2", "written: not lately"),
+        ("i2", "written: not recently"),
         ("i2", "next pass: ~ update instance: status  ACTIVE -> STOPPED"),
         ("web", "rack: web, 42U, 3 devices, of team a"),
         ("lonely", "stack: none. It is in no Heat stack"),
         ("lonely", "state: active in OpenStack, not shown"),
-        ("i3", "no team of Concertim stands for it"),
-        ("theirs", "managed: no: somebody else made it"),
-        ("by hand", "managed: no: somebody else made it"),
+        ("i3", "it has no team in Concertim"),
+        ("theirs", "managed: no: not created by us"),
+        ("by hand", "managed: no: not created by us"),
         ("m1.small", "template: m1.small, 1U, used by 3 devices"),
-        ("project b", "project: project b (p-b), watched; no team of Concertim stands for it"),
+        ("project b", "project: project b (p-b), watched; it has no team in Concertim"),
         ("project b", "left alone: "),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_removal_that_is_held_back_says_what_lets_it_happen() -> None:
     actual = concertim(rack("s1", *(f"i{n}" for n in range(12))))
     held = picture(actual=actual, origins={}, plan=plan(cloud(), actual))
     assert "--allow-deletes" in explained("i3", held)
-    assert "which the last reading of OpenStack did not show" in explained("i3", held)
+    assert "which the last reading of OpenStack did not contain" in explained("i3", held)
 
 
 def test_what_an_unreadable_service_keeps_in_place() -> None:

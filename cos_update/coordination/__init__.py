@@ -1,0 +1,1 @@
+"""Several machines, one set of racks: which of them may post what, agreed on through tooz."""

@@ -1,0 +1,140 @@
+"""Bulk on several machines: who posts what, and what becomes of it when one of them goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from daemons import until
+from engines import Engine
+from rabbit import Proxy
+from sites import SiteOf, site_of, writes_by
+from world import World, served, shown, wanted
+
+LEASE = 3
+
+Start = Callable[[SiteOf], Popen[bytes]]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with served(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts the daemon of a machine."""
+    with ExitStack() as held:
+
+        def begin(site: SiteOf) -> Popen[bytes]:
+            process = site.start("bulk", "--interval", "1")
+            held.callback(process.wait)
+            held.callback(process.kill)
+            held.callback(process.send_signal, signal.SIGCONT)
+            return process
+
+        yield begin
+
+
+def is_true(world: World) -> bool:
+    """Whether Concertim shows the cloud."""
+    return shown(world.actual()) == wanted(world.desired())
+
+
+def grow(world: World, name: str = "more") -> None:
+    """The cloud has one more stack, with a server."""
+    project = next(p for p in world.cloud.projects_of(world.cloud.watcher.id) if p.name == "CM_team_a")
+    stack = world.cloud.create_stack(project, name)
+    world.cloud.add_server(stack, name)
+
+
+def test_of_two_machines_one_posts_and_the_other_ends_at_once(world: World, etcd: Engine, start: Start) -> None:
+    one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
+    assert two.run("sites", expect=1).stdout == "held by nobody, of 1 shards: 0\n"
+    start(one)
+    until(lambda: bool(writes_by(world)))
+    done = two.run("bulk", "--once")
+    assert done.stdout == "bulk: nothing done: two holds no lease (one holds 1 of 1)\n"
+    assert re.fullmatch(r"one: shard 0 since [-0-9T:Z]+\n", two.run("sites").stdout)
+    assert "sites and how many of 1 shards each holds: one (1)" in two.run("check", "coordination").stdout
+    until(lambda: is_true(world))
+    assert set(writes_by(world)) == {"one"}
+    until(lambda: "as site one it holds of 1 shards: 0" in one.run("status", expect=None).stdout)
+
+
+def test_with_shards_each_machine_posts_its_own_projects(world: World, engine: Engine, start: Start) -> None:
+    sites = [site_of(world, name, engine.url(), shards=6) for name in ("one", "two")]
+    for site in sites:
+        start(site)
+    until(lambda: is_true(world))
+    until(lambda: sum("handed over" in site.log() for site in sites) == 1)
+    world.concertim.wire.reset()
+    for site in sites:
+        done = site.log().count("pass ends")
+        until(lambda site=site, done=done: site.log().count("pass ends") > done + 1)
+    assert writes_by(world) == {}
+
+
+def test_a_machine_that_is_killed_has_its_racks_taken_over(world: World, etcd: Engine, start: Start) -> None:
+    one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
+    first = start(one)
+    until(lambda: is_true(world))
+    start(two)
+    until(lambda: "standing by" in two.log())
+    first.kill()
+    grow(world)
+    until(lambda: is_true(world))
+    assert set(writes_by(world)) == {"one", "two"}
+
+
+def test_a_machine_that_was_stopped_longer_than_its_lease_writes_nothing_when_it_goes_on(
+    world: World, etcd: Engine, start: Start
+) -> None:
+    one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
+    world.concertim.wire.latency = 0.1
+    first = start(one)
+    until(lambda: len(writes_by(world).get("one", [])) > 10)
+    os.kill(first.pid, signal.SIGSTOP)
+    start(two)
+    until(lambda: "is held by this site" in two.log())
+    world.concertim.wire.latency = 0.0
+    until(lambda: is_true(world))
+    world.concertim.wire.reset()
+    os.kill(first.pid, signal.SIGCONT)
+    until(lambda: "holds nothing, and writes nothing" in one.log() and "pass ends" in one.log())
+    assert writes_by(world) == {}
+    assert is_true(world)
+
+
+def test_without_the_engine_nothing_is_written_until_it_is_back(world: World, etcd: Engine, start: Start) -> None:
+    with Proxy(etcd.ports[0]) as proxy:
+        one = site_of(world, "one", etcd.url(proxy.port))
+        start(one)
+        until(lambda: is_true(world))
+        proxy.accepting = False
+        proxy.cut()
+        until(lambda: "holds nothing, and writes nothing" in one.log())
+        world.concertim.wire.reset()
+        grow(world)
+        time.sleep(2)  # two intervals, in which a pass would come
+        assert writes_by(world) == {}
+        proxy.accepting = True
+        until(lambda: is_true(world))
+        assert "coordination works again" in one.log()
+
+
+def test_once_without_the_engine_is_a_failure(world: World, etcd: Engine) -> None:
+    with Proxy(etcd.ports[0]) as proxy:
+        proxy.accepting = False
+        one = site_of(world, "one", etcd.url(proxy.port))
+        done = one.run("bulk", "--once", expect=1)
+    assert "coordination fails" in done.stderr
+    assert writes_by(world) == {}
