@@ -89,9 +89,9 @@ class Backend:
         found: Mapping[bytes, Any] = self._call(self._members)
         return tuple(sorted(map(_member, found.values()), key=lambda member: member.site))
 
-    def tell(self, held: Mapping[int, float]) -> None:
-        """Has the others know what this site holds."""
-        member = _told(Member(self._site, self._settings.shards, held))
+    def tell(self, held: Mapping[int, float], *, is_fit: bool) -> None:
+        """Has the others know what this site holds, and whether it is fit to hold more."""
+        member = _told(Member(self._site, self._settings.shards, held, is_fit))
         self._call(lambda: self._coordinator.update_capabilities(GROUP, member).get())
 
     def take(self, name: str) -> Any | None:
@@ -206,12 +206,12 @@ def _coordinator(settings: CoordinationSettings, member: bytes, deadline: float)
 
 def _told(member: Member) -> dict[str, Any]:
     held = {str(shard): since for shard, since in member.held.items()}
-    return {"site": member.site, "shards": member.shards, "held": held}
+    return {"site": member.site, "shards": member.shards, "held": held, "fit": member.is_fit}
 
 
 def _member(told: Any) -> Member:
     try:
         held = {int(shard): float(since) for shard, since in told["held"].items()}
-        return Member(str(told["site"]), int(told["shards"]), held)
+        return Member(str(told["site"]), int(told["shards"]), held, bool(told["fit"]))
     except (TypeError, KeyError, ValueError, AttributeError):
         return Member("?", 0)

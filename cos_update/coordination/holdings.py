@@ -32,11 +32,15 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A site that takes part: what it holds, by shard since when (Unix time)."""
+    """A site that takes part: what it holds, by shard since when (Unix time).
+
+    A site is not fit if its passes fail, be it that it cannot reach Concertim or OpenStack: others that are take over.
+    """
 
     site: str
     shards: int
     held: Mapping[int, float] = field(default_factory=dict)
+    is_fit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def _holdings(document: Any, boot: str) -> Holdings:
         shards=int(document["shards"]),
         leases={int(n): Lease(**lease) for n, lease in document["leases"].items()} if is_ours else {},
         members=tuple(
-            Member(m["site"], m["shards"], {int(n): since for n, since in m["held"].items()})
+            Member(m["site"], m["shards"], {int(n): since for n, since in m["held"].items()}, m["is_fit"])
             for m in document["members"]
         ),
         trouble=str(document["trouble"]),

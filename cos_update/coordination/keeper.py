@@ -60,7 +60,7 @@ class Keeper:
         self._locks: dict[int, Any] = {}
         self._mine = Holdings(site, settings.shards)
         self._refreshed = self._not_before = float("-inf")
-        self._told: dict[int, float] | None = None
+        self._told: tuple[dict[int, float], bool] | None = None
         self._said = ""
         self._stopped = threading.Event()
         self._ready = threading.Event()
@@ -181,12 +181,7 @@ class Keeper:
             self._mine = replace(self._mine, trouble=trouble)
             self._say(trouble)
             return
-        # A site that was started anew is there twice for a while.
-        by_site: dict[str, set[int]] = {}
-        for member in self._mine.members:
-            by_site.setdefault(member.site, set()).update(member.held)
-        held = {site: len(shards) for site, shards in by_site.items()} | {self._site: len(self._mine.leases)}
-        due = quota(held, self._site, self._settings.shards)
+        due = self._due()
         leaving = surplus(self._mine.leases, due)
         leases = {n: replace(lease, is_leaving=n in leaving) for n, lease in self._mine.leases.items()}
         if leases != self._mine.leases:
@@ -197,10 +192,23 @@ class Keeper:
         is_holding_off = self._clock() < self._not_before
         for shard in () if is_holding_off else self._free(due - len(self._mine.leases)):
             self._take(backend, shard)
-        to_tell = {n: lease.since for n, lease in self._mine.leases.items()}
+        to_tell = {n: lease.since for n, lease in self._mine.leases.items()}, self._uses.is_fit()
         if to_tell != self._told:
-            backend.tell(to_tell)
+            backend.tell(to_tell[0], is_fit=to_tell[1])
             self._told = to_tell
+
+    def _due(self) -> int:
+        """How many shards this site should hold."""
+        # A site that was started anew is there twice for a while.
+        held: dict[str, set[int]] = {self._site: set()}
+        fit: set[str] = {self._site} if self._uses.is_fit() else set()
+        for member in self._mine.members:
+            if member.site != self._site:
+                held.setdefault(member.site, set()).update(member.held)
+                fit |= {member.site} if member.is_fit else set()
+        counts = {site: len(shards) for site, shards in held.items()} | {self._site: len(self._mine.leases)}
+        # Where nobody is fit, a change of hands would help nobody.
+        return quota({site: counts[site] for site in fit or counts}, self._site, self._settings.shards)
 
     def _free(self, wanted: int) -> list[int]:
         """As many shards as are wanted, of those that nobody has said to hold."""

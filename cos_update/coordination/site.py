@@ -86,6 +86,16 @@ class Site:
         holdings = self.holdings
         return "" if holdings.leases else holdings.trouble
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether nothing is known of passes of this site that fail."""
+        return self._uses.is_fit()
+
+    def set_fit(self, fit: bool) -> None:
+        """Notes whether this site's passes fail: others that are fit take over then. Raises ViewError."""
+        if fit != self._uses.is_fit():
+            self._uses.set_fit(fit)
+
     @contextmanager
     def share(self, only: int | None = None) -> Iterator[Grant | None]:
         """What may be worked on while the context lasts, and is not handed over meanwhile; None: nothing.

@@ -18,6 +18,8 @@ from cos_update.model.errors import ViewError
 
 FOLDER = "leases"
 KEEPER = "keeper"
+UNFIT = "unfit"
+"""Is there while passes of this site fail."""
 
 
 class Uses:
@@ -47,6 +49,23 @@ class Uses:
     def keep(self) -> int | None:
         """Becomes the one process that keeps the leases; None while another one is."""
         return self._lock(KEEPER, fcntl.LOCK_EX)
+
+    def is_fit(self) -> bool:
+        """Whether nothing is known of passes of this site that fail."""
+        return not (self._folder / UNFIT).exists()
+
+    def set_fit(self, fit: bool) -> None:
+        """Notes whether this site's passes fail, for whichever process keeps the leases."""
+        try:
+            if fit:
+                (self._folder / UNFIT).unlink(missing_ok=True)
+            else:
+                files.make_folder(self._folder, 0o750)
+                os.close(files.open_file(self._folder / UNFIT, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW))
+        except OSError as error:
+            raise ViewError(
+                f"{self._folder / UNFIT} cannot be written: {words(error)}.", hint(error, self._folder)
+            ) from error
 
     def _lock(self, name: str, how: int) -> int | None:
         path = self._folder / f"{name}.lock"

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+from cos_update.model.errors import CosUpdateError, ViewError
+from cos_update.observability.observer import Observer
+from cos_update.planning.report import Report
 from cos_update.sync.services import Services
+
+log = logging.getLogger("cos_update.leases")
+
+UNFIT_AFTER = 2
+"""Failed passes in a row after which other machines take over."""
 
 
 @contextmanager
@@ -30,6 +39,51 @@ def taking_part(services: Services) -> Iterator[None]:
         return
     with services.site.kept(services.settings.shutdown_timeout):
         yield
+
+
+class Fitness(Observer):
+    """Notes whether this machine's passes fail: after two in a row, machines that are fit take over."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._failures = 0
+        self._note(fit=True)
+
+    def pass_ends(self, report: Report) -> None:
+        """A pass that Concertim did not answer any more has failed too."""
+        self._count(failed=bool(report.stopped))
+
+    def pass_failed(self, error: CosUpdateError) -> None:
+        """One more."""
+        self._count(failed=True)
+
+    def look(self) -> None:
+        """To be called while this machine stands by: sees whether it could work again."""
+        site = self._services.site
+        if site is None or site.is_fit:
+            return
+        try:
+            self._services.concertim.owners()
+            self._services.cloud.sessions.base.access()
+        except CosUpdateError as error:
+            log.debug("this machine is not fit yet: %s", error)
+        else:
+            log.info("this machine reaches both sides again")
+            self._count(failed=False)
+
+    def _count(self, *, failed: bool) -> None:
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures == UNFIT_AFTER:
+            log.warning("%d passes in a row have failed: other machines, if they are fit, take over", self._failures)
+        if self._failures in (0, UNFIT_AFTER):
+            self._note(fit=not failed)
+
+    def _note(self, *, fit: bool) -> None:
+        if self._services.site is not None:
+            try:
+                self._services.site.set_fit(fit)
+            except ViewError as error:
+                log.warning("%s %s", error, error.hint)
 
 
 def epochs(services: Services) -> Mapping[int, str]:
