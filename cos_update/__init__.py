@@ -1,3 +1,3 @@
-"""cos-update keeps Concertim's racks and devices true to an OpenStack cloud."""
+"""cos-update keeps Concertim's racks and devices in sync with an OpenStack cloud."""
 
 __version__ = "0.2.0"

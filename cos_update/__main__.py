@@ -1,4 +1,4 @@
-"""`python -m cos_update` is the program `cos-update`."""
+"""`python -m cos_update` runs `cos-update`."""
 
 from cos_update.cli.main import main
 

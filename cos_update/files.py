@@ -1,7 +1,7 @@
-"""Files that processes of several users share, on file systems of every kind.
+"""Files shared by processes of several users, on file systems of every kind.
 
-What root makes in a folder of another user is made for that user, so that a command that root runs beside a daemon
-leaves nothing behind that shuts the daemon out. What a file system cannot do and safety does not need is done without.
+Files that root creates in another user's folder get that user as owner, so that a command run by root cannot lock out a
+daemon. Operations that a file system does not support, and that safety does not require, are skipped.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import BinaryIO
 _ROOT = 0
 
 _NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-"""How a file system says that it does not have an operation at all (CIFS, NFS, FUSE)."""
+"""Errors of a file system that does not support an operation at all (CIFS, NFS, FUSE)."""
 _NOT_FOR_FOLDERS = _NOT_OFFERED | {errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
 _NOT_FOR_US = _NOT_OFFERED | {errno.EACCES, errno.EPERM}
-"""And that modes are the mount's business, or the server's (CIFS, root squashed by NFS)."""
+"""Errors of a file system whose modes are set by the mount or the server (CIFS, NFS with root squashing)."""
 
 
 class Replacement:
-    """A new file that is to take the place of another; made by `replacing`.
+    """A new file to replace another; created by `replacing`.
 
-    `done_without` says what the file system could not do, in words.
+    `done_without` describes what the file system does not support.
     """
 
     def __init__(self, path: Path, temporary: Path, file: BinaryIO, *, durable: bool) -> None:
@@ -38,7 +38,7 @@ class Replacement:
         self._durable = durable
 
     def finish(self) -> None:
-        """Ends the writing. Raises OSError."""
+        """Finishes writing. Raises OSError."""
         if self.file.closed:
             return
         self.file.flush()
@@ -47,7 +47,7 @@ class Replacement:
         self.file.close()
 
     def put_in_place(self) -> None:
-        """From here on readers find the new file, whole; nothing is written any more. Raises OSError."""
+        """Atomically replaces the old file; nothing can be written any more. Raises OSError."""
         self.finish()
         self._temporary.replace(self._path)
         if self._durable:
@@ -64,9 +64,9 @@ class Replacement:
             self._do_without(error, _NOT_FOR_US, "setting permissions (chmod)")
 
     def keep(self, former: os.stat_result) -> bool:
-        """Takes over owner, permissions and time of the file that is replaced; says whether owner and group are so.
+        """Copies owner, permissions and time from the replaced file; returns whether owner and group could be set.
 
-        To be called when all is written.
+        Call it after writing everything.
         """
         self.file.flush()
         handle = self.file.fileno()
@@ -91,7 +91,7 @@ class Replacement:
 
 
 def flush_folder(path: Path) -> list[str]:
-    """Has the names in a folder outlast a power cut; what the file system could not do, in words. Raises OSError."""
+    """Makes folder entries survive a power failure; returns what the file system does not support. Raises OSError."""
     handle = -1
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -110,10 +110,10 @@ def flush_folder(path: Path) -> list[str]:
 def replacing(
     path: Path, temporary: Path, mode: int = 0o640, *, granted: int = 0, durable: bool = True
 ) -> Iterator[Replacement]:
-    """A new file for the place of `path`, written as `temporary` in the same folder. Raises OSError.
+    """A new file to replace `path`, written as `temporary` in the same folder. Raises OSError.
 
-    It has the permissions `mode` as far as the umask lets it, and `granted` whatever that says. Unless it is put in
-    place within the context, it vanishes. What is `durable` outlasts a power cut.
+    It has the permissions `mode` subject to the umask, and `granted` in any case. Unless put in place within the
+    context, it is deleted. If `durable`, it survives a power failure.
     """
     try:
         with open(new_file(temporary, mode), "wb") as file:
@@ -126,13 +126,13 @@ def replacing(
 
 
 def make_private(handle: int) -> None:
-    """Sees that nobody but its owner can read an open file. Raises OSError, also when that cannot be had."""
+    """Makes an open file readable only by its owner. Raises OSError, also if that is not possible."""
     if _is_private(handle):
         return
     with contextlib.suppress(OSError):
         os.fchmod(handle, stat.S_IRUSR | stat.S_IWUSR)
     if not _is_private(handle):
-        raise OSError(errno.EPERM, "others may read it, and its file system lets nobody change that")
+        raise OSError(errno.EPERM, "others may read it, and its file system does not allow changing that")
 
 
 def _is_private(handle: int) -> bool:
@@ -140,7 +140,7 @@ def _is_private(handle: int) -> bool:
 
 
 def is_mounted_apart(path: Path) -> bool:
-    """Whether a file is a mount of its own, which no other can take the place of; False where nobody can tell."""
+    """Whether a file is itself a mount point, which cannot be replaced; False if unknown."""
     with contextlib.suppress(OSError, ValueError):
         return _mount(path, os.O_PATH | os.O_NOFOLLOW) != _mount(path.parent, os.O_PATH | os.O_DIRECTORY)
     return False
@@ -156,35 +156,35 @@ def _mount(path: Path, flags: int) -> int:
 
 
 def open_file(path: Path, flags: int, mode: int = 0o640) -> int:
-    """As `os.open`, for a descriptor that no child gets. Raises OSError.
+    """As `os.open`, with a descriptor that is not inherited. Raises OSError.
 
-    Root's own file in a folder of another user becomes that user's. That user could lead root elsewhere by a link: root
-    follows none there, and opens nothing that has a second name. So `flags` must not truncate.
+    Root's file in another user's folder is given to that user. That user could redirect root by a link: root follows
+    none there, and opens no file with more than one hard link. So `flags` must not truncate.
     """
     owner = _other_owner(path.parent)
     handle = os.open(path, flags | os.O_CLOEXEC | (os.O_NOFOLLOW if owner else 0), mode)
     if owner:
         if os.fstat(handle).st_nlink > 1:
             os.close(handle)
-            raise OSError(errno.EMLINK, "it has a second name elsewhere, and its folder is not root's", str(path))
+            raise OSError(errno.EMLINK, "it has another hard link, and its folder is not root's", str(path))
         _give(handle, owner)
     return handle
 
 
 def new_file(path: Path, mode: int = 0o640) -> int:
-    """A file in place of any other of that name, open for writing, likewise. Raises OSError."""
+    """As `open_file`, for a new file that replaces any other of that name. Raises OSError."""
     path.unlink(missing_ok=True)
     return open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
 
 def append_to(path: Path, mode: int = 0o640) -> int:
-    """A file open for appending, made if need be; where root's bars the way in a folder of ours, it makes room. Raises
+    """Opens a file for appending, creating it if necessary; moves a file of root's away if the folder is ours. Raises
     OSError.
 
-    Such a file is there when a log was written by a predecessor of root's, or when root has rotated it: what is in it
-    stays, as `<name>.until-<time>`.
+    Such a file exists if a predecessor wrote the log as root, or root has rotated it: its content is kept as
+    `<name>.until-<time>`.
     """
-    # A pipe of that name that nobody reads must not make us wait.
+    # Must not block on a pipe without a reader.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
     try:
         return open_file(path, flags, mode)
@@ -195,7 +195,7 @@ def append_to(path: Path, mode: int = 0o640) -> int:
 
 
 def make_folder(path: Path, mode: int) -> None:
-    """Makes the folder unless it is there, and gives it away likewise. Raises OSError."""
+    """Creates the folder unless it exists, with the owner of its parent. Raises OSError."""
     path.mkdir(mode=mode, exist_ok=True)
     if owner := _other_owner(path.parent):
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -219,7 +219,7 @@ def _make_room(path: Path) -> bool:
 
 
 def _other_owner(folder: Path) -> os.stat_result | None:
-    """Of whom the folder is, if this is root and the folder is not."""
+    """The owner of the folder, if we are root and the folder is not root's."""
     if os.geteuid() != _ROOT:
         return None
     found = folder.stat()
@@ -228,5 +228,5 @@ def _other_owner(folder: Path) -> os.stat_result | None:
 
 def _give(handle: int, owner: os.stat_result) -> None:
     if os.fstat(handle).st_uid == _ROOT:
-        with contextlib.suppress(PermissionError):  # a root without this power
+        with contextlib.suppress(PermissionError):  # root without the capability
             os.fchown(handle, owner.st_uid, owner.st_gid)

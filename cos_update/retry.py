@@ -1,7 +1,7 @@
-"""When to try again: after waits that double, scattered by chance, and not before the other side wants to be asked.
+"""When to retry: exponential backoff with jitter, and Retry-After.
 
-Below every room that speaks with somebody, so that one rule of backoff and one reading of Retry-After serve OpenStack,
-Concertim, the broker and the work queue. What is tried again, and how often, is decided there.
+Below all packages that talk to servers, so that OpenStack, Concertim, the broker and the work queue share one backoff
+and one parser of Retry-After. They decide what to retry, and how often.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 _LARGEST_EXPONENT = 60
-"""Keeps the doubling within what a float holds, however often something has failed."""
+"""Limits the exponent, so that the delay does not overflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits in seconds: `first` after one failure, doubled with each further one in a row, `longest` at most."""
+    """Delays in seconds: `first` after one failure, doubled with each consecutive one, at most `longest`."""
 
     first: float
     longest: float
 
     def after(self, failures: int) -> float:
-        """The wait after so many failures in a row, from 1."""
+        """The delay after this many consecutive failures, from 1."""
         return min(self.longest, self.first * 2.0 ** min(failures - 1, _LARGEST_EXPONENT))
 
     def scattered(self, failures: int) -> float:
-        """As `after`, less up to half by chance: of many who wait not all come back at once."""
-        return self.after(failures) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the load, guards nothing
+        """As `after`, reduced by up to half at random, so that waiting clients do not all return at once."""
+        return self.after(failures) * random.uniform(0.5, 1.0)  # noqa: S311 - not for security
 
 
 def retry_after(header: str, now: float) -> float:
-    """The seconds that a Retry-After asks for at `now` (Unix time); 0 when it asks for nothing that can be understood.
+    """The seconds that a Retry-After header asks for at `now` (Unix time); 0 if it is invalid.
 
-    Both forms that HTTP has for it are read, seconds and dates (RFC 9110, 10.2.3); a date without a zone is GMT.
+    Accepts both of HTTP's formats, seconds and dates (RFC 9110, 10.2.3); a date without a zone is GMT.
     """
     try:
         seconds = float(header)

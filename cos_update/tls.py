@@ -1,8 +1,8 @@
-"""How certificates are verified, the same for every service; and why one is not trusted.
+"""Certificate verification, the same for every service, and explanations of failures.
 
-Python 3.13 made two of OpenSSL's flags its default: certificates must be such as RFC 5280 wants them
-(VERIFY_X509_STRICT), and any certificate that is trusted ends a chain (VERIFY_X509_PARTIAL_CHAIN). The second is set
-here with every Python. The first is set or not as the settings say, and where they say nothing, as Python has it.
+Python 3.13 made two of OpenSSL's flags the default: certificates must comply with RFC 5280 (VERIFY_X509_STRICT), and
+any trusted certificate ends a chain (VERIFY_X509_PARTIAL_CHAIN). We set the second with every Python version. The
+first depends on the settings, with Python's own default.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INVALID_CA, _NO_AUTHORITY_KEY_ID, _NO_SUBJECT_KEY_ID, _CONSTRAINTS_NOT_CRITICAL, _NO_KEY_USAGE = 79, 85, 86, 89, 92
 _STRICT_ONLY = range(80, 94)
-"""OpenSSL's codes (x509_vfy.h) for what only strictness refuses, besides some cases of _INVALID_CA."""
+"""OpenSSL's codes (x509_vfy.h) for faults that only strict mode rejects, besides some cases of _INVALID_CA."""
 _FAULTS = {
     _NO_KEY_USAGE: "no key usage extension",
     _CONSTRAINTS_NOT_CRITICAL: "basic constraints that are not marked critical",
@@ -29,7 +29,7 @@ _FAULTS = {
     _INVALID_CA: "no basic constraints extension",
     _NO_AUTHORITY_KEY_ID: "no authority key identifier extension",
 }
-"""What is wrong with a certificate that has it."""
+"""Descriptions of the faults."""
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -37,7 +37,7 @@ _STRICT_BY_DEFAULT = sys.version_info >= (3, 13)
 
 
 class Verification(Protocol):
-    """What the settings of a service say of it: on, off or the CA's certificates, and whether it is strict."""
+    """A service's verification settings: on, off or a CA file, and whether it is strict."""
 
     @property
     def verify(self) -> bool | str: ...
@@ -47,7 +47,7 @@ class Verification(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Distrust:
-    """Why a certificate is not trusted, as a clause; and what to do where strictness is the reason, else ""."""
+    """Why a certificate is not trusted, as a clause, and a hint if strict mode is the reason, else ""."""
 
     reason: str
     hint: str = ""
@@ -64,14 +64,14 @@ def apply(context: ssl.SSLContext, *, strict: bool | None) -> ssl.SSLContext:
 
 
 def http_context(*, strict: bool | None) -> ssl.SSLContext:
-    """A context for urllib3, which adds the CA's certificates; like its own, it takes no common name for a host."""
+    """A context for urllib3, which adds the CA's certificates; like urllib3's own, it ignores common names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.hostname_checks_common_name = False
     return apply(context, strict=strict)
 
 
 def distrust(error: BaseException, settings: Verification, setting: str) -> Distrust | None:
-    """Why a certificate is not trusted, when that is what an error comes from; `setting` is named like `rmq.verify`."""
+    """Why a certificate is not trusted, if that caused the error; `setting` is the key, such as `rmq.verify`."""
     cause = next((link for link in chain(error) if isinstance(link, ssl.SSLCertVerificationError)), None)
     if cause is None:
         return None
@@ -82,27 +82,27 @@ def distrust(error: BaseException, settings: Verification, setting: str) -> Dist
         return Distrust(words)
     return Distrust(
         "; ".join(culprits) or _of_one_unseen(cause.verify_code, ca) or words,
-        "Have that certificate made anew (a CA's with basicConstraints=critical,CA:TRUE and keyUsage=critical,"
-        f"keyCertSign,cRLSign), or set {setting} to {_relaxed(ca)}: chain and host name are verified all the same.",
+        "Have that certificate reissued (a CA's with basicConstraints=critical,CA:TRUE and keyUsage=critical,"
+        f"keyCertSign,cRLSign), or set {setting} to {_relaxed(ca)}: chain and host name are still verified.",
     )
 
 
 def unfit(ca: str, *, strict: bool | None) -> str:
-    """Why a file or folder of CA certificates can't do, as far as it tells by itself, and what to do; else "".
+    """Why a file or folder of CA certificates is unusable, as far as it shows, with a hint; else "".
 
-    One certificate that would do is enough, for which of them a service needs is not known.
+    One usable certificate is enough, since it is unknown which one a service needs.
     """
     try:
         certificates = list(_certificates(ca))
     except OSError as error:
         return f"{ca} cannot be read: {error.strerror}"
     if not certificates:
-        return f"{ca} holds no certificate"
+        return f"{ca} contains no certificate"
     complaints = [_complaint(certificate, ca) for certificate in certificates if _faults(certificate)]
     if strict is False or len(complaints) < len(certificates):
         return ""
     when = "" if _is_strict(strict) else " from Python 3.13 on"
-    return f"{'; '.join(complaints)}, and is refused{when} unless it is given as {_relaxed(ca)}"
+    return f"{'; '.join(complaints)}, and is rejected{when} unless given as {_relaxed(ca)}"
 
 
 def _is_strict(strict: bool | None) -> bool:
@@ -110,7 +110,7 @@ def _is_strict(strict: bool | None) -> bool:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made from, as libraries nest them, each once."""
+    """An error and its causes and contexts, each once."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
@@ -127,7 +127,7 @@ def _relaxed(ca: str | None) -> str:
 
 
 def _of_one_unseen(code: int, ca: str | None) -> str:
-    """The fault of a certificate that is in no file of ours."""
+    """The fault of a certificate that is not in our files."""
     if code not in _FAULTS:
         return ""
     if code == _NO_AUTHORITY_KEY_ID:
@@ -137,7 +137,7 @@ def _of_one_unseen(code: int, ca: str | None) -> str:
 
 
 def _culprits(ca: str, code: int) -> list[str]:
-    """A complaint about each certificate of ours that has the fault."""
+    """A description for each of our certificates with the fault."""
     try:
         return [_complaint(each, ca) for each in _certificates(ca) if code in _faults(each)]
     except OSError:
@@ -150,7 +150,7 @@ def _complaint(certificate: x509.Certificate, ca: str) -> str:
 
 
 def _faults(certificate: x509.Certificate) -> list[int]:
-    """What OpenSSL's strictness refuses in a CA's certificate, as codes; nothing for one that is no CA's."""
+    """The codes of faults in a CA certificate that OpenSSL's strict mode rejects; none for other certificates."""
     from cryptography.x509 import BasicConstraints, KeyUsage, SubjectKeyIdentifier, Version
 
     found = {type(extension.value): extension for extension in certificate.extensions}
@@ -169,14 +169,14 @@ def _faults(certificate: x509.Certificate) -> list[int]:
 
 
 def _certificates(ca: str) -> Iterator[x509.Certificate]:
-    """Those of a file, or of all files of a folder, as far as they can be read. Raises OSError."""
+    """The readable certificates of a file, or of all files in a folder. Raises OSError."""
     from cryptography.x509 import load_pem_x509_certificate
 
     path = Path(ca)
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         for text in _PEM.findall(file.read_bytes()) if file.is_file() or file == path else []:
             try:
-                # It warns of odd serial numbers, which do not matter here.
+                # It warns about odd serial numbers, which do not matter here.
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     certificate = load_pem_x509_certificate(text)

@@ -1,4 +1,4 @@
-"""The one RabbitMQ node of a test session, and reports that can be handed on."""
+"""The single RabbitMQ node of a test session, and reports that can be passed on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the README that the program itself knows best: `python -m tests.reference` writes them anew.
+"""The generated parts of the README: `python -m tests.reference` rewrites them.
 
 They stand between comments `<!-- NAME -->` and `<!-- end of NAME -->`, and a test holds them against the program.
 """

@@ -1,4 +1,4 @@
-"""How many of all combinations a test tries in the usual run."""
+"""How many of all combinations a test tries in a normal run."""
 
 from __future__ import annotations
 

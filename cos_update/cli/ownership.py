@@ -29,8 +29,8 @@ LOG_FILES = tuple(logs.FILES.values())
 def take_over(folder: Path, patterns: Iterable[str], uid: int) -> None:
     """Chowns the folder to `uid`, if it is root's, and files in it that match (`*.lock`, `locks/rack-*.lock`).
 
-    Groups and modes stay. A folder of another user is left alone with all its content. Failures are ignored: whoever
-    needs a file reports what is missing.
+    Groups and modes stay. A folder of another user is left alone with all its content. Failures are ignored: the
+    process that needs a file reports what is missing.
     """
     with contextlib.suppress(OSError), _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as handle:
         if os.fstat(handle).st_uid not in (ROOT, uid):

@@ -113,7 +113,7 @@ def _lines(data_dir: Path, processes: list[_Process], view: View | None, trouble
     for gap in view.gaps:
         yield "", f"not read: {gap}"
     if view.resync is not None:
-        yield "resync", f"asked for {_age(view.resync.at)} ago: {view.resync.why}"
+        yield "resync", f"requested {_age(view.resync.at)} ago: {view.resync.why}"
 
 
 def _more(heartbeat: Heartbeat) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _more(heartbeat: Heartbeat) -> Iterator[str]:
         if leases["trouble"]:
             yield str(leases["trouble"])
     if details.get("queue_messages") is not None:
-        yield f"{details['queue_messages']} messages in the queue, {details.get('unacked_messages')} in hand"
+        yield f"{details['queue_messages']} messages in the queue, {details.get('unacked_messages')} unacknowledged"
     if oldest := details.get("oldest_key_seconds"):
         yield f"the oldest change has waited {float(str(oldest)):.0f} s"
     missing = details.get("missing_exchanges")

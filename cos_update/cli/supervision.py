@@ -75,7 +75,7 @@ class _Watch:
             if now - self._stopped >= (self._services.settings.shutdown_timeout if is_amid else GRACE):
                 raise StoppedError(is_amid=is_amid)
             return
-        signs = (self._services.cloud.sessions.requests, self._services.concertim.counts, self._stop.heard)
+        signs = (self._services.cloud.sessions.requests, self._services.concertim.counts, self._stop.events)
         if signs != self._signs:
             self._signs, self._moved = signs, now
         if self._stop.is_resting:

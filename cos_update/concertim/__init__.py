@@ -1,4 +1,4 @@
 """Concertim's REST API: the client, and the codec between its JSON and the model.
 
-The only room that speaks with Concertim; what it should show is decided elsewhere.
+The only package that talks to Concertim; what it should show is decided elsewhere.
 """

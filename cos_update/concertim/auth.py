@@ -1,4 +1,4 @@
-"""The login: one token for all threads, renewed when it has died, and never asked for in a hot loop."""
+"""The login: one token for all threads, renewed when it expires, and never requested in a hot loop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cos_update.model.settings import ConcertimSettings
 
 PATH = "/users/sign_in.json"
 REMEMBERED = 15.0
-"""Seconds for which a failed login stands: asking again would cost the app 0.2 s of its CPU each time (observed)."""
+"""Seconds for which a failed login is remembered: each attempt costs the app 0.2 s of CPU (observed)."""
 CREDENTIALS_HINT = "Check concertim.concertim_username and concertim.concertim_password."
 
 
 class Login:
-    """Thread-safe. The token is in the answer's header, not in its body, which holds passwords in clear (observed)."""
+    """Thread-safe. The token is in the response's header, not in its body, which has cleartext passwords (observed)."""
 
     def __init__(
         self,
@@ -42,16 +42,16 @@ class Login:
         self._failure: ConcertimError | None = None
         self._failed_at = 0.0
         self.count = 0
-        """How many logins succeeded."""
+        """The number of successful logins."""
         self.is_root: bool | None = None
-        """Whether the user may see and do everything; None while it is not known."""
+        """Whether the user may see and do everything; None while unknown."""
         self.clock_offset: float | None = None
-        """Seconds by which the app's clock is ahead of ours, to half a second; None while it is not known."""
+        """Seconds by which the app's clock is ahead of ours, to half a second; None while unknown."""
 
     def token(self, dead: str | None = None) -> str:
-        """The token, of a new login when there is none or only the `dead` one.
+        """The token; logs in if there is none or only the `dead` one.
 
-        Raises ConcertimLoginError or Unavailable. Threads that waited for a login share its outcome.
+        Raises ConcertimLoginError or Unavailable. Threads that wait for a login share its result.
         """
         asked = self._clock()
         with self._lock:
@@ -69,11 +69,11 @@ class Login:
             return self._token
 
     def disowned(self, token: str, answer: Answer) -> ConcertimLoginError:
-        """The error for a `token` that the app has just given and refuses all the same; remembered like a refusal."""
+        """The error for a new `token` that the app rejects nevertheless; remembered like a failed login."""
         failure = ConcertimLoginError(
-            f"Concertim refuses the token that it has just given to user {self._username!r} "
+            f"Concertim rejects the token that it has just issued to user {self._username!r} "
             f"(401 {errors.reason(answer)}).",
-            "Check the app's clock, and whether a proxy before it changes the header Authorization.",
+            "Check the app's clock, and whether a proxy in front of it changes the header Authorization.",
             answer.status,
         )
         with self._lock:
@@ -119,7 +119,7 @@ class Login:
         return token
 
     def _ask(self) -> Answer:
-        # Without a token: beside a valid one the app does not look at the password (observed).
+        # Without a token: with a valid one the app ignores the password (observed).
         body = {"user": {"login": self._username, "password": self._password}}
         answer = self._transport.send(Method.POST, PATH, body, is_login=True)
         if trouble := busy(answer, self._transport.address, Method.POST, PATH):
@@ -134,5 +134,5 @@ class Login:
             issued = float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["iat"])
         except (ValueError, LookupError, TypeError):
             return
-        # The claim is in whole seconds, cut off.
+        # The claim is truncated to whole seconds.
         self.clock_offset = issued + 0.5 - time.time()

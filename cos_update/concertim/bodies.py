@@ -1,7 +1,7 @@
-"""The model's records to the request bodies that Concertim takes, in each of its APIs.
+"""Converts the model's records to Concertim's request bodies, for each of its APIs.
 
-Rules observed on the app: sizes of templates are positive or null; a null `volume_details` is a 500, a null
-`creation_output` breaks the rack's page; on an update details are merged and everything else is replaced.
+Rules observed on the app: sizes of templates are positive or null; a null `volume_details` causes a 500, a null
+`creation_output` breaks the rack's page; an update merges details and replaces everything else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def new_template(template: Template) -> Body:
 
 
 def changed_template(changes: Mapping[str, object]) -> Body:
-    """PATCH /templates/ID; `changes` has the model's field names. Raises ValueError for what can't be changed."""
+    """PATCH /templates/ID; `changes` has the model's field names. Raises ValueError for fields that cannot change."""
     return {"template": _with_sizes(_renamed(changes, _TEMPLATE_FIELDS))}
 
 
@@ -47,7 +47,7 @@ def new_rack(rack: Rack, flavour: ApiFlavour) -> Body:
 
 
 def changed_rack(changes: Mapping[str, object]) -> Body:
-    """PATCH /racks/ID; `changes` has the model's field names. Raises ValueError for what can't be changed."""
+    """PATCH /racks/ID; `changes` has the model's field names. Raises ValueError for fields that cannot change."""
     sent = _renamed(changes, _CHANGED_RACK_FIELDS)
     if "creation_output" in sent:
         sent["creation_output"] = sent["creation_output"] or ""
@@ -55,7 +55,7 @@ def changed_rack(changes: Mapping[str, object]) -> Body:
 
 
 def new_device(device: Device, flavour: ApiFlavour) -> Body:
-    """POST /nodes. Raises Refused for what the older API cannot hold."""
+    """POST /nodes. Raises Refused for devices that the older API does not support."""
     sent: Body = {name: getattr(device, name) for name in _DEVICE_FIELDS}
     sent |= {"cloud_created_at": device.created} if flavour is ApiFlavour.CREDITS else _cost(device.cost)
     place = device.location
@@ -67,14 +67,14 @@ def new_device(device: Device, flavour: ApiFlavour) -> Body:
     elif device.kind is ResourceKind.SERVER:
         sent |= details
     else:
-        raise Refused(f"this Concertim's older API can't show a {device.kind.label}")
+        raise Refused(f"this Concertim's older API does not support a {device.kind.label}")
     return {"template_id": device.template_id, "device": sent}
 
 
 def changed_device(changes: Mapping[str, object], flavour: ApiFlavour) -> Body:
-    """PATCH /devices/ID; `changes` has the model's field names, and in `details` the changed ones of the details.
+    """PATCH /devices/ID; `changes` has the model's field names, with changed fields of the details in `details`.
 
-    Raises ValueError for what is never changed: a sent `type` wrecks the device, `rack_id` is ignored (observed).
+    Raises ValueError for fields that never change: a sent `type` breaks the device, `rack_id` is ignored (observed).
     """
     sent = _renamed({name: value for name, value in changes.items() if name != "details"}, _DEVICE_FIELDS)
     details = changes.get("details")
@@ -85,7 +85,7 @@ def changed_device(changes: Mapping[str, object], flavour: ApiFlavour) -> Body:
 
 
 def _cost(cost: str) -> Body:
-    """What a record that is made again had cost; the app refuses what is no number."""
+    """The cost of a recreated record; the app rejects values that are not a number."""
     return {"cost": cost} if re.fullmatch(r"\d+(\.\d+)?", cost) and cost.strip("0.") else {}
 
 
@@ -100,6 +100,6 @@ def _with_sizes(sent: Body) -> Body:
 
 
 def _details(details: Mapping[str, object], flavour: ApiFlavour) -> Body:
-    # Only an object is stored by the older API.
+    # The older API stores only objects.
     nothing: object = {} if flavour is ApiFlavour.USERS else []
     return {name: (value or nothing) if name == "volume_details" else value for name, value in details.items()}

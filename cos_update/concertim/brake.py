@@ -1,7 +1,7 @@
-"""Stops writing while every write fails: an app without its database or its Redis makes a mess of what it is sent.
+"""A circuit breaker for writes: an app without its database or its Redis processes writes only partially.
 
-A 500 is usually a complaint about one object. After a few in a row a trial write tells which it is: the app as a
-whole (then nothing more is sent for a while), or those objects. Apart from `write_limiter`, which is about speed.
+A 500 usually concerns a single object. After several in a row a trial write shows whether the app as a whole fails
+(then writing stops for a while) or just those objects. Separate from `write_limiter`, which is about speed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from cos_update.model.errors import Unavailable
 from cos_update.retry import Backoff
 
 FEW = 3
-"""Failed writes in a row after which a trial is made."""
+"""The number of consecutive failed writes that triggers a trial."""
 BACKOFF = Backoff(5.0, 60.0)
-"""Until the next trial after one that failed."""
+"""The delay of the next trial after a failed one."""
 HINT = "See Concertim's log: its database or its Redis may be down."
 
 Trial = Callable[[], bool | None]
-"""Makes a write that changes nothing, and says whether the app could; None when there is nothing to try it on."""
+"""Sends a write that changes nothing; returns whether the app succeeded, None if there is no object to try it on."""
 
 log = logging.getLogger(__name__)
 
 
 class WriteBrake:
-    """Thread-safe. `trial` is made by one thread at a time; its own write must not come here."""
+    """Thread-safe. One thread at a time runs `trial`, whose own write must bypass the breaker."""
 
     def __init__(self, trial: Trial, clock: Callable[[], float] = time.monotonic) -> None:
         self._trial = trial
@@ -39,7 +39,7 @@ class WriteBrake:
         self._trials = 1
 
     def admit(self) -> None:
-        """Lets a write through. Raises Unavailable while the app fails whatever it is sent."""
+        """Lets a write through. Raises Unavailable while all writes fail."""
         with self._lock:
             if self._failures < FEW:
                 return
@@ -52,19 +52,19 @@ class WriteBrake:
             self._close()
             if works is not None:
                 wait = BACKOFF.after(self._trials)
-                log.warning("Nothing is written to Concertim for %g s: %s", wait, self._stopped())
+                log.warning("pausing writes to Concertim for %g s: %s", wait, self._stopped())
                 raise self._stopped()
-            # With nothing to try it on this write is the trial, and others wait for what becomes of it.
+            # Without an object to try, this write is the trial, and others wait for its result.
 
     def succeeded(self) -> None:
-        """A write was carried out."""
+        """A write succeeded."""
         with self._lock:
             self._failures = 0
             self._closed_until = float("-inf")
             self._trials = 1
 
     def failed(self, reason: str) -> None:
-        """The app failed (5xx) at a write."""
+        """A write failed with a 5xx."""
         with self._lock:
             self._failures += 1
             self._reason = reason

@@ -1,6 +1,6 @@
-"""The client: all that is read of Concertim, and every change that is made to it, in the model's terms.
+"""The client: reads Concertim and changes it, in the model's terms.
 
-The rules of writing stand here: what may be repeated, what is looked for when an answer was lost, and what a 5xx means.
+It has the rules of writing: what may be retried, how to recover from a lost response, and what a 5xx means.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ INTERNAL_ERROR = 500
 FORBIDDEN = 403
 CREATION_TIME = "cloud_created_at"
 PROBE = "limit-check"
-"""Name of the rack that is requested in order to be refused."""
+"""The name of the rack whose creation must be rejected."""
 PROVOKED = ("u_height ", "status ", "order_id ", "name ", "cluster_type")
-"""How complaints begin that are about the probe itself, which is of no real cluster type."""
+"""The start of errors about the probe itself, which has no real cluster type."""
 OVER_THE_LIMIT = re.compile(r"[^;]*\blimit of \d+ has been exceeded")
-"""How the app words that its licence allows no more (observed)."""
+"""The app's error when its licence does not allow more (observed)."""
 
 log = logging.getLogger(__name__)
 
 Look = Callable[[], Record | None]
-"""Looks for an object that a write may have left."""
+"""Looks up an object that a write may have created."""
 
 
 class ConcertimClient(ConcertimReader):
     """Concertim's API. Thread-safe; a context manager that closes it.
 
-    Every call raises ConcertimLoginError, Unavailable (no usable answer to any of the allowed tries), or Refused with
-    the app's own reason. What changes something is repeated only where that cannot do it twice: a create whose answer
-    was lost is first looked for by our id. With a `fence` a write is sent only if that lets it (else Fenced).
+    Every call raises ConcertimLoginError, Unavailable (no usable response in spite of retries), or Refused with the
+    app's reason. Changes are retried only if they cannot be applied twice: after a lost response, a create first
+    looks for the object by our id. With a `fence`, a write is sent only if the fence admits it (else Fenced).
     """
 
     def __init__(self, settings: ConcertimSettings, fence: WriteFence | None = None) -> None:
@@ -59,16 +59,16 @@ class ConcertimClient(ConcertimReader):
         self.close()
 
     def close(self) -> None:
-        """Closes all connections. Calls that wait for another try give up; those under way still end."""
+        """Closes all connections. Calls waiting for a retry give up; requests in flight still end."""
         self._http.close()
 
     def end_retries(self) -> None:
-        """Has nothing tried again from now on: whoever waits for another try gives up."""
+        """Disables retries from now on; calls waiting for one give up."""
         self._http.retry_policy.end()
 
     @property
     def counts(self) -> Counts:
-        """How many reads, writes and logins were sent until now."""
+        """The number of reads, writes and logins sent so far."""
         return self._http.counts
 
     @property
@@ -77,14 +77,14 @@ class ConcertimClient(ConcertimReader):
         return self._http.login.clock_offset
 
     def limit_met(self, owner: Owner) -> str:
-        """What the app says when its licence allows no further rack, else ""."""
+        """The app's error if its licence does not allow another rack, else ""."""
         return next((match for match in self.complaints(owner) if OVER_THE_LIMIT.fullmatch(match)), "")
 
     def complaints(self, owner: Owner) -> tuple[str, ...]:
-        """Why the app would refuse any further rack, its licence's limit for one: nothing when it would not.
+        """Why the app would reject any further rack, such as its licence's limit; empty if it would not.
 
-        It says so when it refuses a rack, and nowhere else (observed). So one is asked for that it refuses anyhow:
-        without height and status, and where there are orders without an order id. What it says besides is the answer.
+        It says so only when it rejects a rack (observed). So this requests one that it rejects anyway: without height
+        and status, and without an order id where there are orders. Its other errors are the result.
         """
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         rack = Rack("", PROBE, owner.id, 0, "", created=now, cluster_type=PROBE)
@@ -101,7 +101,7 @@ class ConcertimClient(ConcertimReader):
         return ()
 
     def create(self, record: Record) -> Record:
-        """Creates an object and gives it as it is now. Raises Gone when the rack or template of a device is gone."""
+        """Creates an object and returns its current state. Raises Gone if the rack or template of a device is gone."""
         match record:
             case Template():
                 return self._create("templates", bodies.new_template(record), record)
@@ -113,10 +113,10 @@ class ConcertimClient(ConcertimReader):
                 return self._create_device(record)
 
     def update(self, record: Record, changes: Mapping[str, object]) -> Record:
-        """Changes fields of an object, in the model's names, and gives it as it is now. Raises Gone.
+        """Changes fields of an object, with the model's names, and returns its current state. Raises Gone.
 
-        Metadata and network details are replaced whole, a device's `details` field by field. The app saves the parts of
-        a device one by one: after Refused or Unavailable some of it may have been done.
+        Metadata and network details are replaced as a whole, a device's `details` field by field. The app saves the
+        parts of a device separately: after Refused or Unavailable, some may have been saved.
         """
         match record:
             case Template():
@@ -128,27 +128,27 @@ class ConcertimClient(ConcertimReader):
         return self._update(record, body)
 
     def delete(self, record: Record) -> None:
-        """Deletes a template that no device uses, an empty rack, or a device; one that is gone already is fine."""
+        """Deletes an unused template, an empty rack, or a device; it is no error if it is already gone."""
         try:
             self._http.delete(_path(record))
         except Refused as refusal:
             if not is_fault(refusal) or self._looked(refusal, lambda: self._now(record)) is not None:
                 raise
-            log.warning("Concertim answered a removal with an error, but it was done: %s", refusal)
+            log.warning("Concertim returned an error for a removal that succeeded: %s", refusal)
 
     def _create_device(self, device: Device) -> Record:
         try:
             return self._for_newer_api(lambda: self._create("nodes", bodies.new_device(device, self.flavour()), device))
         except Refused as refusal:
-            # For a rack that is gone the app has no 404 but a 500 of no particular kind.
+            # For a rack that is gone the app returns a generic 500 instead of a 404.
             if refusal.status == INTERNAL_ERROR and self.rack(device.rack_id) is None:
                 raise Gone(f"the rack of {device.name} is gone from Concertim", status=404) from None
             raise
 
     def _create(self, path: str, body: object, record: Record) -> Record:
-        """POSTs, and once more only after a look has not found the object that a lost answer may have left.
+        """POSTs; retries only after a lookup has not found the object, which may exist in spite of a lost response.
 
-        What has no id of ours can't be looked for and is not tried again.
+        An object without our id cannot be looked up and is not retried.
         """
         look = (lambda: self._twin(record)) if record.openstack_id else None
         what, decode = self._codec(record)
@@ -162,7 +162,7 @@ class ConcertimClient(ConcertimReader):
             except Refused as refusal:
                 if is_fault(refusal):
                     return self._found_after(refusal, look)
-                # "Taken" may well be: by the first try, carried out after we had looked.
+                # "Taken" may be due to the first attempt, applied after our lookup.
                 if not first and look and (found := look()):
                     return found
                 raise
@@ -173,7 +173,7 @@ class ConcertimClient(ConcertimReader):
         raise given_up(trouble, 2)
 
     def _for_newer_api(self, create: Callable[[], Record]) -> Record:
-        """What `create` makes; when the app wants what only the newer API knows, it is taken to speak that."""
+        """The result of `create`; if the app requires fields of the newer API, switches to that and retries."""
         try:
             return create()
         except Refused as refusal:
@@ -184,9 +184,9 @@ class ConcertimClient(ConcertimReader):
         return create()
 
     def _update(self, record: Record, body: object) -> Record:
-        """PATCHes; when the answer cannot be used, the object as it is now.
+        """PATCHes; returns the object, read again if the response is unusable.
 
-        Raises Refused with the object as it was found after a 5xx.
+        After a 5xx, raises Refused with the object's current state.
         """
         what, decode = self._codec(record)
         try:
@@ -207,15 +207,15 @@ class ConcertimClient(ConcertimReader):
             return found
 
     def _found_after(self, refusal: Refused, look: Look | None) -> Record:
-        """What a create has made that was answered by a 5xx. Raises the refusal when it has made nothing."""
+        """The object that a create has made in spite of a 5xx. Raises the error if there is none."""
         found = self._looked(refusal, look) if look else None
         if found is None:
             raise refusal
-        log.warning("Concertim answered a creation with an error, but it was done: %s", refusal)
+        log.warning("Concertim returned an error for a creation that succeeded: %s", refusal)
         return found
 
     def _looked(self, refusal: Refused, look: Look) -> Record | None:
-        """What is there after a 5xx. Raises Unavailable when that can't be seen: then nobody knows what was done."""
+        """The state after a 5xx. Raises Unavailable if it cannot be read: then the result is unknown."""
         try:
             return look()
         except ConcertimError as error:
@@ -260,9 +260,9 @@ class ConcertimClient(ConcertimReader):
                 return self.device(device_id)
 
     def _twin(self, record: Record) -> Record | None:
-        """What is there already as `record` is to be.
+        """The existing object that equals the desired `record`.
 
-        Neither a template's height nor a device's template can be changed: what differs in them is to be replaced.
+        Neither a template's height nor a device's template can be changed: objects that differ there must be replaced.
         """
         match record:
             case Template():

@@ -1,6 +1,6 @@
-"""Concertim's JSON to the model's records, in both of its APIs.
+"""Converts Concertim's JSON to the model's records, for all of its APIs.
 
-Missing and null fields are tolerated. A record without an id, or something that is no record or list of records, is
+Missing and null fields are tolerated. A record without an id, or anything that is not a record or list of records, is
 an error: it must never pass for "nothing there".
 """
 
@@ -33,23 +33,23 @@ Json = Mapping[str, object]
 T = TypeVar("T")
 
 DEFAULT_RACK_HEIGHT = 42
-"""The height that the app gives a rack without one (observed)."""
+"""The app's default height of a rack (observed)."""
 HIGHEST_UNIT = 1000
-"""Units above don't exist, racks have 72 at most (observed): a number without sense must not fill the memory."""
+"""The highest unit to accept. Racks have 72 at most (observed); an absurd number must not fill the memory."""
 LONGEST_INTEGER = 20
-"""Digits of a number in a text; the app's columns hold 10."""
+"""Maximum digits of a number in a string; the app's columns hold 10."""
 
 
 class UnexpectedAnswer(Unavailable):
-    """The app's answer does not have the shape that its API promises."""
+    """The app's response does not have the format of its API."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "Check that concertim.concertim_url leads to Concertim, and look into its log.")
+        super().__init__(message, "Check that concertim.concertim_url is Concertim's address, and see its log.")
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The user as whom we are logged in. Only a root user may create racks and templates."""
+    """The user that we are logged in as. Only a root user may create racks and templates."""
 
     id: str
     login: str
@@ -64,7 +64,7 @@ def listed(answer: object, what: str, decode: Callable[[Json], T]) -> tuple[T, .
 
 
 def shown(answer: object, what: str, decode: Callable[[Json], T]) -> T:
-    """The single record of an answer, which must have an id."""
+    """The single record of a response, which must have an id."""
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswer(f"Concertim's answer is not about {what}")
     if not _text(answer.get("id")):
@@ -73,7 +73,7 @@ def shown(answer: object, what: str, decode: Callable[[Json], T]) -> T:
 
 
 def are_without_billing(answer: object) -> bool:
-    """Whether these are teams to which nothing is charged, as in the newer API; without any team nobody can tell."""
+    """Whether these teams have no costs, as in the newer API; False without any team."""
     teams = [team for team in answer if isinstance(team, Mapping)] if isinstance(answer, list) else []
     return bool(teams) and not any(field in team for team in teams for field in ("cost", "billing_acct_id"))
 
@@ -89,7 +89,7 @@ def owner(body: Json) -> Owner:
 
 
 def account(body: Json) -> tuple[str, Account]:
-    """The id of a team, or of a user of the older API, and what is charged to it."""
+    """The id of a team, or of a user of the older API, and its account."""
     return _text(body.get("id")), Account(
         billing_id=_text(body.get("billing_acct_id")),
         period_start=_text(body.get("billing_period_start")),
@@ -100,7 +100,7 @@ def account(body: Json) -> tuple[str, Account]:
 
 
 def person(body: Json) -> Person:
-    """A user. Of a record only this is taken: some hold the password that the user has in the cloud."""
+    """A user, with only these fields: some records contain the user's password in the cloud."""
     return Person(
         id=_text(body.get("id")),
         login=_text(body.get("login")),
@@ -126,7 +126,7 @@ def template(body: Json) -> Template:
 
 
 def rack(body: Json) -> Rack:
-    """A rack, of the index or shown."""
+    """A rack as listed or shown."""
     return Rack(
         id=intern(_text(body.get("id"))),
         name=intern(_text(body.get("name"))),
@@ -144,9 +144,9 @@ def rack(body: Json) -> Rack:
 
 
 def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = None) -> Device:
-    """A device, of the index (`template_id`) or shown (`template`), with its details beside its other fields.
+    """A device as listed (with `template_id`) or shown (with `template`); its details are among its other fields.
 
-    `heights` are the templates' by id, for an answer that leaves the highest unit out.
+    `heights` are those of templates by id, for responses without the highest unit.
     """
     embedded = _object(body.get("template"))
     template_id = _text(body.get("template_id")) or _text(embedded.get("id"))
@@ -168,13 +168,13 @@ def device(body: Json, flavour: ApiFlavour, heights: Mapping[str, int] | None = 
     )
     kind = device_kind(body.get("type"), flavour)
     if kind is None:
-        # It takes its units and its name, but whatever it is, it is none that we made.
+        # It occupies units and a name, but whatever it is, we did not create it.
         return replace(found, metadata={key: value for key, value in found.metadata.items() if key != OBJECT_ID})
     return replace(found, kind=kind, details=_DETAILS[kind](body))
 
 
 def device_kind(value: object, flavour: ApiFlavour) -> ResourceKind | None:
-    """What a type of device stands for; None when it is not known. In the older API each is an instance."""
+    """The kind for a type of device; None if unknown. In the older API each is an instance."""
     if flavour is ApiFlavour.USERS:
         return ResourceKind.SERVER
     return BY_DEVICE_TYPE.get(value) if isinstance(value, str) else None
@@ -227,7 +227,7 @@ _DETAILS: Mapping[ResourceKind, Callable[[Json], Details]] = {
 
 
 def _metadata(body: Json) -> Json:
-    """The ids that we write are kept once, since our own records of the cloud have them too."""
+    """The metadata, with the ids that we write interned, since our own records of the cloud have them too."""
     found = _object(body.get("metadata"))
     ours = {key: intern(value) for key in (OBJECT_ID, STACK_ID) if isinstance(value := found.get(key), str)}
     return {**found, **ours} if ours else found
@@ -253,10 +253,10 @@ def _units(value: object) -> int | None:
 
 
 def _template_height(body: Json) -> int:
-    # A guess would make all devices with this template look as if they had another flavor now.
+    # A guess would make all devices with this template look as if their flavor had changed.
     height = _units(body.get("height"))
     if height is None or height < 1:
-        raise UnexpectedAnswer(f"Concertim's answer holds the template {_text(body.get('name'))!r} without a height")
+        raise UnexpectedAnswer(f"Concertim's response has the template {_text(body.get('name'))!r} without a height")
     return height
 
 

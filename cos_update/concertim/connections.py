@@ -1,4 +1,4 @@
-"""Connections to Concertim, kept alive between requests and never older than the app's patience with idle ones."""
+"""Keep-alive connections to Concertim, closed before the app's idle timeout."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import urllib3
 from cos_update import __version__, tls
 
 IDLE_LIMIT = 15.0
-"""Seconds after which an idle connection is not used again: the app's server closes it after 20 (observed)."""
+"""Seconds after which an idle connection is not reused: the app's server closes it after 20 (observed)."""
 
 
 class Connections:
-    """Sessions of one connection each, lent to one thread at a time; the last one returned is lent first."""
+    """A LIFO pool of sessions with one connection each, leased to one thread at a time."""
 
     def __init__(
         self,
@@ -35,15 +35,15 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: list[tuple[float, requests.Session]] = []
         self._closed = False
-        # Without verification requests sees to the context itself.
+        # Without verification, requests creates the context itself.
         self._tls = tls.http_context(strict=strict) if verify is not False else None
         if verify is False:
-            # Whoever turns verification off knows it; the library would warn of it at every connection.
+            # Turning verification off is deliberate; the library would warn at every connection.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     @contextmanager
     def lease(self) -> Iterator[requests.Session]:
-        """A session for one request. After an error its connection is closed, for nobody knows what it still holds."""
+        """A session for one request. After an error its connection is closed, since it may have unread data."""
         session = self._take()
         try:
             yield session
@@ -53,7 +53,7 @@ class Connections:
         self._give_back(session)
 
     def close(self) -> None:
-        """Closes what is idle now, and what is lent when it comes back."""
+        """Closes idle sessions now, and leased ones when they are returned."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -75,7 +75,7 @@ class Connections:
         if self._tls is not None:
             session.mount("https://", _Adapter(self._tls))
         session.headers.update({"Accept": "application/json", "User-Agent": f"cos-update/{__version__}"})
-        # The app's session cookie alone authenticates, also beside a dead token: with it, that would go unseen.
+        # The app's session cookie alone authenticates, which would hide an expired token.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return session
 
@@ -88,7 +88,7 @@ class Connections:
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Connects with a TLS context of ours, also through a proxy."""
+    """Connects with our own TLS context, also through a proxy."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context

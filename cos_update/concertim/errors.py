@@ -1,4 +1,4 @@
-"""Why Concertim refuses, in words. Its error bodies differ from endpoint to endpoint (all shapes observed)."""
+"""Extracts messages from Concertim's error bodies, which differ between endpoints (all formats observed)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _WORDS: Mapping[str, str] = {
 
 _SHOW_VALUE = frozenset({"invalid", "inclusion", "not_a_number", "not_an_integer"})
 _ROWS = re.compile(r"\n|DETAIL:|#<|\(\S+\)=\(")
-"""Where the description of a fault begins to quote records of the database."""
+"""The point from which the description of a fault quotes database records."""
 
 
 def reason(answer: Answer) -> str:
-    """The app's own reason for a status of 4xx or 5xx, in one line."""
+    """The app's reason for a 4xx or 5xx, in one line."""
     body = _body(answer)
     if answer.status >= 500:
         return _fault(answer.status, body)
@@ -94,14 +94,14 @@ def _in_words(symbol: str, known: Mapping[str, object]) -> str:
     choices = ", ".join(str(item) for item in permitted) if isinstance(permitted, list) else "what the app permits"
     words = wording.format(count=known.get("count", "the limit"), permitted=choices)
     value = known.get("value")
-    # A value may also be a whole record, passwords included: only what was sent as a plain value is repeated.
+    # A value may also be a whole record with passwords: repeat only plain values.
     if symbol in _SHOW_VALUE and isinstance(value, str | int | float) and value != "":
         words += f" ({_cut(_clean(value), 40)!r})" if isinstance(value, str) else f" ({value})"
     return words
 
 
 def _fault(status: int, body: object) -> str:
-    """The exception's class and the harmless beginning of its description, which may go on with a database row."""
+    """The exception's class and the harmless start of its description, which a database row may follow."""
     match body:
         case {"errors": [{"title": str(title), **rest}, *_]}:
             description = rest.get("description")

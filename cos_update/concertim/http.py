@@ -1,4 +1,4 @@
-"""The conversation with Concertim: authenticated requests to its API, repeated where that is safe."""
+"""Authenticated requests to Concertim's API, retried where that is safe."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from cos_update.model.settings import ConcertimSettings
 
 API = "/api/v1/"
 READS_AT_ONCE = 2
-"""More reads at once don't come any sooner, and keep the app's few threads from the people who use it (observed)."""
+"""More concurrent reads are no faster, and take the app's few threads from its users (observed)."""
 FAULT = 500
 ROLE_HINT = "Check the role of concertim.concertim_username: only a root user may create racks and templates."
-FAULT_HINT = "Concertim takes something in the request amiss; its own log says more."
+FAULT_HINT = "Concertim failed to process something in the request; see its log."
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many requests were sent, repeated ones included, and how many logins they took."""
+    """The number of requests sent, retries included, and of logins."""
 
     reads: int = 0
     writes: int = 0
@@ -39,8 +39,8 @@ class Counts:
 class Http:
     """Thread-safe. Paths are those below `/api/v1/`.
 
-    Every call raises ConcertimLoginError, or Unavailable when no usable answer came to any try, or Gone (404), or
-    Refused for what the app does not accept. Writes are not sent while every one fails: `trial` tells that (`brake`).
+    Every call raises ConcertimLoginError, Unavailable if there was no usable response in spite of retries, Gone (404),
+    or Refused if the app rejects the request. Writing stops while all writes fail, as shown by `trial` (see `brake`).
     """
 
     def __init__(
@@ -63,23 +63,23 @@ class Http:
 
     @property
     def counts(self) -> Counts:
-        """What was sent until now."""
+        """The requests sent so far."""
         with self._lock:
             return replace(self._counts, logins=self.login.count)
 
     @property
     def address(self) -> str:
-        """The app's address, for people."""
+        """The app's address, for messages."""
         return self._transport.address
 
     def close(self) -> None:
-        """Closes the connections; calls that wait for another try give up at once."""
+        """Closes the connections; calls waiting for a retry give up at once."""
         self.retry_policy.end()
         self._transport.close()
         self._connections.close()
 
     def get(self, path: str, object_hook: ObjectHook | None = None) -> object:
-        """The JSON at `path`, each object through `object_hook`. What is cut off or no JSON is asked for again."""
+        """The JSON at `path`, decoded with `object_hook`. Retries truncated or invalid JSON."""
 
         def attempt() -> object:
             answer = self._once(Method.GET, path)
@@ -88,7 +88,7 @@ class Http:
         return self.retry_policy.call(attempt)
 
     def post(self, path: str, body: object) -> object:
-        """The JSON of the answer. Raises TransientError besides when it is not known whether the app acted."""
+        """The JSON of the response. Also raises TransientError if it is unknown whether the app applied it."""
 
         def attempt() -> object:
             answer = self._once(Method.POST, path, body)
@@ -97,7 +97,7 @@ class Http:
         return self.retry_policy.call(attempt, repeatable=False)
 
     def patch(self, path: str, body: object) -> object:
-        """The JSON of the answer; None when the app acted but its answer cannot be read."""
+        """The JSON of the response; None if the app applied the change but its response is unreadable."""
         answer = self.retry_policy.call(lambda: self._once(Method.PATCH, path, body))
         try:
             return answer.json()
@@ -105,14 +105,14 @@ class Http:
             return None
 
     def delete(self, path: str) -> None:
-        """Deletes what is at `path`; what is gone already is fine."""
+        """Deletes the object at `path`; it is no error if it is already gone."""
         try:
             self.retry_policy.call(lambda: self._once(Method.DELETE, path))
         except Gone:
             log.debug("%s was gone already", path)
 
     def is_able_to_patch(self, path: str, body: object) -> bool:
-        """Whether the app can carry out a write that changes nothing; sent whatever the brake says, and once."""
+        """Whether the app can process a write that changes nothing; bypasses the brake, without retries."""
         try:
             return self._once(Method.PATCH, path, body, is_trial=True).status < FAULT
         except (Gone, Refused) as answer:
@@ -152,7 +152,7 @@ class Http:
             raise Gone(f"{API}{path} is not in Concertim ({errors.reason(answer)})", status=404)
         hint = ROLE_HINT if answer.status == 403 else FAULT_HINT if answer.status >= 500 else ""
         reason = errors.reason(answer)
-        # Of a write whoever made it names the object.
+        # For a write, the caller names the object.
         text = f"Concertim at {self.address} does not show {API}{path}: {reason}" if method is Method.GET else reason
         raise Refused(text, hint, answer.status)
 
@@ -174,7 +174,7 @@ class Http:
             self._counts = replace(counts, reads=counts.reads + reads, writes=counts.writes + writes)
 
     def _unreadable(self, method: Method, path: str, answer: Answer) -> TransientError:
-        text = f"Concertim at {self.address} sent an answer that is not JSON ({method} {API}{path})"
+        text = f"Concertim at {self.address} sent a response that is not JSON ({method} {API}{path})"
         return TransientError(text, sent=True, status=answer.status)
 
 

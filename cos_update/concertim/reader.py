@@ -1,6 +1,6 @@
-"""Reading Concertim: which API the app speaks; owners, templates, racks and devices, in full or what has changed.
+"""Reads Concertim: the app's API flavour, owners, templates, racks and devices, in full or incrementally.
 
-Apart from the client, which writes: a write may have to read, but a read never writes.
+Separate from the client, which writes: a write may have to read, but a read never writes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
 TEAM_ROLES = "team_roles"
-"""What every user of the current API has, and none of the older one (observed)."""
+"""The field that users have in the current API but not in the older one (observed)."""
 FEW = 10
-"""Of so many devices one may differ from what is remembered before reading all of them is cheaper."""
+"""If more than one in this many devices differs from memory, reading all of them is cheaper."""
 
 T = TypeVar("T")
 
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class ConcertimReader:
-    """Concertim's API, as far as nothing is changed. Thread-safe.
+    """The reading part of Concertim's API. Thread-safe.
 
-    Every call raises ConcertimLoginError, Unavailable (no usable answer to any of the allowed tries), or Refused with
-    the app's own reason.
+    Every call raises ConcertimLoginError, Unavailable (no usable response in spite of retries), or Refused with the
+    app's reason.
     """
 
     def __init__(self, settings: ConcertimSettings, trial: Trial, fence: WriteFence | None = None) -> None:
@@ -50,9 +50,9 @@ class ConcertimReader:
         self._asking = threading.Lock()
 
     def flavour(self) -> ApiFlavour:
-        """Which of its APIs the app speaks: the older one has no teams, the newer one charges nothing to them.
+        """The flavour of the app's API: the older one has no teams, the newer one no costs of teams.
 
-        Asked once; again for each reading of everything unless it was certain, for apps get updated.
+        Detected once; again for each full reading unless it was certain, since apps get updated.
         """
         with self._asking:
             if self._flavour is None:
@@ -60,32 +60,32 @@ class ConcertimReader:
             return self._flavour
 
     def _find_out(self) -> tuple[ApiFlavour, object]:
-        """The app's API, told by its teams; and its answer about those, which then need not be asked for again."""
+        """The app's API flavour, detected from its teams, and their listing, which can be reused."""
         try:
             answer = self._http.get("teams")
         except Gone:
             self._make_sure_that_there_are_no_teams()
             return ApiFlavour.USERS, None
-        codec.listed(answer, "teams", codec.owner)  # what is no list of teams tells no API
+        codec.listed(answer, "teams", codec.owner)  # raises unless it is a list of teams
         if self._wants_creation_times or codec.are_without_billing(answer):
             return ApiFlavour.CREDITS, answer
         return ApiFlavour.TEAMS, answer
 
     def _forget_the_flavour(self) -> None:
-        """Apps get updated, and a list without teams does not tell the newer API from the current one."""
+        """Resets the flavour: apps get updated, and an empty list of teams may be of the newer or the current API."""
         with self._asking:
             if not self._is_configured:
                 self._flavour = None
 
     def _make_sure_that_there_are_no_teams(self) -> None:
-        """Something before the app may answer 404 in its place; a user of the older API has no roles in teams."""
+        """Verifies that a 404 is from the older API, whose users have no team roles, and not from a proxy."""
         with suppress(Gone):
             user = self._http.get("users/current")
             if isinstance(user, Mapping) and TEAM_ROLES in user:
                 raise self._no_list_of("teams")
 
     def current_user(self) -> User:
-        """The user as whom we are logged in."""
+        """The user that we are logged in as."""
         return codec.shown(self._http.get("users/current"), "the current user", codec.user)
 
     def read_all(self) -> Actual:
@@ -100,14 +100,14 @@ class ConcertimReader:
         *,
         accounts: bool = False,
     ) -> tuple[Actual, bool]:
-        """Everything, and whether every device was read in full; `accounts` too, and what devices cost, if asked for.
+        """Everything, and whether every device was read in full; with `accounts` also these and the costs of devices.
 
-        With an earlier reading, `remembered`, only the structure is read, and in full the devices that are not in it
-        as remembered, or whose ids are among `needs_reread` or `due`. When too many differ, or the app does not give
-        its structure, all are read in full.
+        With an earlier reading, `remembered`, only the structure is read, and in full the devices that differ in it, or
+        whose ids are in `needs_reread` or `due`. If too many differ, or the app does not offer its structure, all are
+        read in full.
 
-        One listing after the other: the app serves a second one no sooner. Racks come before devices, because the app
-        makes a rack before its devices: none is seen without its rack.
+        Listings are read in sequence, since the app would not be faster in parallel. Racks are read before devices,
+        since they are created before them: so no device is seen without its rack.
         """
         began = time.time()
         self._forget_the_flavour()
@@ -118,7 +118,7 @@ class ConcertimReader:
         full = found is None
         devices, shown = found or (self.devices({template.id: template.height for template in templates}), ())
         if any(device.rack_id not in known for device in devices):
-            # Their racks were made in between; or they were removed with them, and don't count.
+            # Their racks were created in between; or they were removed with their racks, and don't count.
             wanted = {device.rack_id for device in devices}
             racks += tuple(rack for rack in self.racks() if rack.id in wanted - known)
             known = {rack.id for rack in racks}
@@ -137,7 +137,7 @@ class ConcertimReader:
         return actual, full
 
     def reread(self, actual: Actual, devices: Collection[str]) -> Actual | None:
-        """`actual` with these devices, by id, as they are now; None when the app refuses to show one of them."""
+        """`actual` with the current state of these devices, by id; None if the app refuses to show one of them."""
         found = dict(actual.devices)
         try:
             read = {item: self.device(item) for item in sorted(devices)}
@@ -154,7 +154,7 @@ class ConcertimReader:
     def _devices_by_structure(
         self, remembered: Actual, needs_reread: Collection[str], due: Collection[str], racks: Collection[str]
     ) -> tuple[tuple[Device, ...], tuple[StructureRack, ...]] | None:
-        """The devices by what is remembered and the structure read, which is given too; None: all are to be read."""
+        """The devices from memory and the structure, and the structure itself; None: all must be read."""
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
             return None
         try:
@@ -164,35 +164,35 @@ class ConcertimReader:
                 known |= self._in_their_turn(item for item in due if item in known)
                 read = (device for item in rest if (device := self.device(item)))
                 return (*known.values(), *read), shown
-            reason = f"{len(rest)} are not as remembered"
+            reason = f"{len(rest)} differ from memory"
         except (Gone, Refused, UnexpectedAnswer) as error:
             reason = str(error)
         log.info("Concertim's devices are read in full: %s", reason)
         return None
 
     def _in_their_turn(self, devices: Iterable[str]) -> dict[str, Device]:
-        """These devices by id, as they are now; what can't be read waits for its next turn."""
+        """The current state of these devices by id; unreadable ones wait for their next turn."""
         found = {}
         for item in devices:
             try:
                 device = self.device(item)
             except Refused as error:
-                log.info("%s; it is taken to be as it was", error)
+                log.info("%s; assuming it is unchanged", error)
             else:
-                # One that went meanwhile is missed by the next structure read.
+                # The next structure read will show that it is gone.
                 found.update({item: device} if device else {})
         return found
 
     def read_structure(self) -> tuple[StructureRack, ...]:
         """All racks and devices without metadata and details: about a tenth of the cost of `devices`.
 
-        Raises Gone when the app does not offer it.
+        Raises Gone if the app does not offer it.
         """
         flavour = self.flavour()
         return structure.racks(self._http.get("irv/racks", structure.object_hook_for(flavour)), flavour)
 
     def owners(self) -> tuple[Owner, ...]:
-        """The teams (older API: users) that this login may see."""
+        """The teams (older API: users) that are visible to this login."""
         return _owners(self._owners_listed())
 
     def _owners_listed(self) -> object:
@@ -204,13 +204,13 @@ class ConcertimReader:
         return self._listing("users" if self.flavour() is ApiFlavour.USERS else "teams")
 
     def _accounts(self, owners: object) -> Accounts:
-        """The accounts in the app's answer about its owners, and the users; the older API has these for owners."""
+        """The accounts in the listing of owners, and the users, which are the owners in the older API."""
         people: Mapping[str, Person] | None = None
         try:
             answer = owners if self.flavour() is ApiFlavour.USERS else self._listing("users")
             people = {person.id: person for person in codec.listed(answer, "users", codec.person)}
         except ConcertimError as error:
-            log.warning("Concertim's users could not be read, so those read before are kept: %s", error)
+            log.warning("cannot read Concertim's users, keeping the ones read before: %s", error)
         return Accounts(dict(codec.listed(owners, "owners", codec.account)), people)
 
     def templates(self) -> tuple[Template, ...]:
@@ -222,11 +222,11 @@ class ConcertimReader:
         return self._index("racks", codec.rack)
 
     def devices(self, heights: Mapping[str, int] | None = None) -> tuple[Device, ...]:
-        """All devices in full, which costs the app about 5.5 ms a device (observed). `heights`: of templates by id."""
+        """All devices in full, at about 5.5 ms per device in the app (observed). `heights` of templates are by id."""
         return self._index("devices", self._device_codec(heights))
 
     def rack(self, rack_id: str) -> tuple[Rack, tuple[Device, ...]] | None:
-        """One rack and its devices in full; None when it is gone."""
+        """One rack and its devices in full; None if it is gone."""
         try:
             answer = self._http.get(path_of("racks", rack_id))
         except Gone:
@@ -236,7 +236,7 @@ class ConcertimReader:
         return found, codec.listed(held, "devices", self._device_codec())
 
     def device(self, device_id: str) -> Device | None:
-        """One device in full; None when it is gone."""
+        """One device in full; None if it is gone."""
         try:
             return codec.shown(self._http.get(path_of("devices", device_id)), "a device", self._device_codec())
         except Gone:
@@ -256,7 +256,7 @@ class ConcertimReader:
             raise self._no_list_of(what) from None
 
     def _no_list_of(self, what: str) -> Unavailable:
-        # Nobody can delete a whole index: this is not the app, or not where the app is.
+        # An index cannot be deleted: this is not the app, or not the app's path.
         return Unavailable(f"Concertim at {self._http.address} has no list of {what} (404)", URL_HINT, 404)
 
 

@@ -1,4 +1,4 @@
-"""What an answer's status means, before anybody looks into its body."""
+"""Interprets a response's status, before its body is parsed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cos_update.retry import retry_after
 TOO_MANY_REQUESTS = 429
 OVERLOADED = frozenset({TOO_MANY_REQUESTS, 503})
 BUSY = OVERLOADED | {502, 504}
-"""Statuses of proxies and of an app that starts or has too much to do. Not 500: that is a complaint, and permanent."""
+"""Statuses of proxies and of an app that is starting or overloaded. Not 500, which is a permanent rejection."""
 
 
 def busy(answer: Answer, address: str, method: Method, path: str) -> TransientError | None:
-    """The trouble that a passing status stands for, or None."""
+    """The error for a transient status, or None."""
     if answer.status not in BUSY:
         return None
     return TransientError(
@@ -28,7 +28,7 @@ def busy(answer: Answer, address: str, method: Method, path: str) -> TransientEr
 
 
 def redirected(answer: Answer, address: str, method: Method, path: str) -> Unavailable:
-    """The error for a 3xx, which the API never gives to a client that asks for JSON (observed)."""
+    """The error for a 3xx, which the API never returns to clients that accept JSON (observed)."""
     target = urlsplit(answer.headers.get("Location", ""))
     place = target._replace(netloc=target.netloc.rpartition("@")[2], query="", fragment="").geturl()
     return Unavailable(

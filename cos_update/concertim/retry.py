@@ -1,4 +1,4 @@
-"""Trying again: a bounded number of times, ever more slowly, and not once the client is closed."""
+"""Retries with backoff, up to a maximum number, and not after the client is closed."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from cos_update.retry import Backoff
 
 BACKOFF = Backoff(0.5, 10.0)
 LONGEST_WAIT = 60.0
-"""Whoever asks us to come back (Retry-After) later than this many seconds is not waited for."""
+"""The maximum Retry-After in seconds that we wait for."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class RetryPolicy:
-    """`retries` is how often a request is tried again."""
+    """`retries` is the maximum number of retries of a request."""
 
     def __init__(self, retries: int) -> None:
         self._retries = max(retries, 0)
         self._ended = threading.Event()
 
     def end(self) -> None:
-        """Wakes whoever waits; from now on nothing is tried again."""
+        """Wakes waiting calls and disables retries from now on."""
         self._ended.set()
 
     def call(self, attempt: Callable[[], T], *, repeatable: bool = True) -> T:
-        """What `attempt` gives, tried again whenever it raises TransientError.
+        """The result of `attempt`, which is retried when it raises TransientError.
 
-        Raises Unavailable when the tries are used up. One that is not `repeatable` is tried again only when the app
-        certainly did not act on it; else its TransientError is raised as it is.
+        Raises Unavailable after the last attempt. One that is not `repeatable` is retried only if the app certainly did
+        not process it; else its TransientError is passed on.
         """
         number = 0
         while True:
@@ -48,9 +48,9 @@ class RetryPolicy:
                     raise given_up(trouble, number) from None
 
     def pause(self, number: int, trouble: TransientError) -> bool:
-        """Waits after try `number`, as long as the app asked for or else a random while around the doubled wait.
+        """Waits after attempt `number`, as long as the app asked for or else with exponential backoff and jitter.
 
-        False, at once, when it asked for too long, or when the client was closed.
+        Returns False at once if the app asked for too long a wait, or the client was closed.
         """
         if trouble.retry_after > LONGEST_WAIT:
             return False
@@ -60,6 +60,6 @@ class RetryPolicy:
 
 
 def given_up(trouble: TransientError, tries: int) -> Unavailable:
-    """The error that a person reads when no further try is made."""
+    """The error for people when there are no more retries."""
     tried = f"; tried {tries} times" if tries > 1 else ""
     return Unavailable(f"{trouble}{tried}", "Check that the app is running and can be reached.", trouble.status)

@@ -1,7 +1,7 @@
 """The structure read (`GET /irv/racks`): racks and devices without metadata and details, at a tenth of the cost.
 
-Its answer is XML turned into JSON (observed): every value is text; several children are a list, one is the bare
-object, none are absent. A device is the Machine in its chassis' slot; ids and names of the chassis are its own.
+The response is XML converted to JSON (observed): every value is text; several children are a list, a single one is the
+bare object, none are absent. A device is the Machine in its chassis' slot; the chassis has its own id and name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MISUNDERSTOOD = (LookupError, TypeError, ValueError)
 
 
 class StructureDevice(NamedTuple):
-    """A device as the structure shows it; `kind` is None when its type is one that we don't know."""
+    """A device in the structure; `kind` is None if its type is unknown."""
 
     id: str
     name: str
@@ -31,11 +31,11 @@ class StructureDevice(NamedTuple):
     facing: str
     template_id: str
     cost: str = ""
-    """As text for people, with its currency; no difference that makes a device be read."""
+    """Text for people, with the currency; a difference in it does not cause the device to be read."""
 
 
 class StructureRack(NamedTuple):
-    """A rack as the structure shows it, with its devices."""
+    """A rack in the structure, with its devices."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class StructureRack(NamedTuple):
 
 
 def object_hook_for(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
-    """For the JSON decoder: makes a record of each rack as soon as it is complete, since its JSON is far larger."""
+    """For the JSON decoder: converts each rack as soon as it is complete, since its JSON is far larger."""
 
     def object_hook(body: dict[str, Any]) -> object:
         if "uHeight" not in body:
@@ -54,25 +54,25 @@ def object_hook_for(flavour: ApiFlavour) -> Callable[[dict[str, Any]], object]:
         try:
             return _rack(body, flavour)
         except _MISUNDERSTOOD:
-            return body  # `racks` says what is wrong with it
+            return body  # `racks` will report the error
 
     return object_hook
 
 
 def racks(answer: object, flavour: ApiFlavour) -> tuple[StructureRack, ...]:
-    """The racks of an answer, whose objects may be records already (see `object_hook_for`).
+    """The racks of a response, whose objects may be records already (see `object_hook_for`).
 
-    Raises UnexpectedAnswer (an Unavailable) for another shape: a device that is not understood must not pass for gone.
+    Raises UnexpectedAnswer (an Unavailable) for other formats: a device that cannot be parsed must not pass for gone.
     """
     try:
-        # A dictionary of no racks at all would be {"Rack": []}: the key is always there.
+        # Even without racks it would be {"Rack": []}: the key is always present.
         found = _object(_object(answer)["Racks"])["Rack"]
         return tuple(
             body if isinstance(body, StructureRack) else _rack(_object(body), flavour)
             for body in (found if isinstance(found, list) else _children(found))
         )
     except _MISUNDERSTOOD as error:
-        raise UnexpectedAnswer(f"Concertim's structure of racks has an unknown shape ({error})") from None
+        raise UnexpectedAnswer(f"Concertim's structure of racks has an unknown format ({error})") from None
 
 
 def sort_out(
@@ -81,10 +81,10 @@ def sort_out(
     needs_reread: Collection[str],
     racks: Collection[str],
 ) -> tuple[dict[str, Device], list[str]]:
-    """The devices that are as remembered, by id, and the ids of those that must be read.
+    """The unchanged devices by id, and the ids of those that must be read.
 
-    These are the devices that are new or differ, those in `needs_reread`, and those which are not shown though their
-    rack is among `racks`: what the structure leaves out may still be there.
+    The latter are devices that are new or differ, those in `needs_reread`, and those missing though their rack is in
+    `racks`: devices that the structure omits may still exist.
     """
     known: dict[str, Device] = {}
     rest: list[str] = []
@@ -101,7 +101,7 @@ def sort_out(
 
 
 def _is_as_shown(past: Device, shown: StructureDevice) -> bool:
-    # One of a type that we don't know is remembered as an instance that is not ours.
+    # A device of an unknown type is remembered as an instance that is not ours.
     is_unknown = shown.kind is None and past.kind is ResourceKind.SERVER and not past.object_id
     kind = None if is_unknown else past.kind
     place = (past.location.start_u, past.location.end_u, past.location.facing)
@@ -109,7 +109,7 @@ def _is_as_shown(past: Device, shown: StructureDevice) -> bool:
 
 
 def costs(shown: Iterable[StructureRack]) -> dict[str, str]:
-    """What devices have cost by now, by their ids, as the app writes it elsewhere; without those that can't be read."""
+    """The current costs of devices by id, in the app's other format; without unreadable ones."""
     found = ((device.id, _MONEY.fullmatch(device.cost)) for rack in shown for device in rack.devices)
     return {item: intern(match[1].replace(",", "")) for item, match in found if match}
 
@@ -155,7 +155,7 @@ def _children(value: object) -> list[Json]:
 
 def _object(value: object) -> Json:
     if not isinstance(value, dict):
-        raise TypeError(f"{type(value).__name__} in place of an object")
+        raise TypeError(f"{type(value).__name__} instead of an object")
     return value
 
 

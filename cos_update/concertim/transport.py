@@ -1,4 +1,4 @@
-"""One request and its answer, with everything that can go wrong between the two in plain words."""
+"""Sends single requests, and explains everything that can go wrong in plain words."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cos_update.model.tls import not_trusted
 
 CONNECT_TIMEOUT = 10.0
 OTHERS_AT_ONCE = 4
-"""Requests besides writes that may be under way at once: readings, a login, a trial."""
+"""The number of concurrent requests besides writes: reads, a login, a trial."""
 PROXY_LOGIN = 407
 URL_HINT = "Check concertim.concertim_url."
 SCHEME_HINT = "Check concertim.concertim_url: is it http:// or https://, and is the port right?"
@@ -33,13 +33,13 @@ PROXY_HINT = "Check the proxy in the environment (http_proxy, https_proxy), or n
 VERIFY_HINT = "Check concertim.verify: it must be the path of a file of CA certificates that can be read."
 
 ObjectHook = Callable[[dict[str, Any]], object]
-"""What takes the place of a JSON object, the inner ones first."""
+"""Replaces a JSON object, inner ones first."""
 
 log = logging.getLogger(__name__)
 
 
 class Method(StrEnum):
-    """The HTTP methods that the API is asked with."""
+    """The HTTP methods of the API."""
 
     GET = "GET"
     POST = "POST"
@@ -49,14 +49,14 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status, the headers (any case) and the undecoded body."""
+    """A response: the status, the headers (case-insensitive) and the undecoded body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self, object_hook: ObjectHook | None = None) -> object:
-        """The decoded body, each object in it through `object_hook`. Raises ValueError when it is not JSON."""
+        """The body decoded with `object_hook`. Raises ValueError if it is not JSON."""
         try:
             return json.loads(self.body, object_hook=object_hook)
         except RecursionError:
@@ -64,10 +64,10 @@ class Answer:
 
 
 class TransientError(Exception):
-    """No usable answer came, but one may come to another try.
+    """There was no usable response, but a retry may succeed.
 
-    `sent` is False when the app certainly did not act on the request; `status` is that of an answer without use, and
-    `retry_after` the seconds for which it asks to be left alone.
+    `sent` is False if the app certainly did not process the request; `status` is that of an unusable response, and
+    `retry_after` the seconds that it asks us to wait.
     """
 
     def __init__(self, message: str, *, sent: bool, status: int | None = None, retry_after: float = 0.0) -> None:
@@ -89,7 +89,7 @@ class WriteFence(Protocol):
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sends the token, or nothing: given in any case, so that no .netrc puts a header of its own in the place."""
+    """Sends the token, or nothing; always set, so that requests does not use credentials from .netrc."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -112,17 +112,17 @@ class Transport:
         self._fence = fence
         self._calls = Calls("concertim-call", settings.concurrency + OTHERS_AT_ONCE)
         self.address = _without_credentials(self._url)
-        """The app's address as it may be shown to people."""
+        """The app's address, safe to print."""
 
     def close(self) -> None:
-        """Ends what makes the calls; those under way still end."""
+        """Ends the threads; calls in progress still end."""
         self._calls.close()
 
     def send(
         self, method: Method, path: str, body: object = None, token: str | None = None, *, is_login: bool = False
     ) -> Answer:
-        """One request. Raises TransientError; Unavailable for what another try won't change (address, certificates);
-        Fenced when it is a write that may not be sent."""
+        """Sends one request. Raises TransientError; Unavailable for permanent problems (address, certificates);
+        Fenced for a write that must not be sent."""
         timeout = (min(CONNECT_TIMEOUT, self._timeout), self._timeout)
         admit = None
         if self._fence is not None and method is not Method.GET and not is_login:
@@ -153,11 +153,11 @@ class Transport:
             text = f"The request to Concertim at {self.address} hangs ({method} {path}): {error}"
             raise TransientError(text, sent=True) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            # The cause stays out of the chain: it carries the request, and with it password or token.
+            # Without the cause, which has the request with its password or token.
             raise self._explained(error, method, path) from None
         log.debug("%s %s: %d in %.0f ms", method, path, response.status_code, (time.monotonic() - began) * 1000)
         if response.status_code == PROXY_LOGIN:
-            text = f"A proxy before Concertim at {self.address} wants a login of its own (407 to {method} {path})"
+            text = f"A proxy in front of Concertim at {self.address} requires its own login (407 to {method} {path})"
             raise Unavailable(text, PROXY_HINT, PROXY_LOGIN)
         return Answer(response.status_code, response.headers, response.content)
 
@@ -194,12 +194,12 @@ class Transport:
         if isinstance(error, ValueError):
             return Unavailable(f"{self.address!r} is not the address of a Concertim app", URL_HINT)
         if isinstance(error, requests.RequestException):
-            return TransientError(f"Concertim at {self.address} sent no usable answer {request}: {text}", sent=True)
-        return Unavailable(f"Concertim at {self.address} could not be asked: {error}", VERIFY_HINT)
+            return TransientError(f"Concertim at {self.address} sent no usable response {request}: {text}", sent=True)
+        return Unavailable(f"Concertim at {self.address} could not be reached: {error}", VERIFY_HINT)
 
 
 def encoded(body: object) -> bytes:
-    """`body` as JSON; mappings of any kind become objects. Raises TypeError or ValueError for what JSON has not."""
+    """`body` as JSON; mappings of any kind become objects. Raises TypeError or ValueError for unsupported values."""
     return json.dumps(body, default=_plain, allow_nan=False).encode()
 
 
@@ -218,5 +218,5 @@ def _without_credentials(url: str) -> str:
 
 
 def _os_error_text(chain: Sequence[BaseException]) -> str:
-    """The operating system's own words for what went wrong, when it has some."""
+    """The operating system's own message, if there is one."""
     return next((str(link.strerror) for link in chain if isinstance(link, OSError) and link.strerror), "")

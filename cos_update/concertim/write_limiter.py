@@ -1,4 +1,4 @@
-"""How many writes may be under way: fewer while the app labours, slowly more when it has recovered."""
+"""Limits concurrent writes: fewer while the app is overloaded, slowly more when it has recovered."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from statistics import median
 
 WINDOW = 10
-"""Writes over which latency is judged."""
+"""The number of writes for measuring latency."""
 LABOURING = 3.0
-"""Times the best latency from which on the app is taken to labour."""
+"""The multiple of the best latency from which the app counts as overloaded."""
 LEAST_LATENCY = 0.02
-"""Seconds; a faster answer counts as this, so that the jitter of a quick app is not mistaken for labour."""
+"""Minimum latency in seconds to assume, so that the jitter of a fast app does not look like overload."""
 RECOVERY = 30
-"""Writes without trouble after which one more is let through at a time."""
+"""The number of successful writes after which the limit grows by one."""
 
 
 @dataclass(slots=True)
 class Write:
-    """One write under way; whoever makes it says how it went."""
+    """One write in progress; its caller reports how it went."""
 
     began: float
     succeeded: bool = False
@@ -32,8 +32,8 @@ class Write:
 class WriteLimiter:
     """A semaphore of 1 to `most` places. Thread-safe.
 
-    It halves when the app says that it has too much to do (429, 503), and when the median of the last writes took
-    three times as long as the best of their kind.
+    The limit is halved when the app reports overload (429, 503), or when the median latency of the last writes is
+    three times the best of their kind.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,12 +49,12 @@ class WriteLimiter:
 
     @property
     def places(self) -> int:
-        """How many writes may be under way now."""
+        """The current limit."""
         return self._places
 
     @contextmanager
     def enter(self, kind: Hashable) -> Iterator[Write]:
-        """Waits for a place and judges the write inside against others of its `kind` (kinds differ in cost)."""
+        """Waits for a place, and compares the write's latency with others of its `kind` (kinds differ in cost)."""
         with self._free:
             while self._taken >= self._places:
                 self._free.wait()
@@ -83,7 +83,7 @@ class WriteLimiter:
                 self._untroubled = 0
 
     def _halve(self, write: Write) -> None:
-        # What was already under way at the last halving suffered from the same load: it is not held against us twice.
+        # Writes already in flight at the last halving suffered from the same load and must not count twice.
         if write.began >= self._halved_at:
             self._places = max(self._places // 2, 1)
             self._halved_at = self._clock()

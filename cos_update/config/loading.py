@@ -152,7 +152,7 @@ def require(settings: Settings, name: Literal["concertim"]) -> ConcertimSettings
 @overload
 def require(settings: Settings, name: Literal["rmq"]) -> BrokerSettings: ...
 def require(settings: Settings, name: Literal["openstack", "concertim", "rmq"]) -> _Section:
-    """The section of that name. Raises ConfigError when there is none."""
+    """The section of that name. Raises ConfigError if it is missing."""
     section: _Section | None = getattr(settings, name)
     if section is None:
         raise _missing_section(settings.source or "The configuration", name)

@@ -61,9 +61,9 @@ openstack:
   #   region_name: RegionOne
   # Which endpoints of the catalog are used: public, internal or admin.
   # interface: public
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # requires, and with strict: true before that too. If a private CA does not comply (no key usage, say), accept it
-  # with strict: false; its chain and the host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # auto reads cloud-wide where these credentials may, and per project where not; cloud and project insist on one.
@@ -84,9 +84,9 @@ concertim:
   concertim_password: change-me
   # Height of a new rack in rack units, 1 to 72, unless its devices need more.
   # default_rack_height: 42
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # requires, and with strict: true before that too. If a private CA does not comply (no key usage, say), accept it
-  # with strict: false; its chain and the host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # The app's API: auto (ask it), teams, credits (the newer one), users (the older one).
@@ -111,9 +111,9 @@ rmq:
   # The virtual host; "" and "/" are both the default one.
   # rmq_path: /
   # tls: false
-  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must be such as RFC 5280
-  # requires, and with strict: true before that too. If a private CA does not comply (no key usage, say), accept it
-  # with strict: false; its chain and the host name are verified all the same:
+  # TLS verification: true, false, or the path of a CA file. From Python 3.13 on certificates must comply with RFC
+  # 5280, and with strict: true in earlier ones too. If a private CA does not comply (no key usage, say), accept it
+  # with strict: false; its chain and the host name are still verified:
   #   verify: {ca: /etc/ssl/private-ca.pem, strict: false}
   # verify: true
   # A client certificate, if the broker asks for one.

@@ -1,6 +1,6 @@
 """Fakes of OpenStack and Concertim over real HTTP on the loopback interface.
 
-For `cos-update demo`, the tests and the benchmarks. Needs the extra `sandbox`; the product never imports it.
+For `cos-update demo`, tests and benchmarks. Needs the extra `sandbox`; only `demo` imports it.
 """
 
 from cos_update.fakes.server import FakeApp, Sandbox

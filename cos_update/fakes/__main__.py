@@ -1,9 +1,9 @@
-"""Serves fakes in a process of their own: `python -m cos_update.fakes`.
+"""Serves the fakes in a separate process: `python -m cos_update.fakes`.
 
-Prints one line of JSON when they answer, `{"concertim": {"url": ..., "username": ..., "password": ...}}`, with
+Prints one line of JSON when they are ready, `{"concertim": {"url": ..., "username": ..., "password": ...}}`, with
 `--size` also `"openstack": {"auth_url": ..., "username": ..., "password": ..., "project": ..., "url": ...}` and the
 watched `"projects"` as `{"name": "id"}`. Ends on SIGTERM or SIGINT. Faults, latency, records and changes of the cloud
-are asked for over HTTP: see `wire` and `openstack.churn`.
+are controlled over HTTP: see `wire` and `openstack.churn`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,19 @@ ADMIN = "admin"
 
 @click.command()
 @click.option("--api", type=click.Choice([flavour.value for flavour in ApiFlavour]), default=ApiFlavour.TEAMS.value)
-@click.option("--team", "teams", multiple=True, metavar="NAME=PROJECT", help="A team that stands for a project.")
-@click.option("--size", type=click.IntRange(min=0), metavar="SERVERS", help="Serve an OpenStack with so many too.")
-@click.option("--stacks", type=click.IntRange(min=1), metavar="N", help="Stacks that hold them.  [default: of 10 each]")
-@click.option("--no-concertim", is_flag=True, help="Serve the OpenStack alone.")
-@click.option("--latency", type=float, default=0.0, help="Seconds added to every answer.")
-@click.option("--realistic", is_flag=True, help="Concertim's calls take as long as the real app's.")
+@click.option("--team", "teams", multiple=True, metavar="NAME=PROJECT", help="A team with a project's id.")
+@click.option(
+    "--size", type=click.IntRange(min=0), metavar="SERVERS", help="Also serve an OpenStack with this many servers."
+)
+@click.option(
+    "--stacks",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The number of their stacks.  [default: one per 10 servers]",
+)
+@click.option("--no-concertim", is_flag=True, help="Serve only the OpenStack.")
+@click.option("--latency", type=float, default=0.0, help="Seconds added to every response.")
+@click.option("--realistic", is_flag=True, help="Make Concertim's calls as slow as the real app's.")
 def main(
     api: str,
     teams: tuple[str, ...],
@@ -43,7 +50,7 @@ def main(
 ) -> None:
     """Serve a fake Concertim, with --size also a fake OpenStack whose projects are its teams."""
     if no_concertim and size is None:
-        raise click.UsageError("--no-concertim goes with --size.")
+        raise click.UsageError("--no-concertim needs --size.")
     openstack = None if size is None else OpenStackApp(_cloud(size, stacks))
     projects = {} if openstack is None else _watched(openstack.state)
     concertim = None if no_concertim else ConcertimApp(ApiFlavour(api), admin_password=ADMIN, realistic_cost=realistic)
@@ -53,7 +60,7 @@ def main(
     served: list[FakeApp] = [app for app in (openstack, concertim) if app is not None]
     for app in served:
         app.wire.latency = latency
-    # A large cloud is there for good: looking through it again and again would take seconds each time.
+    # A large cloud is never freed: each collection would take seconds to traverse it.
     gc.collect()
     gc.freeze()
     signals = {signal.SIGTERM, signal.SIGINT}

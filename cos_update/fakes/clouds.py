@@ -1,4 +1,4 @@
-"""Clouds of any size, all alike, for benchmarks."""
+"""Uniform clouds of any size, for benchmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLAVORS = (
 )
 STATES = ("active", "active", "active", "active", "active", "active", "active", "stopped", "suspended", "error")
 SERVERS_PER_GROUP = 4
-"""Of each stack's servers, so many at most are in a resource group, as a nested stack."""
+"""The maximum number of each stack's servers in a resource group, a nested stack."""
 
 
 def sized_cloud(
@@ -24,7 +24,7 @@ def sized_cloud(
     networks_per_stack: int = 1,
     seed: int = 0,
 ) -> CloudState:
-    """A cloud of watched projects whose stacks hold so many servers in all, the last stack perhaps fewer.
+    """A cloud of watched projects whose stacks have this many servers in total; the last stack may be smaller.
 
     Each stack has a few of its servers in a nested stack, its first volume on its first server, and two outputs.
     """

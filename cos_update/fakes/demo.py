@@ -1,4 +1,4 @@
-"""The cloud behind `cos-update demo`: small, and with one of everything that a real cloud surprises with."""
+"""The cloud of `cos-update demo`: small, with one of every surprise that a real cloud has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AWKWARD_NAMES = (
     "-leading-and-trailing-",
     "n" * 250,
 )
-"""Names of servers that are not fit for Concertim as they are; the first three differ in nothing but that."""
+"""Names of servers that Concertim does not accept as they are; the first three differ only in illegal characters."""
 
 OUTPUTS: dict[str, object] = {
     "web_access": "https://203.0.113.10:8443/session?token=a=b&user=demo",

@@ -1,4 +1,4 @@
-"""What can be made to go wrong on a fake's wire."""
+"""Faults that can be injected into a fake's connections."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """The ways in which an answer can go wrong."""
+    """The kinds of faults."""
 
     STATUS = "status"
-    """Another answer in place of the work: `code`, `body`, `retry_after`."""
+    """Another response instead of the work: `code`, `body`, `retry_after`."""
     DELAY = "delay"
     """The work begins `seconds` late."""
     HOLD = "hold"
@@ -22,25 +22,25 @@ class FaultKind(StrEnum):
     CUT = "cut"
     """The connection is closed before the work."""
     LOST_ANSWER = "lost_answer"
-    """The work is done, then the connection is closed without an answer."""
+    """The work is done, then the connection is closed without a response."""
     DONE_THEN_STATUS = "done_then_status"
     """The work is done, then answered as by `status`: `code`, `body`."""
     TRUNCATE = "truncate"
     """Half of the body is sent under the full Content-Length, then the connection is closed."""
     DRIBBLE = "dribble"
-    """The work is done, and its answer comes byte by byte, without an end, until the client closes the connection."""
+    """The work is done, and the response trickles in byte by byte without end, until the client disconnects."""
     EMPTY = "empty"
-    """The answer's status stays, its lists are emptied."""
+    """The response keeps its status, but its lists are emptied."""
     HANG = "hang"
-    """Neither work nor answer, until the client closes the connection or the fault is removed."""
+    """Neither work nor response, until the client disconnects or the fault is removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, and the requests that it strikes.
+    """One fault, and the requests that it affects.
 
-    A request is struck when its method, path, query and service all fit, the first `after` such requests
-    have passed, and fewer than `times` have been struck.
+    A request is affected if its method, path, query and service all match, the first `after` such requests
+    have passed, and fewer than `times` have been affected.
     """
 
     kind: FaultKind
@@ -55,7 +55,7 @@ class Fault:
     """None: until the fault is removed."""
     code: int = 503
     body: object = None
-    """For `status`: text goes out as it is, None is no body, anything else goes out as JSON."""
+    """For `status`: text is sent as it is, None is no body, anything else is sent as JSON."""
     retry_after: float | None = None
     """For `status`: the header Retry-After, in seconds."""
     seconds: float = 0.0
@@ -65,7 +65,7 @@ class Fault:
         object.__setattr__(self, "kind", FaultKind(self.kind))
 
     def fits(self, method: str, path: str, query: str, service: str) -> bool:
-        """Whether a request is one of those that this fault is about."""
+        """Whether a request matches this fault."""
         return (
             (self.method is None or self.method == method)
             and (self.service is None or self.service == service)
@@ -75,7 +75,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force, oldest first. Any thread may change them."""
+    """The active faults, oldest first. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class Faults:
         self._struck: dict[int, int] = {}
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force; returns the id to remove it by."""
+        """Activate a fault; returns the id for removing it."""
         with self._lock:
             fault_id = next(self._ids)
             self._seen[fault_id] = self._struck[fault_id] = 0
@@ -93,7 +93,7 @@ class Faults:
             return fault_id
 
     def remove(self, fault_id: int) -> None:
-        """End a fault; one that has ended already is no error."""
+        """End a fault; it is no error if it has already ended."""
         with self._lock:
             self._faults.pop(fault_id, None)
 
@@ -102,7 +102,7 @@ class Faults:
             self._faults.clear()
 
     def struck(self, fault_id: int) -> int:
-        """How many requests a fault has struck so far (also after its end)."""
+        """The number of requests affected so far (even after its end)."""
         with self._lock:
             return self._struck.get(fault_id, 0)
 
@@ -111,7 +111,7 @@ class Faults:
         return fault_id in self._faults
 
     def listing(self) -> list[dict[str, object]]:
-        """All faults in force, with `id` and `struck`."""
+        """All active faults, with `id` and `struck`."""
         with self._lock:
             return [
                 {"id": fault_id, "struck": self._struck[fault_id], **asdict(fault)}
@@ -119,7 +119,7 @@ class Faults:
             ]
 
     def strike(self, method: str, path: str, query: str, service: str) -> list[tuple[int, Fault]]:
-        """The faults that strike this request, which counts for their `after` and `times`."""
+        """The faults that affect this request, which counts for their `after` and `times`."""
         if not self._faults:
             return []
         struck = []

@@ -1,7 +1,7 @@
-"""The fake Killbill: its custom fields and subscriptions, as far as orders of racks are looked up there.
+"""The fake Killbill: custom fields and subscriptions, for looking up orders of racks.
 
-As the real one does it, every request names the tenant by two headers and a user by basic authentication, and a search
-finds custom fields of all kinds, by any part of their name or value.
+As with the real one, every request identifies the tenant by two headers and a user by basic authentication, and a
+search finds custom fields of all types, by any part of their name or value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Subscription:
 
 
 class KillbillApp:
-    """`subscriptions` may be changed at any time, also while it is served. Secrets: admin, password, key, secret."""
+    """`subscriptions` may be changed at any time, even while it is served. Secrets: admin, password, key, secret."""
 
     name = "killbill"
 
@@ -38,14 +38,14 @@ class KillbillApp:
         self.subscriptions: dict[str, Subscription] = {}
 
     def order(self, stack_id: str, state: str = "ACTIVE") -> Subscription:
-        """Adds the subscription of a stack, as the billing service makes them."""
+        """Adds the subscription of a stack, as the billing service does."""
         made = Subscription(str(uuid.uuid4()), str(uuid.uuid4()), state, {"openstack_stack_id": stack_id})
         self.subscriptions[made.id] = made
         return made
 
     @property
     def section(self) -> dict[str, str]:
-        """The section of config.yaml that names it."""
+        """Its section of config.yaml."""
         return {
             "api_host": self.url,
             "username": "admin",

@@ -14,7 +14,7 @@ from cos_update.fakes.wire import Wire
 
 HOST = "127.0.0.1"
 KEEP_ALIVE = 20.0
-"""Seconds for which an idle connection is kept: what the real Concertim's server gives."""
+"""Seconds that an idle connection is kept, as by the real Concertim's server."""
 START_TIMEOUT = 30.0
 
 
@@ -57,7 +57,7 @@ class Sandbox:
         self.stop()
 
     def start(self) -> None:
-        """Serve; returns when all fakes answer. Raises OSError when a port cannot be had."""
+        """Serve; returns when all fakes are ready. Raises OSError if a port is not available."""
         self._ready.clear()
         self._failure = None
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
@@ -68,7 +68,7 @@ class Sandbox:
             raise self._failure
 
     def stop(self) -> None:
-        """Close all connections and end the thread; a sandbox that does not run is no error."""
+        """Close all connections and end the thread; it is no error if the sandbox is not running."""
         if self._thread is None:
             return
         if self._loop is not None and self._stopping is not None and self._thread.is_alive():

@@ -41,7 +41,7 @@ NO_ROUTE = "(no route)"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request and the status of its answer (0: no answer was sent)."""
+    """One request and the status of its response (0: no response was sent)."""
 
     method: str
     path: str
@@ -52,13 +52,13 @@ class Recorded:
     """The route's pattern, such as `/api/v1/racks/{id}`."""
     raw: bytes = b""
     answer: bytes = b""
-    """The answer's body, of refusals (4xx, 5xx) only."""
+    """The response's body, only of errors (4xx, 5xx)."""
     fault: FaultKind | None = None
-    """The fault that struck, if one did."""
+    """The fault that affected it, if any."""
     at: float = 0.0
-    """Unix time at which its answer was ready."""
+    """Unix time at which its response was ready."""
     began: float = 0.0
-    """Unix time at which it had come in."""
+    """Unix time at which it arrived."""
     authorization: str = ""
     """The header of that name."""
 
@@ -92,9 +92,9 @@ class Wire:
     def __init__(self, service_of: Callable[[str], str]) -> None:
         self.faults = Faults()
         self.latency = 0.0
-        """Seconds added to every answer, after the work."""
+        """Seconds added to every response, after the work."""
         self.keep_requests = True
-        """Off: requests are only counted (refusals are kept all the same)."""
+        """Off: requests are only counted (errors are still kept)."""
         self._service_of = service_of
         self._lock = threading.Lock()
         self._requests: list[Recorded] = []
@@ -105,7 +105,7 @@ class Wire:
 
     @property
     def requests(self) -> list[Recorded]:
-        """All requests since the last reset, in the order in which they were finished."""
+        """All requests since the last reset, in the order of completion."""
         with self._lock:
             return list(self._requests)
 
@@ -123,11 +123,11 @@ class Wire:
 
     @property
     def peak_in_flight(self) -> int:
-        """The most requests that were under way at one time."""
+        """The maximum number of concurrent requests."""
         return self._peak_in_flight
 
     def reset(self) -> None:
-        """Forget what was recorded and counted; faults and latency stay."""
+        """Clear records and counts; faults and latency stay."""
         with self._lock:
             self._requests.clear()
             self._refusals.clear()

@@ -269,7 +269,7 @@ class BrokerConsumer:
             with self._lock:
                 self._woken = False
             self._on_turn()
-            self._bugs.tell()
+            self._bugs.report()
             if not channel.is_open:
                 raise getattr(channel, "_closing_reason", None) or BrokerError("The broker closed the channel")
             if self._cancelling.is_set():

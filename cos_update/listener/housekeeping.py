@@ -64,18 +64,18 @@ class Housekeeper:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def wish(self, reason: str) -> None:
+    def request_soon(self, reason: str) -> None:
         """Requests a resync soon; never waits and never fails."""
         with self._lock:
             self._reason = self._reason or reason
 
-    def ask(self, reason: str) -> None:
+    def request(self, reason: str) -> None:
         """Requests a resync now; once this returns, it is guaranteed to happen. Raises ViewError."""
         log.info("requesting a resync: %s", reason)
         self._services.store.request_resync(reason)
         self._cache.written()
         if self._passes:
-            self.wish(reason)
+            self.request_soon(reason)
 
     def is_idle(self) -> bool:
         """Whether no resync is requested or running."""
@@ -112,7 +112,7 @@ class Housekeeper:
         try:
             self._resync(reason)
         except CosUpdateError:
-            self.wish(reason)
+            self.request_soon(reason)
             self._not_before = time.monotonic() + RETRY
             raise
         finally:
@@ -121,7 +121,7 @@ class Housekeeper:
 
     def _resync(self, reason: str) -> None:
         if not self._passes:
-            self.ask(reason)
+            self.request(reason)
             return
         store = self._services.store
         # The pass has its own process name, so that it and the workers respect each other's changes.

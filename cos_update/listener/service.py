@@ -116,7 +116,7 @@ class Listener:
             self._queue,
             self._dead_letters,
             self._consumer.ack,
-            self._housekeeper.ask,
+            self._housekeeper.request,
             tries=5 if self._task.drain else 12,
             settles=not self._task.drain,
             moved=self._keys.moved,
@@ -187,10 +187,10 @@ class Listener:
 
     def _on_turn(self) -> None:
         self._turns.moved()
-        self._bad.tell()
+        self._bad.report()
 
     def _on_gap(self, reason: str) -> None:
-        self._housekeeper.wish(reason)
+        self._housekeeper.request_soon(reason)
 
     def _is_mine(self, project_id: str) -> bool:
         return shard_of(project_id, self._broker.shard_count) == self._broker.shard_index
@@ -245,7 +245,7 @@ class Listener:
             self._view_writer.turn(at_once=True)
         except CosUpdateError as error:
             log.warning("%s %s", error, error.hint)
-        self._bad.tell(at_once=True)
+        self._bad.report(at_once=True)
         return True
 
 

@@ -143,7 +143,7 @@ class Worker:
                     self._tracker.give_back(each)
                     self._queue.add_rate_limited(each)
                     self._queue.done(each)
-            self._failures.tell()
+            self._failures.report()
             self._moved()
 
     def _attempt(self, units: list[Key]) -> None:
@@ -241,7 +241,7 @@ class Worker:
             self._queue.done(unit)
             return
         if reason := self._waiting.pop(unit, ""):
-            self._repeats.over(reason, f"what waited ({reason}) goes on")
+            self._repeats.over(reason, f"waiting keys ({reason}) proceed")
         for other in result.to:
             self._mark(other, {other}, sent)
         self._tracker.pass_on(unit, result.to)

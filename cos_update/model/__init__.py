@@ -1,5 +1,5 @@
-"""The words that all rooms share: what OpenStack holds (`openstack`), what Concertim shows (`concertim`), and settings.
+"""The data types that all packages share: OpenStack's objects (`openstack`), Concertim's (`concertim`), and settings.
 
-Frozen, slotted dataclasses without behaviour beyond what follows from their own fields. Mappings and lists inside
-them are read-only by convention.
+Frozen, slotted dataclasses with no behaviour beyond their own fields. Mappings and lists in them are read-only by
+convention.
 """

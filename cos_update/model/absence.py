@@ -1,4 +1,4 @@
-"""What asking OpenStack for an object by its id has shown, when it was missing from a listing."""
+"""The result of requesting an object that is missing from a listing from OpenStack by id."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from cos_update.model.openstack import Server
 
 
 class Presence(StrEnum):
-    """Whether an object is there."""
+    """Whether an object exists."""
 
     GONE = "gone"
-    """The service answered 404 to the object's own id, in the object's own project."""
+    """The service returned 404 for the object's id, in the object's own project."""
     EXISTS = "exists"
     UNKNOWN = "unknown"
-    """It could not be asked, or too many were missing to ask for each."""
+    """The request failed, or too many objects were missing to request each."""
 
 
 @dataclass(frozen=True, slots=True)
 class AbsenceCheck:
-    """Whether one object is there; `reason` tells people why that is not known."""
+    """Whether one object exists; `reason` tells people why that is unknown."""
 
     presence: Presence
     reason: str = ""
     soft_deleted: Server | None = None
-    """The server itself, when it is there, and missing from Nova's listing because it was soft-deleted."""
+    """The server, if it is missing from Nova's listing because it was soft-deleted."""

@@ -1,4 +1,4 @@
-"""What Concertim shows of money and people. Nothing of it decides anything here: it is read for services that do."""
+"""Concertim's accounts and users. No decision here depends on them: they are read for other services."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is charged to an owner, every value as the app writes it; "" for what it does not show.
+    """The account of an owner, all values as the app writes them; "" if missing.
 
-    `billing_id` is the account's id at the billing platform; the period's ends are dates (ISO 8601).
+    `billing_id` is the account's id at the billing platform; the period is given by dates (ISO 8601).
     """
 
     billing_id: str = ""
@@ -22,7 +22,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user of Concertim; `cloud_id` is the user's id in the cloud, "" without one. Never anybody's password."""
+    """A user of Concertim; `cloud_id` is the user's id in the cloud, or "". Never includes passwords."""
 
     id: str
     login: str
@@ -34,7 +34,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The accounts by owner id, and the people by their ids; `people` is None when they could not be read."""
+    """The accounts by owner id, and people by id; `people` is None if they could not be read."""
 
     owners: Mapping[str, Account]
     people: Mapping[str, Person] | None = None

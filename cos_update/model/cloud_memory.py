@@ -1,8 +1,8 @@
-"""What one reading of the cloud leaves to the next, so that this need only ask what has changed. Pure.
+"""The memory of one reading of the cloud, with which the next one can be incremental. Pure.
 
-A listing by changes tells what is new and what is different, seldom what is gone, and never everything. So absence
-from it means nothing; what is known stays until its service calls it deleted or answers 404 to its own id, and now and
-then, and on every doubt, the cloud is read in full.
+A listing of changes has new and changed objects, few deleted ones, and never everything. So absence from it means
+nothing: a known object is kept until its service reports it as deleted or returns 404 for its id. Periodically, and on
+any doubt, the cloud is read in full.
 
 All times are those of the services' own clocks, as Unix times.
 """
@@ -21,30 +21,30 @@ from cos_update.model.openstack import Network, Server, Volume
 T = TypeVar("T")
 
 OVERLAP = 60.0
-"""Seconds before the last reading from which changes are asked for again.
+"""Seconds by which requests for changes overlap with the last reading.
 
-It covers what had its time already and was not committed yet (a database gives up waiting for a lock after 50 s), and
-clocks of a service's hosts that differ.
+They cover changes that had a timestamp but were not committed yet (a database gives up waiting for a lock after 50 s),
+and differing clocks of a service's hosts.
 """
 FRESH = 3600.0
-"""Seconds after which what is known is too old: services forget what was deleted."""
+"""Seconds after which the memory is too old: services purge deleted objects."""
 WITNESS_AGE = 2 * 24 * 3600.0
-"""Seconds that Nova's newest change may be old to be asked for again: it comes with all servers deleted since."""
+"""Maximum age in seconds of a witness in Nova, whose listing includes all servers deleted since."""
 MANY = 5
-"""A listing by changes that names more than one in so many objects is as dear as a full one."""
+"""If more than one in this many objects has changed, a listing of changes is as expensive as a full one."""
 FEW = 50
-"""So many objects are never too many."""
+"""Up to this many changed objects are never too many."""
 
 
 WITNESSES = 5
-"""How many of the latest changes of a listing are remembered."""
+"""The number of latest changes to remember per listing."""
 
 
 class Newest(NamedTuple):
-    """A late change that a listing has told of: its time as the service writes it, and the object's id.
+    """One of the latest changes in a listing: its time as the service writes it, and the object's id.
 
-    The latest one is asked for again each time, as a witness: an answer without it does not heed the filter, or comes
-    from a database of another day, or the object is gone. Then another one must testify.
+    The latest one is requested again each time, as a witness: if it is missing, the service ignored the filter, or its
+    database was restored from a backup, or the object is gone. Then another one must serve as the witness.
     """
 
     time: str
@@ -53,13 +53,13 @@ class Newest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CloudMemory:
-    """The objects of the watched projects as they were last read, and what a reading by changes builds on.
+    """The objects of the watched projects as last read, and the basis for an incremental reading.
 
-    `clocks` tells by service what its clock said when the reading began. `source` names the cloud and how it is read,
-    `read_scopes` by service in which way it was. `unfiltered` are services that can't be asked for changes. `listed`
-    is by kind how many objects a full listing names, those of projects that are not watched too. `ports` is by server a
-    checksum of its ports and floating IPs, where Neutron has to list them in full. `passes` counts the readings by
-    changes since the last full one; `doubt` says why the next one must be full.
+    `clocks` has each service's clock time at the start of the reading. `source` identifies the cloud and how it is
+    read, `read_scopes` the scope of each service. `unfiltered` are services that do not support listing changes.
+    `listed` is the number of objects in a full listing by kind, including unwatched projects. `ports` has a checksum
+    of each server's ports and floating IPs, if Neutron must list them in full. `passes` counts incremental readings
+    since the last full one; `doubt` says why the next one must be full.
     """
 
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -79,9 +79,9 @@ class CloudMemory:
 
 @dataclass(frozen=True, slots=True)
 class Changes(Generic[T]):
-    """What one listing told: objects by id, and the ids that its service calls deleted.
+    """The result of one listing of changes: objects by id, and the ids of deleted ones.
 
-    `is_whole` tells that it was a full listing after all: then absence from it counts.
+    `is_whole`: it was a full listing after all, so absence from it counts.
     """
 
     found: Mapping[str, T] = field(default_factory=dict)
@@ -91,14 +91,14 @@ class Changes(Generic[T]):
 
     @property
     def named(self) -> int:
-        """How many objects the listing names."""
+        """The number of objects in the listing."""
         return len(self.found) + len(self.deleted)
 
 
 def why_full(memory: CloudMemory | None, projects: Collection[str], source: str, every: int) -> str:
-    """Why the cloud must be read in full, for people; "" when a reading by changes will do.
+    """Why the cloud must be read in full, for people; "" if an incremental reading will do.
 
-    `projects` are the ids of those that are watched now, `every` is the setting full_cloud_read_every.
+    `projects` are the ids of the watched projects, `every` is the setting full_cloud_read_every.
     """
     if every <= 1:
         return "full_cloud_read_every is 1"
@@ -116,7 +116,7 @@ def why_full(memory: CloudMemory | None, projects: Collection[str], source: str,
 
 
 def since(memory: CloudMemory, kind: ResourceKind) -> float | None:
-    """From when on changes are to be asked for; None when they can't be, and the listing is to be read in full."""
+    """The time since which to request changes; None if the listing must be read in full."""
     clock = memory.clocks.get(kind.service)
     if clock is None or kind.service in memory.unfiltered:
         return None
@@ -126,7 +126,7 @@ def since(memory: CloudMemory, kind: ResourceKind) -> float | None:
 
 
 def witness_of(memory: CloudMemory, kind: ResourceKind) -> Newest | None:
-    """The change that the next answer must tell of again; None when there is none that is worth its price."""
+    """The change that the next listing must contain; None if there is none that is cheap enough."""
     newest = next(iter(memory.newest.get(kind, ())), None)
     time = unix_time(newest.time) if newest else None
     if newest is None or time is None:
@@ -136,43 +136,43 @@ def witness_of(memory: CloudMemory, kind: ResourceKind) -> Newest | None:
 
 
 def doubt_of_clocks(memory: CloudMemory, clocks: Mapping[str, float]) -> str:
-    """Why what the services' clocks say now does not go with what they said before; "" when it does."""
+    """Why the services' clocks contradict their earlier times; "" if they do not."""
     for service, before in sorted(memory.clocks.items()):
         now = clocks.get(service)
         if now is None:
-            return f"{service} did not tell the time"
+            return f"{service} sent no time"
         if now < before - OVERLAP:
             return f"the clock of {service} has gone back"
         if now > before + FRESH:
-            return f"what is known of {service} is more than {FRESH / 3600:g} h old"
+            return f"the memory of {service} is more than {FRESH / 3600:g} h old"
     return ""
 
 
 def doubt_of_answer(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]) -> str:
-    """Why an answer can't be believed; "" when it can."""
+    """Why a listing of changes is not reliable; "" if it is."""
     witness = witness_of(memory, kind)
     if changes.is_whole or witness is None or witness.id in changes.found or witness.id in changes.deleted:
         return ""
-    return f"{kind.service} does not tell of a change any more that it has told of before"
+    return f"{kind.service} no longer lists a change that it has listed before"
 
 
 def is_dear(known: int, changes: Changes[T]) -> bool:
-    """Whether so much has changed, of `known` objects, that a full listing would have cost no more."""
+    """Whether so many of the `known` objects have changed that a full listing would have cost no more."""
     return not changes.is_whole and changes.named > FEW and changes.named * MANY > known
 
 
 def merged(known: Mapping[str, T], changes: Changes[T]) -> dict[str, T]:
-    """What is known after a listing: new and changed objects in their new form, deleted ones left out."""
+    """The known objects after a listing of changes: with new and changed ones, without deleted ones."""
     if changes.is_whole:
         return dict(changes.found)
     return {item: thing for item, thing in {**known, **changes.found}.items() if item not in changes.deleted}
 
 
 def newest_after(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]) -> tuple[Newest, ...]:
-    """The witnesses for the readings after this one, the latest first.
+    """The witnesses for later readings, the latest first.
 
-    What the answer says of an object counts, even if it is older than what was known: a change may be committed after
-    a later one. A witness that should have been in the answer, and was not, is none any more.
+    The listing's state of an object counts, even if it is older than the known one: a change may be committed after a
+    later one. A witness that should have been in the listing but was not is dropped.
     """
     if changes.is_whole:
         return changes.newest
@@ -183,17 +183,17 @@ def newest_after(memory: CloudMemory, kind: ResourceKind, changes: Changes[T]) -
 
 
 def latest(newest: Iterable[Newest]) -> tuple[Newest, ...]:
-    """The few latest of these changes, the latest first; a service writes its times so that they sort as texts."""
+    """The few latest of these changes, latest first; a service writes its times so that they sort as texts."""
     return tuple(nlargest(WITNESSES, (each for each in newest if each.time)))
 
 
 def time_text(unix: float) -> str:
-    """A Unix time as the services write theirs, in whole seconds and without a zone."""
+    """A Unix time in the services' format, in whole seconds and without a zone."""
     return f"{datetime.fromtimestamp(int(unix), UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def unix_time(text: str) -> float | None:
-    """The Unix time of a time as services write it (ISO 8601, UTC, with or without a Z); None when it is none."""
+    """The Unix time of a service's time (ISO 8601, UTC, with or without Z); None if invalid."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

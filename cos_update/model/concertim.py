@@ -1,7 +1,7 @@
-"""What Concertim shows: owners, templates, racks and devices, in its own form.
+"""Concertim's objects: owners, templates, racks and devices, in its own form.
 
-Heights and positions are rack units, `ram` MiB, `disk` and volume sizes GiB. A record with id "" is one that
-Concertim does not have yet.
+Heights and positions are in rack units, `ram` in MiB, `disk` and volume sizes in GiB. A record with id "" does not
+exist in Concertim yet.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from cos_update.model.accounts import Accounts
 from cos_update.model.kinds import ResourceKind
 
 STACK_ID = "openstack_stack_id"
-"""Metadata key that makes a rack ours: the id of its Heat stack."""
+"""The metadata key that marks a rack as ours: the id of its Heat stack."""
 OBJECT_ID = "openstack_instance_id"
-"""Metadata key that makes a device ours: the id of its server, volume or network."""
+"""The metadata key that marks a device as ours: the id of its server, volume or network."""
 MAX_RACK_HEIGHT = 72
 """The tallest rack that Concertim accepts, in rack units."""
 
 
 class ApiFlavour(StrEnum):
-    """Which of its APIs a Concertim app speaks."""
+    """The flavours of Concertim's API."""
 
     TEAMS = "teams"
     """The current one: racks belong to teams; devices are instances, volumes and networks."""
     CREDITS = "credits"
-    """The newer one: no orders, costs or billing; whatever is made needs its object's creation time, a rack also the
-    cluster's type. Else as the current one."""
+    """The newer one: no orders, costs or billing; new objects need the creation time of their OpenStack object, racks
+    also the cluster's type. Else as the current one."""
     USERS = "users"
     """The older one: racks belong to users; every device is an instance."""
 
@@ -39,12 +39,12 @@ DETAILS_TYPE: Mapping[ResourceKind, str] = {
     ResourceKind.VOLUME: "Device::VolumeDetails",
     ResourceKind.NETWORK: "Device::NetworkDetails",
 }
-"""The app's names for the details of each kind of device."""
+"""The app's type names for the details of each kind of device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The team (older API: user) that stands for a project; `project_id` is "" when it stands for none."""
+    """The team (older API: user) of a project; `project_id` is "" if it has none."""
 
     id: str
     name: str
@@ -53,7 +53,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A device template. Those with a `tag` are Concertim's own; ours carry the flavor's id in `foreign_id`."""
+    """A device template. Those with a `tag` are Concertim's own; ours have the flavor's id in `foreign_id`."""
 
     kind: ClassVar[ResourceKind] = ResourceKind.FLAVOR
 
@@ -75,7 +75,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Rack:
-    """A rack. It is ours when its metadata names a stack."""
+    """A rack. It is ours if its metadata has a stack's id."""
 
     kind: ClassVar[ResourceKind] = ResourceKind.STACK
 
@@ -91,7 +91,7 @@ class Rack:
     cost: str = field(default="", compare=False)
     """What others have charged to it, as the app writes it; sent only when the rack is created again."""
     known_as: str = field(default="", compare=False)
-    """The stack that it is known to show though its metadata does not say so; else ""."""
+    """The stack that it belongs to although its metadata does not say so; else ""."""
 
     created: str = field(default="", compare=False)
     """When its stack was created (ISO 8601); sent only when the rack is created."""
@@ -100,7 +100,7 @@ class Rack:
 
     @property
     def stack_id(self) -> str:
-        """The id of the stack that this rack shows, or "" when we do not manage it."""
+        """The id of the rack's stack, or "" if we do not manage it."""
         return self.known_as or _text(self.metadata.get(STACK_ID))
 
     @property
@@ -150,7 +150,7 @@ Details = InstanceDetails | VolumeDetails | NetworkDetails
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a device stands: its lowest and highest unit, both counted from 1 at the bottom."""
+    """The position of a device: its lowest and highest unit, counted from 1 at the bottom."""
 
     start_u: int
     end_u: int
@@ -158,13 +158,13 @@ class Location:
 
     @property
     def height(self) -> int:
-        """How many units it takes."""
+        """The number of units that it occupies."""
         return self.end_u - self.start_u + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device in a rack. It is ours when its metadata names an OpenStack object."""
+    """A device in a rack. It is ours if its metadata has an OpenStack object's id."""
 
     id: str
     name: str
@@ -179,14 +179,14 @@ class Device:
     cost: str = field(default="", compare=False)
     """What others have charged to it, as the app writes it; sent only when the device is created again."""
     known_as: str = field(default="", compare=False)
-    """The OpenStack object that it is known to show though its metadata does not say so; else ""."""
+    """The OpenStack object that it represents although its metadata does not say so; else ""."""
     created: str = field(default="", compare=False)
     """When its object was created (ISO 8601); sent only when the device is created."""
     object_id: str = field(init=False, repr=False, compare=False)
-    """The id of the server, volume or network that this device shows, or "" when we do not manage it."""
+    """The id of the server, volume or network that this device represents, or "" if we do not manage it."""
 
     def __post_init__(self) -> None:
-        # Read a dozen times in each pass: computed once.
+        # Computed once, since each pass reads it a dozen times.
         object.__setattr__(self, "object_id", self.known_as or _text(self.metadata.get(OBJECT_ID)))
 
     @property
@@ -196,7 +196,7 @@ class Device:
 
 
 Record: TypeAlias = Template | Rack | Device
-"""What is created, changed and removed."""
+"""The records that are created, changed and removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +210,11 @@ class Actual:
     racks: Mapping[str, Rack] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     is_narrowed: bool = False
-    """Whether our user is no root user of the app, who sees only what belongs to teams of its own."""
+    """Whether our user is not a root user of the app, and sees only objects of its own teams."""
     accounts: Accounts | None = None
-    """What is charged to the owners, and the users; None when nobody needs to know."""
+    """The accounts of the owners, and the users; None if no other service needs them."""
     costs: Mapping[str, str] = field(default_factory=dict)
-    """By device id, what it has cost by now, of devices that are otherwise as they were remembered."""
+    """Device id -> current cost, of devices that are otherwise unchanged."""
 
 
 def _text(value: object) -> str:

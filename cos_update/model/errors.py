@@ -1,4 +1,4 @@
-"""Every error that a person may read, each with what failed and what to do next."""
+"""All errors for people, each with what failed and what to do next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cos_update.model.concertim import Record
 
 
 class CosUpdateError(Exception):
-    """Base of all errors that end as a message, never as a traceback.
+    """Base of all errors that are shown as a message, never as a traceback.
 
     `hint` is one sentence that says what to do next, or "".
     """
@@ -21,8 +21,7 @@ class CosUpdateError(Exception):
 class ConfigError(CosUpdateError):
     """config.yaml is missing, unreadable or wrong; the message names file, line and key.
 
-    Its texts need no masking: where they quote a value, no secret of the file is quoted. `line` is 0 where no line is
-    to blame.
+    Its messages need no redaction: they never quote secrets of the file. `line` is 0 if no particular line is wrong.
     """
 
     def __init__(self, message: str, hint: str = "", line: int = 0) -> None:
@@ -39,7 +38,7 @@ class ConfigErrors(ConfigError):
 
 
 class CloudError(CosUpdateError):
-    """OpenStack could not be asked. `status` is the HTTP status, or None when no answer came."""
+    """A request to OpenStack failed. `status` is the HTTP status, or None without a response."""
 
     def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
         super().__init__(message, hint)
@@ -47,11 +46,11 @@ class CloudError(CosUpdateError):
 
 
 class CloudLoginError(CloudError):
-    """Keystone could not be reached or refused the credentials: nothing can be learnt about the cloud."""
+    """Keystone could not be reached or rejected the credentials: the cloud cannot be read at all."""
 
 
 class ConcertimError(CosUpdateError):
-    """Concertim could not be asked or refused. `status` is the HTTP status, or None when no answer came."""
+    """A request to Concertim failed. `status` is the HTTP status, or None without a response."""
 
     def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
         super().__init__(message, hint)
@@ -59,13 +58,13 @@ class ConcertimError(CosUpdateError):
 
 
 class ConcertimLoginError(ConcertimError):
-    """Concertim refused the login, or refuses its own fresh tokens."""
+    """Concertim rejected the login, or rejects its own new tokens."""
 
 
 class Refused(ConcertimError):
-    """Concertim refuses this one object (400, 403, 422, 500); trying again in this pass would not help.
+    """Concertim rejects this one object (400, 403, 422, 500); retrying in this pass would not help.
 
-    After a 5xx nobody knows what was done: `found` is the object as it was read afterwards, if it could be.
+    After a 5xx the result is unknown: `found` is the object as read afterwards, if possible.
     """
 
     def __init__(self, message: str, hint: str = "", status: int | None = None, found: Record | None = None) -> None:
@@ -74,11 +73,11 @@ class Refused(ConcertimError):
 
 
 class Gone(ConcertimError):
-    """The object is not in Concertim any more (404)."""
+    """The object no longer exists in Concertim (404)."""
 
 
 class Unavailable(ConcertimError):
-    """No usable answer after the allowed tries (no connection, timeout, 429, 502, 503, 504)."""
+    """No usable response in spite of retries (no connection, timeout, 429, 502, 503, 504)."""
 
 
 class Fenced(ConcertimError):
@@ -90,8 +89,8 @@ class ViewError(CosUpdateError):
 
 
 class LockedError(CosUpdateError):
-    """Another process holds the data dir; the message says which one and since when."""
+    """Another process holds a lock in the data dir; the message says which one and since when."""
 
 
 class MalformedNotification(CosUpdateError):
-    """A message that is no notification, or does not name the object that it is about."""
+    """A message that is not a notification, or does not identify its object."""

@@ -1,4 +1,4 @@
-"""What a notification says: which object changed, never what it looks like now."""
+"""The content of a notification: which object changed, never its new state."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cos_update.model.kinds import ResourceKind
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One object that may have changed. `project_id` is "" where the event does not say it (flavors).
+    """One object that may have changed. `project_id` is "" if the event lacks it (flavors).
 
-    Of a project the id may be "": any project may have begun or ceased to be watched. Of a floating IP, which leads to
-    no server any more, it is the address.
+    For a project the id may be "": any project may have become watched or unwatched. For a floating IP that no longer
+    has a server, it is the address.
     """
 
     kind: ResourceKind
@@ -22,10 +22,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A parsed notification: its type, when it was sent (ISO 8601, as sent) and the keys it makes dirty.
+    """A parsed notification: its type, when it was sent (ISO 8601, as sent) and the keys that it makes dirty.
 
-    An event that concerns nothing of ours has no keys. `lags` tells that the object itself shows the change only some
-    seconds later: Nova learns of a port's or floating IP's change from Neutron.
+    An irrelevant event has no keys. `lags`: the object shows the change only some seconds later, since Nova learns of
+    changed ports and floating IPs from Neutron.
     """
 
     type: str

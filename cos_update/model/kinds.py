@@ -1,7 +1,7 @@
-"""The kinds of OpenStack resource, and what each is called by everybody who names it.
+"""The kinds of OpenStack resources, with all their names.
 
-One table, apart from the records, so that the reader of a service, the planner, the client of Concertim and whoever
-prints a line mean the same thing, and a new kind is one line here.
+A single table, separate from the records, so that the readers of services, the planner, Concertim's client and all
+output share one vocabulary, and a new kind is one line here.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from enum import StrEnum
 
 
 class ResourceKind(StrEnum):
-    """A kind of resource; as text it is OpenStack's own word for one of them ("server").
+    """A kind of resource; its value is OpenStack's singular ("server").
 
-    `listing` is the name of its index in the API of `service`, which is called as people call it; `label` the word for
-    what Concertim shows of it, as plans, logs and metrics have it. What is shown as a device has a `device_type`, as
-    Concertim's API spells it, and a `template_tag` if its template is one of Concertim's own.
+    `listing` is the name of its index in the API of `service` (a project name such as Nova); `label` is the name of its
+    representation in Concertim, used in plans, logs and metrics. Kinds shown as devices have a `device_type`, in the
+    spelling of Concertim's API, and a `template_tag` if their template is one of Concertim's own.
     """
 
     service: str
@@ -37,7 +37,7 @@ class ResourceKind(StrEnum):
     SERVER = "server", "Nova", "servers", "instance", "Instance"
     STACK = "stack", "Heat", "stacks", "rack"
     RESOURCE = "resource", "Heat", "resources"
-    """What a stack holds."""
+    """The members of a stack."""
     VOLUME = "volume", "Cinder", "volumes", "volume", "Volume", "volume"
     NETWORK = "network", "Neutron", "networks", "network", "Network", "network"
     SUBNET = "subnet", "Neutron", "subnets"
@@ -46,6 +46,6 @@ class ResourceKind(StrEnum):
 
 
 DEVICES = (ResourceKind.SERVER, ResourceKind.VOLUME, ResourceKind.NETWORK)
-"""The kinds that are shown as devices, in the order in which they get their places in a rack."""
+"""The kinds that are shown as devices, in the order of placement in a rack."""
 BY_DEVICE_TYPE = {kind.device_type: kind for kind in DEVICES}
 """Those kinds, by the name that Concertim's API has for the type."""

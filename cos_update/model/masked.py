@@ -1,13 +1,13 @@
-"""Texts in which nothing is to be masked any more."""
+"""Texts that must not be redacted."""
 
 from __future__ import annotations
 
 
 class Masked(str):
-    """A text for people that quotes no secret, made where it is known which of its words are values.
+    """A text for people that is known to contain no secret.
 
-    Whoever masks secrets leaves it alone: a password may be one of the program's own words (`concertim`), and the text
-    would lose the name of a key.
+    The redactor skips it: a password may be one of the program's own words (`concertim`), and redacting would remove
+    the name of a key.
     """
 
     __slots__ = ()

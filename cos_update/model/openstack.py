@@ -1,7 +1,7 @@
-"""What OpenStack holds, as records of what the racks need and nothing more.
+"""OpenStack's objects, with only the fields that racks need.
 
 Units: memory in MiB, disks and volumes in GiB, MTU in bytes, times as the services write them (ISO 8601, UTC).
-Every text is as the service sent it; making it fit for Concertim is left to `planning`.
+All strings are as the service sent them; `planning` adapts them to Concertim.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cos_update.model.kinds import ResourceKind
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A watched project: one in which the watching user holds the watching role."""
+    """A watched project: one in which the watcher user has the watcher role."""
 
     id: str
     name: str
@@ -35,7 +35,7 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address of a server on one network. `floating` tells OS-EXT-IPS:type apart."""
+    """One address of a server on one network. `floating` reflects OS-EXT-IPS:type."""
 
     network: str
     address: str
@@ -46,8 +46,8 @@ class Address:
 class Server:
     """A Nova server.
 
-    `vm_state` is OS-EXT-STS:vm_state in lower case, or what the plain `status` says in its words where that is
-    hidden. `flavor_id` may name a deleted flavor; `flavor` is then what the server itself remembers of it.
+    `vm_state` is OS-EXT-STS:vm_state in lower case, or the equivalent of `status` if that is hidden. `flavor_id` may
+    be that of a deleted flavor; `flavor` is then the one embedded in the server.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output of a stack; `value` is any JSON value, None for what has none (yet)."""
+    """One output of a stack; `value` is any JSON value, None if it has none (yet)."""
 
     key: str
     value: object
@@ -91,10 +91,10 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class StackContent:
-    """What a stack holds, nested stacks included: sorted ids by type, and its outputs.
+    """The content of a stack including nested stacks: sorted ids by type, and its outputs.
 
-    `outputs` is None when they could not be read. `whole` is False when the resource tree may have been cut: Heat
-    listed nothing at all, or a nested stack without its children (its depth limit). Absence then proves nothing.
+    `outputs` is None if they could not be read. `whole` is False if the resource tree may be incomplete: Heat listed
+    nothing at all, or a nested stack without its children (its depth limit). Absence then proves nothing.
     """
 
     servers: tuple[str, ...] = ()
@@ -105,11 +105,11 @@ class StackContent:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all that it holds."""
+        """The ids of all members."""
         return (*self.servers, *self.volumes, *self.networks)
 
     def of(self, kind: ResourceKind) -> tuple[str, ...]:
-        """The ids of its servers, volumes or networks."""
+        """The ids of the servers, volumes or networks."""
         ids: tuple[str, ...] = getattr(self, kind.listing)
         return ids
 
@@ -131,14 +131,14 @@ class Volume:
     description: str = ""
     created: str = ""
     server_ids: tuple[str, ...] = ()
-    """The servers that Cinder takes it to be attached to."""
+    """The servers that it is attached to according to Cinder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A Neutron network. `cidrs` are its subnets', sorted; None when the subnets could not be read.
+    """A Neutron network. `cidrs` are those of its subnets, sorted; None if the subnets could not be read.
 
-    What an absent extension leaves unsaid (`l2_adjacency`, `dns_domain`, `qos_policy`) is None.
+    Fields of absent extensions (`l2_adjacency`, `dns_domain`, `qos_policy`) are None.
     """
 
     id: str
@@ -162,11 +162,11 @@ Resource: TypeAlias = Stack | Server | Volume | Network
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A kind whose listing is not complete: for one project or (project_id None) for all, for one stack or all.
+    """An incomplete listing of a kind: for one project or (project_id None) all, for one stack or all.
 
-    `reason` ends the sentence "Cinder could not be read: ..." for a person, and `hint` says what to do. `absent` marks
-    a service that the cloud does not have: nothing is wrong then, but nothing is known either. `of_login` marks that
-    the whole project could not be logged in to: then each of its listings has such a gap.
+    `reason` completes the sentence "Cinder could not be read: ..." for a person, and `hint` says what to do. `absent`
+    marks a service that the cloud does not have: that is no error, but nothing is known. `of_login` means that login
+    to the project failed: then each of its listings has such a gap.
     """
 
     kind: ResourceKind
@@ -180,9 +180,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """One reading of OpenStack: records by id, and what the reading could not complete.
+    """One reading of OpenStack: records by id, and its gaps.
 
-    `contents` is keyed by stack id. What is in `gaps` may still hold some records: they are true, but there may be
+    `contents` is keyed by stack id. A kind in `gaps` may still have some records: they are correct, but there may be
     more. `began` is the Unix time at which the reading began: nothing in it is older.
     """
 
@@ -196,9 +196,9 @@ class Inventory:
     networks: Mapping[str, Network] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     disabled: Mapping[str, Project] = field(default_factory=dict)
-    """Projects that would be watched if they were not disabled: nothing of them is read, and nothing changed."""
+    """Projects that would be watched if they were not disabled: they are neither read nor changed."""
     chosen: frozenset[str] | None = None
-    """The ids of the projects whose objects were read; None: of all in `projects`."""
+    """The ids of the projects that were read; None: all in `projects`."""
 
     def of(self, kind: ResourceKind) -> Mapping[str, Resource]:
         """The records of a stack, server, volume or network, by id."""
@@ -206,7 +206,7 @@ class Inventory:
         return records
 
     def is_complete(self, kind: ResourceKind, project_id: str | None = None, stack_id: str | None = None) -> bool:
-        """Whether absence from a kind's listing can be believed, in this project and for this stack (None: all)."""
+        """Whether absence from a kind's listing is reliable, in this project and for this stack (None: all)."""
         return not any(
             gap.kind is kind
             and (gap.project_id is None or project_id is None or gap.project_id == project_id)
@@ -217,10 +217,10 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class RememberedStack:
-    """The content of a stack, and what Heat says when it has not changed since: status and update time.
+    """The content of a stack, valid while its status and update time in Heat stay the same.
 
-    `absent` are the ids in it that their own services did not list: Heat goes on naming what was deleted behind its
-    back.
+    `absent` are member ids that their own services did not list: Heat keeps listing objects that were deleted without
+    it.
     """
 
     status: str
@@ -231,9 +231,9 @@ class RememberedStack:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What is remembered of Heat's answers: stacks by id, and the objects that were found in no stack.
+    """The memory of Heat's responses: stacks by id, and objects that belong to no stack.
 
-    `unowned` tells by id of a server, volume or network whether it was still being made when it was looked for.
+    `unowned` has, by id of a server, volume or network, whether it was still being created at that time.
     """
 
     stacks: Mapping[str, RememberedStack] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How far a reading has come, for progress bars and heartbeats; a record, so that the readers know no observer."""
+"""The progress of a reading, for progress bars and heartbeats; a record, so that readers need not know observers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many objects were read so far from one `side`: a service, as people call it, or Concertim."""
+    """The number of objects read so far from one `side`: a service by name, or Concertim."""
 
     side: str
     count: int
     of: int | None = None
-    """How many there will be, as far as that is known."""
+    """The total number, if known."""
     is_over: bool = False
     has_gaps: bool = False
     """Whether some of it could not be read."""
@@ -24,4 +24,4 @@ OnProgress = Callable[[Progress], None]
 
 
 def no_progress(_: Progress) -> None:
-    """The callback of readings that nobody watches."""
+    """A callback that ignores progress."""

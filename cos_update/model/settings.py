@@ -1,6 +1,6 @@
-"""What a person can set, as frozen dataclasses; `cos_update.config` fills them from config.yaml.
+"""The settings, as frozen dataclasses; `cos_update.config` fills them from config.yaml.
 
-Durations are seconds. Secrets are kept out of `repr`.
+Durations are in seconds. Secrets are excluded from `repr`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ class ReadScope(StrEnum):
     """How OpenStack is read."""
 
     AUTO = "auto"
-    """Cloud-wide where a service allows it to these credentials, per project where it does not."""
+    """Cloud-wide where a service allows that to these credentials, else per project."""
     CLOUD = "cloud"
-    """Cloud-wide only; what is refused is not read."""
+    """Cloud-wide only; services that refuse are not read."""
     PROJECT = "project"
     """One session per watched project."""
 
 
 class ViewFor(StrEnum):
-    """Whose classes `view.pickle` names: services of existing deployments load it with classes of their own."""
+    """The services that `view.pickle` is written for: existing deployments load it with their own classes."""
 
     NONE = "none"
-    """Nobody's: it is our own memory, in plain containers."""
+    """No other services: it is our own memory, in plain containers."""
     CON_OPSTK = "con_opstk"
-    """Those of the first generation (releases 0.1 to 1.1), where racks belong to users."""
+    """The first generation (releases 0.1 to 1.1), where racks belong to users."""
     CONSER = "conser"
-    """Those of the second (1.2 and later), where racks belong to teams."""
+    """The second generation (1.2 and later), where racks belong to teams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +44,20 @@ class CloudSettings:
     auth_type: str | None = None
     """keystoneauth's plugin; None: inferred from the keys (password or v3applicationcredential)."""
     cloud: str | None = None
-    """The name of a cloud in clouds.yaml, in place of `auth`."""
+    """The name of a cloud in clouds.yaml, instead of `auth`."""
     region_name: str | None = None
     interface: str = "public"
     """Which endpoints of the catalog are used: public, internal or admin."""
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
     verify_strict: bool | None = None
-    """Whether certificates must also be such as RFC 5280 wants them (None: as Python has it, from 3.13 on they must);
-    chain and host name are verified anyway."""
+    """Whether certificates must comply with RFC 5280 (None: Python's default, which is yes from 3.13 on);
+    chain and host name are verified in any case."""
     scope: ReadScope = ReadScope.AUTO
     concurrency: int = 8
-    """How many requests may be under way at once."""
+    """Maximum number of concurrent requests."""
     timeout: float = 60.0
-    """How long one answer may take."""
+    """Timeout of a response."""
     retries: int = 3
     """How often a failed request is tried again."""
     watcher_user: str = "concertim"
@@ -75,30 +75,30 @@ class ConcertimSettings:
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
     verify_strict: bool | None = None
-    """Whether certificates must also be such as RFC 5280 wants them (None: as Python has it, from 3.13 on they must);
-    chain and host name are verified anyway."""
+    """Whether certificates must comply with RFC 5280 (None: Python's default, which is yes from 3.13 on);
+    chain and host name are verified in any case."""
     api: ApiFlavour | None = None
-    """Which API the app speaks; None: ask it."""
+    """The app's API; None: detect it."""
     concurrency: int = 3
-    """How many writes may be under way at once; lowered while the app is slow."""
+    """Maximum number of concurrent writes; lowered while the app is slow."""
     timeout: float = 300.0
-    """How long one answer may take. The app needs minutes to list a large number of devices."""
+    """Timeout of a response. The app needs minutes to list a large number of devices."""
     retries: int = 3
     default_rack_height: int = 42
-    """Rack units of a new rack, unless its devices need more."""
+    """Height of a new rack in rack units, unless its devices need more."""
     order_id: str = "stack_id"
-    """What a new rack's order id is: `stack_id`, `tag:NAME` for the value of the stack's tag `NAME=value`, or one of
+    """The order id of a new rack: `stack_id`, `tag:NAME` for the value of the stack's tag `NAME=value`, or one of
     `KILLBILL_ORDERS`, to be looked up."""
 
 
 KILLBILL_SUBSCRIPTION, KILLBILL_BUNDLE = "killbill", "killbill_bundle"
 KILLBILL_ORDERS = (KILLBILL_SUBSCRIPTION, KILLBILL_BUNDLE)
-"""Values of `concertim.order_id` by which Killbill is asked: the id of the stack's subscription, or of its bundle."""
+"""Values of `concertim.order_id` for lookups in Killbill: the id of the stack's subscription, or of its bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class KillbillSettings:
-    """The section `killbill`, which is the billing service's; read only where order ids are looked up there."""
+    """The section `killbill`, shared with the billing service; read only if order ids are looked up there."""
 
     url: str
     username: str
@@ -108,7 +108,7 @@ class KillbillSettings:
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
     verify_strict: bool | None = None
-    """As of the other sections."""
+    """As in the other sections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class BrokerSettings:
     """The section `rmq`."""
 
     hosts: tuple[str, ...]
-    """Host names; each may carry its own `:port`."""
+    """Host names; each may have its own `:port`."""
     username: str
     password: str = field(repr=False)
     port: int = 5672
@@ -139,8 +139,8 @@ class BrokerSettings:
     verify: bool | str = True
     """TLS verification: on, off, or the path of a CA bundle."""
     verify_strict: bool | None = None
-    """Whether certificates must also be such as RFC 5280 wants them (None: as Python has it, from 3.13 on they must);
-    chain and host name are verified anyway."""
+    """Whether certificates must comply with RFC 5280 (None: Python's default, which is yes from 3.13 on);
+    chain and host name are verified in any case."""
     client_cert: str | None = None
     client_key: str | None = None
     exchanges: tuple[str, ...] = ("nova", "heat", "cinder", "neutron", "keystone", "openstack")
@@ -156,9 +156,9 @@ class BrokerSettings:
     max_length: int = 100_000
     """Messages that our queue may hold before the broker drops the oldest."""
     expires: float = 7 * 24 * 3600.0
-    """How long the broker keeps our queue when nobody reads it."""
+    """How long the broker keeps our queue without a consumer."""
     prefetch: int = 20_000
-    """How many unacknowledged messages we may hold, and so coalesce. Of each only the object that it names is kept."""
+    """Maximum number of unacknowledged messages, which can be coalesced. Only the key of each is kept."""
     heartbeat: int = 30
 
 
@@ -170,9 +170,9 @@ class Settings:
     concertim: ConcertimSettings | None = None
     rmq: BrokerSettings | None = None
     killbill: KillbillSettings | None = None
-    """None also where `concertim.order_id` does not name it: it is left to the billing service."""
+    """None also if `concertim.order_id` does not use it: then the section is the billing service's alone."""
     coordination: CoordinationSettings | None = None
-    """None on a machine that is the only one."""
+    """None if this is the only machine."""
     data_dir: Path = Path("/var/lib/concertim-openstack-service/data")
     log_dir: Path = Path("/var/log/concertim-openstack-service")
     log_level: str = "INFO"
@@ -181,16 +181,16 @@ class Settings:
     interval: float = 150.0
     """From the start of one bulk pass to the start of the next."""
     max_deletes: float = 30.0
-    """Percent of what we manage that one pass may remove; more is held back (when it is more than 10 objects)."""
+    """Maximum percentage of managed objects that one pass may remove; more are held back (if more than 10)."""
     full_read_every: int = 24
-    """Passes within which every device of Concertim is read in full again, an even share in each."""
+    """Number of passes within which every device of Concertim is read in full, an equal share in each."""
     full_cloud_read_every: int = 12
-    """Passes after which all of OpenStack is read again, and not only what has changed; 1: in each."""
+    """Every how many passes all of OpenStack is read, and not only changes; 1: in each."""
     membership_refresh: int = 96
-    """Passes after which the content of every stack is asked of Heat again."""
+    """Every how many passes the resources of every stack are read from Heat."""
     shutdown_timeout: float = 8.0
-    """How long a stopping process may take to finish its requests; Docker kills after 10 s unless told otherwise."""
+    """How long a stopping process may take to finish its work; Docker kills after 10 s by default."""
     view_for: ViewFor | None = None
-    """Whose view.pickle is written; None: that of whoever wrote the one that is there."""
+    """The services that view.pickle is written for; None: those of the existing file."""
     source: Path | None = None
     """The file that this was read from."""

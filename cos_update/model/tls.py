@@ -1,4 +1,4 @@
-"""What to do about a certificate that is not trusted, in lines that can be typed as they stand."""
+"""Hints for certificates that are not trusted, with lines to copy."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ _ADDRESS_KEYS = {"openstack": "auth_url", "concertim": "concertim_url", "rmq": "
 
 
 def how_to_trust(section: str, address: str) -> str:
-    """The lines for config.yaml, both ways, and how to fetch the certificate.
+    """Both options for config.yaml, and how to fetch the certificate.
 
     `section` is that of config.yaml, `address` a URL, or `host:port`.
     """
     file = f"{_FOLDER}/{section}-ca.pem"
     return (
-        f"Either fetch its certificate (`{_fetching(address)} > {file}`; better the CA's own, from whoever runs that "
-        f"service), compare the fingerprint, and add under `{section}:` the line `verify: {file}`; "
+        f"Either fetch its certificate (`{_fetching(address)} > {file}`; better the CA's own, from that service's "
+        f"operators), compare the fingerprint, and add under `{section}:` the line `verify: {file}`; "
         f"or {_not_at_all(section)}"
     )
 
 
 def not_trusted(section: str, address: str, reason: str) -> str:
-    """What to do when OpenSSL gives this reason for not trusting the certificate of `address`."""
+    """The hint for OpenSSL's reason for not trusting the certificate of `address`."""
     if "mismatch" in reason:
         names = f"{_fetching(address)} | openssl x509 -noout -ext subjectAltName"
         key = f"{section}.{_ADDRESS_KEYS[section]}"
-        return f"Set {key} to a name that it is made out for (`{names}` shows them), or {_not_at_all(section)}"
+        return f"Set {key} to a name that it was issued for (`{names}` shows them), or {_not_at_all(section)}"
     if "expired" in reason or "not yet valid" in reason:
         return f"Have it renewed there, and compare the clocks of both hosts; until then {_not_at_all(section)}"
     return how_to_trust(section, address)
@@ -34,7 +34,7 @@ def not_trusted(section: str, address: str, reason: str) -> str:
 
 def _not_at_all(section: str) -> str:
     return (
-        f"add under `{section}:` the line `verify: false` and give up to know who gets the password "
+        f"add under `{section}:` the line `verify: false`, and anybody may get the password "
         f"({section}.verify of the configuration)."
     )
 

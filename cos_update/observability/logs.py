@@ -18,6 +18,9 @@ FILES = {"bulk": "updates_bulk.log", "listen": "updates_mq.log"}
 _LOUD = ("urllib3", "keystoneauth", "openstack", "stevedore", "pika", "asyncio")
 """Libraries that log details for developers at INFO."""
 
+_OF_SECRETS = ("keystoneauth.session.body",)
+"""Loggers of what services answer in full; passwords may be in it that are nobody's here."""
+
 _CHATTER = 2
 """The number of -v that enables these libraries' DEBUG messages: requests, headers, frames."""
 _log = logging.getLogger(__name__)
@@ -76,6 +79,8 @@ def reconfigure(
         old.close()
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity >= _CHATTER else logging.WARNING)
+    for name in _OF_SECRETS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def shut_down(within: float = 1.0) -> None:

@@ -20,7 +20,7 @@ from cos_update.planning.report import Report
 CLOSING = 1.0
 """Seconds to wait at the end for the thread of the HTTP server."""
 MOST_TYPES = 300
-"""Types of notification that are told apart: OpenStack has fewer, but they come from outside."""
+"""Maximum number of notification types to distinguish: OpenStack has fewer, but they are external input."""
 _RESULTS = {ExitCode.DONE: "done", ExitCode.IN_PART: "in_part", ExitCode.HELD_BACK: "held_back"}
 _FAILED = "failed"
 _PASS_SECONDS = (1, 2.5, 5, 10, 30, 60, 150, 300, 600, 1800, 3600)
@@ -41,11 +41,11 @@ FIGURES: Mapping[str, tuple[str, bool]] = {
     "takeovers": ("Shards that this machine has taken", True),
     "fenced": ("Writes not sent since this machine was not sure of its lease any more", True),
 }
-"""What is asked for at each scrape, by name: the help, and whether it only ever grows."""
+"""The figures of each scrape by name: the help text, and whether it is a counter."""
 
 
 class Metrics(Observer):
-    """What both daemons count, in a registry of its own; `view` is the view's file.
+    """The metrics of both daemons, in a separate registry; `view` is the view's file.
 
     Raises ConfigError when prometheus-client is not installed.
     """
@@ -76,7 +76,7 @@ class Metrics(Observer):
 
     @contextmanager
     def served(self, address: str, port: int) -> Iterator[None]:
-        """Answers scrapes in threads of their own while the context lasts. Raises ConfigError when it cannot listen."""
+        """Serves scrapes in separate threads within the context. Raises ConfigError if it cannot listen."""
         try:
             server, thread = self._library.start_http_server(port, address, self.registry)
         except OSError as error:

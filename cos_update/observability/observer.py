@@ -66,7 +66,7 @@ class SignsOfLife(Observer):
     """Counts events."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.events = 0
         self.is_resting = False
         """Whether nothing is due until the next pass."""
 
@@ -91,7 +91,7 @@ class SignsOfLife(Observer):
         self.is_resting = True
 
     def _note(self) -> None:
-        self.heard += 1
+        self.events += 1
         self.is_resting = False
 
 

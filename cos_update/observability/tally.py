@@ -46,7 +46,7 @@ class Tally:
                 self._unsaid[kind] += 1
         self._logger.log(level if is_first else logging.DEBUG, message, *about, exc_info=exc_info and is_first)
 
-    def tell(self, *, at_once: bool = False) -> None:
+    def report(self, *, at_once: bool = False) -> None:
         """Logs the counts, if due or `at_once`. Call it every few seconds."""
         now = self._clock()
         with self._lock:

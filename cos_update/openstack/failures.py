@@ -38,6 +38,8 @@ class Cause(Enum):
 
     ANSWER = "answer"
     """The service answered with an error or something unexpected."""
+    FOREIGN = "foreign"
+    """The response is not from the service at all."""
     UNREACHABLE = "unreachable"
     NAME = "name"
     """The host's name cannot be resolved."""
@@ -80,6 +82,13 @@ def explained(error: BaseException, settings: CloudSettings) -> Failure:
     return replace(failure, text=text, cause=Cause.PROXY if is_at_fault else failure.cause)
 
 
+def foreign(response: Any) -> Failure:
+    """The failure behind a successful response that is not JSON."""
+    text = f"the response from {without_credentials(str(response.url))} is not JSON"
+    words = words_of(response)
+    return Failure(f"{text} ({words})" if words else text, Cause.FOREIGN, is_passing=True)
+
+
 def answered(status: int, response: Any, otherwise: str = "") -> Failure:
     """The failure behind an error response, with the service's own message if there is one."""
     words = words_of(response) or shortened(otherwise)
@@ -94,9 +103,13 @@ def words_of(response: Any) -> str:
     try:
         body = response.json()
     except ValueError:
-        text = str(getattr(response, "text", "") or "")
-        return shortened(re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I))
+        return _plain(str(getattr(response, "text", "") or ""))
     return error_message(body)
+
+
+def _plain(text: str) -> str:
+    """A text, or the text of an HTML page, shortened."""
+    return shortened(re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I))
 
 
 def error_message(body: object) -> str:
@@ -127,6 +140,8 @@ def hint(failure: Failure, *, is_login: bool) -> str:
             return f"Check the host in {where}, and this machine's DNS."
         case Cause.ADDRESS:
             return f"Check {where}: it must begin with http:// or https:// and name a host."
+        case Cause.FOREIGN:
+            return f"Check {where}, and whether it is {'Keystone' if is_login else 'that service'} that answers there."
         case Cause.UNREACHABLE:
             return f"Check {where}, and whether the service runs and can be reached from here."
     return _hint_of_login(failure) if is_login else ""
@@ -151,7 +166,7 @@ def _hint_of_login(failure: Failure) -> str:
             return "Check the length of the values in the section openstack, and the limits of a proxy before Keystone."
         case status if status is not None and status >= 500:
             return "Look into Keystone's log, and that of any proxy in front of it."
-    return "Check openstack.auth_url, and whether it is Keystone that answers there."
+    return hint(Failure("", Cause.FOREIGN), is_login=True)
 
 
 def without_credentials(url: str) -> str:
@@ -178,7 +193,7 @@ def _of_certificate(error: BaseException, settings: CloudSettings, address: str)
 def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Failure | None:
     """The connection failure of a request; None if there was a response."""
     from requests import exceptions
-    from urllib3.exceptions import ConnectTimeoutError, ProtocolError, ReadTimeoutError
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ReadTimeoutError
 
     to, from_ = (f" to {address}", f" from {address}") if address else ("", "")
     if hanging := _first(chain, CallTimeoutError):
@@ -192,6 +207,8 @@ def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Fa
         return Failure(f"no connection{to}: {nameless.strerror or nameless}", Cause.NAME, is_passing=True)
     if (tls := _first(chain, ssl.SSLError)) and not isinstance(tls, ssl.SSLEOFError):
         return Failure(f"no TLS connection{to}: {(tls.reason or str(tls)).lower().replace('_', ' ')}", Cause.TLS)
+    if _first(chain, NewConnectionError) and (words := _words_of_system(chain)):
+        return Failure(f"no connection{to}: {words}", Cause.UNREACHABLE, is_passing=True)
     if _first(chain, ConnectTimeoutError) or _first(chain, exceptions.ConnectTimeout):
         return Failure(f"no connection{to} within {timeout:g} s", Cause.UNREACHABLE, is_passing=True)
     if _first(chain, ReadTimeoutError) or _first(chain, TimeoutError) or _first(chain, exceptions.ReadTimeout):
@@ -200,7 +217,7 @@ def _of_wire(chain: Sequence[BaseException], address: str, timeout: float) -> Fa
         return Failure(f"invalid address: {shortened(str(wrong))}", Cause.ADDRESS)
     if (other := _first(chain, BadStatusLine)) and not isinstance(other, ConnectionError):
         return Failure(f"what answers at {address} does not speak HTTP", Cause.TLS)
-    if words := next((found for each in chain if (found := _words(each))), ""):
+    if words := _words_of_system(chain):
         return Failure(f"no connection{to}: {words}", Cause.UNREACHABLE, is_passing=True)
     if _first(chain, ProtocolError, ssl.SSLEOFError, exceptions.ChunkedEncodingError, ConnectionError):
         return Failure(f"no complete answer{from_}: the connection was closed", Cause.UNREACHABLE, is_passing=True)
@@ -216,11 +233,16 @@ def _of_answer(chain: Sequence[BaseException]) -> Failure:
         if isinstance(status, int) and status:
             return answered(status, getattr(each, "response", None), _OF_THE_LIBRARY.sub("", str(each)))
     outermost = chain[0]
+    response = next((found for each in chain if (found := getattr(each, "response", None)) is not None), None)
     is_misshapen = any(isinstance(each, ValueError) or type(each).__name__ == "DiscoveryFailure" for each in chain)
     if is_misshapen:
-        words = f"not a response of an OpenStack service ({shortened(str(outermost))})"
-        return Failure(words, Cause.ANSWER, is_passing=True)
+        words = f"not a response of an OpenStack service ({words_of(response) or _plain(str(outermost))})"
+        return Failure(words, Cause.FOREIGN, is_passing=True)
     return Failure(shortened(str(outermost)) or type(outermost).__name__)
+
+
+def _words_of_system(chain: Sequence[BaseException]) -> str:
+    return next((found for each in chain if (found := _words(each))), "")
 
 
 def _words(error: BaseException) -> str:

@@ -88,6 +88,12 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> W
     except CloudError as error:
         raise _unknown_projects(error) from None
     reachable = [project for project in body["projects"] if project.get("enabled", True)]
+    # No token tells the role in a disabled project, so that each of them may be a watched one.
+    disabled = {
+        str(project["id"]): Project(str(project["id"]), str(project.get("name") or project["id"]))
+        for project in body["projects"]
+        if not project.get("enabled", True)
+    }
 
     def is_watched(project_id: str) -> bool | None:
         try:
@@ -107,4 +113,4 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> W
             found[project["id"]] = Project(project["id"], name)
         elif watched is None:
             untold.append(name)
-    return Watched(found, untold=untold)
+    return Watched(found, disabled, untold)

@@ -37,6 +37,7 @@ SERVICE_TYPE: Mapping[str, str] = {
 MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """The exceptions of processing JSON that does not follow the service's API."""
 BACKOFF = Backoff(0.5, 30.0)
+_UNEXPECTED_FORMAT = "a response that is truncated or in an unexpected format"
 
 
 class ProjectSession:
@@ -149,14 +150,16 @@ class ProjectSession:
         """
         self.access()
         with self._lock:
-            if service not in self._microversions:
+            most = self._microversions.get(service)
+            if most is None:
                 found = self._library(lambda: self._proxy(service).get_endpoint_data())
-                most = getattr(found, "max_microversion", None)
-                if most is None:
-                    self.is_spoiled = True
-                    raise CloudError("it does not publish its versions")
-                self._microversions[service] = tuple(most)
-            return ".".join(str(part) for part in min(self._microversions[service], wanted))
+                if told := getattr(found, "max_microversion", None):
+                    most = self._microversions[service] = tuple(told)
+        if most is None:
+            self.is_spoiled = True
+            self.get(service, "/", of_many=True)  # raises the reason, which the library does not report
+            raise CloudError("it does not publish its versions")
+        return ".".join(str(part) for part in min(most, wanted))
 
     def get(
         self,
@@ -185,7 +188,7 @@ class ProjectSession:
                 body = _json(answer)
                 if isinstance(body, Mapping) and (key is None or key in body):
                     return body
-                failure = Failure("a response that is truncated or in an unexpected format", is_passing=True)
+                failure = failures.foreign(answer) if body is None else Failure(_UNEXPECTED_FORMAT, is_passing=True)
             else:
                 failure = failures.answered(answer.status_code, answer)
                 if answer.status_code == 404 and is_the_services_own(_json(answer)):

@@ -36,6 +36,8 @@ class Transport:
 
     def session(self, auth: Any = None, **options: Any) -> Session:
         """A session on the shared connections, for openstacksdk, which passes its own `options`."""
+        # Bodies get a logger of their own, which `logs` silences: user_data and stack outputs may hold passwords.
+        options["split_loggers"] = True
         options["discovery_cache"] = self._discovered
         options["session"] = self._http if options.get("verify", True) else self._http_unverified
         return keystoneauth.fixed(Session(auth, **options), keystoneauth.LoginSession(None, **options))

@@ -188,12 +188,12 @@ def _empty(review: DeletionReview, rack: Rack, matches: Matches, why: str) -> No
 
 
 def _review_duplicates(review: DeletionReview, rack: Rack, matches: Matches, homes: Mapping[str, str]) -> None:
-    """In a rack that is not (or no longer) ours, removes devices of ours that exist in their stack's own rack as well."""
+    """In a rack that is not (or no longer) ours, removes our devices that exist in their stack's own rack as well."""
     for device in matches.in_rack.get(rack.id, ()):
         home = matches.racks.get(homes.get(device.object_id, ""))
         stays = matches.devices.get(device.object_id)
         if home and stays and stays.id != device.id and stays.rack_id == home.id:
-            why = f"device {stays.name} in rack {home.name} stands for the same {device.kind.label}"
+            why = f"device {stays.name} in rack {home.name} is of the same {device.kind.label}"
             review.devices[device.id] = why
             review.say(rack.id, Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 

@@ -39,7 +39,7 @@ class DesiredTemplate:
 
 @dataclass(frozen=True, slots=True)
 class DesiredDevice:
-    """A device. `details` and `metadata` have only values that OpenStack knows; `template` is a flavor's id or a tag."""
+    """A device. `details` and `metadata` have only values known to OpenStack; `template` is a flavor's id or a tag."""
 
     object_id: str
     kind: ResourceKind

@@ -78,11 +78,13 @@ def gap_notice(gap: Gap, inventory: Inventory) -> Notice:
         return Notice(NoticeKind.ABSENT, SERVICE, service, "", text)
     project = inventory.projects.get(gap.project_id or "")
     if gap.of_login and project:
-        text = f"it cannot be read ({gap.reason}): all of it is left alone"
+        text = f"it cannot be read ({gap.reason.rstrip('.')}): all of it is left alone"
         return Notice(NoticeKind.UNREAD, ResourceKind.PROJECT, project.name, project.id, text)
     stack = inventory.stacks.get(gap.stack_id or "")
     where = f" of stack {stack.name}" if stack else f" of project {project.name}" if project else ""
     text = f"{service} could not be read ({gap.reason}): {gap.kind.listing}{where} left alone"
+    if gap.hint:
+        text = f"{text}. {gap.hint.rstrip('.')}"
     name = stack.name if stack else project.name if project else service
     return Notice(NoticeKind.UNREAD, SERVICE, name, gap.stack_id or gap.project_id or "", text)
 

@@ -157,7 +157,7 @@ def _removal_plans(context: PlanContext, actual: Actual, scope: Scope) -> list[R
             rack_plans.append(plan_rack_removal(context, rack, owner, None))
         elif stays.id != rack.id and wanted.name is not None:
             rack_plans.append(
-                plan_rack_removal(context, rack, owner, f"rack {stays.name} ({stays.id}) stands for the same stack")
+                plan_rack_removal(context, rack, owner, f"rack {stays.name} ({stays.id}) is of the same stack")
             )
     return [rack_plan for rack_plan in rack_plans if rack_plan.actions or rack_plan.notices]
 

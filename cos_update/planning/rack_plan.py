@@ -205,7 +205,7 @@ def _sort(context: PlanContext, wanted: DesiredRack, rack: Rack | None) -> _Sort
 
 
 def _drop_duplicate(found: _Sorted, device: Device, stays: Device) -> None:
-    why = f"device {stays.name} stands for the same {device.kind.label}"
+    why = f"device {stays.name} is of the same {device.kind.label}"
     found.removals.append(Action(Verb.REMOVE, device, why=why))
     found.notices.append(Notice(NoticeKind.DUPLICATE, device.kind.label, device.name, device.object_id, why))
 

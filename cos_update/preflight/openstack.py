@@ -114,7 +114,7 @@ def _services(reader: CloudReader, settings: Settings, seen: Seen) -> Iterator[F
     yield ok("projects", f"{len(names)} watched: {', '.join(names[:_SHOWN])}{more}")
     for gap in inventory.gaps:
         if gap.kind is ResourceKind.PROJECT:
-            yield warn("projects", gap.reason)
+            yield warn("projects", gap.reason, gap.hint)
     for service in _COUNTED:
         yield _service(service, reader, inventory)
 
@@ -159,7 +159,7 @@ def _incomplete(service: str, gaps: Sequence[Gap], inventory: Inventory) -> Find
     project = inventory.projects.get(gap.project_id or "")
     more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
     text = f"{gap.kind.listing}{f' of {project.name}' if project else ''}: {gap.reason}{more}"
-    fix = f"check whether {service} responds, and what its policy allows these credentials"
+    fix = gap.hint or f"check whether {service} responds, and what its policy allows these credentials"
     # A single stack may be in deletion, or broken; the others are shown nevertheless.
     return fail(service.lower(), text, fix) if whole else warn(service.lower(), text, fix)
 

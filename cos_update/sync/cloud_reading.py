@@ -39,7 +39,7 @@ def read_cloud(
     recheck = [Key(_KINDS[kind], item, project) for item, (kind, project) in past.recheck.items() if kind in _KINDS]
     known = None if full or past.torn else cloud_memory(past)
     if known is not None and membership is None:
-        full = "every stack is asked for what it holds"
+        full = "the members of every stack are read"
     return cloud.refresh(known, membership, on_progress, every=every, full=full, recheck=recheck, shards=shards)
 
 

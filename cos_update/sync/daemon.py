@@ -84,7 +84,7 @@ def _one(services: Services, run_options: RunOptions, stop: threading.Event, obs
     try:
         request = services.store.resync()
         if request is not None:
-            run_options = replace(run_options, full="a resync was asked for")
+            run_options = replace(run_options, full="a resync was requested")
         report, _ = run_pass(services, run_options, stop, observer)
         if request is not None and not stop.is_set():
             services.store.clear_resync(request)
@@ -193,7 +193,7 @@ class BulkStatus(StatusObserver):
     def _text(self) -> str:
         if self._interval is None and self._ended:
             return f"the last pass ended at {moment(self._ended)}, {self._last}"
-        now = "a pass is under way"
+        now = "a pass is running"
         if self._services.site is not None and not self._services.site.usable():
             now = f"standing by, {standing_by(self._services)}"
         elif self._due is not None:

@@ -1,1 +1,1 @@
-"""The bench: what a pass and the listener cost, beside bare programs that do only what is necessary."""
+"""The benchmarks: costs of a pass and of the listener, compared with bare programs that do only what is necessary."""

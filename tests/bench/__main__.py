@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: runs scenarios and prints what they have measured. Only a report: no figure fails it."""
+"""`python -m tests.bench`: runs scenarios and prints their measurements. Only a report: no figure makes it fail."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def main(
     repeat: int,
     as_json: bool,
 ) -> None:
-    """Measure cos-update beside bare programs that do only what is necessary; by default in all scenarios."""
+    """Benchmark cos-update against bare programs that do only what is necessary; by default in all scenarios."""
     machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
     results = []
     for result in Bench(repeat, servers, stacks, latency).results(scenarios or SCENARIOS):

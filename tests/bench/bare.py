@@ -1,4 +1,4 @@
-"""A bare client: keep-alive connections and threads, and answers that are only looked at for the next question."""
+"""A bare client: keep-alive connections and threads; responses are parsed only as far as the next request needs it."""
 
 from __future__ import annotations
 

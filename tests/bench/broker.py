@@ -1,4 +1,4 @@
-"""A private RabbitMQ node with the exchange that Nova publishes to, and a second queue beside the product's own."""
+"""A private RabbitMQ node with the exchange that Nova publishes to, and a second queue next to the product's own."""
 
 from __future__ import annotations
 

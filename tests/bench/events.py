@@ -1,4 +1,4 @@
-"""Notifications about servers, made of real ones of Nova."""
+"""Notifications about servers, derived from real ones of Nova."""
 
 from __future__ import annotations
 

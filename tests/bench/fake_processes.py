@@ -1,4 +1,4 @@
-"""The fakes, each in a process of its own, so that none shares an interpreter with what is measured."""
+"""The fakes in separate processes, so that none shares an interpreter with the measured program."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class FakeProcess:
         return list(self._get(f"requests?since={since}"))
 
     def churn(self, count: int) -> list[dict[str, str]]:
-        """Starts or stops so many servers; what they are now."""
+        """Starts or stops this many servers; returns their new state."""
         return list(self._post("churn", {"count": count})["servers"])
 
     def _get(self, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a scenario has measured, and how it is shown."""
+"""The measurements of a scenario, and their presentation."""
 
 from __future__ import annotations
 

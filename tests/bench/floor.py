@@ -1,4 +1,4 @@
-"""The floor of a pass: just the necessary requests, and nothing done with the answers.
+"""The floor of a pass: only the necessary requests, with the responses discarded.
 
 Its task, on stdin: `openstack` and `concertim` (where they are); `per_stack`, what is asked of Heat for each stack, and
 `listings`, what is asked of Concertim (without `per_stack` nothing is read); `script`, a file of what is created (see
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def create(client: Bare, script: Mapping[str, Any], concurrency: int) -> None:
-    """Makes the templates, then the racks, so many at once; in each rack one device after the other."""
+    """Creates the templates, then the racks concurrently; the devices of each rack in sequence."""
     ids: dict[str, str] = dict(script["known"])
     for key, body in script["templates"]:
         ids[key] = _created(client, "templates", body)
@@ -53,7 +53,7 @@ def create(client: Bare, script: Mapping[str, Any], concurrency: int) -> None:
 
 
 def patch(client: Bare, patches: Sequence[tuple[str, Mapping[str, Any]]], concurrency: int) -> None:
-    """Changes what is there, so many at once."""
+    """Updates existing objects concurrently."""
     with ThreadPoolExecutor(concurrency) as pool:
         list(pool.map(lambda item: client.ask("PATCH", item[0], json.dumps(item[1]).encode()), patches))
 

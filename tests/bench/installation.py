@@ -100,7 +100,7 @@ class Installation:
         return self.folder / "data"
 
     def configure(self, **sections: Any) -> None:
-        """Writes config.yaml: the logins, and `sections` besides."""
+        """Writes config.yaml: the logins and `sections`."""
         cloud, app = self.openstack.ready["openstack"], self.concertim.ready["concertim"]
         document = {
             "openstack": {
@@ -141,7 +141,7 @@ class Installation:
             fake.keep_requests(keep)
 
     def task(self, concertim: FakeProcess | None = None, **more: object) -> dict[str, object]:
-        """What a bare program is told of the installation, or of another Concertim in its place."""
+        """The description of the installation for a bare program, optionally with another Concertim."""
         return {
             "openstack": {**self.openstack.ready["openstack"], "project_id": next(iter(self.projects.values()))},
             "concertim": (concertim or self.concertim).ready["concertim"],

@@ -232,7 +232,7 @@ class Stage:
         return float(json.loads(bare("floor", task).output)["patches"])
 
     def _consume(self, count: int) -> float:
-        """The seconds that a bare consumer takes for so many messages, but for its start."""
+        """The seconds that a bare consumer takes for this many messages, without its startup."""
         port, prefetch = self.broker.settings.port, self.broker.settings.prefetch
         task = {"port": port, "prefetch": prefetch, "queue": BARE_QUEUE, "count": count}
         return float(json.loads(bare("consuming", task).output))

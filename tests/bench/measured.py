@@ -1,4 +1,4 @@
-"""Runs one program and writes down what it took: `python -S measured.py REPORT PROGRAM [ARGUMENT ...]`.
+"""Runs one program and records its resource usage: `python -S measured.py REPORT PROGRAM [ARGUMENT ...]`.
 
 A small process of its own, for a child begins with its parent's memory as its peak.
 """

@@ -1,4 +1,4 @@
-"""Programs under measurement, each in a process of its own."""
+"""Measured programs, each in a separate process."""
 
 from __future__ import annotations
 

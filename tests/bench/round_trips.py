@@ -1,4 +1,4 @@
-"""The floor of one event: one GET of a server and one PATCH of its device, again and again, one after the other.
+"""The floor of one event: one GET of a server and one PATCH of its device, repeated in sequence.
 
 Its task, on stdin: `openstack` and `concertim` (where they are), `servers` (ids) and `patches`, [path, body] for each.
 Prints the seconds that each round took.

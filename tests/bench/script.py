@@ -1,4 +1,4 @@
-"""What a cold pass created, as a script that a bare client can repeat against another, empty Concertim."""
+"""The creations of a cold pass, as a script that a bare client can repeat against another, empty Concertim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it costs a warm pass to write the view for other services, beside one that keeps the plain view."""
+"""What a warm pass pays for writing the view for other services, compared with a pass that keeps the plain view."""
 
 from __future__ import annotations
 

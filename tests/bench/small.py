@@ -13,7 +13,7 @@ from .sharing import FORMS
 
 
 def start(repeat: int) -> Result:
-    """`cos-update --help` beside a Python that imports click, in turn."""
+    """`cos-update --help`, alternating with a Python that only imports click."""
     runs = repeat * 5
     ours, floors = [], []
     for _ in range(runs):
@@ -27,7 +27,7 @@ def start(repeat: int) -> Result:
 
 
 def view(installation: Installation, repeat: int) -> Result:
-    """Loading and saving the view of a real pass beside a bare pickle of the same plain data.
+    """Loading and saving the view of a real pass, compared with a bare pickle of the same plain data.
 
     Writing it for other services stands beside saving it for ourselves.
     """

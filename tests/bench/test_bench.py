@@ -1,4 +1,4 @@
-"""The bench runs, its tables are complete, and what it counts is right. No figure is judged here."""
+"""The benchmarks run, their tables are complete, and their counts are right. Figures are not judged here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real program, in which every thread of one name hangs: `python hanging.py NAME CALLS MARK ARGUMENT...`.
+"""The real program with all threads of one name hanging: `python hanging.py NAME CALLS MARK ARGUMENT...`.
 
 A thread whose name begins with NAME hangs at its call number CALLS of a function of ours (of one called FUNCTION, when
 NAME is NAME:FUNCTION), with every lock that it holds then, and in a way that no signal and no exception gets it out of.

@@ -1,4 +1,4 @@
-"""What people, or other services, change in Concertim by hand: nothing healthy goes, and nothing is there twice."""
+"""Manual changes in Concertim, and those of other services: nothing healthy is removed, nothing is duplicated."""
 
 from __future__ import annotations
 

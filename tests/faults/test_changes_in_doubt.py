@@ -1,4 +1,4 @@
-"""Reading by changes when clocks, databases, cells and filters are not what they should be."""
+"""Incremental readings when clocks, databases, cells and filters misbehave."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_is_known_for_too_long_is_not_built_upon(cloud: ChangingCloud) -> N
     cloud.cloud.deleted_servers.clear()
     cloud.cloud.pass_time(FRESH + 1)
     found = cloud.read()
-    assert found.why_full == "what is known of Cinder is more than 1 h old"
+    assert found.why_full == "the memory of Cinder is more than 1 h old"
     assert cloud.server.id not in found.inventory.servers
 
 
@@ -78,7 +78,7 @@ def test_databases_that_are_put_back_to_yesterday_are_noticed(cloud: ChangingClo
     state.pass_time(PASS)
     state.restore(yesterday)
     found = cloud.read()
-    assert "does not tell of a change any more that it has told of before" in found.why_full
+    assert "no longer lists a change that it has listed before" in found.why_full
     assert content(found.inventory) == content(cloud.in_full())
     state.pass_time(PASS)
     assert content(cloud.changes()) == content(cloud.in_full())
@@ -87,7 +87,7 @@ def test_databases_that_are_put_back_to_yesterday_are_noticed(cloud: ChangingClo
 def test_a_cell_that_is_down_loses_nothing_and_leads_to_full_readings(cloud: ChangingCloud) -> None:
     cloud.cloud.down_cells = {"cell1"}
     found = cloud.read()
-    assert "Nova does not tell of a change any more" in found.why_full
+    assert "Nova no longer lists a change" in found.why_full
 
 
 def test_a_server_that_can_not_be_read_by_its_id_stays_as_it_was(cloud: ChangingCloud) -> None:

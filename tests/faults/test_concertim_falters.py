@@ -1,4 +1,4 @@
-"""Whatever Concertim does: nothing is made twice, the rest is synced, and the end state is right."""
+"""Whatever Concertim does: nothing is created twice, the rest is synced, and the final state is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the data dir or the view in it: a clear word, no code run, and nothing lost in Concertim."""
+"""Whatever is wrong with the data dir or the view: a clear error, no code is run, and nothing is lost in Concertim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disabled project counts as not watched: one line says so, its racks stay, and nothing is wrong with the pass."""
+"""A disabled project counts as not watched: reported in one line, its racks stay, and the pass succeeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCOPES = [ReadScope.AUTO, ReadScope.PROJECT]
 
 
 def may_see_it(world: World) -> bool:
-    """Whether the login is an administrator's: others are not told of disabled projects at all."""
+    """Whether the login is an administrator's: others do not see disabled projects at all."""
     return world.cloud.admin_project in world.cloud.projects_of(world.cloud.watcher.id)
 
 
@@ -40,6 +40,19 @@ def test_it_is_said_in_one_line_and_its_racks_stay(world: World, one_pass: Pass,
     if may_see_it(world):
         assert [(notice.kind, notice.name) for notice in about] == [(NoticeKind.DISABLED, "CM_team_b")]
         assert NoticeKind.ORPHANED not in {notice.kind for notice in report.notices}
+
+
+@pytest.mark.parametrize("world", ["watcher"], indirect=True)
+def test_a_mere_watcher_is_told_of_it_where_keystone_lists_it(world: World, one_pass: Pass) -> None:
+    one_pass()
+    project = disabled(world)
+    world.cloud.disabled_projects_listed = True
+    world.concertim.wire.reset()
+    report = one_pass(prune_unwatched=True, allow_deletes=True)
+    assert report.exit_code is ExitCode.DONE
+    assert world.writes() == []
+    about = [notice for notice in report.notices if notice.openstack_id == project.id]
+    assert [(notice.kind, notice.name) for notice in about] == [(NoticeKind.DISABLED, "CM_team_b")]
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -1,4 +1,4 @@
-"""An app that answers writes with 5xx: what it did all the same is found out, and it is not flooded."""
+"""An app that returns 5xx for writes: what it has applied nevertheless is detected, and it is not flooded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Few open files allowed, many projects: connections are shared, and what does not suffice is said at the start."""
+"""A low limit on open files with many projects: connections are shared, and a limit that is too low is reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def run(world: World, files: int, *arguments: str) -> tuple[int, str, int]:
-    """Runs the program with so many files allowed; exit code, what it said, and the most that it had open."""
+    """Runs the program with this limit on open files; returns exit code, output, and its maximum of open files."""
     program = [sys.executable, "-m", "cos_update", "--config", str(world.folder / "config.yaml"), *arguments]
     process = subprocess.Popen(
         program,

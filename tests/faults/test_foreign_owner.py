@@ -1,4 +1,4 @@
-"""Folders and a configuration that belong to somebody else, as after a change to an unprivileged user."""
+"""Folders and a configuration that belong to another user, as after switching to an unprivileged user."""
 
 from __future__ import annotations
 

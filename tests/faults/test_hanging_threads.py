@@ -1,4 +1,4 @@
-"""Whatever thread hangs, wherever it does: a signal ends the process in time, and what was done is saved."""
+"""Whichever thread hangs, and wherever: a signal ends the process in time, and completed work is saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Something before Keystone that requires its own login (401 to the version document) makes nothing hang."""
+"""Something in front of Keystone that requires its own login (401 for the version document) does not cause a hang."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-un
 
 
 def without_version(world: World) -> None:
-    """Has auth_url name Keystone without the version, so that the version document must be asked for."""
+    """Sets auth_url without the version, so that the version document must be requested."""
     path = world.folder / "config.yaml"
     document = yaml.safe_load(path.read_text())
     document["openstack"]["auth_url"] = world.openstack.auth_url.removesuffix("/v3")

@@ -1,4 +1,4 @@
-"""What is not ours survives when one of our devices or racks has to be made again."""
+"""Values that are not ours survive when one of our devices or racks must be recreated."""
 
 from __future__ import annotations
 

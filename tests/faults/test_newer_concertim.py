@@ -1,4 +1,4 @@
-"""The newer API: nothing is charged, and whatever is made must say when its object was made in OpenStack."""
+"""The newer API: no costs, and new objects need the creation time of their OpenStack object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The older API stores less than it accepts: what it can store is sent, and nothing over and over."""
+"""The older API stores less than it accepts: what it can store is sent, and nothing repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole passes that read the cloud by changes: what the view remembers, who else posts, and what is never removed."""
+"""Whole passes with incremental readings: what the view remembers, who else posts, and what is never removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is there twice, what is not ours, and what a narrowed answer leaves out."""
+"""Duplicates, objects that are not ours, and objects that a filtered response omits."""
 
 from __future__ import annotations
 

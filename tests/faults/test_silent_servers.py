@@ -1,4 +1,4 @@
-"""A server that accepts and never answers: no command heeds SIGTERM or Ctrl-C later for it, or pretends to be done."""
+"""A server that accepts and never responds: every command honours SIGTERM and Ctrl-C, and never claims to be done."""
 
 from __future__ import annotations
 

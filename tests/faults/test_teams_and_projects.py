@@ -1,4 +1,4 @@
-"""Watched projects without a team, and teams with the project ids of others: told once, then on change, and counted."""
+"""Watched projects without a team, and teams with others' project ids: reported once, then on change, and counted."""
 
 from __future__ import annotations
 

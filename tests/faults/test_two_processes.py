@@ -1,4 +1,4 @@
-"""Two processes on one data dir: what the other has posted, or has in hand, is not overwritten, and it is said."""
+"""Two processes on one data dir: neither overwrites what the other has posted or is posting, and both report it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_rack_that_another_process_has_posted_to_is_looked_at_again(
 
 
 def _made_anew(world: World, vcpus: int) -> Flavor:
-    """The flavor m1.small was deleted and made again under the same name and id, with so many vCPUs."""
+    """The flavor m1.small was deleted and recreated with the same name and id, but this many vCPUs."""
     flavor = next(f for f in world.cloud.flavors.values() if f.name == "m1.small")
     flavor.vcpus = vcpus
     return flavor

@@ -1,4 +1,4 @@
-"""A nested stack that is gone before its parent, for which Heat answers 404 to whoever looks through the parent.
+"""A nested stack that is gone before its parent, for whose tree Heat returns 404.
 
 While a stack is being deleted, which can take days, that concerns this one stack: what is known of it is shown, what is
 not known of it stays, and all others are kept in step.

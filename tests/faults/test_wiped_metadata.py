@@ -1,4 +1,4 @@
-"""Racks and devices whose metadata somebody wiped or overwrote: recognised, repaired, never there twice."""
+"""Racks and devices whose metadata was wiped or overwritten: recognised, repaired, never duplicated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do to racks and devices in Concertim itself, behind our back."""
+"""Manual changes to racks and devices in Concertim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates as RFC 5280 wants them, or with one thing wrong."""
+"""Certificates that comply with RFC 5280, or have one fault."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ class Authority:
         path.write_bytes(_pem(self._name, self._key, self._name, self._key, extensions))
         return str(path)
 
+    def self_signed(self, *hosts: str) -> str:
+        """The path of its own certificate, without a key usage, as a service's at these hosts, and of the key."""
+        extensions: list[_Extension] = [
+            (x509.BasicConstraints(ca=True, path_length=None), True),
+            *_identifiers(self._key.public_key(), self._key.public_key(), ""),
+            (x509.SubjectAlternativeName([_alternative(host) for host in hosts]), False),
+        ]
+        path = self._folder / f"{self._name}-itself.pem"
+        path.write_bytes(_pem(self._name, self._key, self._name, self._key, extensions) + _secret(self._key))
+        return str(path)
+
     def sign(self, name: str, *hosts: str, lacking: str = "") -> str:
         """The path of the certificate and key of a service at these hosts, or of a client when there is none."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -50,8 +61,7 @@ class Authority:
         if hosts:
             extensions.append((x509.SubjectAlternativeName([_alternative(host) for host in hosts]), False))
         path = self._folder / f"{name}.pem"
-        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.write_bytes(_pem(name, key, self._name, self._key, extensions) + secret)
+        path.write_bytes(_pem(name, key, self._name, self._key, extensions) + _secret(key))
         return str(path)
 
 
@@ -60,6 +70,10 @@ def server_context(path: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
+
+
+def _secret(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _pem(

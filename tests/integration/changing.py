@@ -1,4 +1,4 @@
-"""A cloud that somebody reads again and again, by changes."""
+"""A cloud that is read repeatedly, incrementally."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cos-update check`, run for a test against both fakes and a broker on which all services have published."""
+"""`cos-update check`, run against both fakes and a broker that all services have published to."""
 
 from __future__ import annotations
 

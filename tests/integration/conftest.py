@@ -1,4 +1,4 @@
-"""Both fakes with the daemon run against them."""
+"""Both fakes, and daemons running against them."""
 
 from __future__ import annotations
 

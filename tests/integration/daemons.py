@@ -1,4 +1,4 @@
-"""A daemon in a process of its own, and waiting for what it does."""
+"""A daemon in a separate process, and waiting for its effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fills the fake Concertim over its API, as the update handlers before us would have, of either generation.
+"""Fills the fake Concertim over its API like previous update handlers of either generation.
 
 They show what the app accepts of them; whatever it refuses is not there.
 """

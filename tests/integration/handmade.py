@@ -1,4 +1,4 @@
-"""A cloud of one project and one stack, written by hand over plain HTTP: what the fake does not say, this one can.
+"""A hand-written cloud of one project and one stack over plain HTTP, for responses that the fake does not give.
 
 Its bodies have the shapes of a real cloud's, cut down to what matters. `answers` maps "METHOD /path" to what takes the
 place of the usual answer.
@@ -44,7 +44,7 @@ Teller = Callable[[Mapping[str, str], Mapping[str, str]], Answer | None]
 
 
 def first(times: int, answer: Answer) -> Teller:
-    """`answer` so many times, then the usual one."""
+    """`answer` this many times, then the usual one."""
     left = [answer] * times
     return lambda *_: left.pop() if left else None
 

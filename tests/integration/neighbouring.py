@@ -1,4 +1,4 @@
-"""The services beside us: small readers after those of both generations, in a process that knows nothing of ours."""
+"""Small readers modelled on the services of both generations, in a process without our package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes run in the test's own process, and what they asked of both sides."""
+"""Passes run in the test's own process, and the requests that they sent to both sides."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def reads_of_concertim(world: World) -> Counter[str]:
 
 
 def stacks_asked(world: World) -> list[str]:
-    """The names of the top-level stacks whose resources were asked for, in order."""
+    """The names of the top-level stacks whose resources were requested, in order."""
     paths = [r.path.split("/") for r in world.openstack.wire.requests if r.path.endswith("/resources")]
     return sorted(path[-3] for path in paths)
 

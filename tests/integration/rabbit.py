@@ -130,8 +130,12 @@ class RabbitNode:
         """Sees that the node runs, and removes the services' exchanges of earlier tests."""
         if self._server is None or self._server.poll() is not None:
             self.start()
+        self.lose_exchanges()
+
+    def lose_exchanges(self, *others: str) -> None:
+        """Removes those of the services, and others, as a restart does before RabbitMQ 4.3: they are not durable."""
         with self.channel() as channel:
-            for exchange in SERVICES:
+            for exchange in (*SERVICES, *others):
                 channel.exchange_delete(exchange)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`cos-update check`: each failure, provoked for real, gives the line that says how to mend it, and hides no other."""
+"""`cos-update check`: each failure, provoked for real, produces the line that says how to fix it, and hides none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings, Settings
 from cos_update.preflight.run import impatient
 
 
-def test_a_sound_installation_has_nothing_to_mend(world: World, checked: Checked) -> None:
+def test_a_sound_installation_has_nothing_to_fix(world: World, checked: Checked) -> None:
     found = checked()
     troubles = [f for each in found.values() for f in each if f["status"] not in ("ok", "skip")]
     assert troubles == []

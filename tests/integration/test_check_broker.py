@@ -249,7 +249,7 @@ def answers(words: bytes) -> Callable[[socket.socket], None]:
     ],
 )
 def test_who_is_no_broker_is_told_by_what_it_does(
-    world: World, checked: Checked, behaves: Callable[[socket.socket], None], text: str, mend: str
+    world: World, checked: Checked, behaves: Callable[[socket.socket], None], text: str, fix: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -260,7 +260,7 @@ def test_who_is_no_broker_is_told_by_what_it_does(
 
         threading.Thread(target=serve, daemon=True).start()
         change(world, "rmq", rmq_port=server.getsockname()[1])
-        assert says(only_failure(checked(expect=1)), "fail", text, mend)
+        assert says(only_failure(checked(expect=1)), "fail", text, fix)
 
 
 def test_a_port_for_tls_that_is_asked_without(world: World, broker: RabbitNode, checked: Checked) -> None:

@@ -26,7 +26,7 @@ def health(world: World, *options: str, expect: int) -> str:
 
 
 def until_health(world: World, expect: int, *options: str) -> str:
-    """Waits for that exit code; what is said then."""
+    """Waits for that exit code; returns the output."""
     arguments = ("--data-dir", str(world.data_dir), "health", "bulk", *options)
     deadline = time.monotonic() + 30
     while (done := world.run(*arguments, expect=None)).returncode != expect:
@@ -94,7 +94,7 @@ def test_a_pass_that_does_not_get_on_is_stuck_although_it_beats(world: World, da
     until_health(world, 0, "--max-age", "7")
     line = until_health(world, 1, "--max-age", "7")
     assert "stuck" in line
-    assert "a pass is under way since" in line
+    assert "a pass is running since" in line
 
 
 def test_what_is_no_heartbeat(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Heat is asked again only for stacks that may hold something else than before, and nothing is missed by that."""
+"""Stacks are read again from Heat only if they may have changed, without missing anything."""
 
 from __future__ import annotations
 

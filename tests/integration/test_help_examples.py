@@ -1,4 +1,4 @@
-"""Every example of every help text, run as it stands there."""
+"""Every example in the help texts, run as printed."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[World, Case]]:
-    """The world as the example wants it."""
+    """The world that the example needs."""
     wanted = CASES[request.param]
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
     broker: RabbitNode | None = None

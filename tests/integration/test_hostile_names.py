@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,12 @@ COMMANDS = [
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
+    with hostile_world(tmp_path) as world:
+        yield world
+
+
+@contextlib.contextmanager
+def hostile_world(tmp_path: Path) -> Iterator[World]:
     """A cloud in which everything has such a name, services that answer in such words, and folders of such names."""
     world = World(OpenStackApp(demo_cloud()), ConcertimApp(), tmp_path)
     cloud = world.cloud
@@ -73,11 +80,12 @@ def nothing_acts(shown: str) -> None:
     assert not acting, shown[max(0, shown.index(acting[0]) - 100) :][:300]
 
 
-@pytest.fixture
-def passed(world: World) -> World:
-    """After one pass, with something left to say."""
-    world.run("bulk", "--once", expect=3)
-    return world
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """After one pass, with something left to say after every other."""
+    with hostile_world(tmp_path_factory.mktemp("passed")) as world:
+        world.run("bulk", "--once", expect=3)
+        yield world
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: one line and no traceback; at once, or when what is in hand is done and in the view.
+"""Ctrl-C at any moment: one line and no traceback; at once, or after work in progress is finished and in the view.
 
 It exits with 130 when nothing was posted or somebody had no patience, else with what the pass itself says. So it is
 with SIGTERM (143) and a terminal that goes away (129).

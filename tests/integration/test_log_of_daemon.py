@@ -1,4 +1,4 @@
-"""The log of a daemon that runs for long: no line again and again, no line lost to logrotate, and no secret."""
+"""The log of a long-running daemon: no repeated lines, no line lost to logrotate, and no secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASSES = 4
 
 
 def passes(world: World) -> int:
-    """How many logins to OpenStack's services there were, by the stacks that were asked for."""
+    """The number of logins to OpenStack's services, counted by requests for stacks."""
     return sum(request.path.endswith("/stacks") for request in world.openstack.wire.requests)
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told by a real daemon."""
+"""The Prometheus metrics of a real daemon."""
 
 from __future__ import annotations
 

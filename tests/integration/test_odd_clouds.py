@@ -1,4 +1,4 @@
-"""What real clouds do now and then, and the fake does not, is understood or said."""
+"""Behaviour of real clouds that the fake does not show is handled or reported."""
 
 from __future__ import annotations
 

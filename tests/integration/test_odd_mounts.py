@@ -1,4 +1,4 @@
-"""Folders and files that are mounted in odd ways: `check` finds what the daemons would run into, and how to mend it."""
+"""Folders and files mounted in odd ways: `check` finds the daemons' problems, and suggests a fix."""
 
 from __future__ import annotations
 
@@ -102,18 +102,18 @@ MOUNTS = {
     ),
     "the lock is a link": ("ln -s /nowhere data/view.lock", "data dir", "symbolic links", "symbolic link"),
     "the data dir is a file": ("rmdir data; touch data", "data dir", "Not a directory", "is a file"),
-    "a log is a folder": ("mkdir log/updates_mq.log", "log dir", "Is a directory", "move that away"),
+    "a log is a folder": ("mkdir log/updates_mq.log", "log dir", "Is a directory", "move it away"),
 }
 
 
 @pytest.mark.parametrize("case", MOUNTS)
 def test_check_says_what_is_odd_and_what_to_do(inside: Run, case: str) -> None:
-    mounts, name, text, mend = MOUNTS[case]
+    mounts, name, text, fix = MOUNTS[case]
     done = inside(mounts, "check", "--json")
     finding = folder_findings(done)[name]
     assert (done.returncode, finding["status"]) == (1, "fail")
     assert text in finding["text"]
-    assert mend in finding["mend"]
+    assert fix in finding["mend"]
     assert "Traceback" not in done.stderr
 
 

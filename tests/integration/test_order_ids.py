@@ -1,4 +1,4 @@
-"""`concertim.order_id: killbill`: racks get the order ids that the billing service has put into Killbill."""
+"""`concertim.order_id: killbill`: racks get the order ids that the billing service has stored in Killbill."""
 
 from __future__ import annotations
 

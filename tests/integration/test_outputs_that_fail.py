@@ -1,4 +1,4 @@
-"""Standard output and standard error fail in every way they can, below every command: each ends with a code of its own.
+"""Standard output and standard error fail in every possible way, for every command: each has its exit code.
 
 Standard output that cannot be written ends it with 1, and a pipe that nobody reads any more with 141, as far as the
 command has something to print. Standard error that cannot be written changes nothing.

@@ -1,4 +1,4 @@
-"""How far a long pass is, on the terminal of whoever waits for it, and nowhere else."""
+"""The progress of a long pass, on the terminal of a person who waits for it, and nowhere else."""
 
 from __future__ import annotations
 

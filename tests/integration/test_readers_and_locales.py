@@ -1,4 +1,4 @@
-"""Whoever reads the output may not know Unicode, and may go away: no command minds."""
+"""Readers of the output that do not support Unicode, or go away: every command copes."""
 
 from __future__ import annotations
 

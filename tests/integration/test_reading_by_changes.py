@@ -1,4 +1,4 @@
-"""The cloud read by changes: what each service tells of, what it leads to, and when the cloud is read in full."""
+"""Incremental readings: what each service lists, what that leads to, and when the cloud is read in full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of the README, typed as they are printed there, on a copy of this machine that goes with the test."""
+"""The steps of the README, typed as printed, on a temporary copy of this machine."""
 
 from __future__ import annotations
 

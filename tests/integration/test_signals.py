@@ -1,4 +1,4 @@
-"""SIGHUP, SIGQUIT and SIGUSR1 end no daemon; to what ends by itself SIGHUP is what SIGTERM is."""
+"""SIGHUP, SIGQUIT and SIGUSR1 do not end a daemon; for other commands SIGHUP is like SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cos-update takeover`: a running deployment is looked at, and the swap called safe only when it is."""
+"""`cos-update takeover`: inspects a running deployment, and calls the swap safe only if it is."""
 
 from __future__ import annotations
 

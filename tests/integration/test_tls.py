@@ -1,4 +1,4 @@
-"""TLS with OpenStack and Concertim: as strict as the configuration says with every Python, else as Python has it.
+"""TLS with OpenStack and Concertim: strictness as configured with every Python version, else Python's default.
 
 Of the broker `listener/test_broker_tls.py` tells the same.
 """
@@ -147,9 +147,7 @@ def test_config_check_looks_into_the_file(
     assert f"warn  {section}.verify" not in world.run("config", "check").stdout
     change(world, section, verify=ca)
     when = "" if sys.version_info >= (3, 13) else " from Python 3.13 on"
-    text = (
-        f"the CA certificate CN=authority in {ca} has no key usage extension, and is refused{when} unless it is given"
-    )
+    text = f"the CA certificate CN=authority in {ca} has no key usage extension, and is rejected{when} unless given"
     assert f"warn  {section}.verify: {text} as {{ca: {ca}, strict: false}}\n" in world.run("config", "check").stdout
     change(world, section, verify={"ca": ca, "strict": False})
     assert f"{section}.verify" not in world.run("config", "check").stdout

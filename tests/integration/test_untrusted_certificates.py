@@ -1,10 +1,9 @@
-"""A certificate that is not trusted: the error says what to type, and what is typed works."""
+"""A certificate that is not trusted: the error says what to type, and that works."""
 
 from __future__ import annotations
 
 import json
 import re
-import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from certificates import Authority, server_context
 
 from cos_update.model.tls import how_to_trust, not_trusted
 
@@ -33,15 +33,9 @@ class _Nothing(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where something speaks TLS with a certificate that it has signed itself."""
-    folder = tmp_path_factory.mktemp("tls")
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem"]
-    command = ["openssl", "req", "-x509", *key, *subject, "-days", "2", "-out", "cert.pem"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    certificate = Authority(tmp_path_factory.mktemp("tls")).self_signed("127.0.0.1")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Nothing)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.socket = server_context(certificate).wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"https://127.0.0.1:{server.server_address[1]}"
@@ -79,7 +73,7 @@ def test_what_the_error_says_is_typed_and_works(tmp_path: Path, address: str, pa
         assert (tmp_path / "ca.pem").read_text().count("BEGIN CERTIFICATE") == 1
     ca = str(tmp_path / "ca.pem")
     for section, finding in zip(SECTIONS, found(tmp_path, address, path, verify=ca).values(), strict=True):
-        # OpenSSL's usual certificate has no key usage, which a Python that wants it says next.
+        # This certificate has no key usage; a Python that wants one says so next.
         is_refused = "certificate" in finding["text"]
         assert is_refused == (sys.version_info >= (3, 13))
         assert is_refused == (f"set {section}.verify to {{ca: {ca}, strict: false}}" in finding["mend"])

@@ -1,4 +1,4 @@
-"""An upgrade in place: the program starts on the data dir that an earlier release left behind, and loses nothing."""
+"""An upgrade in place: the program starts with the data dir of an earlier release, and loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cloud that `tests/fixtures/upgrade` was written against: two stacks in one project, and what is in none."""
+"""The cloud for `tests/fixtures/upgrade`: two stacks in one project, and objects outside any stack."""
 
 from __future__ import annotations
 

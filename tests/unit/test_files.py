@@ -1,4 +1,4 @@
-"""What root makes in the folder of another user is made for that user, and root is led nowhere else by it."""
+"""Files that root creates in another user's folder belong to that user, and links cannot redirect root."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_nor_does_it_write_what_has_a_second_name_elsewhere(folder: Path, tmp_pa
     secret = tmp_path / "secret"
     secret.touch(0o600)
     os.link(secret, folder / "a")
-    with pytest.raises(OSError, match="second name") as caught:
+    with pytest.raises(OSError, match="another hard link") as caught:
         files.open_file(folder / "a", APPEND)
     assert caught.value.errno == errno.EMLINK
     assert owner(secret)[0] == 0

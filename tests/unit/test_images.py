@@ -1,4 +1,4 @@
-"""What the images are made from agrees with the project, and the two Dockerfiles with each other."""
+"""The inputs of the images agree with the project, and the two Dockerfiles with each other."""
 
 from __future__ import annotations
 

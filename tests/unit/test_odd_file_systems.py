@@ -1,4 +1,4 @@
-"""What a file system cannot do and safety does not need is done without; any other failure leaves the old file."""
+"""Unsupported operations that safety does not require are skipped; any other failure leaves the old file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README says what the program is: its generated parts, and the order in which a reader needs them."""
+"""The README agrees with the program: its generated parts, and the order in which a reader needs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEXT = README.read_text()
 
 
 def test_keys_commands_and_exit_codes_are_those_of_the_program() -> None:
-    assert renewed(TEXT) == TEXT, "write it anew: python -m tests.reference"
+    assert renewed(TEXT) == TEXT, "regenerate it: python -m tests.reference"
 
 
 def test_the_pages_stand_in_the_order_in_which_they_are_needed() -> None:

@@ -1,4 +1,4 @@
-"""How long is waited before another try, and what a Retry-After asks for."""
+"""The delay before a retry, and what a Retry-After asks for."""
 
 from __future__ import annotations
 

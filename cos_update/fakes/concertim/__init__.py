@@ -1,4 +1,4 @@
-"""A strict fake of Concertim's API, with the real app's rules, answers and quirks."""
+"""A strict fake of Concertim's API, with the real app's rules, responses and quirks."""
 
 from cos_update.fakes.concertim.app import ConcertimApp
 from cos_update.fakes.concertim.records import Device, Rack, Team, TeamRole, Template, User

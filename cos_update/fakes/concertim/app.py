@@ -1,4 +1,4 @@
-"""The fake Concertim: its routes, its logins, and how it answers."""
+"""The fake Concertim: its routes, logins and responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RACE_WINDOW = 0.002
 HTML_PAGE = "<!DOCTYPE html><title>The page you were looking for doesn't exist (404)</title>"
 
 _BROWSER_LIKE = re.compile(r",\s*\*/\*|\*/\*\s*,")
-"""Rails takes an Accept header with such a wildcard for a browser's, whatever else is in it."""
+"""Rails treats an Accept header with such a wildcard as a browser's, whatever else it contains."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,9 +37,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class ConcertimApp:
     """A strict fake of the Concertim Visualisation App (May 2024; USERS: October 2023; CREDITS: as announced).
 
-    `state` and `tokens` may be read and changed at any time, also while it is served. `realistic_cost` makes
-    calls take as long as the real app's. `race_window` is the time in seconds between the reads and the writes
-    of one call, in which others can slip through.
+    `state` and `tokens` may be read and changed at any time, even while it is served. `realistic_cost` makes
+    calls as slow as the real app's. `race_window` is the time in seconds between the reads and the writes of one
+    call, in which others can interleave.
     """
 
     name = "concertim"
@@ -63,9 +63,9 @@ class ConcertimApp:
 
     @property
     def refusals(self) -> list[Recorded]:
-        """The requests answered with 4xx or 5xx that a client could have avoided.
+        """The requests that failed with 4xx or 5xx and that a client could have avoided.
 
-        Not among them: injected faults, expired tokens, and the 404 by which the older API is told apart.
+        Excludes injected faults, expired tokens, and the 404 that identifies the older API.
         """
         return [recorded for recorded in self.wire.refusals if not self._unavoidable(recorded)]
 

@@ -13,14 +13,14 @@ from cos_update.fakes.concertim.state import State
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What an endpoint works on. `id` is the one in the path, or ""."""
+    """The input of an endpoint. `id` is the one in the path, or ""."""
 
     state: State
     user: User
     params: Params
     id: str
     between: Callable[[], Awaitable[None]]
-    """Awaited between reading and writing: whatever else is under way reads here too, as in the app."""
+    """Awaited between reading and writing: concurrent calls read here too, as in the app."""
 
     def root_only(self) -> None:
         """Raises the 403 for everybody but root."""

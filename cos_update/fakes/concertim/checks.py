@@ -1,4 +1,4 @@
-"""Rails' validations, as far as the app uses them."""
+"""The validations of Rails that the app uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_number(
     at_least: int | None = None,
     below: int | None = None,
 ) -> None:
-    """Check a value as it was sent. Whole numbers may come as text, but not as "20.0"."""
+    """Check a value as sent. Whole numbers may be strings, but not "20.0"."""
     value = number(raw)
     if value is None:
         errors.add(field, "not_a_number", value=raw)
@@ -50,7 +50,7 @@ def check_length(errors: Errors, field: str, value: str | None, limit: int) -> N
 
 
 def is_blank(value: str | None) -> bool:
-    """Whether Rails calls a text blank."""
+    """Whether Rails considers a string blank."""
     return value is None or not value.strip()
 
 

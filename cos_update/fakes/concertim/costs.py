@@ -1,6 +1,6 @@
-"""What the real app's calls take, in seconds: measured on two cores, one process, a local database.
+"""The durations of the real app's calls in seconds, measured on two cores, with one process and a local database.
 
-The app's threads share one interpreter lock, so that calls under way at the same time wait for each other.
+The app's threads share one interpreter lock, so concurrent calls wait for each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PATCH /devices/:id: three saves in a row, of which any may fail while the others stay."""
+"""PATCH /devices/:id: three consecutive saves, any of which may fail without affecting the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("name", "description", "metadata", "status", "cost", "type")
 
 
 async def update(call: Call) -> object:
-    """PATCH /devices/:id. The answer shows the location from before the update."""
+    """PATCH /devices/:id. The response has the location from before the update."""
     state = call.state
     device = devices.find(state, call.id)
     if not state.may_write(call.user, state.racks[device.rack_id].owner_id):
@@ -74,7 +74,7 @@ async def _save_fields(call: Call, device: Device, root: Json, sent: Json) -> Er
 
 
 def _check_whole(device: Device, errors: Errors) -> None:
-    """What every update of a device with a changed type meets."""
+    """The errors of every update of a device with a changed type."""
     kind = TYPES[device.type]
     if device.details_type != kind.details_type:
         errors.add("details", "is invalid")
@@ -83,14 +83,14 @@ def _check_whole(device: Device, errors: Errors) -> None:
 
 
 def _wreck(device: Device, kind: object, errors: Errors) -> None:
-    """Another type is refused, and yet saved."""
+    """Another type is rejected, and yet saved."""
     errors.add("details", "is invalid")
     if isinstance(kind, str) and kind in TYPES:
         device.type = kind
 
 
 async def _save_location(call: Call, device: Device, root: Json) -> Errors:
-    """Move the device within its rack: `rack_id` is ignored, and what is not given is null."""
+    """Move the device within its rack: `rack_id` is ignored, and missing fields become null."""
     location = scalars(objects(root, ["location"]).get("location", {}), LOCATION_FIELDS)
     if not location:
         return Errors()
@@ -115,7 +115,8 @@ def _save_details(state: State, device: Device, root: Json, sent: Json) -> Error
         errors.add("details_type", "Cannot be changed once a device has been created")
         errors.add("details_type", TYPES[device.type].details_error)
         return errors
-    changes = DETAILS[device.details_type].cast({key: value for key, value in given.items() if key != "type"})
+    known = {key: value for key, value in given.items() if key != "type" and key not in state.unstored}
+    changes = DETAILS[device.details_type].cast(known)
     device.details = {**device.details, **stored_details(changes)}
     sent.update(changes)
     return errors

@@ -1,4 +1,4 @@
-"""The endpoints of devices, but for their update."""
+"""The endpoints of devices, except for updates."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _SUBCLASS_NOT_FOUND = (
 
 @dataclass(slots=True)
 class DeviceFields:
-    """A device's own fields as they would be after a save, with the values as they were sent."""
+    """A device's own fields as they would be after a save, with the values as sent."""
 
     id: str
     given: Json
@@ -150,13 +150,13 @@ async def create(call: Call) -> object:
 
 
 def permitted(state: State, given: Json) -> Json:
-    """The fields that this API knows: in the newer one no charges, but the creation time."""
+    """The fields of this API: the newer one has the creation time instead of costs."""
     strange = ("cost", "order_id") if state.flavour is ApiFlavour.CREDITS else (CREATED,)
     return {name: value for name, value in given.items() if name not in strange}
 
 
 def check_created(state: State, errors: Errors, given: Json) -> None:
-    """The newer API wants to know when the object was made; a time that can't be read counts as none."""
+    """The newer API requires the creation time of the object; an invalid time counts as missing."""
     if state.flavour is ApiFlavour.CREDITS and moment(given.get(CREATED)) is None:
         errors.add(CREATED, "blank")
 
@@ -192,7 +192,7 @@ def check_fields(state: State, fields: DeviceFields, rack_id: str) -> Errors:
 
 
 def flat_details(root: Json) -> Json:
-    """The compute details that stand beside a device's other fields."""
+    """The compute details among a device's other fields."""
     flat = scalars(root, [field for field in FLAT_FIELDS if field != "volume_details"])
     return {**flat, **objects(root, ["volume_details"])}
 
@@ -217,7 +217,8 @@ def _new_details(state: State, root: Json) -> tuple[str, Json]:
     given = objects(root, ["details"]).get("details")
     if not given or state.flavour is ApiFlavour.USERS:
         compute = DETAILS[COMPUTE]
-        return COMPUTE, {**compute.empty(), **compute.cast(flat_details(root))}
+        flat = {field: value for field, value in flat_details(root).items() if field not in state.unstored}
+        return COMPUTE, {**compute.empty(), **compute.cast(flat)}
     details_type = given.get("type")
     if details_type is None:
         raise failure("NoMethodError", "undefined method `constantize' for nil:NilClass")
@@ -226,7 +227,7 @@ def _new_details(state: State, root: Json) -> tuple[str, Json]:
     found = DETAILS[details_type]
     return details_type, {
         **found.empty(),
-        **found.cast({field: value for field, value in given.items() if field != "type"}),
+        **found.cast({key: value for key, value in given.items() if key != "type" and key not in state.unstored}),
     }
 
 

@@ -1,4 +1,4 @@
-"""The types of device, and which details, templates and statuses go with each."""
+"""The types of devices, with the details, templates and statuses of each."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def _any_text(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class DetailsType:
-    """The fields of one type of details, each with what makes a stored value of a sent one."""
+    """The fields of one type of details, each with the conversion from sent to stored values."""
 
     name: str
     fields: dict[str, Callable[[object], object]]
 
     def empty(self) -> Json:
-        """The details of a device that was given none."""
+        """The details of a device created without any."""
         return {field: {} if field == "volume_details" else None for field in self.fields}
 
     def cast(self, given: Json) -> Json:
@@ -128,9 +128,9 @@ DETAILS = {
 }
 
 FLAT_FIELDS = tuple(DETAILS[COMPUTE].fields)
-"""The compute details, which may also stand beside a device's other fields (in the older API: only there)."""
+"""The compute details, which may also be among a device's other fields (in the older API: only there)."""
 
 
 def stored_details(details: Json) -> Json:
-    """Details as the database gives them back."""
+    """Details as the database returns them."""
     return {field: stored(value) if isinstance(value, dict | list) else value for field, value in details.items()}

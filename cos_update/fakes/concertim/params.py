@@ -1,4 +1,4 @@
-"""How the app reads a request: decoding, wrapping of root keys, and what its controllers let through."""
+"""How the app parses a request: decoding, wrapping of root keys, and permitted parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BadBodyError(Exception):
     """The body is not what its Content-Type says."""
 
     def refusal(self) -> Refusal:
-        """The 500 that the API makes of it (the login makes a 400)."""
+        """The API's 500 for it (the login returns a 400)."""
         return failure(
             "ActionDispatch::Http::Parameters::ParseError", "Error occurred while parsing request parameters"
         )
@@ -48,7 +48,7 @@ class Params:
             self._given[root] = {key: value for key, value in self._body.items() if key in names}
 
     def root(self, key: str, *, may_be_empty: bool = False) -> Json:
-        """What stands under the root key. Raises the 400 for a missing one, the 500 for a wrong type."""
+        """The value of the root key. Raises the 400 for a missing one, the 500 for a wrong type."""
         value = self._given.get(key)
         if value is None or (value in ({}, "", []) and not may_be_empty):
             raise missing(key)
@@ -58,7 +58,7 @@ class Params:
         return value
 
     def asks(self, key: str) -> bool:
-        """Whether a switch is on: any word but a few is yes."""
+        """Whether a switch is on: all but a few words mean yes."""
         value = self._given.get(key)
         return value is not None and str(value).lower() not in ("", "0", "f", "false", "off")
 
@@ -84,7 +84,7 @@ def decode(content_type: str, raw: bytes) -> Json:
 
 
 def without_nulls_in_lists(value: object) -> object:
-    """The value as Rails hands it on: nulls inside lists are removed."""
+    """The value as Rails passes it on: without nulls in lists."""
     if isinstance(value, dict):
         return {key: without_nulls_in_lists(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Where a device may stand: the app's checks of a location, which look at the lowest unit only."""
+"""The app's checks of a location, which consider only the lowest unit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FACINGS = ("b", "f")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A location as it was asked for, for a device of a known height."""
+    """A requested location, for a device of a known height."""
 
     rack: Rack | None
     raw_start: object
     height: int
     facing: str | None
     device_id: str = ""
-    """The device that is to stand there, if it exists."""
+    """The device to be placed, if it exists."""
 
     @property
     def start_u(self) -> int | None:
@@ -34,7 +34,7 @@ class Place:
 
 
 def new_place(state: State, location: Json, height: int) -> Place:
-    """The place of a device that is to be created."""
+    """The place of a new device."""
     rack_id = location.get("rack_id")
     rack = state.racks.get(rack_id) if isinstance(rack_id, str) else None
     return Place(rack, location.get("start_u"), height, text(location.get("facing", "f")))

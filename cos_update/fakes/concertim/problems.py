@@ -17,11 +17,11 @@ MESSAGES = {
     "greater_than_or_equal_to": "must be greater than or equal to {count}",
     "less_than": "must be less than {count}",
 }
-"""The texts of Rails' own validations. Any other symbol is given with its text, or is a sentence itself."""
+"""The messages of Rails' own validations. Other symbols come with a message, or are sentences themselves."""
 
 
 class Refusal(Exception):
-    """An answer other than 200; `body` None is an empty body."""
+    """A response other than 200; `body` None is an empty body."""
 
     def __init__(self, status: int, body: object) -> None:
         super().__init__(f"{status}: {body}")
@@ -30,22 +30,22 @@ class Refusal(Exception):
 
 
 def failure(title: str, description: str) -> Refusal:
-    """The 500 for anything that the app did not foresee."""
+    """The 500 for anything that the app does not handle."""
     return Refusal(500, {"errors": [{"status": "500", "title": title, "description": description}]})
 
 
 def not_found() -> Refusal:
-    """The 404 for a record that is not there."""
+    """The 404 for a missing record."""
     return Refusal(404, {"errors": {"record": ["Not found"]}})
 
 
 def no_route() -> Refusal:
-    """The 404 for a path that leads nowhere."""
+    """The 404 for an unknown path."""
     return Refusal(404, {"status": 404, "error": "Not Found"})
 
 
 def forbidden() -> Refusal:
-    """The 403 for what the user may not do."""
+    """The 403 for an unauthorized user."""
     description = "You are not authorized to access this page."
     return Refusal(403, {"errors": [{"status": "403", "title": "Not Authorized", "description": description}]})
 
@@ -56,7 +56,7 @@ def missing(key: str) -> Refusal:
 
 
 def unknown_attribute(attribute: str, model: str) -> Refusal:
-    """The 500 for what a controller lets through and the model does not have."""
+    """The 500 for a parameter that the controller permits but the model lacks."""
     return failure("ActiveModel::UnknownAttributeError", f"unknown attribute '{attribute}' for {model}.")
 
 
@@ -67,7 +67,7 @@ def unauthenticated(reason: str) -> Refusal:
 
 @dataclass(slots=True)
 class Errors:
-    """What a validation found, by field, in order."""
+    """The errors of a validation, by field, in order."""
 
     found: dict[str, list[tuple[str, Mapping[str, object]]]] = field(default_factory=dict)
 
@@ -84,11 +84,11 @@ class Errors:
         return {name: [text for text, _ in entries] for name, entries in self.found.items()}
 
     def details(self) -> dict[str, list[Mapping[str, object]]]:
-        """The form for machines: `{"field": [{"error": "symbol"}]}`."""
+        """The machine-readable form: `{"field": [{"error": "symbol"}]}`."""
         return {name: [detail for _, detail in entries] for name, entries in self.found.items()}
 
     def refuse(self) -> None:
-        """Raise the 422 in the bare form when anything was found."""
+        """Raise the 422 in the bare form if there are errors."""
         if self.found:
             raise Refusal(422, self.messages())
 

@@ -38,7 +38,7 @@ _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 
 @dataclass(slots=True)
 class _Draft:
-    """A rack as it would be after a save, with the values as they were sent."""
+    """A rack as it would be after a save, with the values as sent."""
 
     id: str
     given: Json
@@ -215,7 +215,7 @@ def _check(state: State, draft: _Draft) -> Errors:
 
 
 async def _save(call: Call, rack: Rack, draft: _Draft, columns: dict[str, Json]) -> None:
-    """Write a checked draft. Raises the 500s for what only the database refuses."""
+    """Write a validated draft. Raises the 500s for values that only the database rejects."""
     refuse_unstorable(draft.name)
     refuse_unstorable(draft.creation_output, limit=None)
     cost = refuse_null_cost(draft.cost, "racks")

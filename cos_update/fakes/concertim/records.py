@@ -1,4 +1,4 @@
-"""The rows of the fake Concertim. All are mutable, so that tests can play the hand of a person."""
+"""The rows of the fake Concertim. All are mutable, so that tests can simulate manual changes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class User:
     pending_deletion: bool = False
     created_at: str = ""
     more: Json = field(default_factory=dict)
-    """What some releases show besides: what is charged to an owner of racks, the password that the cloud knows."""
+    """Additional fields of some releases: costs of an owner of racks, the password in the cloud."""
 
 
 @dataclass(slots=True)
 class Team:
-    """A team, which owns racks and stands for an OpenStack project."""
+    """A team, which owns racks and has an OpenStack project's id."""
 
     id: str
     name: str
@@ -48,7 +48,7 @@ class Team:
 
 @dataclass(slots=True)
 class TeamRole:
-    """What a user is in a team."""
+    """The role of a user in a team."""
 
     id: str
     team_id: str
@@ -86,7 +86,7 @@ class Rack:
     status: str
     order_id: str
     serial: int
-    """Raised with every rack created: tells which is the newest."""
+    """Incremented with every rack created; the newest has the highest."""
     cost: Decimal = Decimal(0)
     metadata: Json = field(default_factory=dict)
     network_details: Json = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Rack:
 
 @dataclass(slots=True)
 class Device:
-    """A device; it takes the units from `start_u` to `end_u` of its rack."""
+    """A device; it occupies the units `start_u` to `end_u` of its rack."""
 
     id: str
     name: str
@@ -118,5 +118,5 @@ class Device:
 
     @property
     def end_u(self) -> int:
-        """The highest unit that it takes."""
+        """The highest unit that it occupies."""
         return self.start_u + self.height - 1

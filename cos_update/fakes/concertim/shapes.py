@@ -8,11 +8,11 @@ from cos_update.fakes.concertim.values import money, plain_decimal
 from cos_update.model.concertim import ApiFlavour
 
 CHARGES = ("order_id", "cost", "billing_acct_id", "billing_period_start", "billing_period_end")
-"""What the newer API shows no more."""
+"""Fields that the newer API no longer has."""
 
 
 def of_flavour(state: State, shape: Json) -> Json:
-    """A shape without what this API does not show."""
+    """A shape without the fields that this API does not have."""
     if state.flavour is not ApiFlavour.CREDITS:
         return shape
     return {name: value for name, value in shape.items() if name not in CHARGES}
@@ -52,7 +52,7 @@ def user_shape(state: State, user: User, *, index: bool) -> Json:
 
 
 def login_shape(user: User) -> Json:
-    """The whole record, which the app answers a login with."""
+    """The whole record, which the app returns for a login."""
     return {
         "id": user.id,
         "login": user.login,
@@ -87,7 +87,7 @@ def template_shape(state: State, template: Template) -> Json:
 
 
 def rack_shape(state: State, rack: Rack, sent: Json | None = None) -> Json:
-    """A rack without its devices. `sent`: objects just sent, which an answer shows as they were sent."""
+    """A rack without its devices. `sent`: objects just sent, which the response returns as sent."""
     shape: Json = {
         "id": rack.id,
         "name": rack.name,
@@ -112,7 +112,7 @@ def owner_shape(state: State, owner_id: str) -> Json:
 
 
 def location_shape(device: Device) -> Json:
-    """Where a device stands. All devices have the full depth."""
+    """The location of a device. All devices have the full depth."""
     return {
         "depth": 2,
         "end_u": device.end_u,
@@ -131,9 +131,9 @@ def device_shape(
     location: Json | None = None,
     sent: Json | None = None,
 ) -> Json:
-    """A device with its details at the top level; the index has the template's id in place of the template.
+    """A device with its details at the top level; the index has the template's id instead of the template.
 
-    `location` replaces the present one; `sent` are objects just sent, which an answer shows as they were sent.
+    `location` replaces the current one; `sent` are objects just sent, which the response returns as sent.
     """
     shape: Json = {
         "id": device.id,

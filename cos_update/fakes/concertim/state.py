@@ -1,4 +1,4 @@
-"""What the fake Concertim holds in memory. Tests read and change it directly, from any thread."""
+"""The in-memory state of the fake Concertim. Tests read and change it directly, from any thread."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class State:
     def __init__(self, flavour: ApiFlavour = ApiFlavour.TEAMS, clock: Callable[[], float] = time.time) -> None:
         self.flavour = flavour
         self.clock = clock
-        """Gives the Unix time; tests may replace it."""
+        """Returns the Unix time; tests may replace it."""
         self.users: dict[str, User] = {}
         self.teams: dict[str, Team] = {}
         self.team_roles: list[TeamRole] = []
@@ -61,7 +61,9 @@ class State:
         self.devices = DeviceTable()
         self.rack_limit: int | None = None
         self.device_limit: int | None = None
-        """The limits of the licence: how many racks and devices there may be."""
+        """The licence's limits on racks and devices."""
+        self.unstored: set[str] = set()
+        """Fields of devices' details that are accepted and passed over, as those that an API does not know."""
         self._serials = itertools.count(1)
 
     @property
@@ -100,7 +102,7 @@ class State:
         return user
 
     def add_team(self, name: str, project_id: str | None = None, *, id: str | None = None) -> Team:  # noqa: A002
-        """Add a team that stands for a project."""
+        """Add a team with a project's id."""
         team = Team(id or _new_id(), name, project_id)
         self.teams[team.id] = self.touched(team)
         return team
@@ -132,7 +134,7 @@ class State:
         hidden: bool = False,
         id: str | None = None,  # noqa: A002
     ) -> Template:
-        """Add a template as a person would by hand."""
+        """Add a template as a person would manually."""
         template = Template(
             id or _new_id(), name, height, description, tag, foreign_id, vcpus, ram, disk, hidden=hidden
         )
@@ -150,7 +152,7 @@ class State:
         metadata: Mapping[str, object] | None = None,
         id: str | None = None,  # noqa: A002
     ) -> Rack:
-        """Add a rack as a person would by hand."""
+        """Add a rack as a person would manually."""
         rack_id = id or _new_id()
         rack = Rack(rack_id, name, owner.id, u_height, status, order_id or rack_id, self.next_serial())
         rack.metadata = dict(metadata or {})
@@ -170,7 +172,7 @@ class State:
         details: Mapping[str, object] | None = None,
         id: str | None = None,  # noqa: A002
     ) -> Device:
-        """Add a device as a person would by hand; nothing is checked."""
+        """Add a device as a person would manually; nothing is validated."""
         details_type = TYPES[type].details_type
         device = Device(
             id or _new_id(),
@@ -209,7 +211,7 @@ class State:
         return max(racks, key=lambda rack: rack.serial, default=None)
 
     def touched(self, row: Row) -> Row:
-        """The row, which now comes last in its index: what PostgreSQL does with one that is saved."""
+        """The row, moved to the end of its index, as PostgreSQL does with a saved row."""
         row.touched = next(self._serials)
         return row
 
@@ -226,7 +228,7 @@ class State:
         return [role for role in self.team_roles if role.user_id == user.id]
 
     def may_read(self, user: User, owner_id: str) -> bool:
-        """Whether a user may see what this owner's racks hold."""
+        """Whether a user may see the content of this owner's racks."""
         if user.root:
             return True
         if self.flavour is ApiFlavour.USERS:

@@ -48,7 +48,7 @@ class Tokens:
         self._valid.clear()
 
     def user(self, authorization: str | None) -> User:
-        """The user whom the header Authorization stands for. Raises the 401s."""
+        """The user of the header Authorization. Raises the 401s."""
         if authorization is None or not authorization.startswith("Bearer "):
             raise unauthenticated(NOT_SIGNED_IN)
         claims = self._claims(authorization.removeprefix("Bearer "))

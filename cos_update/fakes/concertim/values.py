@@ -1,4 +1,4 @@
-"""How the app (Rails over PostgreSQL) turns what it is sent into what it stores."""
+"""How the app (Rails with PostgreSQL) converts sent values to stored ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMN_LIMIT = 255
 INTEGER_LIMIT = 2**31
 FALSE_WORDS = frozenset({"0", "f", "false", "off"})
 SCIENTIFIC = 1e16
-"""From here on Ruby writes a float with an exponent, which the JSON column then keeps as an integer."""
+"""From here on Ruby writes floats with an exponent, which the JSON column stores as integers."""
 
 _LEADING_INTEGER = re.compile(r"\s*([+-]?\d+)")
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?\s*")
@@ -49,7 +49,7 @@ def small_integer(value: object) -> int | None:
 
 
 def text(value: object) -> str | None:
-    """A text column: everything has a text form, lists in Ruby's own."""
+    """A text column: every value has a string form, lists in Ruby's own."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def inspect(value: object) -> str:
 
 
 def decimal(value: object) -> Decimal | None:
-    """A decimal column; "" and what is no number are null."""
+    """A decimal column; "" and invalid numbers are null."""
     if value is None or isinstance(value, bool | list | dict):
         return None
     try:
@@ -83,7 +83,7 @@ def decimal(value: object) -> Decimal | None:
 
 
 def moment(value: object) -> datetime | None:
-    """A column of date and time: what can't be read is null, without an error."""
+    """A datetime column: invalid values are null, without an error."""
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
@@ -91,7 +91,7 @@ def moment(value: object) -> datetime | None:
 
 
 def number(value: object) -> Decimal | None:
-    """The number that a numeric validation sees in the value as it was sent; None when there is none."""
+    """The number that a numeric validation sees in a sent value; None if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     if isinstance(value, str) and not _NUMBER.fullmatch(value):

@@ -20,7 +20,7 @@ NAME_OF = {service.prefix: service.name for service in SERVICES}
 
 
 class OpenStackApp:
-    """Serves a cloud's state. The wire names its services keystone, nova, heat, cinder and neutron.
+    """Serves a cloud's state. In the wire's records its services are keystone, nova, heat, cinder and neutron.
 
     The state is changed from its own process, or over HTTP: `POST /_sandbox/churn` (see `Churn`).
     """
@@ -35,7 +35,7 @@ class OpenStackApp:
 
     @property
     def auth_url(self) -> str:
-        """What clients are given as `auth_url`."""
+        """The `auth_url` for clients."""
         return f"{self.url}{Keystone.prefix}/v3"
 
     def build(self) -> web.Application:

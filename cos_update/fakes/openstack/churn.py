@@ -1,4 +1,4 @@
-"""Change on demand: servers are started and stopped, as benchmarks ask for it over HTTP."""
+"""Changes on demand: benchmarks start and stop servers over HTTP."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ OTHER = {"active": "stopped", "stopped": "active"}
 
 
 class Churn:
-    """Starts what is stopped and stops what is active, each server once before any of them comes a second time."""
+    """Starts stopped servers and stops active ones, each server once before any of them a second time."""
 
     def __init__(self, state: CloudState) -> None:
         self._state = state
         self._waiting: list[str] = []
 
     async def serve(self, request: web.Request) -> web.Response:
-        """POST {"count": 100}: so many servers, spread over the cloud; the answer has each one's fields of note."""
+        """POST {"count": 100}: changes this many servers across the cloud; the response has the main fields of each."""
         servers = self.turn(int((await request.json())["count"]))
         shown = [
             {"id": item.id, "project_id": item.project_id, "user_id": item.user_id, "name": item.name,
@@ -30,7 +30,7 @@ class Churn:
         return web.json_response({"servers": shown})
 
     def turn(self, count: int) -> list[Server]:
-        """Changes `count` servers, or as many as there are that run or are stopped."""
+        """Changes `count` servers, or all that are active or stopped."""
         turned: list[Server] = []
         with self._state.lock:
             if len(self._waiting) < count:

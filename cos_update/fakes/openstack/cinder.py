@@ -12,7 +12,7 @@ from cos_update.fakes.openstack.service import Call, Refusal, Service, found, li
 
 LATEST = 70
 TIME_FILTERS = 60
-"""The first microversion in which volumes can be asked for by the time of their last change."""
+"""The first microversion that can filter volumes by the time of their last change."""
 HOST = "volume@fake#fake"
 SERVICE_ID = "bd50e4b9-f17d-4a66-8529-232545dd2505"
 TYPE_ID = "b990ff10-f168-4742-91e3-f186e766348a"
@@ -44,7 +44,7 @@ class Cinder(Service):
         return refusal(400, message)
 
     def finish(self, request: web.Request, response: web.Response) -> web.Response:
-        """Name the microversion that was asked for."""
+        """Set the header with the requested microversion."""
         asked = _asked(request)
         response.headers["OpenStack-API-Version"] = f"volume {f'3.{LATEST}' if asked == 'latest' else asked}"
         response.headers["Vary"] = "OpenStack-API-Version"
@@ -71,7 +71,7 @@ class Cinder(Service):
     def _volumes(self, call: Call) -> web.Response:
         version = self._microversion(call)
         project_id = call.project_id
-        # Who is no admin gets the own project's volumes, without a word, whatever was asked.
+        # A non-admin silently gets only its own project's volumes, whatever was requested.
         if call.is_admin and call.query("all_tenants") not in (None, "0", "false", "False"):
             project_id = call.query("project_id")
         elif project_id is None:
@@ -91,7 +91,7 @@ class Cinder(Service):
         return listing("volumes", items, "volumes_links", links)
 
     def _changes_since(self, call: Call, version: int) -> datetime | None:
-        """From when on changes are asked for (`gte:TIME`); before its microversion the filter is passed over."""
+        """The time since which changes are requested (`gte:TIME`); before its microversion the filter is ignored."""
         text = call.query("updated_at")
         if text is None or version < TIME_FILTERS:
             return None

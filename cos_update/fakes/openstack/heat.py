@@ -11,7 +11,7 @@ from cos_update.fakes.openstack.records import Resource, Stack
 from cos_update.fakes.openstack.service import Call, Refusal, Service, found, listing, page_of
 
 MAX_DEPTH = 5
-"""max_nested_stack_depth as it comes."""
+"""The default of max_nested_stack_depth."""
 EXPLANATIONS = {
     400: (
         "Bad Request",
@@ -23,7 +23,7 @@ EXPLANATIONS = {
 
 
 def refusal(status: int, error: str, message: str = "") -> Refusal:
-    """A refusal in Heat's form; without a message of its own the explanation stands in for it."""
+    """A refusal in Heat's form; without a message, the explanation is used."""
     title, explanation = EXPLANATIONS[status]
     return Refusal(
         status,
@@ -75,7 +75,7 @@ class Heat(Service):
         ]
         size = self.page_size(self._limit(call))
         page = page_of(stacks, call.query("marker"), size)
-        if page is None:  # a marker that is gone does not narrow the listing: it begins again
+        if page is None:  # a deleted marker does not limit the listing: it starts over
             page = stacks[:size]
         links = self.next_link(call, page[-1].id) if page and len(page) == size else []
         with_project = everywhere or (call.is_admin and self.state.stacks_name_project)
@@ -89,7 +89,7 @@ class Heat(Service):
         return call.is_admin and (call.is_system or self.state.global_stacks_allowed)
 
     def _redirect(self, call: Call) -> web.Response:
-        """The lookup by name alone, in the token's own project, or by id alone."""
+        """The lookup by name only, in the token's own project, or by id only."""
         _check_path(call)
         wanted = call.part("name")
         stack = self.state.stacks.get(wanted) or self._own_stack(call, wanted)

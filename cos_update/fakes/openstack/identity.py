@@ -1,4 +1,4 @@
-"""Projects, users, groups, roles and who holds what: the state behind Keystone."""
+"""Projects, users, groups, roles and assignments: the state behind Keystone."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ADMIN_PASSWORD = "adminpass"  # noqa: S105
 
 
 class Identity(Store):
-    """A new cloud has the project `admin`, the cloud's admin (`admin`) and the watching user (`concertim`).
+    """A new cloud has the project `admin`, the cloud's admin (`admin`) and the watcher user (`concertim`).
 
-    `admin` tells whether the watching user also holds the role admin, in the project `admin`.
+    `admin`: whether the watcher user also has the role admin, in the project `admin`.
     """
 
     def __init__(self, seed: int, admin: bool) -> None:
@@ -109,7 +109,7 @@ class Identity(Store):
             return group
 
     def create_role(self, name: str, implies: Iterable[Role] = ()) -> Role:
-        """A new role; whoever holds it also holds those that it implies."""
+        """A new role, which includes the roles that it implies."""
         with self.lock:
             role = Role(self.new_hex(), name, tuple(implied.id for implied in implies))
             self.roles[role.id] = role
@@ -134,7 +134,7 @@ class Identity(Store):
         inherited: bool = False,
         system: bool = False,
     ) -> Assignment:
-        """Give a role to a user or group, on a project, a domain or the system."""
+        """Assign a role to a user or group, on a project, a domain or the system."""
         with self.lock:
             assignment = _assignment(role, holder, target, inherited, system)
             if assignment not in self.assignments:
@@ -142,16 +142,16 @@ class Identity(Store):
             return assignment
 
     def unassign(self, assignment: Assignment) -> None:
-        """Take a role away; one that is not held is no error."""
+        """Remove an assignment; it is no error if it does not exist."""
         with self.lock:
             self.assignments = [held for held in self.assignments if held != assignment]
 
     def watch(self, project: Project) -> None:
-        """Give `concertim` the role `watcher` in a project."""
+        """Assign the role `watcher` in a project to `concertim`."""
         self.assign(self.watcher_role, self.watcher, project)
 
     def unwatch(self, project: Project) -> None:
-        """Take the role `watcher` in a project away from `concertim`."""
+        """Remove the role `watcher` in a project from `concertim`."""
         self.unassign(_assignment(self.watcher_role, self.watcher, project, False, False))
 
     def owner_of(self, project_id: str) -> User:
@@ -161,7 +161,7 @@ class Identity(Store):
             return self.users[next(held, self.admin.id)]
 
     def effective(self) -> Iterator[tuple[Assignment, Assignment]]:
-        """Assignments with groups, inheritance and implied roles spelt out, each beside the one it comes from."""
+        """Assignments with groups, inheritance and implied roles expanded, each with the one it comes from."""
         for given in self.assignments:
             for direct in self._per_user(given):
                 for landed in self._landed(direct):
@@ -178,11 +178,15 @@ class Identity(Store):
         return [role for role in self.roles.values() if role.id in ids]
 
     def projects_of(self, user_id: str) -> list[Project]:
-        """The enabled projects in which a user holds any role."""
+        """The projects in which a user holds any role; disabled ones only if the state says so."""
         ids = {
             held.target_id for held, _ in self.effective() if held.user_id == user_id and held.scope == Scope.PROJECT
         }
-        return [project for id_, project in sorted(self.projects.items()) if id_ in ids and project.enabled]
+        return [
+            project
+            for id_, project in sorted(self.projects.items())
+            if id_ in ids and (project.enabled or self.disabled_projects_listed)
+        ]
 
     def _per_user(self, given: Assignment) -> Iterator[Assignment]:
         if given.group_id is None:

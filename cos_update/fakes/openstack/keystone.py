@@ -1,4 +1,4 @@
-"""Keystone v3: projects, users, roles and role assignments, with who may see what by Zed's default policy."""
+"""Keystone v3: projects, users, roles and role assignments, with Zed's default policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refusal(status: int, message: str) -> Refusal:
 
 
 class Keystone(Service):
-    """What may be read with a token; the tokens themselves are in `tokens`."""
+    """The calls that need a token; the tokens themselves are in `tokens`."""
 
     name = "keystone"
     has_own_clock = False

@@ -24,7 +24,7 @@ class Machines(Networks):
         self.flavors: dict[str, Flavor] = {}
         self.servers: dict[str, Server] = {}
         self.deleted_servers: dict[str, Server] = {}
-        """What Nova remembers of deleted servers until an operator archives them."""
+        """Deleted servers, which Nova keeps until an operator archives them."""
         self.volumes: dict[str, Volume] = {}
         self._numbers = count(1)
         super().__init__(seed, admin)
@@ -159,7 +159,7 @@ class Machines(Networks):
             return volume
 
     def set_volume_status(self, volume: Volume, status: str) -> None:
-        """Any of Cinder's words."""
+        """Set any of Cinder's statuses."""
         with self.lock:
             volume.status = status
             volume.updated = self.now()

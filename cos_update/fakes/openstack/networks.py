@@ -9,7 +9,7 @@ from cos_update.fakes.openstack.records import FloatingIp, Network, Port, Projec
 from cos_update.fakes.openstack.stacks import Holder, Stacks
 
 FIRST_ADDRESS = 2
-"""The first address of a subnet that is handed out; the one before it is the gateway's."""
+"""The first address of a subnet that is allocated; the one before it is the gateway's."""
 
 
 class Networks(Stacks):
@@ -62,7 +62,7 @@ class Networks(Stacks):
             return subnet
 
     def remove_subnet(self, network: Network, subnet: Subnet) -> None:
-        """Take a subnet away from its network."""
+        """Remove a subnet from its network."""
         with self.lock:
             network.subnets = [each for each in network.subnets if each is not subnet]
             network.updated = self.now()
@@ -128,7 +128,7 @@ class Networks(Stacks):
                 self._server_changed(port.device_id)
 
     def remove_port(self, port: Port) -> None:
-        """Take a server off a network; floating IPs of the port stay, on nothing."""
+        """Disconnect a server from a network; floating IPs of the port stay, disassociated."""
         with self.lock:
             self.ports.pop(port.id, None)
             self.ports_of[port.device_id].remove(port)

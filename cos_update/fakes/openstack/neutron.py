@@ -1,4 +1,4 @@
-"""Neutron v2.0: networks, subnets, ports and floating IPs, with what each role may see."""
+"""Neutron v2.0: networks, subnets, ports and floating IPs, filtered by role."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Kind(Generic[Thing]):
 
 
 class Neutron(Service):
-    """An admin sees everything; others see what is their project's, shared or external."""
+    """An admin sees everything; others see objects that are their project's, shared or external."""
 
     name = "neutron"
     prefix = "/network"
@@ -103,7 +103,7 @@ class Neutron(Service):
         return listing(f"{kind.name}s", [self._json(call, kind, thing) for thing in page], f"{kind.name}s_links", links)
 
     def _changed_since(self, wanted: dict[str, list[str]]) -> datetime | None:
-        """Takes changed_since out of the filters. The check of filters does not know it (seen on Zed)."""
+        """Takes changed_since out of the filters. The validation of filters rejects it (observed on Zed)."""
         if CHANGED_SINCE not in wanted:
             return None
         if self.state.neutron_validates_filters:
@@ -138,7 +138,7 @@ class Neutron(Service):
         return int(limit or 0) or None
 
     def _links(self, call: Call, ids: list[str], size: int | None) -> list[dict[str, str]]:
-        """Links only where pages are; `next` on every full page, the last one too."""
+        """Links only in paginated listings; `next` on every full page, even the last one."""
         if size is None:
             return []
         links = self.next_link(call, ids[-1]) if len(ids) == size else []

@@ -16,7 +16,7 @@ from cos_update.fakes.openstack.service import Call, Item, Refusal, Service, fou
 
 LATEST = 93
 CELL_DOWN = 69
-"""The first microversion that shows something of servers whose cell does not respond."""
+"""The first microversion that includes servers whose cell does not respond."""
 TRUE = {"1", "t", "true", "on", "y", "yes"}
 FALSE = {"0", "f", "false", "off", "n", "no"}
 ALL_TENANTS = "os_compute_api:servers:detail:get_all_tenants"
@@ -54,7 +54,7 @@ class Nova(Service):
         return refusal(400, message)
 
     def finish(self, request: web.Request, response: web.Response) -> web.Response:
-        """Name the microversion that was asked for."""
+        """Set the headers with the requested microversion."""
         asked = _asked(request)
         version = f"2.{LATEST}" if asked == "latest" else asked
         response.headers["OpenStack-API-Version"] = f"compute {version}"
@@ -80,7 +80,7 @@ class Nova(Service):
 
     def _servers(self, call: Call) -> web.Response:
         version, limit = _microversion(call), _limit(call)
-        # Nova tells of servers in a cell that is down only where nothing filters, sorts or pages.
+        # Nova includes servers in a cell that is down only without filters, sorting or paging.
         whole = version >= CELL_DOWN and not set(call.request.query) - {"all_tenants"}
         visible, since = self._visibility(call, whole=whole), self._changes_since(call)
         servers: Iterable[Server] = reversed(self.state.servers.values())
@@ -91,7 +91,7 @@ class Nova(Service):
         return listing("servers", items, "servers_links", links)
 
     def _changes_since(self, call: Call) -> datetime | None:
-        """From when on changes are asked for; then deleted servers are listed too."""
+        """The time since which changes are requested; then deleted servers are listed too."""
         text = call.query("changes-since")
         time = None if text is None else parsed_time(text)
         if text is not None and time is None:
@@ -101,7 +101,7 @@ class Nova(Service):
         return time
 
     def _visibility(self, call: Call, *, whole: bool) -> Callable[[Server], bool]:
-        """Tells whether a server is in the listing; in a `whole` one those of a cell that is down are too."""
+        """A predicate for servers in the listing; a `whole` one includes those of a cell that is down."""
         everywhere = _boolean(call, "all_tenants")
         if everywhere and not call.is_admin:
             raise refusal(403, f"Policy doesn't allow {ALL_TENANTS} to be performed.")
@@ -160,7 +160,7 @@ class Nova(Service):
     def _page(
         self, call: Call, items: Iterable[Item], limit: int | None, visible: Callable[[Item], bool] = lambda _: True
     ) -> tuple[list[Item], list[dict[str, str]]]:
-        """One page, and the link to the next: there is one whenever the page is full, at the end too."""
+        """One page, and the link to the next, which every full page has, even the last one."""
         marker, size = call.query("marker"), self.page_size(limit)
         page = page_of(items, marker, size, visible)
         if page is None:
@@ -173,7 +173,7 @@ def _may_see(call: Call, flavor: Flavor) -> bool:
 
 
 def _asked(request: web.Request) -> str:
-    """The microversion that the headers ask for: the newer header counts more, and 2.1 is asked for by none."""
+    """The requested microversion: the newer header takes precedence, and without any it is 2.1."""
     for part in request.headers.get("OpenStack-API-Version", "").split(","):
         service, _, version = part.strip().partition(" ")
         if service == "compute":

@@ -1,4 +1,4 @@
-"""Servers and flavors as Nova shows them, by microversion and role (as Zed answers, 2.1 to 2.93)."""
+"""Servers and flavors in Nova's format, by microversion and role (as on Zed, 2.1 to 2.93)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BUSY_STATUS = {
     ("paused", "migrating"): "MIGRATING",
     ("error", "rebuilding"): "REBUILD",
 }
-"""The status that a task makes, where it makes one (nova.api.openstack.common)."""
+"""The status caused by a task, if any (nova.api.openstack.common)."""
 WITH_PROGRESS = {"ACTIVE", "BUILD", "DELETED", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
 
 
@@ -101,7 +101,7 @@ def server_view(
 
 
 def unreachable_view(server: Server, url: str, alone: bool) -> dict[str, object]:
-    """What Nova knows of a server in a cell that does not respond, from 2.69 on."""
+    """The fields of a server in a cell that does not respond, from 2.69 on."""
     view: dict[str, object] = {
         "id": server.id,
         "status": "UNKNOWN",

@@ -1,4 +1,4 @@
-"""What the fake cloud holds, one mutable record per object.
+"""The objects of the fake cloud, one mutable record per object.
 
 A record keeps the JSON that was made of it, per kind of reader; setting any of its fields throws that away. Who
 changes a value *inside* a field (a mapping or a list) calls `changed()` afterwards.
@@ -26,11 +26,11 @@ class Record:
         state.pop("_json", None)
 
     def changed(self) -> None:
-        """Throw the kept JSON away."""
+        """Drop the cached JSON."""
         self.__dict__.pop("_json", None)
 
     def as_json(self, reader: Hashable, view: Callable[[], Mapping[str, object]]) -> str:
-        """The record as JSON for one kind of reader; `view` is called only when it is not kept yet."""
+        """The record as JSON for one kind of reader; `view` is called only if it is not cached yet."""
         kept: dict[Hashable, str] = self.__dict__.setdefault("_json", {})
         text = kept.get(reader)
         if text is None:
@@ -61,7 +61,7 @@ class Project(Record):
 
 @dataclass(eq=False)
 class User(Record):
-    """A Keystone user with its password in clear."""
+    """A Keystone user with its cleartext password."""
 
     id: str
     name: str
@@ -92,7 +92,7 @@ class Role(Record):
 
 
 class Scope(StrEnum):
-    """What a role is held on."""
+    """The target of a role assignment."""
 
     PROJECT = "project"
     DOMAIN = "domain"
@@ -113,7 +113,7 @@ class Assignment:
 
 @dataclass(eq=False)
 class ApplicationCredential(Record):
-    """A secret that stands for a user in one project, with some of its roles (names; None: all)."""
+    """An application credential of a user in one project, with some of its roles (names; None: all)."""
 
     id: str
     name: str
@@ -236,7 +236,7 @@ class Network(Record):
 
 @dataclass(eq=False)
 class FloatingIp(Record):
-    """A Neutron floating IP; `port_id` None while it is on no server."""
+    """A Neutron floating IP; `port_id` is None while disassociated."""
 
     id: str
     project_id: str

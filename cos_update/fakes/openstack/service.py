@@ -1,4 +1,4 @@
-"""What the services of the fake share: one call with its token and query, refusals, pages."""
+"""The base of the fake's services: calls with token and query, error responses, pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Item = TypeVar("Item", bound=HasId)
 
 
 class Refusal(Exception):
-    """An answer other than the one asked for."""
+    """An error response."""
 
     def __init__(self, status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, body)
@@ -38,7 +38,7 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
-        """The refusal as it goes out."""
+        """The HTTP response."""
         return web.Response(status=self.status, text=json.dumps(self.body), content_type=JSON, headers=self.headers)
 
 
@@ -55,7 +55,7 @@ class Call:
 
     @property
     def token(self) -> Token:
-        """The token of a call that needs one."""
+        """The token of a call that requires one."""
         if self._token is None:
             raise LookupError("this call was let in without a token")
         return self._token
@@ -95,7 +95,7 @@ class Service(ABC):
     """The name by which the state's switches and the wire's records call it."""
     prefix: str
     has_own_clock = True
-    """Whether its header Date tells the time of the cloud; else it is that of this machine, as in the tokens."""
+    """Whether its header Date tells the time of the cloud; else it is Keystone's, as in the tokens."""
 
     def __init__(self, state: CloudState, address: Callable[[], str]) -> None:
         self.state = state
@@ -138,8 +138,8 @@ class Service(ABC):
                 except Refusal as refusal:
                     answer = refusal.response()
                     answer = answer if refusal.status == UNAUTHORIZED else self.finish(request, answer)
-                if self.has_own_clock:
-                    answer.headers["Date"] = f"{self.state.clock_of(self.name):%a, %d %b %Y %H:%M:%S GMT}"
+                clock = self.state.clock_of(self.name) if self.has_own_clock else self.state.keystones_time()
+                answer.headers["Date"] = f"{clock:%a, %d %b %Y %H:%M:%S GMT}"
                 return answer
 
         router.add_route(method, self.prefix + path, serve)
@@ -196,7 +196,7 @@ def page_of(
     None when the marker is not there, or not visible.
     """
     walk = iter(items)
-    # What is before the marker need not be visible: that it is not looked at is most of the speed of a large listing.
+    # Skipping the visibility check before the marker is most of the speed of a large listing.
     if marker is not None and not any(item.id == marker and visible(item) for item in walk):
         return None
     return list(islice(filter(visible, walk), size))

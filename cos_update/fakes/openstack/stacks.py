@@ -10,7 +10,7 @@ from cos_update.fakes.openstack.records import Project, Resource, Stack
 
 RESOURCE_GROUP = "OS::Heat::ResourceGroup"
 Holder = Project | Stack
-"""What a server, volume or network is made in: a project, or a stack (of any depth) as one of its resources."""
+"""Where a server, volume or network is created: in a project, or in a stack (of any depth) as its resource."""
 
 
 class Stacks(Identity):
@@ -91,7 +91,7 @@ class Stacks(Identity):
             return resource
 
     def remove_resources_of(self, physical_id: str) -> None:
-        """Take every resource that is this object out of its stack, which shows no other change."""
+        """Remove this object's resources from their stack, without any other visible change."""
         with self.lock:
             for stack in self.stacks.values():
                 stack.resources = {
@@ -119,11 +119,11 @@ class Stacks(Identity):
                 stack.updated = self.now()
 
     def complete(self, stack: Stack) -> None:
-        """Let the action under way succeed."""
+        """Let the current action succeed."""
         self._end(stack, "COMPLETE", "")
 
     def fail(self, stack: Stack, reason: str = "Resource failed: went to status ERROR") -> None:
-        """Let the action under way fail."""
+        """Let the current action fail."""
         self._end(stack, "FAILED", reason)
 
     def update_stack(self, stack: Stack) -> None:
@@ -140,7 +140,7 @@ class Stacks(Identity):
             return stack
 
     def find_stack(self, project: Project, name: str) -> Stack:
-        """The living top-level stack of this name; raises KeyError when there is none."""
+        """The existing top-level stack of this name; raises KeyError if there is none."""
         with self.lock:
             for stack in self.stacks.values():
                 if stack.project_id == project.id and stack.name == name and not stack.deleted:

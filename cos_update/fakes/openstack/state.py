@@ -1,12 +1,11 @@
-"""The whole fake cloud as tests drive it."""
+"""The whole fake cloud for tests."""
 
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cos_update.fakes.openstack.machines import Machines
@@ -64,7 +63,7 @@ class CloudState(Machines):
                 thing.updated = self.now()
 
     def delete_stack(self, stack: Stack) -> None:
-        """Delete a stack with all that it holds: DELETE_COMPLETE, in no listing, but still shown by its id."""
+        """Delete a stack with all its members: DELETE_COMPLETE, in no listing, but still returned by id."""
         with self.lock:
             for resource in list(stack.resources.values()):
                 self._delete_resource(resource.physical_id, resource.nested)
@@ -73,12 +72,12 @@ class CloudState(Machines):
                 self.projects.pop(stack.user_project_id, None)
 
     def backup(self) -> dict[str, Any]:
-        """What the databases of Nova, Cinder, Neutron and Heat hold now."""
+        """A backup of the databases of Nova, Cinder, Neutron and Heat."""
         with self.lock:
             return copy.deepcopy({name: getattr(self, name) for name in DATABASES})
 
     def restore(self, backup: Mapping[str, Any]) -> None:
-        """Put the databases back as they were; the clocks go on."""
+        """Restore the databases from a backup; the clocks keep running."""
         with self.lock:
             for name, kept in copy.deepcopy(dict(backup)).items():
                 records = getattr(self, name)
@@ -96,15 +95,15 @@ class CloudState(Machines):
     ) -> Token:
         """A new token for a user, valid for `token_life` seconds from now."""
         with self.lock:
-            issued = time.time()
+            issued = self.keystones_time()
             token = Token(
                 f"gAAAAA{self.new_hex()}{self.new_hex()}",
                 user,
                 scope,
                 target_id,
                 method,
-                datetime.fromtimestamp(issued, UTC),
-                datetime.fromtimestamp(issued + self.token_life, UTC),
+                issued,
+                issued + timedelta(seconds=self.token_life),
                 credential,
             )
             self._tokens[token.id] = token
@@ -114,12 +113,12 @@ class CloudState(Machines):
         """A token that is valid now: not expired, not revoked, and its user still holds a role in its scope."""
         with self.lock:
             token = self._tokens.get(token_id)
-            if token is None or token.expires <= datetime.now(UTC) or token.user.id not in self.users:
+            if token is None or token.expires <= self.keystones_time() or token.user.id not in self.users:
                 return None
             return token if token.scope is None or self.roles_of_token(token) else None
 
     def roles_of_token(self, token: Token) -> list[Role]:
-        """The roles that a token carries now."""
+        """The current roles of a token."""
         with self.lock:
             if token.scope is None:
                 return []

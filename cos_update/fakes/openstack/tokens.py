@@ -184,7 +184,11 @@ class Tokens(Service):
             service_id, endpoint_id = self._catalog_ids[service]
             # A service whose URL holds the project has no endpoint in a token without one.
             reachable = token.scope is Scope.PROJECT or "%" not in path
-            url = self._address() + path % {"project_id": token.target_id} if reachable else ""
+            url = (
+                self.state.endpoints.get(service, self._address()) + path % {"project_id": token.target_id}
+                if reachable
+                else ""
+            )
             endpoints = [
                 {
                     "id": endpoint_id,

@@ -1,4 +1,4 @@
-"""A listener's whole surroundings, any part of which a test may take away."""
+"""A complete environment of a listener, any part of which a test may remove."""
 
 from __future__ import annotations
 

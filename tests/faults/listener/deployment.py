@@ -1,4 +1,4 @@
-"""Both fakes apart, a broker, and listeners as processes: what a fault can strike, and what it must not harm."""
+"""Both fakes in separate processes, a broker, and listeners as processes, for fault injection."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ class Deployment:
         return self._listeners[-1]
 
     def consume(self, *, impatient: bool = False) -> Listener:
-        """Starts a listener, and waits until it consumes, and has asked for the resync that every start asks for."""
+        """Starts a listener, and waits until it consumes and has requested the resync of every start."""
         listener = self.listen(impatient=impatient).consuming(self.broker)
         wait_for(self.resync, what="the request for a resync")
         self.forget_resync()
         return listener
 
     def resync(self) -> Resync | None:
-        """The resync that is asked for."""
+        """The requested resync."""
         return self._store.resync()
 
     def forget_resync(self) -> None:
@@ -112,7 +112,7 @@ class Deployment:
         return servers
 
     def tell(self, servers: Iterable[Server], times: int = 1, chance: random.Random | None = None) -> int:
-        """Publishes events about each server, so many times, shuffled if there is a chance; returns how many."""
+        """Publishes events about each server, `times` times, shuffled if there is a `chance`; returns their number."""
         events = self.events(servers, times)
         if chance is not None:
             chance.shuffle(events)

@@ -1,4 +1,4 @@
-"""A random history of a cloud, and what its services say of it on the bus."""
+"""A random history of a cloud, and the notifications that its services publish about it."""
 
 from __future__ import annotations
 

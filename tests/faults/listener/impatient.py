@@ -1,4 +1,4 @@
-"""The real program with shorter waits: for missing exchanges, between looks at the queue, and for stalled workers."""
+"""The real program with shorter intervals: for missing exchanges, checks of the queue, and stalled workers."""
 
 from __future__ import annotations
 

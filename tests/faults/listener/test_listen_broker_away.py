@@ -1,4 +1,4 @@
-"""The broker is killed, wiped, cut off, or takes our queue away: what it kept is acted upon, the rest is asked for."""
+"""The broker is killed, wiped, cut off, or deletes our queue: what survives is processed, a loss causes a resync."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.broker
 
 
 def under_way(deployment: Deployment, seed: int) -> None:
-    """Changes and their events, some of which are worked off already."""
+    """Changes and their events, some of which are already processed."""
     deployment.world.concertim.wire.latency = 0.05
     chance = random.Random(seed)
     deployment.tell(deployment.change(30, chance), times=10, chance=chance)
@@ -30,7 +30,7 @@ def still_follows(deployment: Deployment) -> None:
 
 
 def test_a_broker_that_is_killed_loses_nothing_that_it_has_confirmed(deploy: Deploy, broker: RabbitNode) -> None:
-    """The services are back before us, so that nothing but their lost exchanges tells of it."""
+    """The services reconnect before us, so that only their lost exchanges show it."""
     with Proxy(broker.port) as proxy:
         deployment = deploy(rmq_port=proxy.port)
         deployment.consume()
@@ -38,6 +38,7 @@ def test_a_broker_that_is_killed_loses_nothing_that_it_has_confirmed(deploy: Dep
         proxy.accepting = False
         broker.kill()
         broker.start()
+        broker.lose_exchanges(f"{QUEUE}.witness")
         deployment.bus = Bus(broker)
         proxy.accepting = True
         deployment.settle()
@@ -118,7 +119,7 @@ def test_messages_that_an_operators_policy_dropped_cost_one_pass(
         wait_for(lambda: deployment.ready() < sent, what="the loss")
         proxy.accepting = True
         wait_for(deployment.resync, timeout=60, what="the request for a resync")
-        assert deployment.log().count("asking for a resync: the connection was lost") == 1
+        assert deployment.log().count("requesting a resync: the connection was lost") == 1
         deployment.world.bulk()
         deployment.wait_acked()
         broker.ctl("clear_policy", "operator")

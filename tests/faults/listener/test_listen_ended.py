@@ -1,4 +1,4 @@
-"""A listener is stopped, killed or stalled in the middle of its work: the next one goes on, and nothing is lost."""
+"""A listener is stopped, killed or stalled during its work: the next one continues, and nothing is lost."""
 
 from __future__ import annotations
 

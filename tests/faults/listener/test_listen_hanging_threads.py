@@ -1,4 +1,4 @@
-"""Whatever thread of the listener hangs, wherever it does: a signal ends it in time, and no change is lost."""
+"""Whichever thread of the listener hangs, and wherever: a signal ends it in time, and no change is lost."""
 
 from __future__ import annotations
 

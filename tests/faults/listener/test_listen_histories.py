@@ -1,4 +1,4 @@
-"""Whatever happens in the cloud and to the listener: when it has worked off what was told, Concertim shows the cloud.
+"""Whatever happens in the cloud and to the listener: once it is idle, Concertim matches the cloud.
 
 Each history is made by its seed; `HISTORIES=50` runs as many, `HISTORY=7` that one alone.
 """

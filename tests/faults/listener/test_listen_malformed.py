@@ -1,4 +1,4 @@
-"""Whatever comes from the broker: what nobody can understand is set aside with a reason, and the rest is acted upon."""
+"""Whatever the broker delivers: malformed messages are set aside with a reason, and all others are processed."""
 
 from __future__ import annotations
 

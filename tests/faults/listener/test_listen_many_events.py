@@ -1,4 +1,4 @@
-"""Thousands of events about hundreds of servers, shuffled and repeated; `EVENTS=10000 SERVERS=500` for more of them."""
+"""Thousands of events about hundreds of servers, shuffled and repeated; `EVENTS=10000 SERVERS=500` for more."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def notified(deployment: Deployment, lost: float = 0.0) -> tuple[int, int]:
 
 
 def figures(deployment: Deployment, seconds: float) -> tuple[int, int, int]:
-    """Writes, reads of Nova, and all requests to OpenStack, which are also shown to whoever runs this by hand."""
+    """Writes, reads of Nova, and all requests to OpenStack, which are also printed for manual runs."""
     asked = [request for request in deployment.world.openstack.wire.requests if request.service != "keystone"]
     reads = [request for request in asked if request.service == "nova"]
     writes = len(deployment.world.writes())

@@ -1,4 +1,4 @@
-"""Concertim or OpenStack is away for some time: no message is acknowledged meanwhile, and all is made up for after."""
+"""Concertim or OpenStack is unreachable for a while: no message is acknowledged meanwhile, and none is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fake Concertim, clients of it, and no waiting between tries."""
+"""The fake Concertim, its clients, and no delays between retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that answers what a test tells it to, for what no Concertim would do, and remembers whole requests."""
+"""A server with scripted responses that no Concertim would send, which records whole requests."""
 
 from __future__ import annotations
 

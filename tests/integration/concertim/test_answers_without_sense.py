@@ -1,4 +1,4 @@
-"""Answers that no Concertim gives, but something in its place may: each is an error for people, and in bounded time."""
+"""Responses that no Concertim sends, but something in its place may: each is a clear error, in bounded time."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_proxy_that_wants_a_login_is_told_from_concertim(connect: Connect, mon
     with ScriptedServer(lambda _: Reply(407, b"", {"Proxy-Authenticate": "Basic"})) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
-        with pytest.raises(Unavailable, match="A proxy before Concertim") as failure:
+        with pytest.raises(Unavailable, match="A proxy in front of Concertim") as failure:
             connect("http://concertim.example").racks()
     assert "no_proxy" in failure.value.hint
 

@@ -1,4 +1,4 @@
-"""One login for all threads, renewed unseen, and never in a hot loop."""
+"""One login for all threads, renewed transparently, and never in a hot loop."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_refused_login_is_tried_again_after_a_while(
 def test_an_app_that_refuses_its_own_tokens_is_not_asked_for_ever(app: ConcertimApp, client: ConcertimClient) -> None:
     app.wire.faults.add(Fault(FaultKind.STATUS, path="/api/v1", code=401, body={"error": "revoked token"}))
     for _ in range(5):
-        with pytest.raises(ConcertimLoginError, match=r"refuses the token that it has just given .*revoked token"):
+        with pytest.raises(ConcertimLoginError, match=r"rejects the token that it has just issued .*revoked token"):
             client.racks()
     assert logins(app) == 2
 

@@ -1,4 +1,4 @@
-"""Reading Concertim: everything in full, or an error; never less for everything."""
+"""Reading Concertim: everything in full, or an error; an incomplete result never passes for a complete one."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_cut_answer_is_asked_for_again(app: ConcertimApp, client: ConcertimCli
     ("fault", "words"),
     [
         (Fault(FaultKind.TRUNCATE, path="/racks$"), r"closed the connection without a complete answer"),
-        (Fault(FaultKind.STATUS, path="/racks$", code=200, body="<html>"), r"sent an answer that is not JSON"),
+        (Fault(FaultKind.STATUS, path="/racks$", code=200, body="<html>"), r"sent a response that is not JSON"),
         (Fault(FaultKind.STATUS, path="/racks$", code=504), r"answered 504"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Writing to Concertim: exactly once, whatever happens to the answers."""
+"""Writing to Concertim: exactly once, whatever happens to the responses."""
 
 from __future__ import annotations
 

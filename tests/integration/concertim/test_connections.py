@@ -1,4 +1,4 @@
-"""Connections: kept alive, never used when the app may have closed them, and their faults in plain words."""
+"""Connections: kept alive, never used when the app may have closed them, and their errors in plain words."""
 
 from __future__ import annotations
 

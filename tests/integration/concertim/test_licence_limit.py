@@ -1,4 +1,4 @@
-"""The question whether the licence allows another rack: never leaves one behind."""
+"""The probe whether the licence allows another rack never leaves one behind."""
 
 from __future__ import annotations
 

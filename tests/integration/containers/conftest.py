@@ -1,4 +1,4 @@
-"""The folders of a host as root leaves them, and containers started in them."""
+"""The folders of a host as root leaves them, and containers with these folders."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Container:
         )
 
     def follow(self, *words: str) -> subprocess.Popen[str]:
-        """As `docker exec` of something that goes on."""
+        """As `docker exec` of a long-running command."""
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--root", "--wd"]
         return subprocess.Popen([*enter, *self._as_user(words)], stdout=subprocess.PIPE, text=True)
 

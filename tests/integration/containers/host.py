@@ -1,4 +1,4 @@
-"""The folders and the configuration of a host, that its containers have mounted."""
+"""The folders and the configuration of a host, mounted in its containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both images beside each other on the same folders, as deployments have them."""
+"""Both images on the same folders, as in deployments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon says is in its log, whatever becomes of the file; and it ends in time, whatever is in flight."""
+"""The daemon's log is complete whatever happens to the file, and it ends in time whatever is in flight."""
 
 from __future__ import annotations
 

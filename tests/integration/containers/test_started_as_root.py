@@ -1,4 +1,4 @@
-"""As deployments start it: by root, in root's folders, with root's configuration."""
+"""Started as in deployments: by root, in root's folders, with root's configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An empty cloud with one watched project, and whoever asks its services."""
+"""An empty cloud with one watched project, and clients of its services."""
 
 from __future__ import annotations
 

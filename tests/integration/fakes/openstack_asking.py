@@ -1,4 +1,4 @@
-"""Asks a fake OpenStack over plain HTTP, as one user or another."""
+"""Requests to a fake OpenStack over plain HTTP, as different users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replays a recorded conversation with the real Concertim against the fake, and tells the differences."""
+"""Replays a recorded conversation with the real Concertim against the fake, and reports differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fake Concertim does beyond single answers: races, order, the structure read, the older API."""
+"""The fake Concertim beyond single responses: races, order, the structure read, the older API."""
 
 from __future__ import annotations
 

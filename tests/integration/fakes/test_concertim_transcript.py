@@ -1,4 +1,4 @@
-"""The fake Concertim answers as the real app did in a recorded conversation of some 650 exchanges."""
+"""The fake Concertim responds like the real app in a recorded conversation of some 650 exchanges."""
 
 from __future__ import annotations
 

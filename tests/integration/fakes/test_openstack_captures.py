@@ -1,4 +1,4 @@
-"""The fake answers as a real cloud did: same fields, same kinds of values, same refusals, per call and role.
+"""The fake responds like a real cloud: same fields, same types of values, same errors, per call and role.
 
 The fixtures are answers of a real cloud (Zed), cut down to one item of each form.
 """

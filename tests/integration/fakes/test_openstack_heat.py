@@ -1,4 +1,4 @@
-"""Heat's stacks and resources: nesting, lookups, what is gone, whose they are."""
+"""Heat's stacks and resources: nesting, lookups, deleted objects, projects."""
 
 from __future__ import annotations
 

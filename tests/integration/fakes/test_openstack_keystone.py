@@ -1,4 +1,4 @@
-"""Who gets a token, for what, for how long; and who may ask who holds which role."""
+"""Tokens: for whom, for what, for how long; and who may read role assignments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nova's listings: pages, microversions, who sees what, cells that are down, flavors that are gone."""
+"""Nova's listings: pages, microversions, visibility, cells that are down, deleted flavors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""openstacksdk itself finds its way around the fake: discovery, tokens, raw reads, paging."""
+"""openstacksdk works with the fake: discovery, tokens, raw reads, paging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cinder's volumes and Neutron's networks: who sees what, pages, filters."""
+"""Cinder's volumes and Neutron's networks: visibility, pages, filters."""
 
 from __future__ import annotations
 

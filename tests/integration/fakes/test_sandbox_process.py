@@ -1,4 +1,4 @@
-"""The fakes in a process of their own."""
+"""The fakes in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notifications as OpenStack's services send them, made of real ones, and the bus that they are sent on."""
+"""Notifications as OpenStack's services send them, derived from real ones, and a bus to send them on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the listener's broker tests share."""
+"""Fixtures of the listener's broker tests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import listening
 import pytest
+from bus import Bus
 from listener_probe import Listener, Services
 from rabbit import RabbitNode
+from world import World
 
 from cos_update.model.settings import BrokerSettings
 
@@ -47,3 +50,22 @@ def listen(settings: BrokerSettings) -> Iterator[Callable[..., Listener]]:
     yield make
     for listener in listeners:
         assert listener.consumer.stop(15), "the consumer does not stop"
+
+
+@pytest.fixture
+def bus(broker: RabbitNode, world: World) -> Bus:
+    return Bus(broker)
+
+
+@pytest.fixture
+def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., listening.Listener]]:
+    """Starts `cos-update listen` in the test's world, and waits until it consumes."""
+    started: list[listening.Listener] = []
+
+    def begin(*arguments: str) -> listening.Listener:
+        started.append(listening.Listener(world, *arguments))
+        return started[-1].consuming(broker)
+
+    yield begin
+    for process in started:
+        process.kill()

@@ -1,4 +1,4 @@
-"""The listener's work without its broker: keys are told, worked off in this process, and what was acked is seen."""
+"""The listener's workers without a broker: keys are added, processed in this process, and acks are recorded."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Hands:
         self.services.cloud.close()
 
     def tell(self, *keys: Key, wait: bool = True) -> None:
-        """One notification about these keys; by default waits until it is worked off and acknowledged."""
+        """One notification about these keys; by default waits until it is processed and acknowledged."""
         self._told += 1
         self.worker.note(Event("test", keys=keys), DeliveryTag(1, self._told))
         if wait:

@@ -1,4 +1,4 @@
-"""A consumer that is watched, and services that publish."""
+"""A consumer under observation, and services that publish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cos-update listen` as an operator runs it: what its tests configure, start and look at."""
+"""`cos-update listen` as an operator runs it: configuration, start and inspection."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def queues(broker: RabbitNode, *names: str) -> Iterator[None]:
 
 
 class Listener:
-    """A listener in a process of its own; what it says goes to `listener.err` beside its configuration."""
+    """A listener in a separate process; its output goes to `listener.err` next to its configuration."""
 
     def __init__(self, world: World, *arguments: str, program: tuple[str, ...] = ("-m", "cos_update")) -> None:
         command = [sys.executable, *program, "--config", str(world.folder / "config.yaml"), "listen", *arguments]

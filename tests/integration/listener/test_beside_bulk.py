@@ -1,4 +1,4 @@
-"""`bulk` and the listener at once on one data dir: neither undoes, doubles or misses what the other did."""
+"""`bulk` and the listener concurrently on one data dir: neither undoes, duplicates or misses the other's changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where messages come from: our own queue beside others', or a queue that was set aside for us."""
+"""Sources of messages: our own queue next to others', or a queue provided for us."""
 
 from __future__ import annotations
 

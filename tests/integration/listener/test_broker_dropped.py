@@ -1,4 +1,4 @@
-"""What a broker dropped while we were away leaves no trace: it is told after the reconnect, once."""
+"""Messages that a broker dropped while we were away leave no trace: a loss is reported after the reconnect, once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def proxy(broker):
 
 @pytest.fixture
 def away(services, listen, proxy, queue_type):
-    """A listener with some messages in hand whose connection is down: `away()`, and `away(held=0)` with none."""
+    """A disconnected listener with some unacknowledged messages: `away()`, and `away(held=0)` with none."""
     services.declare("nova")
 
     def begin(held=6):

@@ -1,4 +1,4 @@
-"""TLS with the broker: its certificate is verified, and ours is shown."""
+"""TLS with the broker: its certificate is verified, and ours is presented."""
 
 from __future__ import annotations
 

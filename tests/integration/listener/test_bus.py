@@ -1,4 +1,4 @@
-"""What the tests publish is what OpenStack's services would: messages about the very objects that are asked for."""
+"""The tests publish what OpenStack's services would: messages about exactly the given objects."""
 
 from __future__ import annotations
 

@@ -28,25 +28,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def bus(broker: RabbitNode, world: World) -> Bus:
-    return Bus(broker)
-
-
-@pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
-    """Starts a listener, and waits until it consumes."""
-    started: list[Listener] = []
-
-    def begin(*arguments: str) -> Listener:
-        started.append(Listener(world, *arguments))
-        return started[-1].consuming(broker)
-
-    yield begin
-    for process in started:
-        process.kill()
-
-
 def test_a_change_shows_as_it_occurs(world: World, bus: Bus, listener: Callable[..., Listener]) -> None:
     listener()
     for state, shown_as in (("stopped", "STOPPED"), ("active", "ACTIVE"), ("error", "FAILED")):

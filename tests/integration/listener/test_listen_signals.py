@@ -1,4 +1,4 @@
-"""SIGHUP of a listener: it reads its configuration again, and no message is lost over it."""
+"""SIGHUP of a listener: it reloads its configuration without losing a message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 from bus import Bus
 from hands import key
-from listening import QUEUE, Listener, consumers, in_step, messages, node, queues, rmq, status
+from listening import QUEUE, Listener, consumers, drain, in_step, messages, node, queues, rmq, status
 from rabbit import RabbitNode, wait_for
 from world import World
 
@@ -19,6 +19,7 @@ from cos_update.fakes.concertim import ConcertimApp
 from cos_update.fakes.demo import demo_cloud
 from cos_update.fakes.openstack import OpenStackApp
 from cos_update.fakes.wire import Fault, FaultKind
+from cos_update.model.exit_codes import ExitCode
 from cos_update.model.kinds import ResourceKind
 
 pytestmark = pytest.mark.broker
@@ -36,25 +37,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
         world.configure(rmq=rmq(broker))
         world.bulk()
         yield world
-
-
-@pytest.fixture
-def bus(broker: RabbitNode, world: World) -> Bus:
-    return Bus(broker)
-
-
-@pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
-    """Starts a listener, and waits until it consumes."""
-    started: list[Listener] = []
-
-    def begin(*arguments: str) -> Listener:
-        started.append(Listener(world, *arguments))
-        return started[-1].consuming(broker)
-
-    yield begin
-    for process in started:
-        process.kill()
 
 
 def rewrite(world: World, section: dict[str, object]) -> None:
@@ -138,9 +120,16 @@ def test_its_threads_tell_where_they_stand(world: World, bus: Bus, listener: Cal
     follows(world, bus)
 
 
-def test_a_drain_takes_it_for_a_sigterm(world: World, broker: RabbitNode, bus: Bus) -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_drain_ends_with_what_it_has_not_done_left_in_the_queue(
+    world: World, bus: Bus, broker: RabbitNode, number: signal.Signals
+) -> None:
+    drain(world)  # declares the queue
+    world.cloud.set_server_state(node(world), "stopped")
     bus.tell(key(ResourceKind.SERVER, node(world)))
-    hang = world.openstack.wire.faults.add(Fault(FaultKind.HANG))
-    listener = Listener(world, "--drain").consuming(broker)
-    wait_for(lambda: world.openstack.wire.faults.struck(hang) > 0, what="the request that hangs")
-    assert listener.end(signal.SIGHUP) == 129
+    faults = world.concertim.wire.faults
+    hang = faults.add(Fault(FaultKind.HANG, method="PATCH"))
+    listener = Listener(world, "--drain")
+    wait_for(lambda: faults.struck(hang) > 0, what="the request that hangs")
+    assert listener.end(number) == ExitCode.IN_PART
+    assert messages(broker) == 1

@@ -1,4 +1,4 @@
-"""A change in OpenStack and the key that its notification names: Concertim follows, and a pass finds nothing left."""
+"""A change in OpenStack and its key: Concertim follows, and a pass finds nothing left to do."""
 
 from __future__ import annotations
 

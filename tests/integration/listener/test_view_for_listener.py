@@ -1,4 +1,4 @@
-"""The listener keeps view.pickle up to date for metrics and billing, beside bulk on the same data dir."""
+"""The listener keeps view.pickle up to date for metrics and billing, alongside bulk on the same data dir."""
 
 from __future__ import annotations
 
@@ -26,24 +26,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     with queues(broker, QUEUE), served(tmp_path, rmq=rmq(broker), view_for="conser") as world:
         world.bulk()
         yield world
-
-
-@pytest.fixture
-def bus(broker: RabbitNode, world: World) -> Bus:
-    return Bus(broker)
-
-
-@pytest.fixture
-def listener(world: World, broker: RabbitNode) -> Iterator[Callable[..., Listener]]:
-    started: list[Listener] = []
-
-    def begin(*arguments: str) -> Listener:
-        started.append(Listener(world, *arguments))
-        return started[-1].consuming(broker)
-
-    yield begin
-    for process in started:
-        process.kill()
 
 
 def found_by(world: World) -> dict[str, Any]:

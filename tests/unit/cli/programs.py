@@ -1,4 +1,4 @@
-"""Runs the program as people do: a process, with pipes or on a terminal."""
+"""Runs the program as people do: in a process, with pipes or on a terminal."""
 
 from __future__ import annotations
 

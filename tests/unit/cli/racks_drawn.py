@@ -1,4 +1,4 @@
-"""A few racks to draw."""
+"""A few racks for drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cos-update check` looks like, here where nothing at all answers."""
+"""The output of `cos-update check` when no service responds."""
 
 from __future__ import annotations
 

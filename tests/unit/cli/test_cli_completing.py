@@ -1,4 +1,4 @@
-"""Which projects the shell offers, and that it never hears of trouble."""
+"""The projects that the shell offers, without ever seeing an error."""
 
 from __future__ import annotations
 

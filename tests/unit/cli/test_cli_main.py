@@ -1,4 +1,4 @@
-"""The program itself: help, options, errors and exit codes."""
+"""The program: help, options, errors and exit codes."""
 
 from __future__ import annotations
 

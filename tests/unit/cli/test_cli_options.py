@@ -1,4 +1,4 @@
-"""The program's options, before and behind a command's name, and what a mistyped name gets."""
+"""The program's options, before and after a command's name, and the response to a mistyped name."""
 
 from __future__ import annotations
 

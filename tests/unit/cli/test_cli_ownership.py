@@ -1,4 +1,4 @@
-"""What root gives away of a folder that others may write into, and what it does not."""
+"""What root gives away of a folder that others can write to, and what it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs, and what became of it, as lines on a terminal of any width."""
+"""Plans and outcomes as lines on a terminal of any width."""
 
 from __future__ import annotations
 

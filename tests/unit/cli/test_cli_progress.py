@@ -1,4 +1,4 @@
-"""What is drawn while a pass goes on, moment by moment."""
+"""The progress display of a pass, moment by moment."""
 
 from __future__ import annotations
 

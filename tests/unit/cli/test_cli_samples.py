@@ -1,4 +1,4 @@
-"""The samples for Compose and Kubernetes: held against their own schemas, and what they tell of an installation."""
+"""The samples for Compose and Kubernetes: validated against their schemas, and with the installation's values."""
 
 from __future__ import annotations
 

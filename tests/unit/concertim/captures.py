@@ -1,4 +1,4 @@
-"""Answers of the real app, from the recorded conversation with it."""
+"""Responses of the real app, from a recorded conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to Concertim, to the letter."""
+"""The exact request bodies sent to Concertim."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_in_the_older_api_details_are_flat_and_there_are_only_instances() -> Non
     assert isinstance(sent, dict)
     assert (sent["public_ips"], sent["volume_details"]) == ("1.1.1.1", {})
     assert not {"type", "details"} & sent.keys()
-    with pytest.raises(Refused, match="older API can't show a volume"):
+    with pytest.raises(Refused, match="older API does not support a volume"):
         bodies.new_device(device(ResourceKind.VOLUME, VolumeDetails()), USERS)
 
 

@@ -1,4 +1,4 @@
-"""What the app answers, as records of the model."""
+"""The app's responses as records of the model."""
 
 from __future__ import annotations
 

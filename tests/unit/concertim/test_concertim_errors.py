@@ -1,4 +1,4 @@
-"""Why Concertim says no, as a person reads it."""
+"""Concertim's reasons for rejecting a request, as people read them."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_no_racks_at_all() -> None:
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"Racks": None}, {"Racks": {}}, {"Racks": {"Rack": "x"}}])
 def test_another_shape_is_an_error_and_never_no_racks(answer: object) -> None:
-    with pytest.raises(Unavailable, match="unknown shape"):
+    with pytest.raises(Unavailable, match="unknown format"):
         structure.racks(answer, TEAMS)
 
 
@@ -82,7 +82,7 @@ def test_a_device_that_is_not_understood_is_an_error_and_never_left_out(part: st
     answer = copy.deepcopy(ANSWER)
     chassis = answer["Racks"]["Rack"][1]["Chassis"]
     (chassis if part == "Chassis" else chassis["Slots"]["Machine"])[key] = "" if key != "uStart" else "nine"
-    with pytest.raises(Unavailable, match="unknown shape"):
+    with pytest.raises(Unavailable, match="unknown format"):
         structure.racks(answer, TEAMS)
 
 

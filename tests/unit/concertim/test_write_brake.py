@@ -1,4 +1,4 @@
-"""When every write fails nothing more is sent, until a trial write shows that the app works again."""
+"""When every write fails, nothing more is sent until a trial write shows that the app works again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many writes go at once, by what the app bears."""
+"""The number of concurrent writes, by the app's capacity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cos_update.concertim.write_limiter import RECOVERY, WINDOW, WriteLimiter
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that is advanced manually."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""Calls that end, whatever is called."""
+"""Calls that end, whatever they call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a config.yaml is said with file, line and key, and without secrets."""
+"""Errors in a config.yaml name file, line and key, and no secrets."""
 
 from __future__ import annotations
 

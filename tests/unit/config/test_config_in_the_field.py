@@ -1,4 +1,4 @@
-"""The files that deployments have: every form, and every way in which people write values."""
+"""The files of existing deployments: every format, and every way in which people write values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section `killbill`: the billing service's, read only where order ids are looked up with it."""
+"""The section `killbill`, shared with the billing service; read only if order ids are looked up there."""
 
 from __future__ import annotations
 

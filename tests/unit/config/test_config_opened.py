@@ -1,4 +1,4 @@
-"""A configuration that its reader may not open, and that was opened for it."""
+"""A configuration that its reader may not open, and that the parent process has opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample and what `config show` prints are configurations too."""
+"""The sample and the output of `config show` are valid configurations."""
 
 from __future__ import annotations
 

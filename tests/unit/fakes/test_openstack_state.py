@@ -1,4 +1,4 @@
-"""The fake cloud's state: reproducible, quick to answer, safe to change while it is read."""
+"""The fake cloud's state: reproducible, fast, safe to change while it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No message is acknowledged before its effect, and every one is in the end."""
+"""No message is acknowledged before its effect, and every one is eventually."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How settings become addresses, queues and keys, and how faults become words."""
+"""How settings become addresses, queues and keys, and faults become messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When it is told that messages may have been lost: never without need, never unsaid, once for a whole series."""
+"""When a possible loss of messages is reported: never without need, never missed, once for a whole series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poison messages are kept within bounds, and never harm the consumer."""
+"""Poison messages are kept within a size limit, and never harm the consumer."""
 
 from __future__ import annotations
 

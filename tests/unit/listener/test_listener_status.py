@@ -1,4 +1,4 @@
-"""What the listener's heartbeat says, and what its metrics show."""
+"""The listener's status in its heartbeat, and its figures in the metrics."""
 
 from __future__ import annotations
 

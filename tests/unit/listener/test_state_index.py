@@ -1,4 +1,4 @@
-"""What the listener knows of Concertim, whatever comes in."""
+"""The listener's state of Concertim, whatever it receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the listener writes the view for other services: soon after what it posts, and once in five seconds at most."""
+"""When the listener writes the view for other services: soon after its changes, at most once in five seconds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Slow(Publisher):
 
 
 class Scene:
-    """A data dir that a pass has written, and the writer of the listener beside it."""
+    """A data dir written by a pass, and the listener's writer on it."""
 
     def __init__(self, folder: Path, form: ViewFor = ViewFor.CONSER) -> None:
         self.clock = Clock()

@@ -1,4 +1,4 @@
-"""A process that lives but does nothing is noticed; one that has nothing to do is left alone."""
+"""A process that makes no progress is noticed; one with nothing to do is left alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cos_update.listener.watchdog import Check, Stall, Watchdog
 
 
 class Scene:
-    """A check with a patience of 60 seconds, looked at every 5."""
+    """A check with a limit of 60 seconds, checked every 5."""
 
     def __init__(self) -> None:
         self.now = 0.0

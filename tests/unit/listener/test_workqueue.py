@@ -1,4 +1,4 @@
-"""The queue of dirty keys: every change is worked on after it was noted, by one worker at a time."""
+"""The queue of dirty keys: every change is processed after it was recorded, by one worker at a time."""
 
 from __future__ import annotations
 

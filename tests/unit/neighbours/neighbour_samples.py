@@ -1,4 +1,4 @@
-"""A view with one of everything that other services ask for, and with what they could not follow."""
+"""A view with one of everything that other services read, and with objects that they could not handle."""
 
 from __future__ import annotations
 

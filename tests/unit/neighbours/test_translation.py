@@ -1,4 +1,4 @@
-"""The view in the terms of both generations: read by readers like theirs, which know nothing of ours."""
+"""The view in the formats of both generations, loaded by readers modelled on theirs, without our package."""
 
 from __future__ import annotations
 

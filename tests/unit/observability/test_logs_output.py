@@ -1,4 +1,4 @@
-"""Where log lines go, what they look like, and what happens when they cannot be written."""
+"""Destinations and formats of log lines, and what happens if they cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret passes into a log line, wherever it comes from."""
+"""No secret gets into a log line, wherever it comes from."""
 
 from __future__ import annotations
 

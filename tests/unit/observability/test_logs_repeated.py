@@ -1,4 +1,4 @@
-"""A failure that goes on is said once, then counted, and its end is said."""
+"""A persistent failure is logged once, then counted, and its end is logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that is gone is known to be, also when its id is another's now, and none is taken for gone that is not."""
+"""A process that is gone is recognised as such, even if its id was reused, and no living one is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which troubles of a pass are said, which are only counted, and when they are over."""
+"""Which problems of a pass are logged, which are only counted, and when they are over."""
 
 from __future__ import annotations
 

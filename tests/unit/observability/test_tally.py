@@ -1,4 +1,4 @@
-"""Of many events of one kind the first is said in full, and of the others how many they were."""
+"""Of many events of one kind the first is logged in full, and the others are counted."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_the_first_of_each_kind_and_then_counts(tally: Tally, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(5000):
         tally.note("no JSON" if number % 2 else "no type", "message %d is bad", number)
-        tally.tell()
+        tally.report()
     assert logged(caplog) == ["message 0 is bad", "message 1 is bad"]
     clock.now += Tally.FIRST_PAUSE
-    tally.tell()
+    tally.report()
     assert logged(caplog) == ["4998 more messages: 2499 of them: no type; 2499 of them: no JSON"]
-    tally.tell()
+    tally.report()
     assert logged(caplog) == []
 
 
@@ -52,15 +52,15 @@ def test_what_goes_on_is_told_less_and_less_often_and_what_comes_back_soon(
     for _ in range(24 * 3600):
         tally.note("no JSON", "bad")
         clock.now += 1
-        tally.tell()
+        tally.report()
     assert 20 < len(logged(caplog)) < 40
     for _ in range(2):
         clock.now += Tally.LONGEST_PAUSE
-        tally.tell()
+        tally.report()
     caplog.clear()
     tally.note("no JSON", "bad")
     clock.now += Tally.FIRST_PAUSE
-    tally.tell()
+    tally.report()
     assert logged(caplog) == ["1 more messages: 1 of them: no JSON"]
 
 
@@ -68,13 +68,13 @@ def test_kinds_without_number_are_told_apart_up_to_a_bound(tally: Tally, caplog:
     for number in range(500):
         tally.note(f"kind {number}", "kind %d", number)
     assert len(logged(caplog)) == Tally.MOST + 1
-    tally.tell(at_once=True)
+    tally.report(at_once=True)
     assert logged(caplog) == [f"{500 - Tally.MOST - 1} more messages: {500 - Tally.MOST - 1} of them: others"]
 
 
 def test_what_is_over_is_told_at_the_end(tally: Tally, caplog: pytest.LogCaptureFixture) -> None:
     tally.note("no JSON", "bad")
-    tally.tell(at_once=True)
+    tally.report(at_once=True)
     tally.note("no JSON", "bad")
-    tally.tell(at_once=True)
+    tally.report(at_once=True)
     assert logged(caplog) == ["bad", "1 more messages: 1 of them: no JSON"]

@@ -1,4 +1,4 @@
-"""Which objects real notifications name; the messages are one of each type, as they came off a real broker."""
+"""The objects that real notifications name; the messages are one of each type, from a real broker."""
 
 from __future__ import annotations
 

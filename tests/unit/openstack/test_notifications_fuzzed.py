@@ -1,4 +1,4 @@
-"""Whatever comes off the bus, the answer is an event or MalformedNotification, and nothing else."""
+"""Whatever the bus delivers, the result is an event or MalformedNotification, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The services' clocks at the beginning of a reading."""
+"""The services' clocks at the start of a reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few words for small clouds and small Concertims, so that a row of a table is one or two lines.
+"""A small vocabulary for small clouds and small Concertims, so that a row of a table is one or two lines.
 
 The first letter of an OpenStack id says what it is: `i1` an instance, `v1` a volume, `n1` a network. Everything is in
 project `p-a` of team `o-a` unless it says otherwise, in Concertim's ids as in OpenStack's.
@@ -197,7 +197,7 @@ def concertim(
 
 
 def asked(inventory: Inventory, actual: Actual, rules: Rules = DEFAULTS, scope: Scope = EVERYTHING) -> set[str]:
-    """The ids that are to be asked for before anything is removed."""
+    """The ids that must be checked before anything is removed."""
     return {key.id for key in unconfirmed_deletions(desired_state(inventory, actual), actual, inventory, rules, scope)}
 
 
@@ -210,7 +210,7 @@ def plan(
     answer: Presence | None = Presence.GONE,
     reason: str = "",
 ) -> Plan:
-    """The plan when every suspect's own service gives the same `answer` (None: none was asked for)."""
+    """The plan if all absence checks have the same `answer` (None: none was made)."""
     desired = desired_state(inventory, actual)
     keys = unconfirmed_deletions(desired, actual, inventory, rules, scope) if answer else ()
     absence_checks = {key: AbsenceCheck(answer, reason) for key in keys} if answer else {}

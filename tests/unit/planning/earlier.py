@@ -1,4 +1,4 @@
-"""A Concertim as the update handlers before us have filled it, of either generation, for the pure core's tests.
+"""A Concertim filled by previous update handlers of either generation, for the pure core's tests.
 
 They make what Concertim accepts of them, and nothing of what it refuses.
 """

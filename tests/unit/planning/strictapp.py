@@ -1,4 +1,4 @@
-"""A Concertim of dictionaries which refuses whatever the app refuses, for the pure core's tests."""
+"""A Concertim of dictionaries that rejects whatever the app rejects, for the pure core's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the update handlers before us have made is taken over as it stands, whichever generation of them made it."""
+"""Objects of previous update handlers are adopted as they are, whichever generation created them."""
 
 from __future__ import annotations
 

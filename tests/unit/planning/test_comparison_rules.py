@@ -1,4 +1,4 @@
-"""What differs between what is there and what should be, in Concertim's own form; and what of OpenStack is shown."""
+"""Differences between actual and desired state in Concertim's own form; and which OpenStack fields are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever there was, applying the plan makes Concertim show the cloud; the second plan is empty."""
+"""Whatever the initial state, applying the plan makes Concertim match the cloud; the second plan is empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that Concertim accepts: what becomes of each, who keeps the clean one, and in which order they change."""
+"""Names that Concertim accepts: what becomes of each, which object keeps the clean one, and the order of renames."""
 
 from __future__ import annotations
 

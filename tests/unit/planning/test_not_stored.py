@@ -1,4 +1,4 @@
-"""A field that Concertim accepts and does not store is sent once, reported once, and not sent again."""
+"""A field that Concertim accepts but does not store is sent once, reported once, and not sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order ids that billing has: those of new racks, and of racks that lack one; never a wrong one."""
+"""Order ids from billing: those of new racks, and of racks that lack one; never a wrong one."""
 
 from __future__ import annotations
 

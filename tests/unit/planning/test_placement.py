@@ -1,4 +1,4 @@
-"""Where devices stand: never over each other, and one call does what repeated calls would."""
+"""Positions of devices: never overlapping, and one call does what repeated calls would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT = 72
 
 @st.composite
 def tasks(draw: st.DrawFn) -> tuple[int, frozenset[int], list[Item]]:
-    """A rack, often nearly full, and what wants to stand in it."""
+    """A rack, often nearly full, and the devices to place in it."""
     height = draw(st.integers(1, LIMIT))
     full_up_to = draw(st.integers(0, height))
     holes = draw(st.sets(st.integers(1, height), max_size=6))

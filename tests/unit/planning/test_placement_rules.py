@@ -1,4 +1,4 @@
-"""Where devices stand in a rack: given its height, what is occupied, and who wants a place."""
+"""Positions of devices in a rack, given its height, occupied units, and the devices to place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cos_update.planning.placement import Item, place
 
 
 def items(text: str) -> list[Item]:
-    """`a1` wants one unit from the bottom, `a1^` from the top, `a1@5` would rather stand at unit 5."""
+    """`a1` needs one unit from the bottom, `a1^` from the top, `a1@5` prefers unit 5."""
     found = []
     for word in text.split():
         size, _, preferred = word.rstrip("^")[1:].partition("@")

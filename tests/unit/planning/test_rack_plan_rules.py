@@ -1,4 +1,4 @@
-"""The plan of one rack, of templates and of names among racks: what is done, in which order, what is reported."""
+"""The plan of one rack, of templates and of names across racks: which actions, in which order, with which notices."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ RACKS = [
         "create network n1 U42"),
     row("a server of a flavor that nobody knows is not shown yet",
         cloud(stack("s1", server(flavor_id="x"))), EMPTY, "create rack s1 42U",
-        why="not-shown: its flavor x is not known"),
+        why="not-shown: its flavor x is unknown"),
     row("a volume is not shown where Concertim has no template for it",
         cloud(stack("s1", "v1")), concertim(templates=TEMPLATES[:2]),
         "create rack s1 42U", why="not-shown: Concertim has no template with the tag 'volume'"),
@@ -63,14 +63,14 @@ RACKS = [
     row("a rack that is full and as tall as can be leaves the rest out",
         cloud(stack("s1", "i1", "v1")), concertim(rack("s1", foreign("x", location=Location(1, 71)), height=72)),
         "create instance i1 U72", why="unplaced: needs 2U, 0U free in 72U: not placed"),
-    row("a resized server is made anew in its place",
+    row("a resized server is recreated in its place",
         cloud(stack("s1", "i1", "i2")), concertim(T_LARGE, rack("s1", "i1", device("i2", template_id="t-large"))),
         "remove instance i2", "create instance i2 U2", "remove template m1.large", why="of another flavor now"),
     row("a resized server that has no room keeps what it has",
         cloud(stack("s1", server(flavor_id="large")), flavors=BOTH),
         concertim(T_LARGE, rack("s1", "i1", foreign("x", location=Location(2, 72)), height=72)),
         why="unplaced: needs 4U, 0U free in 72U"),
-    row("a device of the wrong type is made anew",
+    row("a device of the wrong type is recreated",
         cloud(stack("s1", "i1")), concertim(rack("s1", device("i1", kind=ResourceKind.VOLUME))),
         "remove volume i1", "create instance i1 U1", why="of the wrong type; recreated"),
     row("where a person moved a device to it stays",

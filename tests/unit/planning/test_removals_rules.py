@@ -1,4 +1,4 @@
-"""What may be removed from Concertim, what is kept, what is asked first, and why: nothing on doubt.
+"""What may be removed from Concertim, what is kept, what is checked first, and why: when in doubt, nothing is removed.
 
 Each row: what OpenStack shows, what Concertim shows, how the services answer when asked for a missing object by its
 id, what is then removed, and the words that tell why.
@@ -81,7 +81,7 @@ DEVICES = [
     row("a network that Neutron does not know any more goes",
         cloud(stack("s1", "i1", "v1")), ONE_OF_EACH, "network n1", why="gone from Neutron (404)", asks="n1"),
     row("a server that is there when asked by id stays",
-        NOT_I1, ONE_OF_EACH, why=MISSING + ", but Nova still has it", answer=EXISTS, asks="i1"),
+        NOT_I1, ONE_OF_EACH, why=MISSING + ", but Nova still returns it by id", answer=EXISTS, asks="i1"),
     row("a server that could not be asked for stays",
         NOT_I1, ONE_OF_EACH, why=MISSING + ", but not proven gone (HTTP 503)", answer=UNKNOWN, asks="i1"),
     row("a server that nobody asked for stays",
@@ -127,7 +127,7 @@ RACKS = [
     row("a stack that Heat does not know any more: its devices go, then its rack",
         EMPTY, ALONE, *BOTH, why="its stack is gone from Heat (404)", asks="s1"),
     row("a stack that is there when asked by id: all stays",
-        EMPTY, ALONE, why="unconfirmed: missing from Heat's listing, but Heat still has it", answer=EXISTS,
+        EMPTY, ALONE, why="unconfirmed: missing from Heat's listing, but Heat still returns it by id", answer=EXISTS,
         asks="s1"),
     row("a stack that could not be asked for: all stays",
         EMPTY, ALONE, why="not proven gone (HTTP 503)", answer=UNKNOWN, asks="s1"),
@@ -148,7 +148,7 @@ RACKS = [
     row("a rack without a stack loses a device that its stack's rack has too",
         cloud(stack("s1", "i1")),
         concertim(rack("s1", "i1"), rack("", device("i1", id="d-double", name="double"), id="r-x", name="theirs")),
-        "instance double", why="duplicate: device i1 in rack s1 stands for the same instance"),
+        "instance double", why="duplicate: device i1 in rack s1 is of the same instance"),
 ]  # fmt: skip
 
 UNWATCHED = cloud(watched=("p-b",))
@@ -212,7 +212,7 @@ TWO = [device("i1"), DOUBLE]
 DUPLICATES = [
     row("of two racks the one of the project's own team stays",
         cloud(stack("s1")), concertim(rack("s1", id="r-1", name="wrong", owner_id="o-b"), rack("s1", id="r-2")),
-        "rack wrong", why="rack s1 (r-2) stands for the same stack"),
+        "rack wrong", why="rack s1 (r-2) is of the same stack"),
     row("of two racks the fuller one stays, devices of the other go",
         cloud(stack("s1", "i1", "i2")),
         concertim(rack("s1", "i1", id="r-1", name="one"), rack("s1", DOUBLE, "i2", id="r-2", name="two")),
@@ -229,7 +229,7 @@ DUPLICATES = [
         concertim(rack("s1", id="r-1", name="one"), rack("s1", id="r-2", name="two"))),
     row("of two devices in one rack the smaller id stays",
         cloud(stack("s1", "i1")), concertim(rack("s1", *TWO)), "instance double",
-        why="duplicate: device i1 stands for the same instance"),
+        why="duplicate: device i1 is of the same instance"),
     row("of two devices the one with the flavor's template stays",
         cloud(stack("s1", "i1")),
         concertim(T_LARGE, rack("s1", device("i1", id="d-a", name="double", template_id="t-large"), TWO[0])),

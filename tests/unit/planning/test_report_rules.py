@@ -1,4 +1,4 @@
-"""A plan and its outcome, for machines (documents), for people (sections) and for the caller (exit code)."""
+"""A plan and its outcome, for programs (documents), for people (sections) and for the caller (exit code)."""
 
 from __future__ import annotations
 

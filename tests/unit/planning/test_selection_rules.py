@@ -1,4 +1,4 @@
-"""What of a plan remains when only some racks or devices are asked for, and whether a saved plan is still the plan."""
+"""What remains of a plan for only some racks or devices, and whether a saved plan is still current."""
 
 from __future__ import annotations
 

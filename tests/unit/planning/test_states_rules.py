@@ -1,4 +1,4 @@
-"""The state of each OpenStack object in Concertim's words: the complete tables."""
+"""The statuses in Concertim of all OpenStack states: the complete tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who made the racks of a deployment, and what keeps its handlers from being replaced."""
+"""Who created the racks of a deployment, and what prevents replacing its handlers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_others_have_written_is_told(side: str, now: Record | None, text: s
 
 
 def test_what_was_made_is_told() -> None:
-    assert changed_between(replace(ACTUAL, devices={}), ACTUAL) == ("instance node in cluster was made",)
+    assert changed_between(replace(ACTUAL, devices={}), ACTUAL) == ("instance node in cluster was created",)
 
 
 def test_costs_are_no_handlers_writing() -> None:

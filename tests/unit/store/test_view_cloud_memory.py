@@ -1,4 +1,4 @@
-"""What is known of the cloud, in the view: what is saved is loaded again, and who keeps a view need not load it."""
+"""The cloud memory in the view: what is saved is loaded again, and only on demand."""
 
 from __future__ import annotations
 

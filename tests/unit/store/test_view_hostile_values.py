@@ -1,4 +1,4 @@
-"""Values in a view that a few bytes make and that nothing could ever write out."""
+"""Values in a view that take a few bytes but could never be written out."""
 
 from __future__ import annotations
 

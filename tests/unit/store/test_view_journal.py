@@ -1,4 +1,4 @@
-"""What one process posted, the other knows before it posts."""
+"""What one process has posted, the others know before they post."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_line_that_makes_no_sense_is_logged_and_left_out(
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="cos_update.view"):
         assert numbers(bulk) == [1, 2]
-    assert caplog.text.count("makes no sense") == 4
+    assert caplog.text.count("skipping an invalid line") == 4
 
 
 def test_a_journal_that_grew_too_large_is_taken_into_the_view(

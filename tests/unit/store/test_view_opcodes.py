@@ -1,4 +1,4 @@
-"""Whose pickle view.pickle is, told without loading it."""
+"""Which services view.pickle is for, detected without loading it."""
 
 from __future__ import annotations
 

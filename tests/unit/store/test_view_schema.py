@@ -1,4 +1,4 @@
-"""The plain form of the view: nothing is lost in it, and nothing else is taken for it."""
+"""The plain form of the view: lossless, and nothing else passes for it."""
 
 from __future__ import annotations
 

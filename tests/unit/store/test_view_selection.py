@@ -1,4 +1,4 @@
-"""Which part of the view a filter leaves."""
+"""Which part of the view a filter selects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view on disk: saved whole or not at all, loaded without trust, set aside when it is bad."""
+"""The view on disk: saved atomically, loaded without trust, set aside if it is bad."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views to save and load: one written by hand, and any that can exist."""
+"""Views to save and load: a hand-written one, and any possible one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of an object that somebody asks about."""
+"""The explanation of an object."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def explained(word: str, given: Picture) -> str:
         ("i1", "state: active in OpenStack, shown as ACTIVE"),
         ("i1", "read: OpenStack at 1970-01-01 00:00:10 UTC, Concertim at 1970-01-01 00:00:11 UTC"),
         ("i1", "written: at 1970-01-01 00:00:01 UTC by listen"),
-        ("i2", "written: not lately"),
+        ("i2", "written: not recently"),
         ("i2", "next pass: ~ update instance: status  ACTIVE -> STOPPED"),
         ("web", "rack: web, 42U, 3 devices, of team a"),
         ("lonely", "stack: none. It is in no Heat stack"),
