@@ -101,7 +101,7 @@ def _wait(
     repeats: RepeatSuppressor,
     under: Mapping[int, str],
 ) -> None:
-    """Waits until the next pass is due, or sooner: a resync is asked for, or there is a lease more than `under`."""
+    """Waits until the next pass is due; less if a resync is requested or a lease was taken that is not in `under`."""
     look = time.monotonic() + RESYNC_LOOK
     while not stop.is_set() and not reload.is_set() and (left := due - time.monotonic()) > 0:
         stop.wait(min(left, RELOAD_LOOK))

@@ -1,4 +1,4 @@
-"""A pass under what this machine holds, where several machines post to one Concertim."""
+"""Passes limited to what this machine holds, if several machines post to one Concertim."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ UNFIT_AFTER = 2
 
 @contextmanager
 def granted(services: Services) -> Iterator[Services | None]:
-    """The services for one pass, which is about the shards that are held when it begins; None when none is.
+    """The services for one pass over the shards held at its start; None if none is held.
 
-    While the context lasts no shard is handed over. A machine that is the only one is about everything.
+    No shard is handed over while the context lasts. Without coordination the pass covers everything.
     """
     if services.site is None:
         yield services
@@ -33,7 +33,7 @@ def granted(services: Services) -> Iterator[Services | None]:
 
 @contextmanager
 def taking_part(services: Services) -> Iterator[None]:
-    """Keeps this machine's leases, if there are any, while the context lasts. Raises CosUpdateError."""
+    """Takes part in coordination, if configured, while the context lasts. Raises CosUpdateError."""
     if services.site is None:
         yield
         return
@@ -42,7 +42,7 @@ def taking_part(services: Services) -> Iterator[None]:
 
 
 class Fitness(Observer):
-    """Notes whether this machine's passes fail: after two in a row, machines that are fit take over."""
+    """Records whether this machine's passes fail; after two failures in a row, fit machines take over."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -50,7 +50,7 @@ class Fitness(Observer):
         self._note(fit=True)
 
     def pass_ends(self, report: Report) -> None:
-        """A pass that Concertim did not answer any more has failed too."""
+        """A pass during which Concertim stopped answering has failed too."""
         self._count(failed=bool(report.stopped))
 
     def pass_failed(self, error: CosUpdateError) -> None:
@@ -58,7 +58,7 @@ class Fitness(Observer):
         self._count(failed=True)
 
     def look(self) -> None:
-        """To be called while this machine stands by: sees whether it could work again."""
+        """Checks, while this machine stands by, whether it could work again."""
         site = self._services.site
         if site is None or site.is_fit:
             return
@@ -87,12 +87,12 @@ class Fitness(Observer):
 
 
 def epochs(services: Services) -> Mapping[int, str]:
-    """What is held now, each shard with what tells this holding from others; {} on a machine that is the only one."""
+    """The shards held now, each with the epoch of its lease; {} without coordination."""
     return services.site.epochs() if services.site is not None else {}
 
 
 def standing_by(services: Services) -> str:
-    """Why this machine posts nothing, for people."""
+    """Why this machine posts nothing."""
     site = services.site
     assert site is not None
     holdings = site.holdings
@@ -103,7 +103,7 @@ def standing_by(services: Services) -> str:
 
 
 def figures(services: Services) -> Mapping[str, float]:
-    """What metrics show of the leases, by the names of `metrics.FIGURES`; {} on a machine that is the only one."""
+    """The metrics about leases, by the names of `metrics.FIGURES`; {} without coordination."""
     site = services.site
     if site is None:
         return {}
@@ -112,7 +112,7 @@ def figures(services: Services) -> Mapping[str, float]:
 
 
 def details(services: Services) -> Mapping[str, object]:
-    """What the heartbeat says of the leases; {} on a machine that is the only one."""
+    """The heartbeat's details about leases; {} without coordination."""
     site = services.site
     if site is None:
         return {}
