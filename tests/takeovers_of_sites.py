@@ -40,15 +40,16 @@ def main() -> None:
             one, two = land.machines
             server = next(s for s in world.cloud.servers.values() if s.name == "node-0")
             for how in ("kill -9", "power cut"):
-                seconds = []
+                seconds: list[float] = []
                 for number in range(arguments.times):
                     holder = next(m for m in (one, two) if m.site.name == histories.last_taken(land))
                     other = two if holder is one else one
                     wait_for(lambda other=other: "standing by" in other.site.log(), 60)
                     # So that it goes at any moment between two refreshes.
+                    wait_for(lambda: histories.is_true(world), 60)
                     time.sleep(arguments.lease / 4 * (number % 8) / 8)
                     before = len(writes_by(world).get(other.site.name, ()))
-                    world.cloud.set_server_state(server, "stopped" if number % 2 else "active")
+                    world.cloud.set_server_state(server, "stopped" if server.vm_state == "active" else "active")
                     gone = time.time()
                     if how == "kill -9":
                         holder.end(signal.SIGKILL)
