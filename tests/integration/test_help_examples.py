@@ -87,6 +87,8 @@ CASES = {
     "cos-update takeover": Case("safe        nothing would be removed"),
     "cos-update takeover --watch-for 300": Case("0 to remove", instead=(("300", "1"),)),
     "cos-update takeover --json": Case('"safe": true'),
+    "cos-update sites": Case("this machine is the only one", code=1),
+    "cos-update sites --json": Case("this machine is the only one", code=1),
     "cos-update status": Case("has ever run", code=1),
     "cos-update status --json": Case('"ok": false', code=1),
     "cos-update health bulk": Case("has never run", code=1),
