@@ -103,7 +103,7 @@ def standing_by(services: Services) -> str:
 
 
 def figures(services: Services) -> Mapping[str, float]:
-    """The metrics about leases, by the names of `metrics.FIGURES`; {} without coordination."""
+    """The metrics about leases, by the names of `metrics.LEASE_FIGURES`; {} without coordination."""
     site = services.site
     if site is None:
         return {}
