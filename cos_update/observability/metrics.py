@@ -37,11 +37,14 @@ FIGURES: Mapping[str, tuple[str, bool]] = {
     "keys_processing": ("Keys that a worker has in hand", False),
     "keys_waiting": ("Keys that wait for their time, in backoff most often", False),
     "oldest_key_seconds": ("Age of the key that has waited longest", False),
-    "leases": ("Shards that this machine holds, beside others", False),
-    "takeovers": ("Shards that this machine has taken", True),
-    "fenced": ("Writes not sent since this machine was not sure of its lease any more", True),
 }
-"""The figures of each scrape by name: the help text, and whether it is a counter."""
+"""The listener's figures of each scrape by name: the help text, and whether it is a counter."""
+LEASE_FIGURES: Mapping[str, tuple[str, bool]] = {
+    "leases": ("Shards whose leases this machine holds", False),
+    "takeovers": ("Shards that this machine has taken over", True),
+    "fenced": ("Writes held back because this machine was no longer sure of its lease", True),
+}
+"""The same of a machine that is not the only one."""
 
 
 class Metrics(Observer):
@@ -192,7 +195,7 @@ class _Follower:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         found = self._figures()
-        for name, (text, grows) in FIGURES.items():
+        for name, (text, grows) in {**FIGURES, **LEASE_FIGURES}.items():
             if name in found:
                 family = CounterMetricFamily if grows else GaugeMetricFamily
                 yield family(f"cos_update_{name}", text, value=found[name])

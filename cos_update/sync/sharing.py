@@ -49,7 +49,7 @@ def standing_by(services: Services) -> str:
 
 
 def figures(services: Services) -> Mapping[str, float]:
-    """What metrics show of the leases, by the names of `metrics.FIGURES`; {} on a machine that is the only one."""
+    """The figures of the leases, by the names of `metrics.LEASE_FIGURES`; {} on a machine that is the only one."""
     site = services.site
     if site is None:
         return {}
