@@ -157,3 +157,21 @@ def test_once_without_the_engine_is_a_failure(world: World, etcd: Engine) -> Non
         done = one.run("bulk", "--once", expect=1)
     assert "coordination fails" in done.stderr
     assert writes_by(world) == {}
+
+
+@pytest.mark.parametrize(
+    ("rmq", "arguments", "complaint"),
+    [
+        ({}, ("listen", "--drain"), "--drain does not go with the section coordination"),
+        ({"shard": {"count": 2}}, ("listen",), "rmq.shard does not go with the section coordination"),
+        ({}, ("listen", "--queue", "theirs"), "each shard has a queue of its own"),
+        ({}, ("diff", "--yes"), "diff posts nothing where several machines post"),
+    ],
+)
+def test_what_does_not_go_with_several_machines_is_refused(
+    world: World, etcd: Engine, rmq: dict[str, object], arguments: tuple[str, ...], complaint: str
+) -> None:
+    broker = {"rmq_address": "127.0.0.1:1", "rmq_username": "guest", "rmq_password": "guest", **rmq}
+    site = site_of(world, "one", etcd.url(), shards=2, rmq=broker)
+    assert complaint in site.run(*arguments, expect=1).stderr
+    assert writes_by(world) == {}
