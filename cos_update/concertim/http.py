@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from cos_update.concertim import errors
 from cos_update.concertim.auth import Login
@@ -23,6 +25,8 @@ READS_AT_ONCE = 2
 FAULT = 500
 ROLE_HINT = "Check the role of concertim.concertim_username: only a root user may create racks and templates."
 FAULT_HINT = "Concertim failed to process something in the request; see its log."
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +84,17 @@ class Http:
 
     def get(self, path: str, object_hook: ObjectHook | None = None) -> object:
         """The JSON at `path`, decoded with `object_hook`. Retries truncated or invalid JSON."""
+        return self.read(path, lambda answer: answer.json(object_hook))
 
-        def attempt() -> object:
+    def read(self, path: str, decode: Callable[[Answer], T]) -> T:
+        """What `decode` makes of the answer at `path`, which is asked for again when that raises ValueError."""
+
+        def attempt() -> T:
             answer = self._once(Method.GET, path)
-            return _decoded(answer, self._unreadable(Method.GET, path, answer), object_hook)
+            try:
+                return decode(answer)
+            except ValueError:
+                raise self._unreadable(Method.GET, path, answer) from None
 
         return self.retry_policy.call(attempt)
 
@@ -92,7 +103,10 @@ class Http:
 
         def attempt() -> object:
             answer = self._once(Method.POST, path, body)
-            return _decoded(answer, self._unreadable(Method.POST, path, answer))
+            try:
+                return answer.json()
+            except ValueError:
+                raise self._unreadable(Method.POST, path, answer) from None
 
         return self.retry_policy.call(attempt, repeatable=False)
 
@@ -176,10 +190,3 @@ class Http:
     def _unreadable(self, method: Method, path: str, answer: Answer) -> TransientError:
         text = f"Concertim at {self.address} sent a response that is not JSON ({method} {API}{path})"
         return TransientError(text, sent=True, status=answer.status)
-
-
-def _decoded(answer: Answer, otherwise: TransientError, object_hook: ObjectHook | None = None) -> object:
-    try:
-        return answer.json(object_hook)
-    except ValueError:
-        raise otherwise from None

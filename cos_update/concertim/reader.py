@@ -8,20 +8,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from hashlib import blake2b
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cos_update.concertim import codec, structure
 from cos_update.concertim.brake import Trial
 from cos_update.concertim.codec import Json, UnexpectedAnswer, User
-from cos_update.concertim.http import Http
+from cos_update.concertim.http import READS_AT_ONCE, Http
 from cos_update.concertim.structure import StructureRack
-from cos_update.concertim.transport import URL_HINT, WriteFence
+from cos_update.concertim.transport import URL_HINT, Answer, ObjectHook, WriteFence
 from cos_update.model.accounts import Accounts, Person
-from cos_update.model.concertim import Actual, ApiFlavour, Device, Owner, Rack, Template
+from cos_update.model.concertim import Actual, ApiFlavour, Device, InstanceDetails, Owner, Rack, Template
 from cos_update.model.errors import ConcertimError, Gone, Refused, Unavailable
 from cos_update.model.settings import ConcertimSettings
 
@@ -48,6 +50,7 @@ class ConcertimReader:
         self._is_configured = settings.api is not None
         self._wants_creation_times = False
         self._asking = threading.Lock()
+        self._answers: dict[str, tuple[bytes, Any]] = {}
 
     def flavour(self) -> ApiFlavour:
         """The flavour of the app's API: the older one has no teams, the newer one no costs of teams.
@@ -96,15 +99,15 @@ class ConcertimReader:
         self,
         remembered: Actual | None = None,
         needs_reread: Collection[str] = (),
-        due: Collection[str] = (),
+        due: Sequence[str] = (),
         *,
         accounts: bool = False,
     ) -> tuple[Actual, bool]:
         """Everything, and whether every device was read in full; with `accounts` also these and the costs of devices.
 
         With an earlier reading, `remembered`, only the structure is read, and in full the devices that differ in it, or
-        whose ids are in `needs_reread` or `due`. If too many differ, or the app does not offer its structure, all are
-        read in full.
+        whose ids are in `needs_reread`, and those in the racks `due`. If too many differ, or the app does not offer its
+        structure, all are read in full.
 
         Listings are read in sequence, since the app would not be faster in parallel. Racks are read before devices,
         since they are created before them: so no device is seen without its rack.
@@ -112,9 +115,13 @@ class ConcertimReader:
         began = time.time()
         self._forget_the_flavour()
         listed = self._owners_listed()
-        owners, templates, racks = _owners(listed), self.templates(), self.racks()
-        known = {rack.id for rack in racks}
-        found = None if remembered is None else self._devices_by_structure(remembered, needs_reread, due, known)
+        with ThreadPoolExecutor(1, thread_name_prefix="turn") as pool:
+            in_turn = None
+            if remembered is not None and due and self.flavour() is not ApiFlavour.USERS:
+                in_turn = pool.submit(self._in_their_turn, due, remembered)
+            owners, templates, racks = _owners(listed), self.templates(), self.racks()
+            known = {rack.id for rack in racks}
+            found = None if remembered is None else self._devices_by_structure(remembered, needs_reread, in_turn, known)
         full = found is None
         devices, shown = found or (self.devices({template.id: template.height for template in templates}), ())
         if any(device.rack_id not in known for device in devices):
@@ -136,11 +143,12 @@ class ConcertimReader:
         )
         return actual, full
 
-    def reread(self, actual: Actual, devices: Collection[str]) -> Actual | None:
+    def reread(self, actual: Actual, devices: Sequence[str]) -> Actual | None:
         """`actual` with the current state of these devices, by id; None if the app refuses to show one of them."""
         found = dict(actual.devices)
         try:
-            read = {item: self.device(item) for item in sorted(devices)}
+            with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="device") as pool:
+                read = dict(zip(devices, pool.map(self.device, devices), strict=True))
         except Refused as error:
             log.info("Concertim's devices are read in full: %s", error)
             return None
@@ -152,16 +160,23 @@ class ConcertimReader:
         return replace(actual, devices=found)
 
     def _devices_by_structure(
-        self, remembered: Actual, needs_reread: Collection[str], due: Collection[str], racks: Collection[str]
+        self,
+        remembered: Actual,
+        needs_reread: Collection[str],
+        in_turn: Future[dict[str, Device]] | None,
+        racks: Collection[str],
     ) -> tuple[tuple[Device, ...], tuple[StructureRack, ...]] | None:
-        """The devices from memory and the structure, and the structure itself; None: all must be read."""
+        """The devices from memory and the structure, and the structure itself; None: all must be read.
+
+        `in_turn` gives those that were read meanwhile and differ from memory.
+        """
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
             return None
         try:
             shown = self.read_structure()
-            known, rest = structure.sort_out(shown, remembered.devices, needs_reread, racks)
+            fresh = in_turn.result() if in_turn else {}
+            known, rest = structure.sort_out(shown, {**remembered.devices, **fresh}, needs_reread, racks)
             if len(rest) * FEW <= max(len(known) + len(rest), FEW):
-                known |= self._in_their_turn(item for item in due if item in known)
                 read = (device for item in rest if (device := self.device(item)))
                 return (*known.values(), *read), shown
             reason = f"{len(rest)} differ from memory"
@@ -170,17 +185,20 @@ class ConcertimReader:
         log.info("Concertim's devices are read in full: %s", reason)
         return None
 
-    def _in_their_turn(self, devices: Iterable[str]) -> dict[str, Device]:
-        """The current state of these devices by id; unreadable ones wait for their next turn."""
-        found = {}
-        for item in devices:
+    def _in_their_turn(self, racks: Sequence[str], remembered: Actual) -> dict[str, Device]:
+        """By id the devices in these racks that are not as remembered; what can't be read waits for its next turn."""
+        found: dict[str, Device] = {}
+        for rack_id in racks:
             try:
-                device = self.device(item)
-            except Refused as error:
-                log.info("%s; assuming it is unchanged", error)
-            else:
-                # The next structure read will show that it is gone.
-                found.update({item: device} if device else {})
+                shown = self.rack(rack_id)
+            except (Refused, UnexpectedAnswer) as error:
+                log.info("%s; its devices are taken to be as they were", error)
+                continue
+            for device in shown[1] if shown else ():
+                before = remembered.devices.get(device.id)
+                # What is new or gone the structure tells.
+                if before is not None and not _is_same(device, before):
+                    found[device.id] = device
         return found
 
     def read_structure(self) -> tuple[StructureRack, ...]:
@@ -189,7 +207,8 @@ class ConcertimReader:
         Raises Gone if the app does not offer it.
         """
         flavour = self.flavour()
-        return structure.racks(self._http.get("irv/racks", structure.object_hook_for(flavour)), flavour)
+        object_hook = structure.object_hook_for(flavour)
+        return self._as_before("irv/racks", lambda answer: structure.racks(answer, flavour), flavour, object_hook)
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that are visible to this login."""
@@ -215,11 +234,11 @@ class ConcertimReader:
 
     def templates(self) -> tuple[Template, ...]:
         """All device templates, Concertim's own included."""
-        return self._index("templates", codec.template)
+        return self._listed_as_before("templates", codec.template)
 
     def racks(self) -> tuple[Rack, ...]:
         """All racks, without their devices."""
-        return self._index("racks", codec.rack)
+        return self._listed_as_before("racks", codec.rack)
 
     def devices(self, heights: Mapping[str, int] | None = None) -> tuple[Device, ...]:
         """All devices in full, at about 5.5 ms per device in the app (observed). `heights` of templates are by id."""
@@ -246,6 +265,32 @@ class ConcertimReader:
         flavour = self.flavour()
         return lambda body: codec.device(body, flavour, heights)
 
+    def _listed_as_before(self, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
+        try:
+            return self._as_before(what, lambda answer: codec.listed(answer, what, decode))
+        except Gone:
+            raise self._no_list_of(what) from None
+
+    def _as_before(
+        self, path: str, decode: Callable[[object], T], flavour: str = "", object_hook: ObjectHook | None = None
+    ) -> T:
+        """What an answer says; the same objects as the last time when it is, byte for byte, the same answer.
+
+        `flavour` is the API that it is decoded for, where that matters.
+        """
+        checksum, known = self._answers.get(path, (b"", None))
+
+        def read(answer: Answer) -> tuple[bytes, object]:
+            found = blake2b(answer.body, key=flavour.encode()).digest()
+            return found, None if found == checksum else answer.json(object_hook)
+
+        found, answer = self._http.read(path, read)
+        if found != checksum:
+            known = decode(answer)
+            self._answers[path] = found, known
+        value: T = known
+        return value
+
     def _index(self, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
         return codec.listed(self._listing(what), what, decode)
 
@@ -262,6 +307,14 @@ class ConcertimReader:
 
 def _owners(listed: object) -> tuple[Owner, ...]:
     return codec.listed(listed, "owners", codec.owner)
+
+
+def _is_same(device: Device, before: Device) -> bool:
+    """Whether a device is as it is remembered; no volumes may be remembered as a list, from the journal's JSON."""
+    details = before.details
+    if isinstance(details, InstanceDetails) and details.volume_details == []:
+        before = replace(before, details=replace(details, volume_details=()))
+    return device == before and device.cost == before.cost
 
 
 def path_of(kind: str, object_id: str) -> str:

@@ -88,15 +88,37 @@ class WriteFence(Protocol):
         """The check to make at the moment when a write of this thread is sent; it raises Fenced."""
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Sends the token, or nothing; always set, so that requests does not use credentials from .netrc."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+class _Nobody(requests.auth.AuthBase):
+    """A login that adds nothing to a request."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _Common:
+    """What all requests to an address have in common, made once: to make it for each takes the most CPU time of a
+    write (measured).
+
+    `surroundings` are the proxies and CA certificates that the settings and the environment name.
+    """
+
+    def __init__(self, session: requests.Session, url: str, verify: bool | str) -> None:
+        # With a login given, so that neither a .netrc nor the address puts a header of its own in the place.
+        self._request = session.prepare_request(requests.Request(Method.GET, url, auth=_Nobody()))
+        self._url = (self._request.url or "").rstrip("/")
+        found = session.merge_environment_settings(url, {}, None, verify, None)
+        self.surroundings: Mapping[str, Any] = {name: found[name] for name in ("verify", "cert", "proxies")}
+
+    def request(self, method: Method, path: str, data: bytes | None, token: str | None) -> requests.PreparedRequest:
+        """A request; `path` is quoted as it is to be sent."""
+        request = self._request.copy()
+        request.method, request.url, request.body = method.value, self._url + path, data
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        if data is not None:
+            request.headers["Content-Type"] = "application/json"
+        if method is not Method.GET:
+            request.headers["Content-Length"] = str(len(data or b""))
         return request
 
 
@@ -109,6 +131,7 @@ class Transport:
         self._timeout = settings.timeout
         self._deadline = 2 * settings.timeout + CONNECT_TIMEOUT
         self._connections = connections
+        self._common: _Common | None = None
         self._fence = fence
         self._calls = Calls("concertim-call", settings.concurrency + OTHERS_AT_ONCE)
         self.address = _without_credentials(self._url)
@@ -128,24 +151,19 @@ class Transport:
         if self._fence is not None and method is not Method.GET and not is_login:
             admit = self._fence.ticket()
             timeout = (min(self._fence.connect_timeout, *timeout), self._timeout)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         data = None if body is None else encoded(body)
         began = time.monotonic()
 
         def ask() -> requests.Response:
             with self._connections.lease() as session:
+                common = self._common_to(session)
+                request = common.request(method, path, data, token)
                 if admit is not None:
                     admit()
-                return session.request(
-                    method,
-                    self._url + path,
-                    data=data,
-                    headers=headers,
-                    auth=_Bearer(token),
-                    timeout=timeout,
-                    verify=self._settings.verify,
-                    allow_redirects=False,
-                )
+                # Not by the session, which looks for cookies and for where a redirection leads.
+                answer = session.get_adapter(request.url or "").send(request, timeout=timeout, **common.surroundings)
+                answer.content  # noqa: B018  read here, with the connection and what may go wrong
+                return answer
 
         try:
             response = self._calls(ask, self._deadline)
@@ -160,6 +178,11 @@ class Transport:
             text = f"A proxy in front of Concertim at {self.address} requires its own login (407 to {method} {path})"
             raise Unavailable(text, PROXY_HINT, PROXY_LOGIN)
         return Answer(response.status_code, response.headers, response.content)
+
+    def _common_to(self, session: requests.Session) -> _Common:
+        if self._common is None:
+            self._common = _Common(session, self._url, self._settings.verify)
+        return self._common
 
     def _explained(self, error: Exception, method: Method, path: str) -> Exception:
         request = f"({method} {path})"

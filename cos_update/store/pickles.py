@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import pickle
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from cos_update.store.records import SchemaError, dict_of, simplified
 
 LARGEST = 4 * 1024**3
 """The maximum size of a view in bytes."""
 _PROTOCOL = 4
+_WITHOUT_FRAMES = 3
+"""The latest protocol whose pickles are not divided into frames; its opcodes are part of the later ones."""
 SHARED, OUR_OWN = 0o644, 0o640
 """The modes of files for other services, and of private files, which contain people's names."""
 
@@ -58,6 +61,28 @@ def write_plain(plain: dict[str, Any], file: BinaryIO) -> None:
         file.seek(0)
         file.truncate()
         _PlainPickler(file, _PROTOCOL).dump(simplified(plain))
+
+
+def write_plain_items(plain: dict[str, Any], file: BinaryIO) -> None:
+    """Pickles what puts the items of a dict, two at least, into the dict on top of the stack; nothing refers to them.
+
+    Raises TypeError or RecursionError for what has no plain form.
+    """
+    opcodes = _referenceless(plain)
+    start = opcodes.index(pickle.MARK)
+    file.write(opcodes[start : -len(pickle.STOP)])
+
+
+def _referenceless(plain: dict[str, Any]) -> bytes:
+    """A pickle without memo and frames, which can be a part of another one."""
+    file = io.BytesIO()
+    pickler = _PlainPickler(file, _WITHOUT_FRAMES)
+    pickler.fast = True
+    try:
+        pickler.dump(plain)
+    except SchemaError:
+        return _referenceless(cast("dict[str, Any]", simplified(plain)))
+    return file.getvalue()
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cos_update import files
 from cos_update.file_hints import hint, words
@@ -33,6 +33,7 @@ from cos_update.store.locks import Locks, unwritable
 from cos_update.store.pickles import OUR_OWN, SHARED, paused_gc, read_plain, write_plain
 from cos_update.store.records import SchemaError
 from cos_update.store.schema import check_schema, from_plain, resync_from, resync_plain, to_plain
+from cos_update.store.spliced import SplicedWriter
 from cos_update.store.view import Resync, View
 
 _BAD_KEPT = 5
@@ -67,6 +68,7 @@ class ViewStore:
         self._mutex = threading.Lock()
         self._request: tuple[Stamp | None, Resync | None] = (None, None)
         self._keeps = keeps
+        self._writer = SplicedWriter()
         self._kept: tuple[Stamp | None, View | None] = (None, None)
 
     @property
@@ -262,14 +264,15 @@ class ViewStore:
             self._set_aside(self.path, error)
             plain = _nothing()
         plain["resync"] = resync_plain(request)
-        self._write(plain, request)
+        self._write(lambda file: write_plain(plain, file), request)
 
     def _save(self, view: View) -> View:
         merged = with_journal_entries(view, self._journal.since(view.journal_seq))
         pending = self.resync()
         saved = replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature())
-        self._write(to_plain(saved), pending)
+        self._write(lambda file: self._writer.write(saved, self.path, file), pending)
         if self._keeps:
+            self._writer.is_in_place(self.path)
             with self._mutex:
                 self._kept = (self._request[0], saved)
         self._journal.remember(merged.journal_seq)
@@ -294,7 +297,7 @@ class ViewStore:
             files.flush_folder(self._data_dir)
             _log.info("view.pickle will be written for %s; our own memory is now %s", form, state.name)
         elif not self.layout.is_shared():
-            self._write(_nothing(), None, state)
+            self._write(lambda file: write_plain(_nothing(), file), None, state)
         if there is None and stamp_of(view) is not None:
             self._set_aside(view, f"{view} names unknown classes.")
 
@@ -347,14 +350,14 @@ class ViewStore:
             with contextlib.suppress(OSError):
                 old.unlink()
 
-    def _write(self, plain: dict[str, Any], request: Resync | None, path: Path | None = None) -> None:
+    def _write(self, write: Callable[[BinaryIO], None], request: Resync | None, path: Path | None = None) -> None:
         """Replaces the file; the caller holds the view's lock."""
         path = path or self.path
         mode = SHARED if path == self.layout.view else OUR_OWN
         try:
             self._remove_stale()
             with files.replacing(path, temporary_of(path), mode, granted=stat.S_IRGRP) as new:
-                write_plain(plain, new.file)
+                write(new.file)
                 new.put_in_place()
         except OSError as error:
             raise unwritable(path, error) from error

@@ -72,7 +72,7 @@ class View:
     dropped: Mapping[str, Mapping[str, tuple[object, object]]] = field(default_factory=dict)
     reported: tuple[str, ...] = ()
     last_read: str = ""
-    """The id of the last device in the rotation of full reads."""
+    """The id of the last rack in the rotation of full reads."""
     cloud: CloudMemory | Mapping[str, Any] | None = None
     """The basis of incremental readings of the cloud; decoded only on demand (see `cloud_memory`)."""
     recheck: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -29,13 +29,13 @@ def remembered_devices(settings: Settings, past: View) -> Actual | None:
     return None if past is NOTHING or past.torn or is_always else past.actual
 
 
-def due_devices(settings: Settings, past: View) -> tuple[str, ...]:
-    """The devices to read by id in this pass, for the fields that the structure lacks.
+def due_racks(settings: Settings, past: View) -> tuple[str, ...]:
+    """The racks to read by id in this pass, for the fields of their devices that the structure lacks.
 
-    Each pass reads an equal share, continuing after the last device of an earlier pass, so that every device is read
+    Each pass reads an equal share, continuing after the last rack of an earlier pass, so that every rack is read
     within `full_read_every` passes.
     """
-    ids = sorted(past.actual.devices)
+    ids = sorted(past.actual.racks)
     number, every = past.passes_since_full, max(settings.full_read_every, 1)
     count = (number + 1) * len(ids) // every - number * len(ids) // every
     first = bisect_right(ids, past.last_read)

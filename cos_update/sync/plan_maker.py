@@ -44,8 +44,8 @@ class PlanMaker:
     ) -> None:
         self.inventory = inventory
         """The inventory, with the servers that turned out to be soft-deleted."""
-        self._rules = rules
-        self._scope = scope
+        self.rules = rules
+        self.scope = scope
         self._confirm = confirm
         self._order_id = order_id
         self._find_orders = find_orders
@@ -67,19 +67,17 @@ class PlanMaker:
         actual = actual if past is None else recognised(actual, self.inventory, past)
         desired = self._desired(actual)
         actual = actual if past is None else recognised_by_looks(actual, desired)
-        needed = unconfirmed_deletions(desired, actual, self.inventory, self._rules, self._scope)
+        needed = unconfirmed_deletions(desired, actual, self.inventory, self.rules, self.scope)
         if missing := [key for key in needed if key not in self.absence_checks]:
             self.absence_checks |= self._confirm(missing)
             self.inventory = with_soft_deleted(self.inventory, self.absence_checks.values())
             desired = self._desired(actual)
-        plan = make_plan(
-            desired, actual, self.inventory, self.absence_checks, self._rules, self._scope, former, dropped
-        )
+        plan = make_plan(desired, actual, self.inventory, self.absence_checks, self.rules, self.scope, former, dropped)
         return actual, plan
 
     def _desired(self, actual: Actual) -> Desired:
         if self._find_orders is None:
             return desired_state(self.inventory, actual, self._order_id)
         stacks = self.inventory.stacks
-        wanted = [s for s in without_order(self.inventory, actual) if self._scope.covers(stacks[s].project_id, s)]
+        wanted = [s for s in without_order(self.inventory, actual) if self.scope.covers(stacks[s].project_id, s)]
         return desired_state(self.inventory, actual, self._order_id, self._find_orders(wanted))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from cos_update.observability.run_log import RunLog
 from cos_update.openstack.stack_members import remember
 from cos_update.planning.deletions import Scope
 from cos_update.planning.outcome import Applied, Outcome
-from cos_update.planning.plan import REPORTED_ONCE, Plan
+from cos_update.planning.plan import REPORTED_ONCE, Plan, Verb
 from cos_update.planning.planner import Rules
 from cos_update.planning.report import Report, after, merged, report
 from cos_update.planning.selection import only_racks, unknown_racks
@@ -33,7 +33,7 @@ from cos_update.sync.apply import apply
 from cos_update.sync.cache_policy import (
     NOTHING,
     dropped,
-    due_devices,
+    due_racks,
     former,
     needs_reread,
     origins,
@@ -47,6 +47,7 @@ from cos_update.sync.cache_policy import (
 from cos_update.sync.cloud_reading import read_cloud, with_absences
 from cos_update.sync.plan_maker import PlanMaker
 from cos_update.sync.services import RunOptions, Services, Snapshot
+from cos_update.sync.standstill import Basis
 
 log = logging.getLogger("cos_update.pass")
 
@@ -82,7 +83,7 @@ def read_and_plan(
     # What was not read under these leases others may have changed since.
     is_trusted = services.site is None or services.grant is None or services.site.has_read(services.grant)
     devices = remembered_devices(services.settings, past) if is_trusted else None
-    due = due_devices(services.settings, past) if devices and stacks is None else ()
+    due = due_racks(services.settings, past) if devices and stacks is None else ()
     membership = remembered_stacks(services.settings, past)
     with ThreadPoolExecutor(1, thread_name_prefix="concertim") as pool:
         reading = pool.submit(_read_concertim, services, devices, past, due, observer, accounts=accounts)
@@ -101,6 +102,43 @@ def read_and_plan(
     if view_for is not ViewFor.NONE:
         actual = with_known_people(actual, past.actual)
     planner = _plan_maker(services, run_options, inventory, stacks)
+    is_whole = stacks is None and not run_options.projects and not run_options.racks
+    dated = view_for is not ViewFor.NONE
+    basis = None
+    if is_whole and services.orders is None:
+        basis = Basis(inventory, actual, past, (planner.rules, planner.scope, dated))
+    known_plan = services.standstill.of(basis) if basis else None
+    if known_plan:
+        plan, found_origins = known_plan
+    else:
+        read = actual
+        actual, plan, in_full = _planned(services, run_options, planner, actual, past, in_full=in_full)
+        found_origins = with_unread(origins(planner.inventory, dated=dated), inventory, past.origins)
+        if basis and actual is read and not planner.absence_checks:
+            services.standstill.keep(basis, plan, found_origins)
+        else:
+            services.standstill.forget()
+    observer.planned(len(plan.actions))
+    return Snapshot(
+        inventory,
+        actual,
+        plan,
+        seq,
+        found_origins,
+        past,
+        devices_in_full=in_full,
+        stacks_in_full=membership is None and not run_options.projects,
+        is_whole=is_whole,
+        last_read=due[-1] if due else past.last_read,
+        view_for=view_for,
+        cloud=with_absences(cloud, planner.absence_checks.values()),
+    )
+
+
+def _planned(
+    services: Services, run_options: RunOptions, planner: PlanMaker, actual: Actual, past: View, *, in_full: bool
+) -> tuple[Actual, Plan, bool]:
+    """Concertim as it was read and recognised, the plan, and whether every device was read in full by then."""
 
     def plan_for(actual: Actual) -> tuple[Actual, Plan]:
         actual, plan = planner.plan(actual, past=past.actual, former=with_former(past), dropped=past.dropped)
@@ -114,29 +152,15 @@ def read_and_plan(
         # People's changes that the structure does not show must survive ours.
         rereads += 1
         many = rereads > MAX_REREADS or len(touched) * FEW > len(actual.devices)
-        reread = None if many else services.concertim.reread(actual, touched)
+        reread = None if many else services.concertim.reread(actual, sorted(touched))
         in_full = reread is None
         actual = reread or replace(services.concertim.read_all(), accounts=actual.accounts)
         actual, plan = plan_for(actual)
-    observer.planned(len(plan.actions))
-    return Snapshot(
-        inventory,
-        actual,
-        plan,
-        seq,
-        with_unread(origins(planner.inventory, dated=view_for is not ViewFor.NONE), inventory, past.origins),
-        past,
-        devices_in_full=in_full,
-        stacks_in_full=membership is None and not run_options.projects,
-        is_whole=stacks is None and not run_options.projects and not run_options.racks,
-        last_read=due[-1] if due else past.last_read,
-        view_for=view_for,
-        cloud=with_absences(cloud, planner.absence_checks.values()),
-    )
+    return actual, plan, in_full
 
 
 def _read_concertim(
-    services: Services, devices: Actual | None, past: View, due: Collection[str], observer: Observer, *, accounts: bool
+    services: Services, devices: Actual | None, past: View, due: Sequence[str], observer: Observer, *, accounts: bool
 ) -> tuple[Actual, bool]:
     actual, in_full = services.concertim.read(devices, past.needs_reread, due, accounts=accounts)
     observer.reading(Progress("Concertim", len(actual.devices), is_over=True))
@@ -171,8 +195,11 @@ def _project_ids(inventory: Inventory, wanted: Sequence[str]) -> frozenset[str] 
 
 
 def _touched_from_memory(plan: Plan, past: View) -> set[str]:
-    """The devices that the plan changes or removes but that were not read in this pass."""
-    devices = (action.device for action in plan.actions)
+    """The devices that the plan removes, or whose metadata it replaces, and that were not read in this pass.
+
+    Concertim changes all else field by field, so nothing that others wrote is lost.
+    """
+    devices = (a.device for a in plan.actions if a.verb is not Verb.UPDATE or "metadata" in a.payload)
     return {device.id for device in devices if device and past.actual.devices.get(device.id) is device}
 
 

@@ -18,6 +18,7 @@ from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
 from cos_update.sync.in_hand import InHand
 from cos_update.sync.publisher import Publisher
+from cos_update.sync.standstill import Standstill
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Services:
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
     """Looks up the order ids of new racks; None if they are not looked up."""
+    standstill: Standstill = field(default_factory=Standstill)
+    """Spares planning while nothing changes."""
     site: Site | None = None
     """This machine among several that post to the same Concertim; None if it is the only one."""
     grant: Grant | None = None
@@ -86,7 +89,7 @@ class Snapshot:
     is_whole: bool = True
     """Whether the plan covers everything, not only some projects or stacks."""
     last_read: str = ""
-    """The id of the last device in the rotation of full reads."""
+    """The id of the last rack in the rotation of full reads."""
     view_for: ViewFor = ViewFor.NONE
     """The other services that load the view, for which accounts were read."""
     cloud: CloudReading | None = None

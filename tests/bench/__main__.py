@@ -13,6 +13,7 @@ import click
 
 from . import passes, small
 from .broker import Broker
+from .daemon import daemon
 from .figures import Result, shown
 from .installation import Installation, Size
 from .listening import Stage, amounts
@@ -20,7 +21,7 @@ from .sharing import sharing
 
 SIZES = {"cold": Size(4000, 400, 0.02)}
 USUAL = Size(10_000, 1000, 0.02)
-SCENARIOS = ("start", "cold", "warm", "churn", "view", "sharing", "idle", "burst", "single", "beside")
+SCENARIOS = ("start", "cold", "warm", "daemon", "churn", "view", "sharing", "idle", "burst", "single", "beside")
 
 
 class Bench:
@@ -49,6 +50,8 @@ class Bench:
                 return passes.cold(size)
             case "warm":
                 return passes.warm(self._filled(size), self._repeat)
+            case "daemon":
+                return daemon(self._filled(size), self._repeat)
             case "churn":
                 return passes.churn(self._filled(size), self._repeat)
             case "view":

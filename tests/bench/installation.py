@@ -48,6 +48,11 @@ class Traffic:
         return sum(self.counts.values())
 
     @property
+    def to_openstack(self) -> int:
+        """Requests to OpenStack's services."""
+        return sum(count for (service, _, _), count in self.counts.items() if service != "concertim")
+
+    @property
     def writes(self) -> int:
         """What was to change something in Concertim."""
         return sum(
@@ -99,8 +104,8 @@ class Installation:
         """Where the view is."""
         return self.folder / "data"
 
-    def configure(self, **sections: Any) -> None:
-        """Writes config.yaml: the logins and `sections`."""
+    def configure(self, scope: str = "auto", **sections: Any) -> None:
+        """Writes config.yaml: the logins, how the cloud is read, and `sections` besides."""
         cloud, app = self.openstack.ready["openstack"], self.concertim.ready["concertim"]
         document = {
             "openstack": {
@@ -110,6 +115,7 @@ class Installation:
                 "project_name": cloud["project"],
                 "user_domain_name": "Default",
                 "project_domain_name": "Default",
+                "scope": scope,
             },
             "concertim": {
                 "concertim_url": self.concertim.url,

@@ -129,7 +129,7 @@ class Stage:
                 "events a second",
                 amounts.idle / seconds,
                 floor=amounts.idle / bare_seconds,
-                target=Target(0.5, of_floor=True, at_least=True),
+                target=Target(0.6, of_floor=True, at_least=True),
             ),
             Figure("wall beyond that of an empty queue", seconds, "s", bare_seconds),
             Figure("wall with an empty queue", _wall(empty), "s"),
@@ -159,7 +159,7 @@ class Stage:
                 walls.append(max(item.at for item in seen.values()) - watch_began)
                 floors.append(self._patch(list(seen.values())))
         figures = [
-            Figure("wall", median(walls), "s", median(floors), Target(1.5, of_floor=True)),
+            Figure("wall", median(walls), "s", median(floors), Target(1.2, of_floor=True)),
             Figure("of which publishing", median(published), "s"),
         ]
         words = (

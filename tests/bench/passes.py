@@ -46,6 +46,7 @@ def cold(size: Size) -> Result:
         *_costs(size, run, slow, fast),
         Figure("requests", run.traffic.requests, floor=slow.traffic.requests),
         Figure("writes", run.traffic.writes, floor=slow.traffic.writes),
+        Figure("CPU a write", run.cost.cpu / run.traffic.writes * 1e3, "ms", target=Target(0.5)),
     ]
     return Result("cold", str(size), figures, run.traffic.counts, slow.traffic.counts)
 
@@ -64,7 +65,7 @@ def warm(installation: Installation, repeat: int) -> Result:
     run, floor, least = _middle(runs), _middle(asking), _middle(pages)
     single = sum(run.traffic.of(kind) for kind in _PER_STACK_OR_SERVER)
     figures = [
-        Figure("wall, floor asks Heat once a stack", run.cost.wall, "s", floor.cost.wall, Target(0.5, of_floor=True)),
+        Figure("wall, floor asks Heat once a stack", run.cost.wall, "s", floor.cost.wall, Target(0.25, of_floor=True)),
         Figure("wall, floor asks for pages only", run.cost.wall, "s", least.cost.wall),
         *_costs(size, run, floor, fast),
         Figure("CPU a server", run.cost.cpu / size.servers * 1e6, "µs", target=Target(150)),
@@ -97,7 +98,7 @@ def churn(installation: Installation, repeat: int) -> Result:
     run, floor = _middle(runs), _middle(floors)
     beyond = run.traffic.requests - still.traffic.requests
     figures = [
-        Figure("wall, floor asks for pages only", run.cost.wall, "s", floor.cost.wall),
+        Figure("wall, floor asks for pages only", run.cost.wall, "s", floor.cost.wall, Target(0.5, of_floor=True)),
         *_costs(size, run, floor, fast),
         Figure("requests", run.traffic.requests, floor=floor.traffic.requests),
         Figure("requests beyond a warm pass's", beyond, floor=changed),

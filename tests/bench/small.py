@@ -20,7 +20,7 @@ def start(repeat: int) -> Result:
         ours.append(run([CLI, "--help"]))
         floors.append(run([sys.executable, "-c", "import click"]))
     figures = [
-        Figure("wall", median(c.wall for c in ours), "s", median(c.wall for c in floors), Target(3.0, of_floor=True)),
+        Figure("wall", median(c.wall for c in ours), "s", median(c.wall for c in floors), Target(1.3, of_floor=True)),
         Figure("CPU", median(c.cpu for c in ours), "s", median(c.cpu for c in floors)),
     ]
     return Result("start", f"cos-update --help beside python -c 'import click', median of {runs}", figures)
@@ -35,7 +35,7 @@ def view(installation: Installation, repeat: int) -> Result:
     task = {"data_dir": str(installation.data_dir), "runs": runs}
     measured = json.loads(bare("viewing", task).output)
     middle = {name: median(seconds) for name, seconds in measured["taken"].items()}
-    target = Target(2.0, of_floor=True)
+    target = Target(1.5, of_floor=True)
     figures = [
         Figure("load", middle["load"], "s", middle["bare load"], target),
         Figure("save", middle["save"], "s", middle["bare save"], target),

@@ -73,7 +73,7 @@ def test_a_rack_removed_with_its_devices_is_made_again_without_asking_for_each(w
 
 
 @pytest.mark.parametrize("every", [2, 4, 24])
-def test_what_the_structure_does_not_show_is_seen_when_the_device_has_its_turn(world: World, every: int) -> None:
+def test_what_the_structure_does_not_show_is_seen_when_the_rack_has_its_turn(world: World, every: int) -> None:
     one_pass(world)
     tampered = {name: device_of(world, name) for name in ("alpha-node0", "beta-node1", "row0-node0")}
     device_of(world, "alpha-node0").details["private_ips"] = "by hand"
@@ -87,13 +87,13 @@ def test_what_the_structure_does_not_show_is_seen_when_the_device_has_its_turn(w
 
 
 @pytest.mark.parametrize("every", [3, 24, 1000])
-def test_the_share_that_is_read_is_even_and_each_device_has_its_turn(world: World, every: int) -> None:
+def test_the_share_that_is_read_is_even_and_each_rack_has_its_turn(world: World, every: int) -> None:
     one_pass(world)
-    count = len(world.concertim.state.devices)
+    count = len(world.concertim.state.racks)
     read: list[str] = []
     for _ in range(min(every, 24)):
         one_pass(world, full_read_every=every)
-        asked = [r.path for r in world.concertim.wire.requests if r.kind.endswith("/devices/{id}")]
+        asked = [r.path for r in world.concertim.wire.requests if r.kind.endswith("/racks/{id}")]
         assert len(asked) in (count // every, count // every + 1)
         assert reads_of_concertim(world)["devices"] == 0
         read += asked
@@ -102,9 +102,9 @@ def test_the_share_that_is_read_is_even_and_each_device_has_its_turn(world: Worl
         assert len(read) == count
 
 
-def test_a_device_that_cannot_be_read_in_its_turn_is_left_for_the_next(world: World) -> None:
+def test_a_rack_that_cannot_be_read_in_its_turn_is_left_for_the_next(world: World) -> None:
     one_pass(world)
-    world.concertim.wire.faults.add(Fault(FaultKind.STATUS, path="/devices/", method="GET", code=500, body={}))
+    world.concertim.wire.faults.add(Fault(FaultKind.STATUS, path="/racks/", method="GET", code=500, body={}))
     one_pass(world, full_read_every=4)
     assert reads_of_concertim(world)["devices"] == 0
     assert world.writes() == []
@@ -125,6 +125,19 @@ def test_what_others_wrote_since_survives_our_next_change(world: World) -> None:
     one_pass(world)
     assert len(device.metadata["net_interfaces"]) == 2
     assert device.metadata["note"] == "keep"
+
+
+def test_a_change_of_single_fields_needs_no_reading_and_leaves_all_else(world: World) -> None:
+    one_pass(world)
+    device = device_of(world, "alpha-node0")
+    device.metadata = {**device.metadata, "note": "keep"}
+    device.details["login_user"] = "keep"
+    server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
+    world.cloud.set_server_state(server, "stopped")
+    one_pass(world)
+    assert reads_of_concertim(world) == {"irv/racks": 1}
+    assert (device.status, device.metadata["note"], device.details["login_user"]) == ("STOPPED", "keep", "keep")
+    assert view_of(world).actual.devices[device.id].metadata["note"] == "keep"
 
 
 def test_a_device_that_is_not_ours_any_more_is_not_removed(world: World) -> None:

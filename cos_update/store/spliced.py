@@ -1,0 +1,112 @@
+"""A view written so that what has not changed since it was last written is copied from the file that is there.
+
+The pickle is one dict in two parts: first what fills the file (devices, servers, ...), then what changes with each
+pass (times, counters), which is written without references into the first. Loading it gives the same as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cos_update.model.cloud_memory import CloudMemory
+from cos_update.model.concertim import Device, Rack
+from cos_update.store.layout import Stamp, stamp_of
+from cos_update.store.pickles import write_plain, write_plain_items
+from cos_update.store.schema import to_plain
+from cos_update.store.view import View
+
+_CLOUD = "cloud"
+LASTING = ("owners", "templates", "racks", "devices", "projects", "origins", "stacks", "strays", "dropped", "former")
+LASTING_OF_CLOUD = ("servers", "volumes", "networks", "ports")
+_CLOUD_DICT = 2
+"""The number in the pickle's memo of the dict below the first key of the outermost one: that has 0, and the key 1."""
+_EMPTY: dict[str, Any] = {}
+
+
+class SplicedWriter:
+    """Writes the views of one process, one after the other, with the view's lock held."""
+
+    def __init__(self) -> None:
+        self._written: tuple[View, int] | None = None
+        self._last: tuple[View, int, Stamp | None] | None = None
+
+    def write(self, view: View, path: Path, file: BinaryIO) -> None:
+        """Writes the view into a new file for the place of `path`. Raises OSError, TypeError or RecursionError."""
+        self._written = None
+        if not isinstance(view.cloud, CloudMemory):
+            write_plain(to_plain(view), file)
+            return
+        if self._last and self._last[2] == stamp_of(path) and _is_lasting(self._last[0], view):
+            length = self._last[1]
+            _copy(path, length, file)
+            plain = to_plain(_without_lasting(view))
+        else:
+            plain = to_plain(view)
+            cloud = plain[_CLOUD]
+            lasting = {_CLOUD: {name: cloud[name] for name in LASTING_OF_CLOUD}}
+            write_plain(lasting | {name: plain[name] for name in LASTING}, file)
+            length = file.tell() - len(pickle.STOP)
+            file.seek(length)
+        passing = {name: value for name, value in plain.items() if name not in LASTING and name != _CLOUD}
+        of_cloud = {name: value for name, value in plain[_CLOUD].items() if name not in LASTING_OF_CLOUD}
+        write_plain_items(passing, file)
+        file.write(pickle.BINGET + bytes([_CLOUD_DICT]))
+        write_plain_items(of_cloud, file)
+        file.write(pickle.POP + pickle.STOP)
+        self._written = view, length
+
+    def is_in_place(self, path: Path) -> None:
+        """What was written last is the file at `path` now."""
+        self._last = (*self._written, stamp_of(path)) if self._written else None
+
+
+def _is_lasting(one: View, other: View) -> bool:
+    """Whether the first parts of both are the same."""
+    return (
+        _are_same(one.actual.devices, other.actual.devices)
+        and _are_same(one.actual.racks, other.actual.racks)
+        and _are_same(one.former, other.former)
+        and (one.actual.owners, one.actual.templates) == (other.actual.owners, other.actual.templates)
+        and (one.projects, one.origins) == (other.projects, other.origins)
+        and (one.stacks, one.unowned, one.dropped) == (other.stacks, other.unowned, other.dropped)
+        and isinstance(one.cloud, CloudMemory)
+        and isinstance(other.cloud, CloudMemory)
+        and all(getattr(one.cloud, name) == getattr(other.cloud, name) for name in LASTING_OF_CLOUD)
+    )
+
+
+def _are_same(one: Mapping[str, Rack | Device], other: Mapping[str, Rack | Device]) -> bool:
+    """Whether these are the very same records in the same order: equal ones may have cost something else."""
+    return len(one) == len(other) and all(a is b for a, b in zip(one.values(), other.values(), strict=True))
+
+
+def _without_lasting(view: View) -> View:
+    actual = replace(view.actual, owners=_EMPTY, templates=_EMPTY, racks=_EMPTY, devices=_EMPTY)
+    assert isinstance(view.cloud, CloudMemory)
+    return replace(
+        view,
+        actual=actual,
+        projects=_EMPTY,
+        origins=_EMPTY,
+        stacks=_EMPTY,
+        unowned=_EMPTY,
+        dropped=_EMPTY,
+        former=_EMPTY,
+        cloud=replace(view.cloud, servers=_EMPTY, volumes=_EMPTY, networks=_EMPTY, ports=_EMPTY),
+    )
+
+
+def _copy(path: Path, length: int, file: BinaryIO) -> None:
+    """Copies the beginning of a file. Raises OSError."""
+    with path.open("rb") as source:
+        left = length
+        while left and (block := source.read(min(left, 1 << 20))):
+            file.write(block)
+            left -= len(block)
+    if left:
+        raise OSError(f"{os.fspath(path)} is shorter than it was")
