@@ -39,7 +39,7 @@ def main() -> int:
                         done += 1
                         if time.monotonic() >= deadline:
                             break
-                except AssertionError as error:
+                except Exception as error:
                     failed.append(seed)
                     print(f"seed {seed}, {count} sites, {of} shards: {error}; logs in {folder}")
                     print("   ", "; ".join(land.told), flush=True)

@@ -1,4 +1,4 @@
-"""`cos-update sites`: which machine posts what, where several do."""
+"""`cos-update sites`: which machine posts what, if several do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sites(context: Context, as_json: bool) -> ExitCode:
     from cos_update.coordination.site import members
     from cos_update.model.errors import ConfigError
 
-    # As `concertim` needs it, so that a faulty section is an error here too.
+    # With "concertim", so that errors in the section coordination are raised too.
     settings = context.settings("concertim")
     context.start_logging(settings)
     if settings.coordination is None:

@@ -78,14 +78,14 @@ class TransientError(Exception):
 
 
 class WriteFence(Protocol):
-    """Asked before every write where several machines post to one Concertim."""
+    """Checks every write if several machines post to one Concertim."""
 
     @property
     def connect_timeout(self) -> float:
-        """Seconds within which a connection for a write must come about."""
+        """Seconds that connecting for a write may take."""
 
     def ticket(self) -> Callable[[], None]:
-        """What is to be asked in the moment in which a write of this thread is sent; it raises Fenced."""
+        """The check to make at the moment when a write of this thread is sent; it raises Fenced."""
 
 
 class _Nobody(requests.auth.AuthBase):

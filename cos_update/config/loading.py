@@ -121,10 +121,10 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
             continue
         if name != "coordination":
             read_names.append(name)
-        elif section is not None and section.is_null:
-            # Taken for a machine that is the only one it would post what others post too.
-            text = "empty. Without it this machine is the only one."
-            reading.add(name, section.error(text, "Name coordination.backend_url, or leave the section out."))
+        elif blank := _blank(document.root, name):
+            # Without the section, this machine would post as if it were the only one.
+            text = "empty. Without it, this machine takes itself to be the only one."
+            reading.add(name, blank.error(text, "Add coordination.backend_url, or remove the section."))
         if section is not None and not section.is_null:
             values[name] = read_section(reading, name, section)
             warnings += _unknown_within(name, section) if name != "killbill" else []
@@ -192,6 +192,12 @@ def _unknown_within(name: str, section: Item) -> list[str]:
 def _with_riders(sections: Sequence[str]) -> tuple[str, ...]:
     """With the sections that go with the one of Concertim, where they are there."""
     return (*sections, *(("killbill", "coordination") if "concertim" in sections else ()))
+
+
+def _blank(root: Item, name: str) -> Item | None:
+    """A section without content, if there is one of that name."""
+    section = root.value.get(name) if isinstance(root.value, dict) else None
+    return section if section is not None and (section.value is None or section.is_null) else None
 
 
 def _looks_up_orders(section: object) -> bool:

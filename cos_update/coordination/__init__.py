@@ -1,1 +1,1 @@
-"""Several machines, one set of racks: which of them may post what, agreed on through tooz."""
+"""Several machines, one set of racks: which machine may post what, agreed through tooz."""

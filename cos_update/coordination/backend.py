@@ -1,8 +1,8 @@
-"""The engine on which sites agree, through tooz: the only place that knows it.
+"""The engine through which sites agree, by means of tooz; the only module that uses tooz.
 
-Every call has a deadline. What tooz leaves unsaid is not relied on: its etcd driver takes a lease that has ended for
-one that was refreshed, and its Redis driver says only in the log that a lock is somebody else's. Whether a lease still
-stands follows from when its refreshing was asked for and answered, and from the group that the site must still be in.
+Every call has a deadline. Heartbeats of tooz are not trusted to report a lost lock: the etcd driver ignores that a
+lease has expired, and the Redis driver only logs that a lock has another owner. Whether a lease still stands is
+concluded from when its refresh was sent and answered, and from the site still being a member of the group.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOCK = "cos-update/"
 MISSING = "coordination needs the extra ha"
 INSTALL = "pip install 'cos-update[ha]'"
 DEADLINE = 0.25
-"""The part of a lease's life that a call may take."""
+"""The part of a lease's duration that a call may take."""
 
 T = TypeVar("T")
 log = logging.getLogger("cos_update.leases")
@@ -35,14 +35,14 @@ class BackendError(CosUpdateError):
 
 
 class UnknownSiteError(BackendError):
-    """The engine does not know this site any more: what it held it holds no more."""
+    """The engine no longer knows this site: everything it held is lost."""
 
 
 class Backend:
-    """One connection to the engine, as a member of its own or (`joins` False) as nobody.
+    """One connection to the engine, as a member of the group or (`joins` False) without joining.
 
-    Used by one thread. Every call raises BackendError. What was taken through it ends a lease's life after the last
-    refresh, whatever became of this object.
+    For one thread. Every call raises BackendError. Locks taken through it expire one lease duration after the last
+    refresh, whatever happens to this object.
     """
 
     def __init__(self, settings: CoordinationSettings, site: str) -> None:
@@ -54,12 +54,12 @@ class Backend:
         self._coordinator: Any = None
         self._joins = False
         self._doubtful: list[Any] = []
-        """Locks of which it is not known whether they were taken, or given back: they must not be kept alive."""
+        """Locks that may or may not have been taken or released: they must not be kept alive."""
 
     def open(self, *, joins: bool) -> bool:
-        """Connects. Whether the engine knew of no site at all: it is new, or has forgotten what others hold.
+        """Connects. Returns whether the engine knew no site at all: it is new, or has lost its data.
 
-        Raises ConfigError too: when tooz or its driver is not installed, or refuses the address.
+        Raises ConfigError if tooz or its driver is not installed or rejects the address.
         """
         self._coordinator = _coordinator(self._settings, self._member, self._deadline)
         self._call(self._coordinator.start)
@@ -70,7 +70,7 @@ class Backend:
         return False
 
     def refresh(self) -> None:
-        """Has all that was taken stand for another lease's life, from now on."""
+        """Extends everything that was taken by another lease duration from now."""
         for lock in tuple(self._doubtful):
             if lock.acquired:
                 self._call(lock.release)
@@ -78,30 +78,30 @@ class Backend:
         self._call(self._coordinator.heartbeat)
 
     def members(self) -> tuple[Member, ...]:
-        """The sites that take part. Raises UnknownSiteError when this one is not among them any more."""
+        """The sites that take part. Raises UnknownSiteError if this one is no longer among them."""
         found: Mapping[bytes, Any] = self._call(self._members)
         if self._member not in found:
             raise UnknownSiteError("the engine does not know this site any more")
         return tuple(sorted(map(_member, found.values()), key=lambda member: member.site))
 
     def others(self) -> tuple[Member, ...]:
-        """The sites that take part, for one who does not."""
+        """The sites that take part, for a connection that has not joined."""
         found: Mapping[bytes, Any] = self._call(self._members)
         return tuple(sorted(map(_member, found.values()), key=lambda member: member.site))
 
-    def tell(self, held: Mapping[int, float]) -> None:
-        """Has the others know what this site holds."""
-        member = _told(Member(self._site, self._settings.shards, held))
+    def tell(self, held: Mapping[int, float], *, is_fit: bool) -> None:
+        """Tells the other sites what this one holds, and whether it is fit to hold more."""
+        member = _told(Member(self._site, self._settings.shards, held, is_fit))
         self._call(lambda: self._coordinator.update_capabilities(GROUP, member).get())
 
     def take(self, name: str) -> Any | None:
-        """The lock of that name; None when somebody has it."""
+        """Takes the lock of that name; None if it is taken."""
         lock = self._coordinator.get_lock(f"{LOCK}{name}".encode())
         with self._in_doubt(lock):
             return lock if self._call(lambda: lock.acquire(blocking=False)) else None
 
     def is_mine(self, lock: Any) -> bool:
-        """Whether a lock is still this site's, as far as the driver can tell by asking; else True."""
+        """Whether this site still owns a lock; True if the driver cannot tell."""
         from tooz import NotImplemented as NotOffered
 
         try:
@@ -112,12 +112,12 @@ class Backend:
             raise
 
     def release(self, lock: Any) -> None:
-        """Gives a lock back."""
+        """Releases a lock."""
         with self._in_doubt(lock):
             self._call(lock.release)
 
     def close(self) -> None:
-        """Leaves, as well as that can be done. Never fails."""
+        """Leaves the group, if possible. Never fails."""
         coordinator, self._coordinator = self._coordinator, None
         if coordinator is not None and coordinator.is_started:
             try:
@@ -125,12 +125,12 @@ class Backend:
                     self._call(lambda: coordinator.leave_group(GROUP).get())
             except BackendError as error:
                 log.debug("the engine was left without a word: %s", error)
-            # tooz waits a second for threads of its own; nobody has to wait for that.
+            # tooz waits up to a second for its own threads.
             threading.Thread(target=_end, args=(coordinator,), name="coordination-end", daemon=True).start()
         self._calls.close()
 
     def _join(self, member: Mapping[str, Any]) -> bool:
-        """Joins the group; whether it had to be made. tooz's own way to do both sleeps a second in between."""
+        """Joins the group; returns whether it had to be created. tooz's own helper sleeps a second in between."""
         from tooz.coordination import GroupAlreadyExist
 
         is_new = True
@@ -164,7 +164,7 @@ class Backend:
         except CallTimeoutError as error:
             raise BackendError(f"it does not answer: {error}") from None
         except Exception as error:
-            # Drivers let the errors of their own libraries through, which know no common base.
+            # Drivers also raise errors of their own libraries, without a common base class.
             text = (str(error).splitlines() or [""])[0][:300]
             raise BackendError(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
 
@@ -177,7 +177,7 @@ def _end(coordinator: Any) -> None:
 
 
 def require_installed(settings: CoordinationSettings) -> None:
-    """Raises ConfigError when what it takes is not installed, or the engine's address can't be used."""
+    """Raises ConfigError if what coordination needs is not installed, or the engine's address is unusable."""
     _coordinator(settings, b"", 1.0)
 
 
@@ -186,7 +186,7 @@ def _coordinator(settings: CoordinationSettings, member: bytes, deadline: float)
         from tooz import coordination
     except ImportError:
         raise ConfigError(f"{MISSING}.", f"Install it: {INSTALL}") from None
-    # tooz logs tracebacks of what is reported here in words.
+    # tooz logs tracebacks for errors that are reported here.
     logging.getLogger("tooz").setLevel(logging.CRITICAL)
     url = settings.backend_url
     seconds: dict[str, Any] = {"lock_timeout": settings.lease, "membership_timeout": settings.lease}
@@ -199,19 +199,19 @@ def _coordinator(settings: CoordinationSettings, member: bytes, deadline: float)
     try:
         return coordination.get_coordinator(url, member, **seconds)
     except Exception as error:
-        # Of stevedore when there is no such driver, of the driver itself, or of a library that it needs.
+        # From stevedore if there is no such driver, from the driver, or from a library that it needs.
         text = f"coordination.backend_url can't be used: {type(error).__name__}"
         raise ConfigError(f"{text}.", f"The drivers for etcd and Redis come with the extra ha: {INSTALL}") from None
 
 
 def _told(member: Member) -> dict[str, Any]:
     held = {str(shard): since for shard, since in member.held.items()}
-    return {"site": member.site, "shards": member.shards, "held": held}
+    return {"site": member.site, "shards": member.shards, "held": held, "fit": member.is_fit}
 
 
 def _member(told: Any) -> Member:
     try:
         held = {int(shard): float(since) for shard, since in told["held"].items()}
-        return Member(str(told["site"]), int(told["shards"]), held)
+        return Member(str(told["site"]), int(told["shards"]), held, bool(told["fit"]))
     except (TypeError, KeyError, ValueError, AttributeError):
         return Member("?", 0)

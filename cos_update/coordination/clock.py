@@ -1,4 +1,4 @@
-"""The clock of leases: it runs on while the machine is suspended, and is the same for all processes of one boot."""
+"""The clock of leases: it keeps running during suspend, and all processes of one boot share it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boottime() -> float:
-    """Seconds since the machine was booted, those in which it was suspended included."""
+    """Seconds since boot, including time in suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:
-    """What tells this boot from all others, and from those of other machines; "" where the kernel does not say."""
+    """The id of this boot, unique across machines; "" if the kernel does not provide it."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:

@@ -1,8 +1,8 @@
-"""The last question before a write: is the lease that it is made under still good?
+"""The last check before each write: is the lease that it is made under still valid?
 
-Good is a lease until a lease's life after its last refresh was asked for, less a margin in which what was let through
-reaches Concertim. Asked on the clock of leases, so that a process that was stopped, or a machine that slept, writes
-nothing when it wakes up.
+A lease is taken as valid for its duration since its last refresh was sent, minus a margin for the write to reach
+Concertim. The clock of leases is used, so that a process that was stopped, or a machine that was suspended, writes
+nothing when it resumes.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from contextlib import contextmanager
 from cos_update.model.errors import Fenced
 
 MARGIN = 0.25
-"""The part of a lease's life at its end in which nothing more is sent."""
+"""The part of a lease's duration, at its end, during which nothing is sent."""
 
 Check = Callable[[], None]
-"""Raises Fenced when a write may not be sent now."""
+"""Raises Fenced if a write must not be sent now."""
 
 
 def good_for(lease: float) -> float:
-    """Seconds for which a lease is good after its last refresh was asked for."""
+    """Seconds for which a lease is valid after its last refresh was sent."""
     return lease * (1 - MARGIN)
 
 
 class Fence:
-    """What every write must pass. Thread-safe; without a word on what a write is made under, it does not pass."""
+    """Checks every write. Thread-safe. A write without a declared lease is refused."""
 
     def __init__(self, lease: float) -> None:
         self.connect_timeout = lease * MARGIN / 2
-        """Seconds that a connection for a write may take: what passed reaches Concertim while the lease lasts."""
+        """Seconds that connecting for a write may take, so that it reaches Concertim while the lease lasts."""
         self._local = threading.local()
         self._lock = threading.Lock()
         self._fenced = 0
 
     @property
     def fenced(self) -> int:
-        """How many writes were not let through."""
+        """How many writes were refused."""
         return self._fenced
 
     @contextmanager
     def writing(self, check: Check) -> Iterator[None]:
-        """Writes of this thread are made under what `check` asks for, while the context lasts."""
+        """Declares, for this thread and while the context lasts, the check that its writes are subject to."""
         before = getattr(self._local, "check", None)
         self._local.check = check
         try:
@@ -51,7 +51,7 @@ class Fence:
             self._local.check = before
 
     def ticket(self) -> Check:
-        """What is to be asked in the moment in which a write of this thread is sent, by whatever thread."""
+        """The check to make, in any thread, at the moment when a write of this thread is sent."""
         check: Check | None = getattr(self._local, "check", None)
 
         def admit() -> None:

@@ -1,4 +1,4 @@
-"""What a site holds, as the process that keeps its leases tells the others of the same data dir, in a small file."""
+"""What a site holds, published by the process that keeps its leases to the others of the data dir, in a small file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SCHEMA = 1
 class Lease:
     """One shard that is held: `good_until` on the clock of leases, `since` as Unix time.
 
-    `epoch` tells this holding from every other one, earlier ones of the same site included. With `is_leaving` nothing
-    new may be begun under it: it is about to be handed over.
+    `epoch` is unique to this holding; a later holding by the same site has another one. With `is_leaving`, nothing new
+    may begin under it, because it is about to be handed over.
     """
 
     epoch: str
@@ -32,16 +32,20 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A site that takes part: what it holds, by shard since when (Unix time)."""
+    """A site that takes part: what it holds, by shard since when (Unix time).
+
+    A site whose passes fail is not fit, for example because it cannot reach Concertim: fit sites take over from it.
+    """
 
     site: str
     shards: int
     held: Mapping[int, float] = field(default_factory=dict)
+    is_fit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a site holds, and what it knows of all others. `trouble` says why it holds less than it is due, or ""."""
+    """What a site holds, and what it knows of the others. `trouble` says why it holds less than its share, or ""."""
 
     site: str = ""
     shards: int = 1
@@ -49,20 +53,20 @@ class Holdings:
     members: tuple[Member, ...] = ()
     trouble: str = ""
     takeovers: int = 0
-    """How often a shard was taken since the keeper began."""
+    """How many times a shard was taken since the keeper started."""
 
     def is_good(self, shard: int, epoch: str, now: float) -> bool:
-        """Whether this very holding of a shard is known to be good."""
+        """Whether this particular holding of a shard is known to be valid."""
         lease = self.leases.get(shard)
         return lease is not None and lease.epoch == epoch and now < lease.good_until
 
     def usable(self, now: float) -> dict[int, Lease]:
-        """The leases under which something new may be begun."""
+        """The leases under which something new may begin."""
         return {n: lease for n, lease in self.leases.items() if now < lease.good_until and not lease.is_leaving}
 
 
 class HoldingsFile:
-    """The file, in the data dir. Written by the keeper only; read by anybody. Thread-safe."""
+    """The file, in the data dir. Only the keeper writes it. Thread-safe."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE
@@ -71,19 +75,19 @@ class HoldingsFile:
         self._known = Holdings()
 
     def write(self, holdings: Holdings) -> None:
-        """Has the others know. Raises OSError."""
+        """Publishes the holdings. Raises OSError."""
         document = {"schema": SCHEMA, "boot_id": self._boot_id, "pid": os.getpid(), **asdict(holdings)}
         with files.replacing(self.path, self.path.with_name(f".{FILE}.tmp"), durable=False) as new:
             new.file.write(json.dumps(document).encode() + b"\n")
             new.put_in_place()
 
     def read(self) -> Holdings:
-        """What the keeper has told last; nothing is held where it has told nothing, or on another machine."""
+        """What the keeper published last; nothing is held without a file of this boot."""
         try:
             found = self.path.stat()
             mark = (found.st_mtime_ns, found.st_ino, found.st_size)
             if mark != self._seen:
-                # First the mark: what is written meanwhile is read the next time.
+                # The mark is taken first, so that a concurrent write is noticed next time.
                 self._known = _holdings(json.loads(self.path.read_bytes()), self._boot_id)
                 self._seen = mark
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -98,7 +102,7 @@ def _holdings(document: Any, boot: str) -> Holdings:
         shards=int(document["shards"]),
         leases={int(n): Lease(**lease) for n, lease in document["leases"].items()} if is_ours else {},
         members=tuple(
-            Member(m["site"], m["shards"], {int(n): since for n, since in m["held"].items()})
+            Member(m["site"], m["shards"], {int(n): since for n, since in m["held"].items()}, m["is_fit"])
             for m in document["members"]
         ),
         trouble=str(document["trouble"]),

@@ -1,6 +1,6 @@
-"""Keeps a site's leases: takes what it is due, refreshes what it has, gives up what others are due.
+"""Keeps a site's leases: takes its share, refreshes what it holds, and gives up what others should hold.
 
-One process of a data dir does; the others read what it tells, and one of them goes on when it ends.
+One process of a data dir does this; the others read what it publishes, and one of them takes over when it ends.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from cos_update.model.errors import ConfigError, CosUpdateError
 from cos_update.model.settings import CoordinationSettings
 
 TURNS = 12
-"""Turns within a lease's life."""
+"""Rounds per lease duration."""
 REFRESHES = 4
-"""Refreshes within a lease's life."""
+"""Refreshes per lease duration."""
 
 log = logging.getLogger("cos_update.leases")
 
@@ -35,11 +35,11 @@ Connect = Callable[[], Backend]
 
 
 class _LostError(BackendError):
-    """What was held is held no more."""
+    """What this site held is lost."""
 
 
 class Keeper:
-    """One thread. `holdings` is what this site holds, whoever keeps it; with `trouble` it says why it is not more."""
+    """Runs one thread. `holdings` is what this site holds, whichever process keeps it."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Keeper:
         self._locks: dict[int, Any] = {}
         self._mine = Holdings(site, settings.shards)
         self._refreshed = self._not_before = float("-inf")
-        self._told: dict[int, float] | None = None
+        self._told: tuple[dict[int, float], bool] | None = None
         self._said = ""
         self._stopped = threading.Event()
         self._ready = threading.Event()
@@ -72,15 +72,15 @@ class Keeper:
         return self._mine if self._keeping is not None else self._file.read()
 
     def start(self) -> None:
-        """Begins to keep, or to wait for the one that does."""
+        """Starts keeping the leases, or waiting for the process that does."""
         self._thread.start()
 
     def wait_ready(self, timeout: float) -> bool:
-        """Waits until a first turn has told what this site holds; says whether it has."""
+        """Waits until it is known what this site holds; returns whether it is."""
         return self._ready.wait(timeout)
 
     def stop(self, timeout: float) -> None:
-        """Gives up what is held and not in use any more, and leaves, within `timeout` seconds."""
+        """Gives up what is held and not in use, and leaves, within `timeout` seconds."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -102,9 +102,9 @@ class Keeper:
             log.debug("not left in order: %s", error)
 
     def turn(self) -> None:
-        """One round: what stands is refreshed, what has ended is let go, and the shares are seen to.
+        """One round: refreshes leases, drops expired ones, and takes or gives up shards according to the shares.
 
-        Raises ConfigError, and ViewError when the data dir cannot be written.
+        Raises ConfigError, and ViewError if the data dir cannot be written.
         """
         if self._keeping is None:
             self._keeping = self._uses.keep()
@@ -142,7 +142,7 @@ class Keeper:
         return self._backend
 
     def _refresh(self, backend: Backend) -> None:
-        """Refreshes all leases at once. One that was not known to be good when the answer came has ended."""
+        """Refreshes all leases. A lease that was no longer valid when the answer arrived is lost."""
         self._require_good("a lease has ended without being refreshed")
         sent = self._clock()
         is_due = sent - self._refreshed >= self._settings.lease / REFRESHES
@@ -158,7 +158,7 @@ class Keeper:
             raise _LostError(str(error)) from None
         self._mine = replace(self._mine, members=members)
         if is_due:
-            # Only now: that the engine still knows this site tells that it has not forgotten the rest.
+            # Only after `members`: an engine that still knows this site has not lost its data.
             self._require_good("a lease was refreshed too late")
             self._refreshed = sent
             good_until = sent + good_for(self._settings.lease)
@@ -166,7 +166,7 @@ class Keeper:
             self._mine = replace(self._mine, leases=leases)
 
     def _hold_off(self) -> None:
-        """Takes nothing for a lease's life: an engine that forgets gives away what others are still sure of."""
+        """Takes nothing for one lease duration: an engine that lost its data gives away what others still hold."""
         self._not_before = self._clock() + self._settings.lease
 
     def _require_good(self, otherwise: str) -> None:
@@ -181,12 +181,7 @@ class Keeper:
             self._mine = replace(self._mine, trouble=trouble)
             self._say(trouble)
             return
-        # A site that was started anew is there twice for a while.
-        by_site: dict[str, set[int]] = {}
-        for member in self._mine.members:
-            by_site.setdefault(member.site, set()).update(member.held)
-        held = {site: len(shards) for site, shards in by_site.items()} | {self._site: len(self._mine.leases)}
-        due = quota(held, self._site, self._settings.shards)
+        due = self._due()
         leaving = surplus(self._mine.leases, due)
         leases = {n: replace(lease, is_leaving=n in leaving) for n, lease in self._mine.leases.items()}
         if leases != self._mine.leases:
@@ -197,13 +192,26 @@ class Keeper:
         is_holding_off = self._clock() < self._not_before
         for shard in () if is_holding_off else self._free(due - len(self._mine.leases)):
             self._take(backend, shard)
-        to_tell = {n: lease.since for n, lease in self._mine.leases.items()}
+        to_tell = {n: lease.since for n, lease in self._mine.leases.items()}, self._uses.is_fit()
         if to_tell != self._told:
-            backend.tell(to_tell)
+            backend.tell(to_tell[0], is_fit=to_tell[1])
             self._told = to_tell
 
+    def _due(self) -> int:
+        """How many shards this site should hold."""
+        # A restarted site is a member twice for a while.
+        held: dict[str, set[int]] = {self._site: set()}
+        fit: set[str] = {self._site} if self._uses.is_fit() else set()
+        for member in self._mine.members:
+            if member.site != self._site:
+                held.setdefault(member.site, set()).update(member.held)
+                fit |= {member.site} if member.is_fit else set()
+        counts = {site: len(shards) for site, shards in held.items()} | {self._site: len(self._mine.leases)}
+        # If no site is fit, handing over would not help.
+        return quota({site: counts[site] for site in fit or counts}, self._site, self._settings.shards)
+
     def _free(self, wanted: int) -> list[int]:
-        """As many shards as are wanted, of those that nobody has said to hold."""
+        """As many shards as wanted, from those that no site claims to hold."""
         if wanted <= 0:
             return []
         taken = {n for member in self._mine.members for n in member.held if member.site != self._site}
@@ -235,7 +243,7 @@ class Keeper:
         self._mine = replace(self._mine, leases=leases)
 
     def _fail(self, error: BackendError) -> None:
-        """Goes on with what may still be good; without that, begins anew with a connection that knows nothing."""
+        """Keeps what may still be valid; if nothing is, starts over with a new connection."""
         now = self._clock()
         good = {n: lease for n, lease in self._mine.leases.items() if now < lease.good_until}
         if isinstance(error, _LostError) or not good:
@@ -263,7 +271,7 @@ class Keeper:
             )
 
     def _say(self, trouble: str) -> None:
-        """Says once what is wrong, and once that it is over."""
+        """Logs a problem once, and once that it is over."""
         kind = trouble.rpartition(": ")[2]
         if kind == self._said:
             return
@@ -287,7 +295,7 @@ class Keeper:
                 if is_free and backend is not None:
                     backend.release(lock)
         if backend is not None and is_all_free:
-            # Else what another process of this site is still at work on ends by itself: a driver might give it back.
+            # Otherwise the leases that are in use expire: closing might release them.
             backend.close()
         self._uses.end(self._keeping)
         self._keeping = None

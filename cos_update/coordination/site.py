@@ -1,4 +1,4 @@
-"""This machine as one of several: what it may post, for whoever posts."""
+"""This machine as one of several: what it may post."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from cos_update.model.settings import CoordinationSettings
 from cos_update.model.shards import Shards, shard_of
 
 READ_UNDER = "leases-read.json"
-"""Under which leases the saved view was read."""
+"""The leases under which the saved view was read."""
 TEMPLATES = "templates"
 TEMPLATES_WAIT = 30.0
-"""Seconds to wait for another site that makes a template."""
+"""Seconds to wait for another site that is creating a template."""
 TEMPLATES_LOOK = 0.2
 
 
 def site_name(settings: CoordinationSettings) -> str:
-    """What this machine is called among the others."""
+    """The name of this machine among the others."""
     return settings.site or socket.gethostname()
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What may be posted under the leases that were held when it was given, as long as these very ones are good."""
+    """Permission to post under the leases held when it was given, as long as these same leases are valid."""
 
     shards: Shards
     epochs: Mapping[int, str]
 
 
 class Site:
-    """The leases of this machine. A context manager: leases are kept, or waited for, as long as it lasts. Thread-safe.
+    """The leases of this machine. Thread-safe.
 
-    Raises ConfigError when what coordination needs is not installed.
+    Raises ConfigError if what coordination needs is not installed.
     """
 
     def __init__(self, settings: CoordinationSettings, data_dir: Path, clock: Callable[[], float] = boottime) -> None:
@@ -68,12 +68,12 @@ class Site:
         return frozenset(self.holdings.usable(self._clock()))
 
     def epochs(self) -> Mapping[int, str]:
-        """The shards that may be worked on now, each with what tells this holding from others."""
+        """The shards that may be worked on now, each with the epoch of its lease."""
         return {shard: lease.epoch for shard, lease in self.holdings.usable(self._clock()).items()}
 
     @contextmanager
     def kept(self, leaving: float) -> Iterator[None]:
-        """Keeps the leases, or waits for the process of this site that does; at the end leaves within `leaving` s."""
+        """Keeps the leases while the context lasts, unless another process does; then leaves within `leaving` s."""
         self._keeper.start()
         try:
             yield
@@ -81,23 +81,33 @@ class Site:
             self._keeper.stop(leaving)
 
     def wait_ready(self) -> str:
-        """Waits until it is known what this site holds. Why it holds nothing, where that is a fault; else ""."""
+        """Waits until it is known what this site holds. Returns why it holds nothing if that is a fault, or ""."""
         self._keeper.wait_ready(2.0 * self.settings.lease)
         holdings = self.holdings
         return "" if holdings.leases else holdings.trouble
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether this site's passes are not known to fail."""
+        return self._uses.is_fit()
+
+    def set_fit(self, fit: bool) -> None:
+        """Records whether this site's passes work; if not, fit sites take over. Raises ViewError."""
+        if fit != self._uses.is_fit():
+            self._uses.set_fit(fit)
+
     @contextmanager
     def share(self, only: int | None = None) -> Iterator[Grant | None]:
-        """What may be worked on while the context lasts, and is not handed over meanwhile; None: nothing.
+        """What may be worked on while the context lasts, and is not handed over meanwhile; None if nothing.
 
-        With `only` that shard at most.
+        `only` restricts it to that shard.
         """
         handles: dict[int, int] = {}
         try:
             for shard in sorted(self.usable()):
                 if only in (None, shard) and (handle := self._uses.begin(shard)) is not None:
                     handles[shard] = handle
-            # Only now that nobody can hand them over: what is held after all.
+            # Checked again now that they cannot be handed over.
             now = self._clock()
             leases = {n: lease for n, lease in self.holdings.usable(now).items() if n in handles}
             epochs = {n: lease.epoch for n, lease in leases.items()}
@@ -107,7 +117,7 @@ class Site:
                 self._uses.end(handle)
 
     def check(self, grant: Grant | None, project_id: str) -> Check:
-        """What tells whether a write about a project may be sent now, under a grant."""
+        """The check whether a write for a project may be sent under a grant."""
         shard = shard_of(project_id, self.settings.shards)
         epoch = grant.epochs.get(shard, "") if grant else ""
 
@@ -119,9 +129,9 @@ class Site:
 
     @contextmanager
     def templates(self, grant: Grant | None) -> Iterator[Check]:
-        """Holds what guards the templates of all sites; what tells whether a write to one may be sent now.
+        """Holds the lock on the templates of all sites; gives the check for writes to them.
 
-        Raises Fenced when it can't be had.
+        Raises Fenced if the lock cannot be taken.
         """
         backend = Backend(self.settings, self.name)
         try:
@@ -154,7 +164,7 @@ class Site:
             time.sleep(TEMPLATES_LOOK)
 
     def has_read(self, grant: Grant) -> bool:
-        """Whether the saved view was read under these very leases: else others may have posted since."""
+        """Whether the saved view was read under these same leases; if not, others may have posted since."""
         known = self._known()
         return all(known.get(str(shard)) == epoch for shard, epoch in grant.epochs.items())
 
@@ -164,7 +174,7 @@ class Site:
         return {}
 
     def note_read(self, grant: Grant) -> None:
-        """Notes that the saved view was read under these leases, besides those under which it was before."""
+        """Records that the saved view was read under these leases (too). Raises OSError."""
         document = {**self._known(), **{str(shard): epoch for shard, epoch in grant.epochs.items()}}
         with files.replacing(self._read_under, self._read_under.with_name(f".{READ_UNDER}.tmp")) as new:
             new.file.write(json.dumps(document).encode())
@@ -172,7 +182,7 @@ class Site:
 
 
 def members(settings: CoordinationSettings) -> tuple[Member, ...]:
-    """What every site says to hold, asked of the engine. Raises BackendError, ConfigError."""
+    """What every site claims to hold, read from the engine. Raises BackendError, ConfigError."""
     backend = Backend(settings, site_name(settings))
     try:
         backend.open(joins=False)

@@ -1,7 +1,7 @@
-"""Which shards the processes of one data dir are at work on: a lease is handed over only when nobody is.
+"""Which shards the processes of one data dir are working on: a lease is handed over only while nobody works under it.
 
-By locks of files, which the kernel takes from whoever dies. The keeper of the leases has the file of each shard to
-itself for the moment of handing it over.
+Based on file locks, which the kernel releases when a process dies. To hand over a shard, the keeper of the leases takes
+its lock exclusively.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ from cos_update.model.errors import ViewError
 
 FOLDER = "leases"
 KEEPER = "keeper"
+UNFIT = "unfit"
+"""Exists while this site's passes fail."""
 
 
 class Uses:
-    """The lock files of one data dir. Raises ViewError when they can't be opened."""
+    """The lock files of one data dir. Every call raises ViewError if they cannot be opened."""
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / FOLDER
 
     def begin(self, shard: int) -> int | None:
-        """Begins to use a shard; what `end` takes, or None while it is being handed over."""
+        """Starts using a shard; returns the argument for `end`, or None if the shard is being handed over."""
         return self._lock(_name(shard), fcntl.LOCK_SH)
 
     def end(self, handle: int) -> None:
-        """Ends what `begin`, or `keep`, has begun."""
+        """Ends what `begin` or `keep` started."""
         os.close(handle)
 
     @contextmanager
     def nobody(self, shard: int) -> Iterator[bool]:
-        """Whether nobody uses a shard, and nobody can begin to while the context lasts."""
+        """Whether nobody uses a shard; if so, nobody can start to while the context lasts."""
         handle = self._lock(_name(shard), fcntl.LOCK_EX)
         try:
             yield handle is not None
@@ -45,8 +47,25 @@ class Uses:
                 os.close(handle)
 
     def keep(self) -> int | None:
-        """Becomes the one process that keeps the leases; None while another one is."""
+        """Becomes the process that keeps the leases; None if another process is."""
         return self._lock(KEEPER, fcntl.LOCK_EX)
+
+    def is_fit(self) -> bool:
+        """Whether this site's passes are not known to fail."""
+        return not (self._folder / UNFIT).exists()
+
+    def set_fit(self, fit: bool) -> None:
+        """Records whether this site's passes work, for the process that keeps the leases."""
+        try:
+            if fit:
+                (self._folder / UNFIT).unlink(missing_ok=True)
+            else:
+                files.make_folder(self._folder, 0o750)
+                os.close(files.open_file(self._folder / UNFIT, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW))
+        except OSError as error:
+            raise ViewError(
+                f"{self._folder / UNFIT} cannot be written: {words(error)}.", hint(error, self._folder)
+            ) from error
 
     def _lock(self, name: str, how: int) -> int | None:
         path = self._folder / f"{name}.lock"

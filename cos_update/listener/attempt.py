@@ -76,7 +76,7 @@ class WorkContext:
         rules = Rules(
             max_deletes=self.services.settings.max_deletes,
             default_rack_height=settings.default_rack_height,
-            out_of=index.managed(),
+            out_of=index.managed(self.services.shards),
         )
         orders = self.services.orders
         find_orders = orders.find if orders else None

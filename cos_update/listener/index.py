@@ -15,6 +15,7 @@ from dataclasses import replace
 from cos_update.model.concertim import Actual, Device, InstanceDetails, Owner, Rack, Template
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import RememberedStack
+from cos_update.model.shards import Shards
 from cos_update.planning.recognition import device_with_identity, with_identity
 from cos_update.planning.stored import Memory
 from cos_update.store import JournalEntry, View
@@ -202,10 +203,17 @@ class StateIndex:
                 devices={device.id: device for item in own for device in self._held.get(item, {}).values()},
             )
 
-    def managed(self) -> int:
-        """The number of racks and devices with an id that we wrote."""
+    def managed(self, shards: Shards | None = None) -> int:
+        """The number of racks and devices that carry an id that we wrote; with `shards`, in racks of their projects."""
         with self._lock:
-            return len(self._rack_of) + len(self._shows)
+            if shards is None:
+                return len(self._rack_of) + len(self._shows)
+            count = 0
+            for rack_id in self._rack_of.values():
+                owner = self._owners.get(self._racks[rack_id].owner_id)
+                if shards.covers(owner.project_id if owner else ""):
+                    count += 1 + sum(bool(device.object_id) for device in self._held.get(rack_id, {}).values())
+            return count
 
     def _remember(self, stacks: Mapping[str, RememberedStack]) -> None:
         self._stacks.update(stacks)

@@ -1,7 +1,7 @@
-"""The listener of one of several machines: one listener for each shard that it holds, as long as it holds it.
+"""The listener of one of several machines: one listener for each shard that it holds.
 
-A shard's queue is consumed by the machine that holds the shard, and by no other: what comes in between waits in the
-broker. Before the first message a pass makes up for what the shard's last holder may have left undone.
+Only the machine that holds a shard consumes its queue; meanwhile messages wait in the broker. Before the first message,
+a pass does what the previous holder may have left undone.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from cos_update.sync.sharing import details, figures, granted, standing_by
 log = logging.getLogger("cos_update.listen")
 
 LOOK = 0.25
-"""Seconds between two looks at what is held."""
+"""Seconds between two checks of what is held."""
 CATCH_UP_LOOK = 1.0
-"""Seconds between two looks at whether a pass was made for what was taken over."""
+"""Seconds between two checks whether a pass was made for what was taken over."""
 AFTER_FAILURE = 5.0
-"""Seconds until a shard's listener that could not go on is begun again."""
+"""Seconds until the listener of a shard is restarted after an error."""
 IDLE_LIMIT = 60.0
-"""Seconds after which a thread that looks at what is held several times a second hangs."""
+"""Seconds without a check of what is held after which the thread hangs."""
 
 
 @dataclass(slots=True)
 class _Hand:
-    """One shard that is listened to: the holding that it is under, and how its listener is told to end."""
+    """A shard that is listened to: the epoch of its lease, and the event that ends its listener."""
 
     epoch: str
     thread: threading.Thread
@@ -61,7 +61,7 @@ class SiteListener:
         self.status = SiteStatus(services)
 
     def run(self, stop: threading.Event, observer: Observer) -> None:
-        """Listens until `stop` is set; then what is in hand is finished within shutdown_timeout."""
+        """Listens until `stop` is set; then finishes work in progress within shutdown_timeout."""
         self._site.wait_ready()
         if not self._site.epochs():
             log.info("standing by: %s", standing_by(self._services))
@@ -120,7 +120,7 @@ class SiteListener:
             listener.run(end, ObserverGroup(observer, listener.status))
 
     def _caught_up(self, grant: Grant, end: threading.Event, observer: Observer) -> bool:
-        """Waits until a pass was made under this very lease: by bulk where that runs, else here."""
+        """Waits until a pass was made under this lease: by bulk if it runs, else here."""
         while not end.is_set():
             if self._site.has_read(grant):
                 return True
@@ -153,7 +153,7 @@ _SUMMED = frozenset(
 
 
 class SiteStatus(StatusObserver):
-    """The heartbeat of a listener of several shards: what all of them say together."""
+    """The heartbeat of a listener of several shards, which combines theirs."""
 
     def __init__(self, services: Services, clock: Callable[[], float] = time.monotonic) -> None:
         self._services = services
@@ -163,16 +163,16 @@ class SiteStatus(StatusObserver):
         self._parts: dict[int, ListenerStatus] = {}
 
     def moved(self) -> None:
-        """A sign of life of the thread that looks at what is held."""
+        """Notes that the thread that checks what is held is alive."""
         self._moved = self._clock()
 
     def join(self, shard: int, status: ListenerStatus) -> None:
-        """A shard is listened to."""
+        """Adds a shard."""
         with self._lock:
             self._parts[shard] = status
 
     def leave(self, shard: int) -> None:
-        """It is not any more."""
+        """Removes a shard."""
         with self._lock:
             self._parts.pop(shard, None)
 
@@ -200,7 +200,7 @@ class SiteStatus(StatusObserver):
 
 
 def _together(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts are added up, of times the latest counts, and connected is who all are."""
+    """Combines figures: counts are added, times take the latest, and `connected` requires all to be connected."""
     found: dict[str, Any] = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         values = [part[name] for part in parts if part.get(name) is not None]

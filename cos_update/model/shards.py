@@ -1,6 +1,6 @@
-"""Which part of the watched projects is whose: every project is of exactly one shard.
+"""Sharding of the watched projects: every project belongs to exactly one shard.
 
-By project, since a rack is posted by one hand, and all that a project holds stands in racks of its own.
+Projects are the unit because a rack must have a single writer, and a project's objects are all in its own racks.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from dataclasses import dataclass
 
 
 def shard_of(project_id: str, count: int) -> int:
-    """The shard of a project, of `count`; the same on every machine and in every release."""
+    """The shard, out of `count`, that a project belongs to; the same on every machine and in every release."""
     return zlib.crc32(project_id.encode(errors="replace")) % count
 
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """Some shards of `count`, and so the projects that are theirs."""
+    """Some of `count` shards, and thereby their projects."""
 
     held: frozenset[int]
     count: int
 
     def covers(self, project_id: str) -> bool:
-        """Whether a project is of one of these shards."""
+        """Whether a project belongs to one of these shards."""
         return shard_of(project_id, self.count) in self.held
 
     @property
     def is_everything(self) -> bool:
-        """Whether every project is of one of them."""
+        """Whether these are all the shards."""
         return len(self.held) == self.count
 
     @property
     def is_first(self) -> bool:
-        """Whether it is their business what belongs to no project and is to be done once: that of shard 0."""
+        """Whether shard 0 is among them: its holder also does what belongs to no project and must be done once."""
         return 0 in self.held

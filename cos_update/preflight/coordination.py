@@ -1,4 +1,4 @@
-"""The engine on which several machines agree, and whether they do."""
+"""The engine through which several machines agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cos_update.preflight.finding import Finding, fail, ok, warn
 
 
 def coordination(settings: Settings) -> Iterator[Finding]:
-    """Whether the engine answers, and what the sites hold; nothing where the configuration does not want that."""
+    """Checks whether the engine answers, and what the sites hold; nothing without coordination."""
     if settings.coordination is None:
         return
     name, count = site_name(settings.coordination), settings.coordination.shards

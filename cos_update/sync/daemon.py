@@ -11,13 +11,13 @@ from dataclasses import replace
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.exit_codes import ExitCode
 from cos_update.observability.heartbeat import STALE_AFTER, DaemonStatus, moment
-from cos_update.observability.observer import Observer, StatusObserver
+from cos_update.observability.observer import Observer, ObserverGroup, StatusObserver
 from cos_update.observability.redaction import hidden
 from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.planning.report import Report
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
-from cos_update.sync.sharing import details, epochs, figures, granted, standing_by
+from cos_update.sync.sharing import Fitness, details, epochs, figures, granted, standing_by
 
 log = logging.getLogger("cos_update.bulk")
 
@@ -49,6 +49,8 @@ def run_forever(
     """
     repeats = RepeatSuppressor(log)
     is_posting = True
+    fitness = Fitness(services)
+    observer = ObserverGroup(observer, fitness)
     if services.site is not None:
         services.site.wait_ready()
     while not stop.is_set():
@@ -58,6 +60,8 @@ def run_forever(
         with granted(services) as own:
             if own is not None:
                 _one(own, run_options, stop, observer)
+        if own is None:
+            fitness.look()
         if own is None and is_posting:
             log.info("standing by: %s", standing_by(services))
         is_posting = own is not None
@@ -97,7 +101,7 @@ def _wait(
     repeats: RepeatSuppressor,
     under: Mapping[int, str],
 ) -> None:
-    """Waits until the next pass is due, or sooner: a resync is asked for, or there is a lease more than `under`."""
+    """Waits until the next pass is due; less if a resync is requested or a lease was taken that is not in `under`."""
     look = time.monotonic() + RESYNC_LOOK
     while not stop.is_set() and not reload.is_set() and (left := due - time.monotonic()) > 0:
         stop.wait(min(left, RELOAD_LOOK))

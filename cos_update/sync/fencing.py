@@ -1,7 +1,7 @@
-"""Every write under the lease that it belongs to, where several machines post to one Concertim.
+"""Makes every write under the lease it belongs to, if several machines post to one Concertim.
 
-A rack and what is in it belong to the shard of its owner's project; a template belongs to none, and is made and changed
-by one machine at a time.
+A rack and its devices belong to the shard of the owner's project. A template belongs to no project; a lock across sites
+ensures that one machine at a time changes templates.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cos_update.sync.services import Services
 
 
 def fenced(services: Services, actual: Actual) -> Concertim:
-    """Concertim as a plan may write to it that was made from `actual`."""
+    """The Concertim client for executing a plan that was made from `actual`."""
     if services.site is None:
         return services.concertim
     return FencedConcertim(services.concertim, services.site, services.grant, actual)
@@ -27,14 +27,14 @@ def fenced(services: Services, actual: Actual) -> Concertim:
 
 @dataclass(slots=True)
 class FencedConcertim:
-    """Names for each write what it is made under; raises Fenced where that is not good any more."""
+    """Declares the lease of each write. Writes raise Fenced if the lease is no longer valid."""
 
     concertim: ConcertimClient
     site: Site
     grant: Grant | None
     actual: Actual
     _new: dict[str, str] = field(default_factory=dict)
-    """The owners of racks that were made here, by the racks' ids."""
+    """The owners of racks that were created here, by rack id."""
 
     def create(self, record: Record) -> Record:
         with self._under(record):
@@ -58,7 +58,7 @@ class FencedConcertim:
         self.concertim.end_retries()
 
     def _made_elsewhere(self, record: Record) -> Record | None:
-        """The template that another machine has made since the plan was."""
+        """The template that another machine has created since the plan was made."""
         if not isinstance(record, Template):
             return None
         wanted = (record.foreign_id, record.height)

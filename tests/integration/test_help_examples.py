@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 from daemons import until
+from engines import redis
 from listening import QUEUE, Listener, queues, rmq
 from passes import one_pass
 from rabbit import RabbitNode
@@ -41,6 +43,7 @@ class Case:
     has_view: bool = False
     has_broker: bool = False
     has_listener: bool = False
+    has_engine: bool = False
     daemon: str = ""
     instead: tuple[tuple[str, str], ...] = ()
 
@@ -87,6 +90,8 @@ CASES = {
     "cos-update takeover": Case("safe        nothing would be removed"),
     "cos-update takeover --watch-for 300": Case("0 to remove", instead=(("300", "1"),)),
     "cos-update takeover --json": Case('"safe": true'),
+    "cos-update sites": Case("held by nobody, of 1 shards: 0", code=1, has_engine=True),
+    "cos-update sites --json": Case('"unheld": [', code=1, has_engine=True),
     "cos-update status": Case("has ever run", code=1),
     "cos-update status --json": Case('"ok": false', code=1),
     "cos-update health bulk": Case("has never run", code=1),
@@ -148,9 +153,12 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[World
     broker: RabbitNode | None = None
     if wanted.has_broker or wanted.has_listener:
         broker = request.getfixturevalue("broker")
-    with Sandbox(world.openstack, world.concertim):
+    with Sandbox(world.openstack, world.concertim), ExitStack() as engine:
         world.add_owners()
-        world.configure(**({"rmq": rmq(broker)} if broker else {}))
+        sections: dict[str, object] = {"rmq": rmq(broker)} if broker else {}
+        if wanted.has_engine:
+            sections["coordination"] = {"backend_url": engine.enter_context(redis()).url()}
+        world.configure(**sections)
         if wanted.has_view:
             one_pass(world)
         if broker is None:

@@ -60,6 +60,7 @@ RUNS = {
     "explain": [Run("explain alpha-node1 --offline")],
     "completion": [Run("completion bash")],
     "status": [Run("status", (0, 1))],
+    "sites": [Run("sites", (1,), is_silent=True)],
     "takeover": [Run("takeover --watch-for 0.1", (0, 1))],
 }
 

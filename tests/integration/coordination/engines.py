@@ -41,6 +41,14 @@ class Engine:
         scheme = "etcd3+http" if self.kind == "etcd" else "redis"
         return f"{scheme}://127.0.0.1:{port or self.ports[0]}"
 
+    def leader(self) -> int:
+        """Which of an etcd cluster's nodes leads."""
+        for number, port in enumerate(self.ports):
+            status = etcd3gw.client(port=port).status()
+            if status["leader"] == status["header"]["member_id"]:
+                return number
+        raise RuntimeError("nobody leads")
+
     def empty(self) -> None:
         """Has it forget everything, but that there were sites: with a new engine they wait for a lease's life."""
         self.forget()

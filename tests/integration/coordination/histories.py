@@ -76,13 +76,14 @@ class Machine:
     site: SiteOf
     to_engine: Line
     to_concertim: Line
+    interval: float = 1
     process: subprocess.Popen[bytes] | None = None
     is_stopped: bool = False
 
     def start(self) -> None:
         """Starts its daemon unless it runs."""
         if self.process is None or self.process.poll() is not None:
-            self.process = self.site.start("bulk", "--interval", "1")
+            self.process = self.site.start("bulk", "--interval", str(self.interval))
             self.is_stopped = False
 
     def signal(self, number: signal.Signals) -> None:
@@ -128,7 +129,7 @@ class Land:
 
 
 @contextmanager
-def land(world: World, engine: Engine, count: int, shards: int, seed: int) -> Iterator[Land]:
+def land(world: World, engine: Engine, count: int, shards: int, seed: int, *, interval: float = 1) -> Iterator[Land]:
     """So many machines, all running, on a cloud of several projects."""
     rng = random.Random(seed)
     for number in range(4):
@@ -141,7 +142,7 @@ def land(world: World, engine: Engine, count: int, shards: int, seed: int) -> It
         to_engine, to_concertim = Line(engine.ports[0]), Line(int(world.concertim.url.rpartition(":")[2]))
         site = site_of(world, f"m{number}", engine.url(to_engine.port), shards=shards, lease=LEASE)
         site.at(f"http://127.0.0.1:{to_concertim.port}")
-        machines.append(Machine(site, to_engine, to_concertim))
+        machines.append(Machine(site, to_engine, to_concertim, interval))
     found = Land(world, machines, shards, rng)
     ended = threading.Event()
     watcher = threading.Thread(target=found.watch, args=(ended,), daemon=True)
@@ -205,8 +206,12 @@ def stop_amid(of: Land, machine: Machine) -> None:
 
 
 def _a_holder(of: Land) -> Machine | None:
-    last = [when[-1] for when in taken(of).values()]
-    return next((m for m in of.machines if last and m.site.name == max(last)[1]), None)
+    return next((m for m in of.machines if m.site.name == last_taken(of)), None)
+
+
+def last_taken(of: Land) -> str:
+    """The name of the machine that has taken a shard last, or ""."""
+    return max((when[-1] for when in taken(of).values()), default=(0.0, ""))[1]
 
 
 def lose_engine_amid(of: Land, machine: Machine) -> None:
@@ -293,8 +298,10 @@ def settle(of: Land) -> None:
 
 
 def _holds(machine: Machine) -> bool:
-    status = json.loads((machine.site.data_dir / "health-bulk.json").read_text())
-    return bool(status["details"]["leases"]["held"])
+    with suppress(OSError):  # it was killed before it could say so
+        status = json.loads((machine.site.data_dir / "health-bulk.json").read_text())
+        return bool(status["details"]["leases"]["held"])
+    return False
 
 
 def taken(of: Land) -> dict[int, list[tuple[float, str]]]:

@@ -131,10 +131,47 @@ def test_without_the_engine_nothing_is_written_until_it_is_back(world: World, et
         assert "coordination works again" in one.log()
 
 
+def test_a_machine_that_does_not_reach_concertim_leaves_its_racks_to_one_that_does(
+    world: World, etcd: Engine, start: Start
+) -> None:
+    with Proxy(int(world.concertim.url.rpartition(":")[2])) as proxy:
+        one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
+        one.at(f"http://127.0.0.1:{proxy.port}")
+        start(one)
+        until(lambda: is_true(world))
+        start(two)
+        until(lambda: "standing by" in two.log())
+        proxy.accepting = False
+        proxy.cut()
+        grow(world)
+        until(lambda: is_true(world))
+        assert set(writes_by(world)) == {"one", "two"}
+        proxy.accepting = True
+        until(lambda: "this machine reaches both sides again" in one.log())
+
+
 def test_once_without_the_engine_is_a_failure(world: World, etcd: Engine) -> None:
     with Proxy(etcd.ports[0]) as proxy:
         proxy.accepting = False
         one = site_of(world, "one", etcd.url(proxy.port))
         done = one.run("bulk", "--once", expect=1)
     assert "coordination fails" in done.stderr
+    assert writes_by(world) == {}
+
+
+@pytest.mark.parametrize(
+    ("rmq", "arguments", "complaint"),
+    [
+        ({}, ("listen", "--drain"), "--drain does not go with the section coordination"),
+        ({"shard": {"count": 2}}, ("listen",), "rmq.shard does not go with the section coordination"),
+        ({}, ("listen", "--queue", "theirs"), "each shard has a queue of its own"),
+        ({}, ("diff", "--yes"), "diff posts nothing where several machines post"),
+    ],
+)
+def test_what_does_not_go_with_several_machines_is_refused(
+    world: World, etcd: Engine, rmq: dict[str, object], arguments: tuple[str, ...], complaint: str
+) -> None:
+    broker = {"rmq_address": "127.0.0.1:1", "rmq_username": "guest", "rmq_password": "guest", **rmq}
+    site = site_of(world, "one", etcd.url(), shards=2, rmq=broker)
+    assert complaint in site.run(*arguments, expect=1).stderr
     assert writes_by(world) == {}

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from engines import Engine
+from engines import Engine, etcd
+from rabbit import wait_for
 
 from cos_update.coordination.clock import boottime
 from cos_update.coordination.keeper import Keeper
@@ -29,10 +30,10 @@ class Clock:
 class Machine:
     """A site whose keeper makes its turns when the test says so."""
 
-    def __init__(self, engine: Engine, folder: Path, name: str, shards: int) -> None:
+    def __init__(self, engine: Engine, folder: Path, name: str, shards: int, port: int | None = None) -> None:
         self.clock = Clock()
         folder.mkdir(exist_ok=True)
-        settings = CoordinationSettings(engine.url(), shards, LEASE, name)
+        settings = CoordinationSettings(engine.url(port), shards, LEASE, name)
         self.keeper = Keeper(settings, name, folder, clock=self.clock)
 
     def turn(self) -> set[int]:
@@ -135,3 +136,19 @@ def test_another_process_of_the_site_knows_what_is_held_and_goes_on_keeping(site
     keeper.keeper._leave()
     other.turn()
     assert other.turn() == {0, 1}
+
+
+def test_a_cluster_that_loses_its_leader_costs_no_lease(tmp_path: Path) -> None:
+    with etcd(3) as cluster:
+        cluster.empty()
+        leader = cluster.leader()
+        port = next(port for number, port in enumerate(cluster.ports) if number != leader)
+        one = Machine(cluster, tmp_path, "a", 2, port)
+        assert one.turn() == {0, 1}
+        before = one.keeper.holdings.leases
+        cluster.processes[leader].kill()
+        # Within the lease's life another node leads.
+        wait_for(lambda: one.turn() and one.keeper.holdings.leases[0].good_until > boottime() + LEASE / 2, LEASE)
+        assert {lease.epoch for lease in one.keeper.holdings.leases.values()} == {
+            lease.epoch for lease in before.values()
+        }

@@ -349,3 +349,20 @@ def test_a_resize_keeps_what_is_not_ours(world: World, hands: Hands) -> None:
     now = device_of(world, server)
     assert (now.id != device.id, now.details["login_user"], now.metadata["note"]) == (True, "alice", "keep")
     in_step(world)
+
+
+@pytest.mark.parametrize("world", ["watcher"], indirect=True)
+def test_a_stack_in_deletion_whose_nested_stack_is_gone_already_keeps_its_devices_up_to_date(
+    world: World, hands: Hands
+) -> None:
+    stack, server = alpha(world), node(world)
+    holder = next(s for s in world.cloud.stacks.values() if server.id in {r.physical_id for r in s.resources.values()})
+    before = shown(world.actual()).keys()
+    world.cloud.begin(stack, "DELETE")
+    world.cloud.lose_nested(holder)
+    world.cloud.set_server_state(server, "stopped")
+    hands.tell(key(ResourceKind.STACK, stack), wait=False)
+    wait_for(lambda: shown(world.actual())[server.id][1] == "STOPPED")
+    assert shown(world.actual()).keys() == before
+    rack = next(rack for rack in world.actual().racks.values() if rack.stack_id == stack.id)
+    assert rack.status == "IN_PROGRESS"

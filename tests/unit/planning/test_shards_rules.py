@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from builders import LARGE, SMALL, cloud, concertim, plan, rack, reasons, removed, words
 
-from cos_update.model.concertim import Template
+from cos_update.model.concertim import Owner, Template
 from cos_update.model.shards import Shards, shard_of
 from cos_update.planning.deletions import Scope
 from cos_update.planning.planner import Rules
@@ -63,3 +63,15 @@ def test_what_belongs_to_no_project_is_removed_by_the_machine_with_the_first_sha
     first, others = Shards(frozenset({0}), 6), Shards(frozenset(range(1, 6)), 6)
     assert removed(plan(cloud(), actual, scope=Scope(shards=first))) == ["template m1.gone"]
     assert removed(plan(cloud(), actual, scope=Scope(shards=others))) == []
+
+
+def test_what_would_be_too_many_removals_is_counted_in_its_own_part() -> None:
+    """Eleven of fifty are few; but they are all that this machine has."""
+    ours = [rack(f"s{n}") for n in range(11)]
+    owner = next(owner for owner in ("o-x", "o-y", "o-z") if not OURS.covers(owner))
+    others = [rack(f"t{n}", owner_id=owner) for n in range(39)]
+    actual = concertim(*ours, *others)
+    actual = replace(actual, owners={**actual.owners, owner: Owner(owner, "theirs", owner)})
+    found = plan(cloud(watched=("p-a", owner)), actual, scope=Scope(shards=OURS))
+    assert removed(found) == []
+    assert "11 of 11 managed objects would be removed" in reasons(found)
