@@ -36,12 +36,12 @@ def bench(*scenarios: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def passes() -> dict[str, dict[str, Any]]:
-    return bench("start", "cold", "warm", "churn", "view", "sharing")
+    return bench("start", "cold", "warm", "daemon", "churn", "view", "sharing")
 
 
 def test_passes_are_measured_beside_their_floors(passes: dict[str, dict[str, Any]]) -> None:
     results = passes
-    assert list(results) == ["start", "cold", "warm", "churn", "view", "sharing"]
+    assert list(results) == ["start", "cold", "warm", "daemon", "churn", "view", "sharing"]
     for result in results.values():
         assert all(figure["value"] >= 0 for figure in result["figures"].values())
     cold, warm, churn = (results[name]["figures"] for name in ("cold", "warm", "churn"))
@@ -49,6 +49,9 @@ def test_passes_are_measured_beside_their_floors(passes: dict[str, dict[str, Any
     assert (cold["writes"]["value"], cold["writes"]["floor"]) == (necessary, necessary)
     assert warm["writes"]["value"] == 0
     assert (churn["writes"]["value"], churn["writes"]["floor"]) == (1, 1)
+    daemon = results["daemon"]["figures"]
+    assert 0 < daemon["requests to OpenStack a pass"]["value"] <= 15
+    assert daemon["writes"]["value"] == 0
     for figures in (cold, warm, churn):
         assert figures["peak memory"]["value"] > 10
         assert {"CPU", "CPU of the OpenStack fake", "CPU of the Concertim fake"} <= figures.keys()
