@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from cos_update.cli.output.encoding import echo
-from cos_update.model.settings import Settings
 
 if TYPE_CHECKING:
     from cos_update.config import Loaded
+    from cos_update.model.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Context:
     def folders(self) -> Settings:
         """As `settings`, for commands that need only the folders; the configuration file may be missing."""
         from cos_update import config
+        from cos_update.model.settings import Settings
 
         if self.data_dir is not None and self.config is None and not config.is_readable(self._path):
             return self.overridden(Settings())
@@ -83,6 +84,7 @@ class Context:
         """Raises CosUpdateError if the configuration is not readable or the data dir is not writable."""
         from cos_update import config
         from cos_update.cli import rights
+        from cos_update.model.settings import Settings
 
         readable = config.is_readable(self._path)
         settings = self.loaded().settings if readable else self.overridden(Settings())

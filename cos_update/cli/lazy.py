@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 import traceback
@@ -71,6 +70,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            import difflib  # late, for `--help` is to be quick
+
             near = difflib.get_close_matches(args[0], self.lazy)
             if args[0].startswith("-") or not near:
                 raise

@@ -26,7 +26,7 @@ ENDED = frozenset({"CANCELLED", "EXPIRED"})
 """Subscription states in which nothing is billed any more."""
 TIMEOUT = 5.0
 """Seconds to wait for a response: racks wait for it, and are created without an order id if it fails."""
-PATIENCE = 15.0
+ALL_LOOKUPS = 15.0
 """Seconds that all lookups of one pass may take together."""
 MOST_KEPT = 100_000
 """Maximum number of cached order ids; the latest are kept."""
@@ -71,7 +71,7 @@ class OrderFinder:
         """Known order ids by stack id. Raises nothing: failures are logged."""
         wanted = tuple(stack_ids)
         with self._lock:
-            end = self._clock() + PATIENCE
+            end = self._clock() + ALL_LOOKUPS
             for stack_id in wanted:
                 if stack_id not in self._found and self._is_due(stack_id) and self._clock() < end:
                     self._look_up(stack_id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from cos_update.model.concertim import Record
+if TYPE_CHECKING:
+    from cos_update.model.concertim import Record
 
 
 class CosUpdateError(Exception):

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from keystoneauth1 import exceptions
@@ -26,7 +27,7 @@ SHORTEST_LIFE = 60.0
 
 def connections(at_once: int, *, strict: bool | None) -> requests.Session:
     """The connection pool that sessions share. Verifies certificates by `cos_update.tls`, unless `strict` is None."""
-    http = requests.Session()
+    http = _Http()
     http.mount("http://", TCPKeepAliveAdapter(pool_maxsize=at_once))
     if strict is None:
         http.mount("https://", TCPKeepAliveAdapter(pool_maxsize=at_once))
@@ -35,6 +36,23 @@ def connections(at_once: int, *, strict: bool | None) -> requests.Session:
     # Cookies of one project's session must not be sent with requests of another.
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
+
+
+class _Http(requests.Session):
+    """Looks through the environment once for each host, and not for each request: it takes a third of its CPU time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._surroundings: dict[tuple[object, ...], Any] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """The proxies and certificates by the arguments, the session and the environment."""
+        if proxies:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        key = (*urlsplit(url)[:2], stream, verify, cert)
+        if key not in self._surroundings:
+            self._surroundings[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return dict(self._surroundings[key])
 
 
 def fixed(session: Session, login: LoginSession) -> Session:

@@ -62,19 +62,19 @@ def execute(
     run = Run(concertim, stop, on_outcome)
     pool = ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="rack")
     try:
-        _run_stages(run, plan, guard, template_guard, _Patience(run, pool, within, stuck_after), workers)
-    except _NotWaitedFor:
+        _run_stages(run, plan, guard, template_guard, _BoundedPool(run, pool, within, stuck_after), workers)
+    except _TimeIsUp:
         _settle_unfinished(run, plan)
     finally:
         pool.shutdown(wait=not run.is_over, cancel_futures=True)
     return Applied(tuple(run.outcomes), frozenset(run.stale), run.stopped)
 
 
-class _NotWaitedFor(Exception):
-    """Something hangs, and its time is up."""
+class _TimeIsUp(Exception):
+    """Something hangs."""
 
 
-class _Patience:
+class _BoundedPool:
     """Runs work in the pool's threads, and waits for it within the time limits."""
 
     def __init__(self, run: Run, pool: Executor, within: float, stuck_after: float) -> None:
@@ -84,17 +84,17 @@ class _Patience:
         self._pool = pool
         self._deadline: float | None = None
 
-    def begin(self, work: Callable[..., None], *arguments: object) -> Future[None]:
+    def submit(self, work: Callable[..., None], *arguments: object) -> Future[None]:
         """Submits work to the pool."""
         return self._pool.submit(work, *arguments)
 
-    def one(self, work: Callable[..., None], *arguments: object) -> None:
+    def run(self, work: Callable[..., None], *arguments: object) -> None:
         """Runs one piece of work, and waits for it."""
-        for future in self.any_of({self.begin(work, *arguments)}):
+        for future in self.wait_for_any({self.submit(work, *arguments)}):
             future.result()
 
-    def any_of(self, running: Collection[Future[None]]) -> set[Future[None]]:
-        """Waits until at least one has ended; returns those that have. Raises _NotWaitedFor."""
+    def wait_for_any(self, running: Collection[Future[None]]) -> set[Future[None]]:
+        """Waits until at least one has ended; returns those that have. Raises _TimeIsUp."""
         count, moved = len(self._run.outcomes), time.monotonic()
         while not (done := wait(running, timeout=LOOK, return_when=FIRST_COMPLETED).done):
             now = time.monotonic()
@@ -105,22 +105,22 @@ class _Patience:
                 self._deadline = self._deadline or now + self._within
             is_late = self._deadline is not None and (now >= self._deadline or not self._run.posting)
             if is_late or now - moved >= self._stuck_after:
-                raise _NotWaitedFor
+                raise _TimeIsUp
         return done
 
 
 def _run_stages(
-    run: Run, plan: Plan, guard: Guard, template_guard: TemplateGuard, patience: _Patience, workers: int
+    run: Run, plan: Plan, guard: Guard, template_guard: TemplateGuard, bounded: _BoundedPool, workers: int
 ) -> None:
     for action in plan.templates:
-        patience.one(_run_template, run, action, template_guard)
+        bounded.run(_run_template, run, action, template_guard)
     for action in plan.first:
-        patience.one(_run_single, run, action)
-    _run_racks(run, plan.rack_plans, guard, patience, workers)
+        bounded.run(_run_single, run, action)
+    _run_racks(run, plan.rack_plans, guard, bounded, workers)
     unused = _removable(plan.last, run.outcomes)
     for action in plan.last:
         if action.concertim_id in unused:
-            patience.one(_run_single, run, action)
+            bounded.run(_run_single, run, action)
         else:
             run.book(Outcome(action, Result.SKIPPED, "a device that was to be removed still uses it"))
 
@@ -143,7 +143,7 @@ def single_key(action: Action) -> str:
     return f"{action.kind} {action.openstack_id or action.concertim_id}"
 
 
-def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience: _Patience, workers: int) -> None:
+def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, bounded: _BoundedPool, workers: int) -> None:
     waiting = {rack_plan.key: rack_plan for rack_plan in rack_plans if rack_plan.actions}
     owed = {key: rack_plan.after & waiting.keys() for key, rack_plan in waiting.items()}
     followers: dict[str, list[str]] = defaultdict(list)
@@ -159,8 +159,8 @@ def _run_racks(run: Run, rack_plans: Sequence[RackPlan], guard: Guard, patience:
         while ready and len(running) < max(workers, 1):
             key = ready.popleft()
             if key in waiting:
-                running[patience.begin(_run_rack, run, waiting.pop(key), guard)] = key
-        for future in patience.any_of(running.keys()):
+                running[bounded.submit(_run_rack, run, waiting.pop(key), guard)] = key
+        for future in bounded.wait_for_any(running.keys()):
             ended = running.pop(future)
             future.result()
             for key in followers[ended]:
