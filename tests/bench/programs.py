@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -37,12 +38,23 @@ def run(command: Sequence[str], *, given: str | None = None, expect: Sequence[in
     with tempfile.NamedTemporaryFile(prefix="measured-") as report:
         measured = [sys.executable, "-S", str(Path(__file__).with_name("measured.py")), report.name]
         done = subprocess.run(
-            [*measured, *command], input=given or "", capture_output=True, text=True, cwd=ROOT, timeout=LONGEST
+            [*measured, *command],
+            input=given or "",
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=LONGEST,
+            env=_as_installed(),
         )
         figures = json.loads(Path(report.name).read_text() or "{}")
     if figures.get("exit_code") not in expect:
         raise ProgramError(f"{' '.join(command)} ended with {figures}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return Cost(figures["wall"], figures["cpu"], figures["peak"], done.stdout)
+
+
+def _as_installed() -> dict[str, str]:
+    """The environment of the programs: an installed one has its bytecode and does not compile it at each start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def bare(module: str, task: Mapping[str, object]) -> Cost:
