@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from cos_update import __version__, tls
 
@@ -27,9 +28,11 @@ class Connections:
         verify: bool | str,
         *,
         strict: bool | None = None,
+        has_checks: bool = False,
         idle_limit: float = IDLE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._has_checks = has_checks
         self._idle_limit = idle_limit
         self._clock = clock
         self._lock = threading.Lock()
@@ -42,14 +45,21 @@ class Connections:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     @contextmanager
-    def lease(self) -> Iterator[requests.Session]:
-        """A session for one request. After an error its connection is closed, since it may have unread data."""
+    def lease(self, check: Callable[[], None] | None = None) -> Iterator[requests.Session]:
+        """A session for one request. After an error its connection is closed, since it may have unread data.
+
+        `check` is called, if the connections have checks, right before anything of the request is sent; what it raises
+        comes through.
+        """
         session = self._take()
+        _current.check = check
         try:
             yield session
         except BaseException:
             session.close()
             raise
+        finally:
+            _current.check = None
         self._give_back(session)
 
     def close(self) -> None:
@@ -72,8 +82,10 @@ class Connections:
 
     def _new(self) -> requests.Session:
         session = requests.Session()
-        if self._tls is not None:
-            session.mount("https://", _Adapter(self._tls))
+        if self._tls is not None or self._has_checks:
+            session.mount("https://", _Adapter(self._tls, has_checks=self._has_checks))
+        if self._has_checks:
+            session.mount("http://", _Adapter(None, has_checks=True))
         session.headers.update({"Accept": "application/json", "User-Agent": f"cos-update/{__version__}"})
         # The app's session cookie alone authenticates, which would hide an expired token.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -87,15 +99,56 @@ class Connections:
         session.close()
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Connects with our own TLS context, also through a proxy."""
+_current = threading.local()
+"""The check of the request that this thread sends."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+
+def _checked(connection: HTTPConnection) -> None:
+    check: Callable[[], None] | None = getattr(_current, "check", None)
+    if check is not None:
+        if connection.sock is None:
+            # Connecting takes time, and comes before the check.
+            connection.connect()
+        check()
+
+
+class _CheckedConnection(HTTPConnection):
+    def send(self, data: Any) -> None:
+        _checked(self)
+        super().send(data)
+
+
+class _CheckedTlsConnection(HTTPSConnection):
+    def send(self, data: Any) -> None:
+        _checked(self)
+        super().send(data)
+
+
+class _CheckedPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _CheckedConnection
+
+
+class _CheckedTlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _CheckedTlsConnection
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connects with our own TLS context, also through a proxy; calls the check of a request right before sending."""
+
+    def __init__(self, context: ssl.SSLContext | None, *, has_checks: bool) -> None:
+        self._context: dict[str, Any] = {} if context is None else {"ssl_context": context}
+        self._has_checks = has_checks
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        super().init_poolmanager(*args, **{**self._context, **kwargs})
+        self._check(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        manager = super().proxy_manager_for(proxy, **{**self._context, **kwargs})
+        self._check(manager)
+        return manager
+
+    def _check(self, manager: Any) -> None:
+        if self._has_checks:
+            manager.pool_classes_by_scheme = {"http": _CheckedPool, "https": _CheckedTlsPool}

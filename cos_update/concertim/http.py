@@ -55,7 +55,9 @@ class Http:
         idle_limit: float = IDLE_LIMIT,
         fence: WriteFence | None = None,
     ) -> None:
-        self._connections = Connections(settings.verify, strict=settings.verify_strict, idle_limit=idle_limit)
+        self._connections = Connections(
+            settings.verify, strict=settings.verify_strict, has_checks=fence is not None, idle_limit=idle_limit
+        )
         self._transport = Transport(settings, self._connections, fence)
         self._reading = threading.BoundedSemaphore(READS_AT_ONCE)
         self._lock = threading.Lock()

@@ -155,11 +155,9 @@ class Transport:
         began = time.monotonic()
 
         def ask() -> requests.Response:
-            with self._connections.lease() as session:
+            with self._connections.lease(admit) as session:
                 common = self._common_to(session)
                 request = common.request(method, path, data, token)
-                if admit is not None:
-                    admit()
                 # Not by the session, which looks for cookies and for where a redirection leads.
                 answer = session.get_adapter(request.url or "").send(request, timeout=timeout, **common.surroundings)
                 answer.content  # noqa: B018  read here, with the connection and what may go wrong

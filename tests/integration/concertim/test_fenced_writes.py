@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -66,7 +67,7 @@ def test_nothing_is_written_under_a_lease_that_is_lost_or_was_never_named(
 def test_a_write_is_not_tried_again_once_its_lease_is_lost(
     app: ConcertimApp, client: ConcertimClient, fence: Fence
 ) -> None:
-    answers = iter((good, lost))
+    answers = iter((good, good, lost))
     with fence.writing(good):
         there = client.create(TEMPLATE)
     app.wire.faults.add(Fault(FaultKind.STATUS, method="PATCH", code=503, times=1))
@@ -74,3 +75,22 @@ def test_a_write_is_not_tried_again_once_its_lease_is_lost(
     with fence.writing(lambda: next(answers)()), pytest.raises(Fenced):
         client.update(there, {"name": "m2"})
     assert writes(app) == ["PATCH"]
+
+
+def test_the_lease_is_looked_at_right_before_anything_is_sent(
+    app: ConcertimApp, client: ConcertimClient, fence: Fence
+) -> None:
+    """Whatever takes time comes before: a process that is stopped in between sends nothing when it goes on."""
+    callers: list[str] = []
+    with fence.writing(lambda: callers.append(inspect.stack()[3].function)):
+        client.create(TEMPLATE)
+    assert callers == ["send", "send"]  # the headers, and the body
+
+
+def test_a_request_whose_lease_is_lost_between_headers_and_body_is_not_carried_out(
+    app: ConcertimApp, client: ConcertimClient, fence: Fence
+) -> None:
+    answers = iter((good, lost))
+    with fence.writing(lambda: next(answers)()), pytest.raises(Fenced):
+        client.create(TEMPLATE)
+    assert all(template.name != "m1" for template in client.templates())
