@@ -86,7 +86,7 @@ def test_what_the_error_says_is_typed_and_works(tmp_path: Path, address: str, pa
     [
         (
             "Hostname mismatch, certificate is not valid for 'proxy'.",
-            "Set rmq.rmq_address to a name that it was issued for",
+            "Set rmq.rmq_address to a name that it was",
         ),
         ("IP address mismatch, certificate is not valid for '10.0.0.1'.", "openssl x509 -noout -ext subjectAltName"),
         ("certificate has expired", "Have it renewed there"),
