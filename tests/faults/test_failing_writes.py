@@ -94,7 +94,7 @@ def test_a_500_after_which_nothing_can_be_seen_leaves_it_unknown(world: World, o
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")
     world.cloud.set_server_state(server, "stopped")
     world.concertim.wire.faults.add(Fault(FaultKind.DONE_THEN_STATUS, "/devices/", "PATCH", code=500, body=BODY))
-    world.concertim.wire.faults.add(Fault(FaultKind.STATUS, "/devices/", "GET", code=500, body=BODY, after=1))
+    world.concertim.wire.faults.add(Fault(FaultKind.STATUS, "/devices/", "GET", code=500, body=BODY))
     report = one_pass()
     outcome = next(o for o in report.outcomes if o.action.openstack_id == server.id)
     assert outcome.result is Result.FAILED
