@@ -89,7 +89,7 @@ class Http:
         return self.read(path, lambda answer: answer.json(object_hook))
 
     def read(self, path: str, decode: Callable[[Answer], T]) -> T:
-        """What `decode` makes of the answer at `path`, which is asked for again when that raises ValueError."""
+        """The response at `path`, decoded; the request is retried if `decode` raises ValueError."""
 
         def attempt() -> T:
             answer = self._once(Method.GET, path)

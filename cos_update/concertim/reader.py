@@ -168,7 +168,7 @@ class ConcertimReader:
     ) -> tuple[tuple[Device, ...], tuple[StructureRack, ...]] | None:
         """The devices from memory and the structure, and the structure itself; None: all must be read.
 
-        `in_turn` gives those that were read meanwhile and differ from memory.
+        `in_turn` gives those that were read at the same time and differ from memory.
         """
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
             return None
@@ -186,17 +186,17 @@ class ConcertimReader:
         return None
 
     def _in_their_turn(self, racks: Sequence[str], remembered: Actual) -> dict[str, Device]:
-        """By id the devices in these racks that are not as remembered; what can't be read waits for its next turn."""
+        """By id, the devices in these racks that differ from memory; an unreadable rack waits for its next turn."""
         found: dict[str, Device] = {}
         for rack_id in racks:
             try:
                 shown = self.rack(rack_id)
             except (Refused, UnexpectedAnswer) as error:
-                log.info("%s; its devices are taken to be as they were", error)
+                log.info("%s; its devices are taken as unchanged", error)
                 continue
             for device in shown[1] if shown else ():
                 before = remembered.devices.get(device.id)
-                # What is new or gone the structure tells.
+                # The structure tells which devices are new or gone.
                 if before is not None and not _is_same(device, before):
                     found[device.id] = device
         return found
@@ -274,9 +274,9 @@ class ConcertimReader:
     def _as_before(
         self, path: str, decode: Callable[[object], T], flavour: str = "", object_hook: ObjectHook | None = None
     ) -> T:
-        """What an answer says; the same objects as the last time when it is, byte for byte, the same answer.
+        """The decoded response; the same objects as last time if the response is the same, byte for byte.
 
-        `flavour` is the API that it is decoded for, where that matters.
+        `flavour` is the API that it is decoded for, if that matters.
         """
         checksum, known = self._answers.get(path, (b"", None))
 
@@ -310,7 +310,7 @@ def _owners(listed: object) -> tuple[Owner, ...]:
 
 
 def _is_same(device: Device, before: Device) -> bool:
-    """Whether a device is as it is remembered; no volumes may be remembered as a list, from the journal's JSON."""
+    """Whether a device is as remembered; from the journal's JSON, no volumes may be an empty list instead of a tuple."""
     details = before.details
     if isinstance(details, InstanceDetails) and details.volume_details == []:
         before = replace(before, details=replace(details, volume_details=()))

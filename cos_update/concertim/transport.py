@@ -89,28 +89,27 @@ class WriteFence(Protocol):
 
 
 class _Nobody(requests.auth.AuthBase):
-    """A login that adds nothing to a request."""
+    """An auth that adds nothing to a request."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 class _Common:
-    """What all requests to an address have in common, made once: to make it for each takes the most CPU time of a
-    write (measured).
+    """The common part of all requests to an address, prepared once: preparing each one takes most of a write's CPU time.
 
-    `surroundings` are the proxies and CA certificates that the settings and the environment name.
+    `surroundings` are the proxies and CA certificates from the settings and the environment.
     """
 
     def __init__(self, session: requests.Session, url: str, verify: bool | str) -> None:
-        # With a login given, so that neither a .netrc nor the address puts a header of its own in the place.
+        # With an auth, so that requests does not use credentials from .netrc or the address.
         self._request = session.prepare_request(requests.Request(Method.GET, url, auth=_Nobody()))
         self._url = (self._request.url or "").rstrip("/")
         found = session.merge_environment_settings(url, {}, None, verify, None)
         self.surroundings: Mapping[str, Any] = {name: found[name] for name in ("verify", "cert", "proxies")}
 
     def request(self, method: Method, path: str, data: bytes | None, token: str | None) -> requests.PreparedRequest:
-        """A request; `path` is quoted as it is to be sent."""
+        """One request; `path` must be quoted already."""
         request = self._request.copy()
         request.method, request.url, request.body = method.value, self._url + path, data
         if token is not None:
@@ -158,9 +157,9 @@ class Transport:
             with self._connections.lease(admit) as session:
                 common = self._common_to(session)
                 request = common.request(method, path, data, token)
-                # Not by the session, which looks for cookies and for where a redirection leads.
+                # Not session.send, which handles cookies and redirections.
                 answer = session.get_adapter(request.url or "").send(request, timeout=timeout, **common.surroundings)
-                answer.content  # noqa: B018  read here, with the connection and what may go wrong
+                answer.content  # noqa: B018  reads the body here, where errors are handled
                 return answer
 
         try:

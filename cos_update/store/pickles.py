@@ -64,7 +64,7 @@ def write_plain(plain: dict[str, Any], file: BinaryIO) -> None:
 
 
 def write_plain_items(plain: dict[str, Any], file: BinaryIO) -> None:
-    """Pickles what puts the items of a dict, two at least, into the dict on top of the stack; nothing refers to them.
+    """Pickles the items of a dict, at least two, so that they are added to the dict on top of the unpickler's stack.
 
     Raises TypeError or RecursionError for what has no plain form.
     """
@@ -74,7 +74,7 @@ def write_plain_items(plain: dict[str, Any], file: BinaryIO) -> None:
 
 
 def _referenceless(plain: dict[str, Any]) -> bytes:
-    """A pickle without memo and frames, which can be a part of another one."""
+    """A pickle without memo and frames, which can be part of another one."""
     file = io.BytesIO()
     pickler = _PlainPickler(file, _WITHOUT_FRAMES)
     pickler.fast = True

@@ -1,7 +1,7 @@
-"""A view written so that what has not changed since it was last written is copied from the file that is there.
+"""Writes a view by copying the unchanged part from the existing file, since pickling it takes most of the time.
 
-The pickle is one dict in two parts: first what fills the file (devices, servers, ...), then what changes with each
-pass (times, counters), which is written without references into the first. Loading it gives the same as ever.
+The pickle is one dict in two parts: first the bulk of the data (devices, servers, ...), then what changes with each
+pass (times, counters), which is pickled without references into the first part. It loads like any other pickle.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _CLOUD = "cloud"
 LASTING = ("owners", "templates", "racks", "devices", "projects", "origins", "stacks", "strays", "dropped", "former")
 LASTING_OF_CLOUD = ("servers", "volumes", "networks", "ports")
 _CLOUD_DICT = 2
-"""The number in the pickle's memo of the dict below the first key of the outermost one: that has 0, and the key 1."""
+"""The memo number of the dict under the outermost dict's first key: the outermost dict has 0, that key 1."""
 _EMPTY: dict[str, Any] = {}
 
 
 class SplicedWriter:
-    """Writes the views of one process, one after the other, with the view's lock held."""
+    """Writes the views of one process in sequence; the caller holds the view's lock."""
 
     def __init__(self) -> None:
         self._written: tuple[View, int] | None = None
         self._last: tuple[View, int, Stamp | None] | None = None
 
     def write(self, view: View, path: Path, file: BinaryIO) -> None:
-        """Writes the view into a new file for the place of `path`. Raises OSError, TypeError or RecursionError."""
+        """Writes the view to a new file that will replace `path`. Raises OSError, TypeError or RecursionError."""
         self._written = None
         if not isinstance(view.cloud, CloudMemory):
             write_plain(to_plain(view), file)
@@ -61,12 +61,12 @@ class SplicedWriter:
         self._written = view, length
 
     def is_in_place(self, path: Path) -> None:
-        """What was written last is the file at `path` now."""
+        """Records that the file written last is now at `path`."""
         self._last = (*self._written, stamp_of(path)) if self._written else None
 
 
 def _is_lasting(one: View, other: View) -> bool:
-    """Whether the first parts of both are the same."""
+    """Whether the first parts of both views are the same."""
     return (
         _are_same(one.actual.devices, other.actual.devices)
         and _are_same(one.actual.racks, other.actual.racks)
@@ -81,7 +81,7 @@ def _is_lasting(one: View, other: View) -> bool:
 
 
 def _are_same(one: Mapping[str, Rack | Device], other: Mapping[str, Rack | Device]) -> bool:
-    """Whether these are the very same records in the same order: equal ones may have cost something else."""
+    """Whether both hold identical objects in the same order: equal records may differ in cost."""
     return len(one) == len(other) and all(a is b for a, b in zip(one.values(), other.values(), strict=True))
 
 
@@ -102,7 +102,7 @@ def _without_lasting(view: View) -> View:
 
 
 def _copy(path: Path, length: int, file: BinaryIO) -> None:
-    """Copies the beginning of a file. Raises OSError."""
+    """Copies the first `length` bytes of a file. Raises OSError."""
     with path.open("rb") as source:
         left = length
         while left and (block := source.read(min(left, 1 << 20))):

@@ -1,7 +1,7 @@
-"""The last planning after which nothing was to be done: as long as both sides stay as they were, it is not done again.
+"""The last plan that changes nothing: it is reused for as long as both sides stay the same.
 
-Planning is pure, so that what it was made from tells what comes of it. Records that have not changed are the same
-objects from reading to reading, which makes the comparison far cheaper than the plan.
+Planning is pure, so equal inputs give an equal plan. Unchanged records are the same objects from reading to reading,
+which makes comparing the inputs far cheaper than planning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ R = TypeVar("R", Rack, Device)
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What the plan and the origins of everything are made from; `options` are the rules of making them."""
+    """The inputs of the plan and of the origins; `options` are the rules applied to them."""
 
     inventory: Inventory
     actual: Actual
@@ -28,7 +28,7 @@ class Basis:
     options: tuple[object, ...]
 
     def is_same(self, other: Basis) -> bool:
-        """Whether the same plan comes of both. When the readings began, and what devices have cost, is no matter."""
+        """Whether both give the same plan; it does not depend on when a reading began or on what devices have cost."""
         return (
             self.options == other.options
             and replace(self.inventory, began=0.0) == replace(other.inventory, began=0.0)
@@ -36,31 +36,31 @@ class Basis:
             and _is_same_actual(self.past.actual, other.past.actual)
             and _are_same(self.past.former, other.past.former)
             and self.past.dropped == other.past.dropped
-            # What could not be read is taken from there.
+            # The origins of what could not be read come from the past view.
             and (not self.inventory.gaps or self.past.origins == other.past.origins)
         )
 
 
 class Standstill:
-    """The last basis of which a plan came that changes nothing, and what else came of it."""
+    """The last basis whose plan changes nothing, with this plan and the origins."""
 
     def __init__(self) -> None:
         self._last: tuple[Basis, Plan, Mapping[str, Origin]] | None = None
 
     def of(self, basis: Basis) -> tuple[Plan, Mapping[str, Origin]] | None:
-        """The plan and the origins that come of this basis, if they are known."""
+        """The plan and the origins of this basis, if it is the last one."""
         if self._last is None or not self._last[0].is_same(basis):
             return None
         self._last = (basis, *self._last[1:])
         return self._last[1:]
 
     def keep(self, basis: Basis, plan: Plan, origins: Mapping[str, Origin]) -> None:
-        """Keeps what came of this basis alone: nothing that was asked for to make the plan, or read for it again."""
+        """Keeps a result that follows from this basis alone: nothing else was asked for, or read again, to make the plan."""
         is_still = not plan.actions and not plan.held
         self._last = (basis, plan, origins) if is_still else None
 
     def forget(self) -> None:
-        """Keeps nothing."""
+        """Forgets the last basis."""
         self._last = None
 
 
@@ -74,7 +74,7 @@ def _is_same_actual(one: Actual, other: Actual) -> bool:
 
 
 def _are_same(one: Mapping[str, R], other: Mapping[str, R]) -> bool:
-    """Whether these are the same racks or devices, known as the same, by the same ids in the same order."""
+    """Whether both hold equal records, with equal `known_as`, in the same order."""
     return len(one) == len(other) and all(
         item is there or (key == their_key and item == there and item.known_as == there.known_as)
         for (key, item), (their_key, there) in zip(one.items(), other.items(), strict=True)
