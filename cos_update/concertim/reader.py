@@ -310,7 +310,7 @@ def _owners(listed: object) -> tuple[Owner, ...]:
 
 
 def _is_same(device: Device, before: Device) -> bool:
-    """Whether a device is as remembered; from the journal's JSON, no volumes may be an empty list instead of a tuple."""
+    """Whether a device is as remembered; read from the journal's JSON, no volumes may be an empty list."""
     details = before.details
     if isinstance(details, InstanceDetails) and details.volume_details == []:
         before = replace(before, details=replace(details, volume_details=()))

@@ -96,7 +96,7 @@ class _Nobody(requests.auth.AuthBase):
 
 
 class _Common:
-    """The common part of all requests to an address, prepared once: preparing each one takes most of a write's CPU time.
+    """The common part of all requests to an address, prepared once: preparing each takes most of a write's CPU time.
 
     `surroundings` are the proxies and CA certificates from the settings and the environment.
     """
