@@ -114,6 +114,7 @@ def test_after_a_restart_what_was_not_acked_is_delivered_again(broker, services,
     listener.wait_error("No connection to the broker: Connection refused")
     broker.start()
     listener.wait_gap("lost")
+    listener.ready()
     wait_for(lambda: len(listener.deliveries) == 20, what="the durable queue's messages again")
     services.declare("nova")
     wait_for(lambda: "nova" not in listener.consumer.status().missing_exchanges, what="the binding")
