@@ -55,7 +55,7 @@ class Standstill:
         return self._last[1:]
 
     def keep(self, basis: Basis, plan: Plan, origins: Mapping[str, Origin]) -> None:
-        """Keeps a result that follows from this basis alone: planning asked for nothing more, nor read anything again."""
+        """Keeps a result that follows from this basis alone: planning asked for and read nothing more."""
         is_still = not plan.actions and not plan.held
         self._last = (basis, plan, origins) if is_still else None
 
