@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from namespaces import with_own_mounts
 from world import World
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
@@ -49,7 +50,7 @@ def inside(world: World) -> Run:
         program = [sys.executable, "-c", before + SUCCEEDS, "--config", str(world.folder / "config.yaml"), *arguments]
         script = f'set -e; cd "{world.folder}"; {mounts or ":"}; exec "$@"'
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script, "sh", *program], capture_output=True, text=True, timeout=120
+            [*with_own_mounts(), "sh", "-c", script, "sh", *program], capture_output=True, text=True, timeout=120
         )
         if "unshare:" in done.stderr or "mount:" in done.stderr:
             pytest.skip("this machine does not let us mount")

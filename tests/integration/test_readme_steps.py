@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from namespaces import with_own_mounts
 from world import World
 
 ROOT = Path(__file__).parents[2]
@@ -56,10 +57,7 @@ def test_a_bare_host_is_installed_configured_and_run_as_the_readme_says(world: W
     over.mkdir()
     done = subprocess.run(
         [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
+            *with_own_mounts(),
             "bash",
             "-c",
             COPY,

@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from namespaces import with_own_mounts
+
 PROJECT = Path(__file__).parents[3]
 DOCKERFILES = {"bulk": "updates_bulk", "listen": "updates_mq"}
 IMAGES = os.environ.get("COS_UPDATE_TEST_IMAGES", "")
@@ -192,7 +194,7 @@ class Container:
 
 
 def _outer(script: str) -> list[str]:
-    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", script]
+    return [*with_own_mounts("--pid", "--fork", "--kill-child"), "sh", "-ec", script]
 
 
 def _layers(lower: str, scratch: str) -> str:
