@@ -237,7 +237,7 @@ def answers(words: bytes) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize(
-    ("behaves", "text", "mend"),
+    ("behaves", "text", "fix"),
     [
         (closed_at_once, "accepted and closed again without any data", "load balancer"),
         (closed_after_the_first_words, "accepted and closed again without any data", "load balancer"),

@@ -57,6 +57,6 @@ def test_messages_wait_with_the_broker_until_both_sides_are_there(deploy: Deploy
         assert listener.resident() - before < 25 * MB
         assert " waits: " in deployment.log()
     deployment.settle()
-    assert "goes on: over after" in deployment.log()
+    assert ") proceed: over after" in deployment.log()
     assert deployment.resync() is None
     deployment.check()
