@@ -155,7 +155,7 @@ def declared(broker: RabbitNode) -> bool:
 
 
 def test_a_queue_that_is_not_there_is_not_made(broker: RabbitNode, checked: Checked) -> None:
-    assert says(checked()["queue"][0], "ok", "cos-update is not there yet")
+    assert says(checked()["queue"][0], "ok", "cos-update does not exist yet")
     assert not declared(broker)
 
 
