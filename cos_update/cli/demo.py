@@ -25,7 +25,7 @@ _TRY = (
     ("cos-update diff --dry-run", "show what differs, post nothing"),
     ("cos-update bulk --once", "run one pass"),
     ("cos-update view dump --format racks", "draw the racks"),
-    ("cos-update explain alpha-node1", "explain why an object looks as it does"),
+    ("cos-update explain alpha-node1", "why an object looks as it does"),
     ("cos-update check", "check every precondition"),
 )
 ENDING = 5.0
