@@ -49,6 +49,7 @@ def test_kept_it_serves_the_commands_that_it_names(kept: subprocess.Popen[str]) 
     (config,) = (line.strip().partition("=")[2] for line in lines if "export COS_UPDATE_CONFIG=" in line)
     commands = [line.partition("#")[0].strip() for line in lines if line.startswith("    cos-update ")]
     assert len(commands) == 5
+    assert all(len(line.rstrip("\n")) <= 80 for line in lines)
     for command in commands:
         done = subprocess.run(
             [*PROGRAM, *shlex.split(command)[1:]],
