@@ -23,7 +23,7 @@ from tests.thinned import thinned
 
 TIMEOUT = 2.0
 """The shutdown timeout of these tests, in seconds."""
-MARGIN = 6.0
+MARGIN = 15.0
 """Seconds for a busy machine."""
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 Begin = Callable[..., subprocess.Popen[str]]
