@@ -201,7 +201,6 @@ def _layers(lower: str, scratch: str) -> str:
     """What makes the root filesystem, as a script."""
     root = f"{scratch}/root"
     lines = [
-        "mount --make-rprivate /",
         f"mkdir -p {root} {scratch}/layer",
         f"mount -t tmpfs -o mode=755 tmpfs {scratch}/layer",
         f"mkdir {scratch}/layer/upper {scratch}/layer/work",
