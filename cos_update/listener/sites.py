@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cos_update.concertim.client import ConcertimClient
@@ -39,13 +39,13 @@ IDLE_LIMIT = 60.0
 """Seconds without a check of what is held after which the thread hangs."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Hand:
-    """A shard that is listened to: the epoch of its lease, and the event that ends its listener."""
+    """A shard that is listened to: the epoch of its lease, its listener's thread, and the event that ends it."""
 
     epoch: str
     thread: threading.Thread
-    end: threading.Event = field(default_factory=threading.Event)
+    end: threading.Event
 
 
 class SiteListener:
@@ -85,24 +85,24 @@ class SiteListener:
             if not hand.thread.is_alive():
                 del self._hands[shard]
         for shard in held.keys() - self._hands.keys():
-            hand = _Hand(held[shard], threading.Thread(name=f"shard-{shard}", daemon=True))
-            hand.thread = threading.Thread(
-                target=self._listen, args=(shard, hand, observer), name=f"shard-{shard}", daemon=True
+            epoch, end = held[shard], threading.Event()
+            thread = threading.Thread(
+                target=self._listen, args=(shard, epoch, end, observer), name=f"shard-{shard}", daemon=True
             )
-            self._hands[shard] = hand
-            hand.thread.start()
+            self._hands[shard] = _Hand(epoch, thread, end)
+            thread.start()
 
-    def _listen(self, shard: int, hand: _Hand, observer: Observer) -> None:
+    def _listen(self, shard: int, epoch: str, end: threading.Event, observer: Observer) -> None:
         try:
             with self._site.share(only=shard) as grant:
-                if grant is not None and grant.epochs[shard] == hand.epoch:
-                    self._listen_under(grant, shard, hand.end, observer)
+                if grant is not None and grant.epochs[shard] == epoch:
+                    self._listen_under(grant, shard, end, observer)
         except CosUpdateError as error:
             log.error("shard %d is not listened to: %s %s", shard, error, error.hint)
-            hand.end.wait(AFTER_FAILURE)
+            end.wait(AFTER_FAILURE)
         except Exception:
             log.exception("shard %d is not listened to", shard)
-            hand.end.wait(AFTER_FAILURE)
+            end.wait(AFTER_FAILURE)
         finally:
             self.status.leave(shard)
 
