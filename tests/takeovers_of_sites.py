@@ -28,7 +28,7 @@ def main() -> None:
     import engines
     import histories
     from rabbit import wait_for
-    from sites import writes_by
+    from sites import is_true, writes_by
     from world import served
 
     histories.LEASE = arguments.lease
@@ -36,7 +36,7 @@ def main() -> None:
     with engines.etcd() as engine:
         engine.empty()
         with served(folder, max_deletes=100) as world, histories.land(world, engine, 2, 1, 0, interval=600) as land:
-            wait_for(lambda: histories.is_true(world), 60)
+            wait_for(lambda: is_true(world), 60)
             one, two = land.machines
             server = next(s for s in world.cloud.servers.values() if s.name == "node-0")
             for how in ("kill -9", "power cut"):
@@ -46,7 +46,7 @@ def main() -> None:
                     other = two if holder is one else one
                     wait_for(lambda other=other: "standing by" in other.site.log(), 60)
                     # So that it goes at any moment between two refreshes.
-                    wait_for(lambda: histories.is_true(world), 60)
+                    wait_for(lambda: is_true(world), 60)
                     time.sleep(arguments.lease / 4 * (number % 8) / 8)
                     before = len(writes_by(world).get(other.site.name, ()))
                     world.cloud.set_server_state(server, "stopped" if server.vm_state == "active" else "active")
@@ -62,7 +62,7 @@ def main() -> None:
                     seconds.append(writes_by(world)[other.site.name][before].at - gone)
                     holder.end(signal.SIGKILL)
                     for line in (holder.to_engine, holder.to_concertim):
-                        line.mend()
+                        line.restore()
                     (holder.site.folder / "log" / "updates_bulk.log").rename(folder / f"{how[:5]}-{number}.log")
                     holder.start()
                 print(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import engines
 import pytest
 from engines import Engine
+from sites import SiteOf, Start
 
 
 def _require() -> None:
@@ -30,6 +34,21 @@ def _redis() -> Iterator[Engine]:
     _require()
     with engines.redis() as engine:
         yield engine
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a daemon of a machine, which does not outlive the test."""
+    with ExitStack() as held:
+
+        def begin(site: SiteOf, *arguments: str) -> subprocess.Popen[bytes]:
+            process = site.start(*arguments)
+            held.callback(process.wait)
+            held.callback(process.kill)
+            held.callback(process.send_signal, signal.SIGCONT)
+            return process
+
+        yield begin
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Random histories of several machines on one Concertim: killed, stopped, cut off, joining and leaving, all at once.
 
-After each history everything is as it should be again, nothing was made twice, and every write was made by whoever held
-its shard at that moment.
+After each history everything is as it should be again, nothing was made twice, and every write was made by the machine
+that held its shard at that moment.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from datetime import datetime
 
 from engines import Engine
 from rabbit import Proxy, wait_for
-from sites import SiteOf, site_of, writer, writes_by
-from world import World, shown, wanted
+from sites import SiteOf, is_true, site_of, writer, writes_by
+from world import World
 
 from cos_update.fakes.concertim.records import Rack
 from cos_update.fakes.openstack.records import Project, Server, Stack
@@ -61,7 +61,7 @@ class Line(Proxy):
         else:
             self.swallows = True
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Works again; what was lost stays lost."""
         if self.swallows:
             self.swallows = False
@@ -193,7 +193,7 @@ def stop(of: Land, machine: Machine) -> None:
 
 
 def stop_amid(of: Land, machine: Machine) -> None:
-    """Stops whoever holds a shard for longer than its lease, while it posts."""
+    """Stops a machine that holds a shard, while it posts, for longer than the lease."""
     machine = _a_holder(of) or machine
     of.world.concertim.wire.latency = 0.1
     for _ in range(8):
@@ -239,8 +239,8 @@ def lose_concertim(of: Land, machine: Machine) -> None:
 
 
 def find_both(of: Land, machine: Machine) -> None:
-    machine.to_engine.mend()
-    machine.to_concertim.mend()
+    machine.to_engine.restore()
+    machine.to_concertim.restore()
 
 
 FAULTS: tuple[Callable[[Land, Machine], None], ...] = (
@@ -266,13 +266,6 @@ def history(of: Land, steps: int) -> None:
     settle(of)
     check_writers(of)
     check_made_once(of)
-
-
-def is_true(world: World) -> bool:
-    """Whether Concertim shows the cloud."""
-    with suppress(KeyError, RuntimeError):  # read while it changes
-        return shown(world.actual()) == wanted(world.desired())
-    return False
 
 
 def settle(of: Land) -> None:
@@ -315,7 +308,7 @@ def taken(of: Land) -> dict[int, list[tuple[float, str]]]:
 
 
 def check_writers(of: Land) -> None:
-    """Every write to a rack was made by whoever had taken its shard last."""
+    """Every write to a rack was made by the machine that had taken its shard last."""
     takings = taken(of)
     for request in of.world.concertim.wire.requests:
         project = _project_written(of, request)

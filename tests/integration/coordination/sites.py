@@ -6,14 +6,26 @@ import base64
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from world import World, run_program
+from world import World, run_program, shown, wanted
 
 from cos_update.fakes.wire import Recorded
+
+Start = Callable[..., subprocess.Popen[bytes]]
+"""Starts a daemon: a machine, and the arguments of the program."""
+
+
+def is_true(world: World) -> bool:
+    """Whether Concertim shows the cloud."""
+    with suppress(KeyError, RuntimeError):  # read while it changes
+        return shown(world.actual()) == wanted(world.desired())
+    return False
 
 
 @dataclass

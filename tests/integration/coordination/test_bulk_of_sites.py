@@ -6,47 +6,17 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from subprocess import Popen
 
 import pytest
 from daemons import until
 from engines import Engine
 from rabbit import Proxy
-from sites import SiteOf, site_of, writes_by
-from world import World, served, shown, wanted
+from sites import Start, is_true, site_of, writes_by
+from world import World
 
 LEASE = 3
 
-Start = Callable[[SiteOf], Popen[bytes]]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with served(tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts the daemon of a machine."""
-    with ExitStack() as held:
-
-        def begin(site: SiteOf) -> Popen[bytes]:
-            process = site.start("bulk", "--interval", "1")
-            held.callback(process.wait)
-            held.callback(process.kill)
-            held.callback(process.send_signal, signal.SIGCONT)
-            return process
-
-        yield begin
-
-
-def is_true(world: World) -> bool:
-    """Whether Concertim shows the cloud."""
-    return shown(world.actual()) == wanted(world.desired())
+BULK = ("bulk", "--interval", "1")
 
 
 def grow(world: World, name: str = "more") -> None:
@@ -59,7 +29,7 @@ def grow(world: World, name: str = "more") -> None:
 def test_of_two_machines_one_posts_and_the_other_ends_at_once(world: World, etcd: Engine, start: Start) -> None:
     one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
     assert two.run("sites", expect=1).stdout == "held by nobody, of 1 shards: 0\n"
-    start(one)
+    start(one, *BULK)
     until(lambda: bool(writes_by(world)))
     done = two.run("bulk", "--once")
     assert done.stdout == "bulk: nothing done: two holds no lease (one holds 1 of 1)\n"
@@ -73,7 +43,7 @@ def test_of_two_machines_one_posts_and_the_other_ends_at_once(world: World, etcd
 def test_with_shards_each_machine_posts_its_own_projects(world: World, engine: Engine, start: Start) -> None:
     sites = [site_of(world, name, engine.url(), shards=6) for name in ("one", "two")]
     for site in sites:
-        start(site)
+        start(site, *BULK)
     until(lambda: is_true(world))
     until(lambda: sum("handed over" in site.log() for site in sites) == 1)
     world.concertim.wire.reset()
@@ -85,9 +55,9 @@ def test_with_shards_each_machine_posts_its_own_projects(world: World, engine: E
 
 def test_a_machine_that_is_killed_has_its_racks_taken_over(world: World, etcd: Engine, start: Start) -> None:
     one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
-    first = start(one)
+    first = start(one, *BULK)
     until(lambda: is_true(world))
-    start(two)
+    start(two, *BULK)
     until(lambda: "standing by" in two.log())
     first.kill()
     grow(world)
@@ -100,10 +70,10 @@ def test_a_machine_that_was_stopped_longer_than_its_lease_writes_nothing_when_it
 ) -> None:
     one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
     world.concertim.wire.latency = 0.1
-    first = start(one)
+    first = start(one, *BULK)
     until(lambda: len(writes_by(world).get("one", [])) > 10)
     os.kill(first.pid, signal.SIGSTOP)
-    start(two)
+    start(two, *BULK)
     until(lambda: "is held by this site" in two.log())
     world.concertim.wire.latency = 0.0
     until(lambda: is_true(world))
@@ -117,7 +87,7 @@ def test_a_machine_that_was_stopped_longer_than_its_lease_writes_nothing_when_it
 def test_without_the_engine_nothing_is_written_until_it_is_back(world: World, etcd: Engine, start: Start) -> None:
     with Proxy(etcd.ports[0]) as proxy:
         one = site_of(world, "one", etcd.url(proxy.port))
-        start(one)
+        start(one, *BULK)
         until(lambda: is_true(world))
         proxy.accepting = False
         proxy.cut()
@@ -137,9 +107,9 @@ def test_a_machine_that_does_not_reach_concertim_leaves_its_racks_to_one_that_do
     with Proxy(int(world.concertim.url.rpartition(":")[2])) as proxy:
         one, two = site_of(world, "one", etcd.url()), site_of(world, "two", etcd.url())
         one.at(f"http://127.0.0.1:{proxy.port}")
-        start(one)
+        start(one, *BULK)
         until(lambda: is_true(world))
-        start(two)
+        start(two, *BULK)
         until(lambda: "standing by" in two.log())
         proxy.accepting = False
         proxy.cut()

@@ -1,11 +1,9 @@
-"""Listeners on several machines, alone and beside bulk: a shard's queue is read by whoever holds the shard."""
+"""Listeners on several machines, alone and beside bulk: a shard's queue is read by the machine that holds the shard."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,15 +12,13 @@ from engines import Engine
 from hands import key
 from listening import QUEUE, consumers, queues, rmq
 from rabbit import RabbitNode, wait_for
-from sites import SiteOf, site_of, writes_by
-from world import World, served, shown, wanted
+from sites import Start, is_true, site_of, writes_by
+from world import World, served
 
 from cos_update.fakes.openstack.records import Server
 from cos_update.model.kinds import ResourceKind
 
 pytestmark = pytest.mark.broker
-
-Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -30,25 +26,6 @@ def world(tmp_path: Path, broker: RabbitNode) -> Iterator[World]:
     names = (QUEUE, *(f"{QUEUE}-{n}" for n in range(2)))
     with queues(broker, *names), served(tmp_path, rmq=rmq(broker)) as world:
         yield world
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts a daemon of a machine."""
-    with ExitStack() as held:
-
-        def begin(site: SiteOf, *arguments: str) -> subprocess.Popen[bytes]:
-            process = site.start(*arguments)
-            held.callback(process.wait)
-            held.callback(process.kill)
-            held.callback(process.send_signal, signal.SIGCONT)
-            return process
-
-        yield begin
-
-
-def is_true(world: World) -> bool:
-    return shown(world.actual()) == wanted(world.desired())
 
 
 def node(world: World) -> Server:
@@ -95,7 +72,7 @@ def test_bulk_and_the_listener_of_a_machine_act_under_the_same_leases(
     assert "listening for shard 0" in one.log("mq")
     stop_server(world, bus)
     wait_for(lambda: is_true(world), what="the change in Concertim")
-    # Whoever keeps the leases may go: the other process of the machine, or another machine, goes on.
+    # If the process that keeps the leases ends, the machine's other process or another machine takes over.
     bulk.send_signal(signal.SIGTERM)
     bulk.wait()
     stop_server(world, bus, "active")
