@@ -46,7 +46,7 @@ class Login:
         self.is_root: bool | None = None
         """Whether the user may see and do everything; None while unknown."""
         self.clock_offset: float | None = None
-        """Seconds by which the app's clock is ahead of ours, to half a second; None while unknown."""
+        """How many seconds the app's clock is ahead of this machine's, to half a second; None while unknown."""
 
     def token(self, dead: str | None = None) -> str:
         """The token; logs in if there is none or only the `dead` one.

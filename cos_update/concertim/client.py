@@ -73,7 +73,7 @@ class ConcertimClient(ConcertimReader):
 
     @property
     def clock_offset(self) -> float | None:
-        """Seconds by which the app's clock is ahead of ours, to half a second; None before the first login."""
+        """How many seconds the app's clock is ahead of this machine's, to half a second; None before a login."""
         return self._http.login.clock_offset
 
     def limit_met(self, owner: Owner) -> str:

@@ -124,7 +124,7 @@ class Backend:
                 if self._joins:
                     self._call(lambda: coordinator.leave_group(GROUP).get())
             except BackendError as error:
-                log.debug("the engine was left without a word: %s", error)
+                log.debug("the group was not left in order: %s", error)
             # tooz waits up to a second for its own threads.
             threading.Thread(target=_end, args=(coordinator,), name="coordination-end", daemon=True).start()
         self._calls.close()
@@ -173,7 +173,7 @@ def _end(coordinator: Any) -> None:
     try:
         coordinator.stop()
     except Exception as error:
-        log.debug("the engine was left without a word: %s", error)
+        log.debug("the group was not left in order: %s", error)
 
 
 def require_installed(settings: CoordinationSettings) -> None:

@@ -227,7 +227,7 @@ class Reading:
             return [stack for stack in pages.read({"limit": "1000"}, take) if stack is not None]
 
         def is_honest(stacks: Sequence[Stack], own: str) -> bool:
-            # Whoever may use another project's path is an admin for Heat, and an admin's listing covers all projects.
+            # Heat lets only admins use another project's path, and an admin's listing covers all projects.
             return any(item != own for item in self.projects) or all(stack.project_id == own for stack in stacks)
 
         stacks = self._read(_Question(ResourceKind.STACK, ask, is_honest))

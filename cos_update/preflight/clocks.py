@@ -9,7 +9,7 @@ SKEW = 5.0
 
 
 def compared(whose: str, ahead: float) -> Finding:
-    """The finding for a clock that is `ahead` of ours by that many seconds."""
+    """The finding for a clock that is `ahead` seconds ahead of this machine's."""
     if abs(ahead) <= SKEW:
         return ok("clock", f"{whose}'s is within {SKEW:g} s of ours")
     return warn("clock", f"{whose}'s is {ahead:+.0f} s off from ours", "synchronize both by NTP (chrony, ntpd)")

@@ -1,7 +1,7 @@
 """What must hold of every history.
 
 Whatever happened in the cloud, to Concertim by hand, to the view or to a pass, one clean pass makes Concertim show the
-cloud; a few more mend what only a full reading shows. Then a pass posts nothing, with the view or without it, and
+cloud; a few more repair what only a full reading reveals. Then a pass posts nothing, with the view or without it, and
 Concertim never had a reason to refuse anything. At no time does anything go that should be there.
 """
 

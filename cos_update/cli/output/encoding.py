@@ -25,7 +25,7 @@ def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
 def suit_the_locale() -> None:
     """Replaces characters that an output cannot encode, since a name may have any character.
 
-    Python treats LC_ALL=C as UTF-8; whoever sets it on purpose wants ASCII.
+    Python treats LC_ALL=C as UTF-8, but a user who sets it explicitly wants ASCII.
     """
     codecs.register_error(_FALLBACK, _in_ascii)
     plain = os.environ.get("LC_ALL") in ("C", "POSIX")

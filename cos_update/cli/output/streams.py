@@ -75,8 +75,8 @@ class _Diagnostics(_Descriptor):
 def guard_streams() -> None:
     """Replaces Python's standard streams. Call it before any file is opened.
 
-    A closed descriptor is opened on /dev/null, so that no file of ours gets its number and the stream's output. For
-    standard output and error it is opened for reading, so that writes fail as they should.
+    A closed descriptor is reopened on /dev/null; otherwise the next file we open would get its number and receive the
+    stream's output. For standard output and error it is opened for reading, so that writes fail as they should.
     """
     for number in range(3):
         try:
