@@ -65,7 +65,7 @@ class Backend:
         self._call(self._coordinator.start)
         self._joins = joins
         if joins:
-            member = _told(Member(self._site, self._settings.shards))
+            member = _capabilities(Member(self._site, self._settings.shards))
             return self._call(lambda: self._join(member))
         return False
 
@@ -89,9 +89,9 @@ class Backend:
         found: Mapping[bytes, Any] = self._call(self._members)
         return tuple(sorted(map(_member, found.values()), key=lambda member: member.site))
 
-    def tell(self, held: Mapping[int, float], *, is_fit: bool) -> None:
+    def announce(self, held: Mapping[int, float], *, is_fit: bool) -> None:
         """Tells the other sites what this one holds, and whether it is fit to hold more."""
-        member = _told(Member(self._site, self._settings.shards, held, is_fit))
+        member = _capabilities(Member(self._site, self._settings.shards, held, is_fit))
         self._call(lambda: self._coordinator.update_capabilities(GROUP, member).get())
 
     def take(self, name: str) -> Any | None:
@@ -204,14 +204,14 @@ def _coordinator(settings: CoordinationSettings, member: bytes, deadline: float)
         raise ConfigError(f"{text}.", f"The drivers for etcd and Redis come with the extra ha: {INSTALL}") from None
 
 
-def _told(member: Member) -> dict[str, Any]:
+def _capabilities(member: Member) -> dict[str, Any]:
     held = {str(shard): since for shard, since in member.held.items()}
     return {"site": member.site, "shards": member.shards, "held": held, "fit": member.is_fit}
 
 
-def _member(told: Any) -> Member:
+def _member(capabilities: Any) -> Member:
     try:
-        held = {int(shard): float(since) for shard, since in told["held"].items()}
-        return Member(str(told["site"]), int(told["shards"]), held, bool(told["fit"]))
+        held = {int(shard): float(since) for shard, since in capabilities["held"].items()}
+        return Member(str(capabilities["site"]), int(capabilities["shards"]), held, bool(capabilities["fit"]))
     except (TypeError, KeyError, ValueError, AttributeError):
         return Member("?", 0)

@@ -60,8 +60,8 @@ class Keeper:
         self._locks: dict[int, Any] = {}
         self._mine = Holdings(site, settings.shards)
         self._refreshed = self._not_before = float("-inf")
-        self._told: tuple[dict[int, float], bool] | None = None
-        self._said = ""
+        self._announced: tuple[dict[int, float], bool] | None = None
+        self._reported = ""
         self._stopped = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -91,7 +91,7 @@ class Keeper:
             try:
                 self.turn()
             except CosUpdateError as error:
-                self._say(f"{error} {error.hint}".rstrip())
+                self._report(f"{error} {error.hint}".rstrip())
             except Exception:
                 log.exception("a turn of keeping the leases failed")
             if self._clock() >= self._not_before:
@@ -121,7 +121,7 @@ class Keeper:
         else:
             self._mine = replace(self._mine, trouble=self._mine.trouble if self._is_at_odds else "")
             if not self._is_at_odds:
-                self._say("")
+                self._report("")
         self._publish()
 
     @property
@@ -138,7 +138,7 @@ class Keeper:
                 raise
             if is_new:
                 self._hold_off()
-            self._backend, self._refreshed, self._told = backend, float("-inf"), None
+            self._backend, self._refreshed, self._announced = backend, float("-inf"), None
         return self._backend
 
     def _refresh(self, backend: Backend) -> None:
@@ -179,7 +179,7 @@ class Keeper:
             counts = ", ".join(f"{m.site} {m.shards}" for m in self._mine.members)
             trouble = f"coordination.shards must be the same on all machines ({counts}): nothing more is taken"
             self._mine = replace(self._mine, trouble=trouble)
-            self._say(trouble)
+            self._report(trouble)
             return
         due = self._due()
         leaving = surplus(self._mine.leases, due)
@@ -192,10 +192,10 @@ class Keeper:
         is_holding_off = self._clock() < self._not_before
         for shard in () if is_holding_off else self._free(due - len(self._mine.leases)):
             self._take(backend, shard)
-        to_tell = {n: lease.since for n, lease in self._mine.leases.items()}, self._uses.is_fit()
-        if to_tell != self._told:
-            backend.tell(to_tell[0], is_fit=to_tell[1])
-            self._told = to_tell
+        to_announce = {n: lease.since for n, lease in self._mine.leases.items()}, self._uses.is_fit()
+        if to_announce != self._announced:
+            backend.announce(to_announce[0], is_fit=to_announce[1])
+            self._announced = to_announce
 
     def _due(self) -> int:
         """How many shards this site should hold."""
@@ -260,7 +260,7 @@ class Keeper:
             rest = "what this site holds is good for a while yet"
         trouble = f"coordination fails ({error}): {rest}"
         self._mine = replace(self._mine, trouble=trouble)
-        self._say(trouble)
+        self._report(trouble)
 
     def _publish(self) -> None:
         try:
@@ -270,16 +270,16 @@ class Keeper:
                 "%s cannot be written: %s; other processes of this site hold nothing", self._file.path, words(error)
             )
 
-    def _say(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         """Logs a problem once, and once that it is over."""
         kind = trouble.rpartition(": ")[2]
-        if kind == self._said:
+        if kind == self._reported:
             return
         if trouble:
             log.warning("%s", trouble)
-        elif self._said:
+        elif self._reported:
             log.info("coordination works again")
-        self._said = kind
+        self._reported = kind
 
     def _leave(self) -> None:
         if self._keeping is None:

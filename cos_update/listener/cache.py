@@ -34,7 +34,7 @@ class StateCache:
         self._index: StateIndex | None = None
         self._stamp: tuple[int, int, int] | None = None
         self._projects: Mapping[str, Project] = {}
-        self._all_told = False
+        self._all_known = False
         self._tops: OrderedDict[str, str] = OrderedDict()
 
     def load(self) -> None:
@@ -72,7 +72,7 @@ class StateCache:
         watched = self._objects.watched()
         with self._lock:
             changed = watched.projects.keys() ^ self._projects.keys()
-            self._projects, self._all_told = watched.projects, not watched.untold
+            self._projects, self._all_known = watched.projects, not watched.undetermined
         return frozenset(changed)
 
     def index(self) -> StateIndex:
@@ -100,7 +100,7 @@ class StateCache:
         if key.kind in (ResourceKind.PROJECT, ResourceKind.FLAVOR):
             return key.kind is ResourceKind.PROJECT or self._mine(key.id)
         project_id = key.project_id or self.index().project_of(self.index().home(key.id))
-        return (project_id in self._projects or not self._all_told) and self._mine(project_id)
+        return (project_id in self._projects or not self._all_known) and self._mine(project_id)
 
     def remember_top(self, nested: str, top: str) -> None:
         """Remembers which top-level stack a nested one belongs to."""

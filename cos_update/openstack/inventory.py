@@ -165,14 +165,14 @@ class CloudReader:
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="openstack") as pool:
             wanted = _chosen(watched.projects, projects)
             reading = Reading(self.sessions, self._settings.scope, self.read_scopes, pool, wanted, on_progress)
-            for name in watched.untold:
+            for name in watched.undetermined:
                 reading.miss(ResourceKind.PROJECT, f"these credentials cannot tell whether {name} is watched")
             yield reading
 
     def _watched_with_progress(self, on_progress: OnProgress) -> Watched:
         ahead, self._ahead = self._ahead, None
         watched = self._watched() if ahead is None else ahead.result()
-        on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.untold)))
+        on_progress(Progress("Keystone", len(watched.projects), is_over=True, has_gaps=bool(watched.undetermined)))
         return watched
 
     def _source(self) -> str:

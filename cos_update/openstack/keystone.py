@@ -22,7 +22,7 @@ class Watched:
 
     projects: Mapping[str, Project]
     disabled: Mapping[str, Project] = field(default_factory=dict)
-    untold: Sequence[str] = ()
+    undetermined: Sequence[str] = ()
 
 
 def watched_projects(sessions: Sessions, settings: CloudSettings, pool: Executor) -> Watched:
@@ -106,11 +106,11 @@ def _by_tokens(sessions: Sessions, settings: CloudSettings, pool: Executor) -> W
             return None
 
     found: dict[str, Project] = {}
-    untold = []
+    undetermined = []
     for project, watched in zip(reachable, pool.map(is_watched, [p["id"] for p in reachable]), strict=True):
         name = str(project.get("name") or project["id"])
         if watched:
             found[project["id"]] = Project(project["id"], name)
         elif watched is None:
-            untold.append(name)
-    return Watched(found, disabled, untold)
+            undetermined.append(name)
+    return Watched(found, disabled, undetermined)

@@ -153,8 +153,8 @@ class ProjectSession:
             most = self._microversions.get(service)
             if most is None:
                 found = self._library(lambda: self._proxy(service).get_endpoint_data())
-                if told := getattr(found, "max_microversion", None):
-                    most = self._microversions[service] = tuple(told)
+                if newest := getattr(found, "max_microversion", None):
+                    most = self._microversions[service] = tuple(newest)
         if most is None:
             self.is_spoiled = True
             self.get(service, "/", of_many=True)  # raises the reason, which the library does not report

@@ -30,7 +30,7 @@ class Publisher:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._said: frozenset[str] = frozenset()
+        self._reported: frozenset[str] = frozenset()
         self._announced: ViewFor | None = None
         self._repeats = RepeatSuppressor(log)
 
@@ -70,8 +70,8 @@ class Publisher:
 
     def _say(self, left_out: Mapping[str, str]) -> None:
         with self._lock:
-            new = sorted(left_out.keys() - self._said)
-            self._said = frozenset(left_out)
+            new = sorted(left_out.keys() - self._reported)
+            self._reported = frozenset(left_out)
         for item in new[:MOST_SAID]:
             log.info("left out of the view for other services: %s", left_out[item])
         if len(new) > MOST_SAID:
