@@ -137,6 +137,12 @@ class Listener:
             self._shut_down()
         return self._is_drained and self._worker.given_up == 0
 
+    def is_all_done(self, stop: threading.Event) -> bool:
+        """Whether the queue is empty, and all that was heard of is in Concertim or was handed to a resync."""
+        if not (self._queue.stats().idle and self._housekeeper.is_idle()):
+            return False
+        return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()
+
     def _learn_aside(self, stop: threading.Event) -> bool:
         """Loads the state in a thread; False if stopped before that."""
         return bool(self._aside("learner", lambda: self._learn(stop), stop.is_set))
@@ -204,16 +210,11 @@ class Listener:
                 error = self._consumer.status().error
                 raise BrokerError(error or f"no response from the broker within {CONNECT_WAIT:g} s")
         while not stop.is_set():
-            if self._is_all_done(stop):
+            if self.is_all_done(stop):
                 self._is_drained = True
                 stop.set()
             else:
                 stop.wait(POLL)
-
-    def _is_all_done(self, stop: threading.Event) -> bool:
-        if not (self._queue.stats().idle and self._housekeeper.is_idle()):
-            return False
-        return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()
 
     def _shut_down(self) -> None:
         """Finishes work in progress within the shutdown timeout; the broker keeps the rest."""

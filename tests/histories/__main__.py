@@ -9,13 +9,18 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.histories.rules import RULES, live
+from tests.histories.broken import RULES
+from tests.histories.listening import Broker
+from tests.histories.rules import live
+from tests.integration.rabbit import RabbitNode, available
 
 BATCH = 20
 """Histories that one seed makes."""
@@ -42,7 +47,7 @@ class Tally:
         return ", ".join([f"{self.histories} histories", *(f"{self.broken[rule]} {rule}" for rule in rules)])
 
 
-def run(number: int, tally: Tally, end: float) -> None:
+def run(number: int, tally: Tally, end: float, broker: Broker | None) -> None:
     """The histories of one seed. Raises Over when the time is, or when one has broken a rule."""
 
     @seed(number)
@@ -57,7 +62,7 @@ def run(number: int, tally: Tally, end: float) -> None:
     def histories(data: st.DataObject) -> None:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                live(data.draw, Path(folder))
+                live(data.draw, Path(folder), broker)
             except Exception as error:
                 tally.note(error)
                 traceback.print_exc()
@@ -67,6 +72,17 @@ def run(number: int, tally: Tally, end: float) -> None:
             raise Over
 
     histories()
+
+
+@contextmanager
+def broker() -> Iterator[Broker | None]:
+    """A node for all histories; None, and a word about it, where RabbitMQ is not installed."""
+    if not available():
+        click.echo("without a listener: rabbitmq-server is not installed", err=True)
+        yield None
+        return
+    with RabbitNode() as node:
+        yield Broker(node)
 
 
 @click.command()
@@ -79,9 +95,10 @@ def main(seconds: float, first: int | None) -> None:
     tally = Tally()
     number = random.randrange(10**9) if first is None else first
     try:
-        while True:
-            run(number, tally, end)
-            number += 1
+        with broker() as node:
+            while True:
+                run(number, tally, end, node)
+                number += 1
     except Over:
         again = f"; to run it again: python -m tests.histories --seed {number}" if tally.broken else ""
         click.echo(f"{tally}{again}")
