@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import random
 import sys
@@ -10,7 +11,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from tests.histories.broken import RULES
 from tests.histories.listening import Broker
 from tests.histories.rules import live
-from tests.integration.rabbit import RabbitNode, available
+from tests.integration.rabbit import RabbitNode
 
 BATCH = 20
 """Histories that one seed makes."""
@@ -50,6 +51,9 @@ class Tally:
 def run(number: int, tally: Tally, end: float, broker: Broker | None) -> None:
     """The histories of one seed. Raises Over when the time is, or when one has broken a rule."""
 
+    written = io.StringIO()
+    logging.basicConfig(stream=written, level=logging.INFO, force=True, format="%(asctime)s %(threadName)s %(message)s")
+
     @seed(number)
     @settings(
         max_examples=BATCH,
@@ -60,12 +64,15 @@ def run(number: int, tally: Tally, end: float, broker: Broker | None) -> None:
     )
     @given(st.data())
     def histories(data: st.DataObject) -> None:
+        written.seek(0)
+        written.truncate()
         with tempfile.TemporaryDirectory() as folder:
             try:
                 live(data.draw, Path(folder), broker)
             except Exception as error:
                 tally.note(error)
                 traceback.print_exc()
+                click.echo(written.getvalue(), err=True)
                 raise Over from None
         tally.histories += 1
         if time.monotonic() >= end:
@@ -75,12 +82,8 @@ def run(number: int, tally: Tally, end: float, broker: Broker | None) -> None:
 
 
 @contextmanager
-def broker() -> Iterator[Broker | None]:
-    """A node for all histories; None, and a word about it, where RabbitMQ is not installed."""
-    if not available():
-        click.echo("without a listener: rabbitmq-server is not installed", err=True)
-        yield None
-        return
+def broker() -> Iterator[Broker]:
+    """A node for all histories."""
     with RabbitNode() as node:
         yield Broker(node)
 
@@ -88,14 +91,16 @@ def broker() -> Iterator[Broker | None]:
 @click.command()
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="How long to go on.")
 @click.option("--seed", "first", type=int, help="Begin with the histories of this seed, as a failure names it.")
-def main(seconds: float, first: int | None) -> None:
-    """Runs random histories, and prints how many there were and what they broke."""
-    logging.disable(logging.CRITICAL)
+@click.option("--broker/--no-broker", "with_broker", default=True, help="Whether a listener follows some of them.")
+def main(seconds: float, first: int | None, with_broker: bool) -> None:
+    """Runs random histories, and prints how many there were and what they broke; of that one also what was logged."""
+    for loud in ("pika", "aiohttp"):
+        logging.getLogger(loud).setLevel(logging.CRITICAL)
     end = time.monotonic() + seconds
     tally = Tally()
     number = random.randrange(10**9) if first is None else first
     try:
-        with broker() as node:
+        with broker() if with_broker else nullcontext() as node:
             while True:
                 run(number, tally, end, node)
                 number += 1

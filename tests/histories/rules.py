@@ -7,6 +7,8 @@ Concertim never had a reason to refuse anything. At no time does anything go tha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -25,12 +27,7 @@ def live(draw: Draw, folder: Path, broker: Broker | None = None) -> None:
 
     Raises one of the RULES, or whatever else went wrong.
     """
-    retry.BACKOFF = Backoff(0.01, 10.0)
-    life = Life(draw, folder)
-    with Sandbox(life.world.openstack, life.world.concertim):
-        life.world.add_owners()
-        life.world.configure(full_read_every=FULL_READ_EVERY, full_cloud_read_every=FULL_CLOUD_READ_EVERY)
-        life.cloud.neutron_validates_filters = draw(st.booleans())
+    with _begun(draw, folder) as life:
         disturbed = False
         for number in range(draw(st.integers(1, 3))):
             if broker is not None and draw(st.booleans()):
@@ -52,6 +49,25 @@ def live(draw: Draw, folder: Path, broker: Broker | None = None) -> None:
         if life.world.concertim.state.unstored:
             life.one_pass()  # what is not stored is found out anew
         rest(life)
+
+
+def live_followed(draw: Draw, folder: Path, broker: Broker) -> None:
+    """A history of one chapter, in which a listener follows the cloud. Raises as `live` does."""
+    with _begun(draw, folder) as life:
+        followed(life, broker, is_first=True)
+        if refusals := life.refusals():
+            raise NeedlessRefusal(refusals)
+
+
+@contextmanager
+def _begun(draw: Draw, folder: Path) -> Iterator[Life]:
+    retry.BACKOFF = Backoff(0.01, 10.0)
+    life = Life(draw, folder)
+    with Sandbox(life.world.openstack, life.world.concertim):
+        life.world.add_owners()
+        life.world.configure(full_read_every=FULL_READ_EVERY, full_cloud_read_every=FULL_CLOUD_READ_EVERY)
+        life.cloud.neutron_validates_filters = draw(st.booleans())
+        yield life
 
 
 def _chapter(life: Life) -> bool:
