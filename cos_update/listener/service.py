@@ -32,6 +32,7 @@ from cos_update.model.settings import BrokerSettings
 from cos_update.model.shards import shard_of
 from cos_update.observability.logs import shut_down
 from cos_update.observability.observer import Observer
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.observability.tally import Tally
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
@@ -166,16 +167,18 @@ class Listener:
     def _learn(self, stop: threading.Event) -> bool:
         """Loads the state, retrying until told to stop; a drain fails at once."""
         failures = 0
+        repeats = RepeatSuppressor(log)
         while not stop.is_set():
             try:
                 self._cache.load()
             except CosUpdateError as error:
                 if self._task.drain:
                     raise
-                log.error("cannot start yet: %s %s", error, error.hint)
+                repeats.failed("start", "cannot start yet: %s %s", error, error.hint, level=logging.ERROR)
                 failures += 1
                 stop.wait(LEARNING.after(failures))
             else:
+                repeats.over("start", "a start that had to wait")
                 return True
         return False
 
