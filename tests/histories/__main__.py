@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -23,6 +24,8 @@ from tests.histories.listening import Broker
 from tests.histories.rules import live
 from tests.integration.rabbit import RabbitNode
 
+OTHER_THREADS = "Do not use the `random` module inside strategies"
+"""What hypothesis takes for a use of it while it draws is the listener's, in threads of its own."""
 BATCH = 20
 """Histories that one seed makes."""
 
@@ -94,6 +97,7 @@ def broker() -> Iterator[Broker]:
 @click.option("--broker/--no-broker", "with_broker", default=True, help="Whether a listener follows some of them.")
 def main(seconds: float, first: int | None, with_broker: bool) -> None:
     """Runs random histories, and prints how many there were and what they broke; of that one also what was logged."""
+    warnings.filterwarnings("ignore", OTHER_THREADS)
     for loud in ("pika", "aiohttp"):
         logging.getLogger(loud).setLevel(logging.CRITICAL)
     end = time.monotonic() + seconds
@@ -102,6 +106,7 @@ def main(seconds: float, first: int | None, with_broker: bool) -> None:
     try:
         with broker() if with_broker else nullcontext() as node:
             while True:
+                click.echo(f"seed {number} after {tally}", err=True)
                 run(number, tally, end, node)
                 number += 1
     except Over:

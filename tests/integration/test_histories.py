@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.histories.__main__ import OTHER_THREADS
 from tests.histories.listening import Broker
 from tests.histories.rules import live, live_followed
 from tests.integration.rabbit import RabbitNode
@@ -24,6 +25,7 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.filterwarnings(f"ignore:{OTHER_THREADS}")
 @settings(max_examples=3, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_listener_makes_up_for_whatever_its_broker_drops(data: st.DataObject, rabbit_node: RabbitNode) -> None:
