@@ -80,7 +80,7 @@ class Listener:
         )
         self._bad = Tally(log, "messages are set aside")
         stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
-        self._keys = Check("keys", self._queue.due, stuck_after)
+        self._keys = Check("keys", self._queue.due, stuck_after, pulse=self._requests)
         self._turns = Check("broker", lambda: True, stuck_after)
         self._view_writer: ViewWriter
         self._worker: Worker
@@ -193,6 +193,10 @@ class Listener:
             self._consumer.ack([delivery.delivery_tag])
             return
         self._worker.note(event, delivery.delivery_tag, redelivered=delivery.redelivered)
+
+    def _requests(self) -> object:
+        """Changes with every request to either side."""
+        return self._services.cloud.sessions.requests, self._services.concertim.counts
 
     def _on_turn(self) -> None:
         self._turns.moved()
