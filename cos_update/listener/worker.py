@@ -235,13 +235,12 @@ class Worker:
             self._mark(unit, dirty | {unit} if result.needs_reread else dirty, sent)
             self._tracker.give_back(unit)
             if result.outcome is WorkOutcome.FAILED:
-                self._waiting[unit] = result.reason
+                self._no_longer_waits(unit, but=result.reason)
                 self._repeats.failed(result.reason, "%s %s waits: %s", unit.kind, unit.id, result.reason)
             self._queue.add_rate_limited(unit)
             self._queue.done(unit)
             return
-        if reason := self._waiting.pop(unit, ""):
-            self._repeats.over(reason, f"waiting keys ({reason}) proceed")
+        self._no_longer_waits(unit)
         for other in result.to:
             self._mark(other, {other}, sent)
         self._tracker.pass_on(unit, result.to)
@@ -252,6 +251,16 @@ class Worker:
         self._ack(self._tracker.finish(unit))
         self._queue.done(unit)
         self._context.observer.effect(_lag(sent))
+
+    def _no_longer_waits(self, unit: Key, but: str = "") -> None:
+        """The key waits for the reason `but`, or for nothing. A reason is over when the last of its keys is."""
+        with self._lock:
+            reason = self._waiting.pop(unit, "")
+            if but:
+                self._waiting[unit] = but
+            is_over = bool(reason) and reason not in self._waiting.values()
+        if is_over:
+            self._repeats.over(reason, f"waiting keys ({reason}) proceed")
 
     def _look_again(self, unit: Key, result: WorkResult, dirty: set[Key]) -> None:
         """Schedules another read: OpenStack may finish a change without another notification."""

@@ -47,10 +47,12 @@ class Heat(Service):
             self.get(router, end, self._root, open_=True)
         stacks = "/v1/{project}/stacks"
         self.get(router, stacks, self._stacks, query="global_tenant show_nested tenant limit marker")
-        self.get(router, stacks + "/{name}", self._redirect, query="resolve_outputs")
-        self.get(router, stacks + "/{name}/resources", self._redirect, query="nested_depth type with_detail")
-        self.get(router, stacks + "/{name}/{id}", self._stack, query="resolve_outputs")
-        self.get(router, stacks + "/{name}/{id}/resources", self._resources, query="nested_depth type with_detail")
+        # aiohttp's own pattern takes no braces.
+        named = stacks + "/{name:[^/]+}"
+        self.get(router, named, self._redirect, query="resolve_outputs")
+        self.get(router, named + "/resources", self._redirect, query="nested_depth type with_detail")
+        self.get(router, named + "/{id}", self._stack, query="resolve_outputs")
+        self.get(router, named + "/{id}/resources", self._resources, query="nested_depth type with_detail")
 
     def bad_request(self, message: str) -> Refusal:
         return refusal(400, "HTTPBadRequest", message)
