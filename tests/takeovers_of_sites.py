@@ -16,7 +16,10 @@ import time
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE.parent), *(str(_HERE / "integration" / part) for part in ("", "coordination"))]
+sys.path[:0] = [
+    str(_HERE.parent),
+    *(str(_HERE / "integration" / part) for part in ("", "coordination", "listener")),
+]
 
 
 def main() -> None:
