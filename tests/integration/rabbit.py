@@ -86,8 +86,7 @@ class RabbitNode:
             f"ssl_options.certfile = {server}\n"
             f"ssl_options.keyfile = {server}\n"
             "ssl_options.verify = verify_peer\n"
-            "ssl_options.fail_if_no_peer_cert = false\n"
-            + (_JOINING.format(name=beside.name) if beside else "")
+            "ssl_options.fail_if_no_peer_cert = false\n" + (_JOINING.format(name=beside.name) if beside else "")
         )
         cookie = self.home / ".erlang.cookie"
         cookie.write_text("ONLYFORTESTS")

@@ -14,7 +14,7 @@ from befallings import befallings, change, find_all, go_on, heal_broker
 from lands import Land, pause
 from machines import Holding
 from passes import one_pass
-from sites import is_true, writer, writes_by
+from sites import is_true, writer
 
 from cos_update.fakes.wire import Recorded
 from cos_update.model.shards import shard_of
@@ -84,7 +84,7 @@ def _rests(of: Land, deadline: float) -> bool:
 
 
 def _writes(of: Land) -> int:
-    return sum(map(len, writes_by(of.world).values()))
+    return len(of.world.writes())
 
 
 def check_writers(of: Land) -> None:
