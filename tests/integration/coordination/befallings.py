@@ -31,7 +31,7 @@ def change(of: Land) -> None:
     servers: list[Server] = [s for s in cloud.servers.values() if s.name.startswith("node-")]
     stacks: list[Stack] = [s for s in cloud.stacks.values() if s.name.startswith("stack-")]
     what = rng.random()
-    if what < 0.35 and len(servers) < MANY or len(servers) < 3:
+    if (what < 0.35 and len(servers) < MANY) or len(servers) < 3:
         stack = cloud.create_stack(rng.choice(projects), f"stack-{rng.randrange(10**6)}")
         changed = [cloud.add_server(stack, f"node-{rng.randrange(10**6)}") for _ in range(rng.randint(1, 4))]
         of.untold += [_stack_key(stack), *map(_server_key, changed)]
