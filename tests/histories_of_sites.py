@@ -64,7 +64,7 @@ def live(arguments: argparse.Namespace, first: int) -> Tally:
             done = 0
             with (
                 served(folder, max_deletes=100) as world,
-                lands.land(world, engine, machines, shards, seed, brokers=brokers) as land,
+                lands.land(world, engine, machines, shards, seed, brokers=brokers, lease=arguments.lease) as land,
             ):
                 try:
                     while done < arguments.histories and (not done or time.monotonic() < deadline):
@@ -95,6 +95,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=4, help="befallings in a history")
     parser.add_argument("--histories", type=int, default=20, help="of each land")
     parser.add_argument("--parallel", type=int, default=1, help="lands at a time")
+    parser.add_argument("--lease", type=int, default=3, help="longer where the machine is busy with other work")
     parser.add_argument("--engine", choices=("etcd", "redis"), default="etcd")
     parser.add_argument("--nodes", type=int, default=1, help="of etcd; with 3 its leader is killed too")
     parser.add_argument("--brokers", type=int, default=0, help="nodes of RabbitMQ: 0 for bulk alone")
