@@ -53,7 +53,7 @@ def measure(lease: int, times: int) -> dict[str, list[float]]:
                 for number in range(times):
                     holder = wait_for(lambda: next((m for m in land.machines if m.held()), None), 120)
                     other = next(m for m in land.machines if m is not holder)
-                    wait_for(lambda other=other: "standing by" in other.site.log(), 120)
+                    wait_for(other.takes_part, 120)
                     wait_for(settled, 120)
                     # So that it goes at any moment between two refreshes.
                     time.sleep(lease / 4 * (number % 8) / 8)

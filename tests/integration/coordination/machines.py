@@ -10,6 +10,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from rabbit import Proxy
 from sites import SiteOf
@@ -139,10 +140,19 @@ class Machine:
 
     def held(self) -> set[int]:
         """The shards that it is sure to hold now."""
-        with suppress(OSError, ValueError):  # nothing was held yet
-            leases = json.loads((self.site.data_dir / "leases.json").read_bytes())["leases"]
-            return {int(shard) for shard, lease in leases.items() if lease["good_until"] > boottime()}
-        return set()
+        leases = self._leases().get("leases", {})
+        return {int(shard) for shard, lease in leases.items() if lease["good_until"] > boottime()}
+
+    def takes_part(self) -> bool:
+        """Whether the daemons that run now are known to the engine."""
+        document = self._leases()
+        pids = {process.pid for process in self.processes.values()}
+        return document.get("pid") in pids and any(member["site"] == self.name for member in document["members"])
+
+    def _leases(self) -> dict[str, Any]:
+        with suppress(OSError, ValueError):  # it has published nothing yet
+            return dict(json.loads((self.site.data_dir / "leases.json").read_bytes()))
+        return {}
 
     def passes(self) -> int:
         """How many passes bulk has ended."""
