@@ -78,7 +78,9 @@ def live(arguments: argparse.Namespace, first: int) -> Tally:
                     print("   ", "; ".join(land.told), flush=True)
             if seed not in tally.failed:
                 shutil.rmtree(folder, ignore_errors=True)
-            print(f"{time.strftime('%H:%M:%S')} seed {seed}: {done} histories", flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} seed {seed}: {done} histories, load {os.getloadavg()[0]:.0f}", flush=True
+            )
             tally.done += done
             tally.seeds.append(seed)
             seed += 1

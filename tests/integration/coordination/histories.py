@@ -19,8 +19,8 @@ from sites import is_true, writer
 from cos_update.fakes.wire import Recorded
 from cos_update.model.shards import shard_of
 
-SETTLED = 150.0
-"""Seconds within which a history must have come to a good end, once nothing is wrong any more."""
+SETTLED = 50
+"""Leases within which a history must have come to a good end, once nothing is wrong any more."""
 LOGGED_LATE = 0.3
 """Seconds by which the line about a lease may come after the first write under it."""
 LOOK = 0.1
@@ -56,7 +56,7 @@ def history(of: Land, steps: int) -> None:
 
 def settle(of: Land) -> None:
     """Concertim comes to show the cloud, and then nobody writes any more."""
-    deadline = time.monotonic() + SETTLED
+    deadline = time.monotonic() + SETTLED * of.lease
     while not (_rests(of, deadline) and is_true(of.world)):
         assert time.monotonic() < deadline, f"not settled: {_state(of)}"
         pause(LOOK)
