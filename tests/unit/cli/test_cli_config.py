@@ -161,11 +161,23 @@ def test_a_unit_runs_this_program_with_what_is_in_effect(path: Path, tmp_path: P
     assert unit["TimeoutStopSec"] == "75"
 
 
+SEVERAL = "coordination: {backend_url: 'etcd3+https://etcd?ca_cert=/tls/ca.pem'}\n"
+
+
+def test_a_unit_on_one_of_several_machines_outlives_no_engine_and_has_time_to_return_its_leases(path: Path) -> None:
+    path.write_text(f"shutdown_timeout: 60\n{SEVERAL}")
+    done = run("--config", str(path), "config", "sample", "--systemd", "bulk")
+    unit = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert {"etcd.service", "redis-server.service"} <= set(unit["After"].split())
+    assert unit["TimeoutStopSec"] == "135"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-@pytest.mark.parametrize("daemon", ["bulk", "listen"])
-def test_systemd_takes_the_unit_and_finds_it_well_locked_in(tmp_path: Path, daemon: str) -> None:
+@pytest.mark.parametrize(("daemon", "text"), [("bulk", ""), ("listen", SEVERAL)])
+def test_systemd_takes_the_unit_and_finds_it_well_locked_in(path: Path, tmp_path: Path, daemon: str, text: str) -> None:
+    path.write_text(text)
     unit = tmp_path / f"cos-update-{daemon}.service"
-    unit.write_text(run("--config", "/none.yaml", "config", "sample", "--systemd", daemon).stdout)
+    unit.write_text(run("--config", str(path), "config", "sample", "--systemd", daemon).stdout)
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     rated = subprocess.run(
