@@ -78,6 +78,8 @@ _RESYNC = RecordSchema(Resync)
 
 _KINDS = {kind.value: kind for kind in ResourceKind}
 _FLAVOURS = {flavour.value: flavour for flavour in ApiFlavour}
+_UNDATED = {"created": ""}
+"""Most origins are undated: missing fields that have a default would take longer to find."""
 _UNKNOWN = Origin(ResourceKind.RESOURCE, name="", state="", project_id="")
 
 
@@ -293,7 +295,7 @@ def origin_plain(origin: Origin) -> dict[str, Any]:
 
 def origin_from(plain: object) -> Origin:
     """An origin from a dict. Raises SchemaError."""
-    kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
+    kind, name, state, project_id, stack_id, created = _ORIGIN.values({**_UNDATED, **dict_of(plain, "origin")})
     return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
 
