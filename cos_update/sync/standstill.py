@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from cos_update import __version__
 from cos_update.model.concertim import Actual, Device, Rack
-from cos_update.model.openstack import Inventory
+from cos_update.model.openstack import Inventory, StackContent
+from cos_update.openstack.stack_members import may_be_remembered
 from cos_update.planning.deletions import Scope
 from cos_update.planning.plan import Notice, NoticeKind, Plan, RackPlan
 from cos_update.planning.planner import Rules
@@ -28,6 +29,7 @@ _STACK = attrgetter(
 )
 _PROJECT = attrgetter("id", "name")
 _GAP = attrgetter("kind", "reason", "project_id", "stack_id", "absent", "of_login", "hint")
+_OUTPUT = attrgetter("key", "value", "description")
 _NOTICE = attrgetter("kind", "subject", "name", "openstack_id", "text")
 _RACK = attrgetter("stack_id", "project_id", "owner_id", "owner_name", "rack_name", "status", "rack_id")
 
@@ -92,14 +94,23 @@ def _is_same_actual(one: Actual, other: Actual) -> bool:
 
 
 def _is_same_cloud(inventory: Inventory, past: View) -> bool:
-    """Whether the objects and the members of stacks are those that the view remembers."""
+    """Whether the objects and the remembered members of stacks are those that the view remembers."""
     memory = cloud_memory(past)
     return (
         memory is not None
         and (inventory.servers, inventory.volumes, inventory.networks)
         == (memory.servers, memory.volumes, memory.networks)
-        and inventory.contents == {item: stack.content for item, stack in past.stacks.items()}
+        and _contents(inventory, remembered=True) == {item: stack.content for item, stack in past.stacks.items()}
     )
+
+
+def _contents(inventory: Inventory, *, remembered: bool) -> dict[str, StackContent]:
+    """The contents of stacks that views remember, or those that they don't."""
+    return {
+        item: content
+        for item, content in inventory.contents.items()
+        if may_be_remembered(inventory.stacks[item], content) is remembered
+    }
 
 
 def _checksum(inventory: Inventory, options: str) -> str:
@@ -113,8 +124,14 @@ def _checksum(inventory: Inventory, options: str) -> str:
         [_FLAVOR(flavor) for flavor in inventory.flavors.values()],
         [_STACK(stack) for stack in inventory.stacks.values()],
         [_GAP(gap) for gap in inventory.gaps],
+        [(item, _content_plain(content)) for item, content in _contents(inventory, remembered=False).items()],
     ]
     return blake2b(json.dumps(inputs).encode(), digest_size=32).hexdigest()
+
+
+def _content_plain(content: StackContent) -> list[object]:
+    outputs = None if content.outputs is None else [_OUTPUT(output) for output in content.outputs]
+    return [content.servers, content.volumes, content.networks, outputs, content.whole]
 
 
 def _notice_plain(notice: Notice) -> list[str]:

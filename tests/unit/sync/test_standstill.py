@@ -24,6 +24,8 @@ STACK = Stack("k1", "rack", "p1", "CREATE_COMPLETE")
 DEVICE = Device("d1", "node0", ResourceKind.SERVER, "r1", "t1", "ACTIVE", Location(1, 2), InstanceDetails())
 RACK = Rack("r1", "rack", "o1", 42, "ACTIVE")
 CONTENT = StackContent(("s1",), (), (), (), whole=True)
+BUILDING = Stack("k2", "growing", "p1", "CREATE_IN_PROGRESS")
+EMPTY = StackContent((), (), (), (), whole=True)
 INVENTORY = Inventory(
     1.0,
     {"p1": Project("p1", "team")},
@@ -89,7 +91,9 @@ OTHER: dict[str, Callable[[Inputs], Inputs]] = {
     "a server gone": _read(servers={}),
     "a stack": _read(stacks={"k1": replace(STACK, name="other")}),
     "what a stack holds": _read(contents={"k1": replace(CONTENT, servers=())}),
-    "a stack that is not remembered": _read(contents={"k1": CONTENT, "k2": CONTENT}),
+    "a stack that is not remembered": _read(
+        stacks={"k1": STACK, "k2": BUILDING}, contents={"k1": CONTENT, "k2": CONTENT}
+    ),
     "a stack whose members are unknown": _read(contents={}),
     "a flavor": _read(flavors={}),
     "a project": _read(projects={}),
@@ -120,6 +124,13 @@ def view(inputs: Inputs = Inputs(), plan: Plan = PLAN) -> View:
 
 def known_plan(past: View, inputs: Inputs) -> Plan | None:
     return plan_of(past, inputs.inventory, inputs.actual, inputs.options)
+
+
+def test_a_stack_in_progress_stands_still_as_long_as_it_holds_the_same() -> None:
+    inputs = _read(stacks={"k1": STACK, "k2": BUILDING}, contents={"k1": CONTENT, "k2": EMPTY})(Inputs())
+    assert known_plan(view(inputs), inputs) == PLAN
+    grown = replace(EMPTY, servers=("s2",))
+    assert known_plan(view(inputs), _read(contents={"k1": CONTENT, "k2": grown})(inputs)) is None
 
 
 @pytest.mark.parametrize("change", SAME)
