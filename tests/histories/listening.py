@@ -49,7 +49,7 @@ LOSSES = ("nothing", "purged", "deleted", "made anew", "failed over") * 4
 """What befalls the queue, besides its policy, while nobody is connected."""
 RESTARTED = "restarted"
 """What befalls it rarely, for it takes seconds."""
-MOST_SECONDS = 60.0
+MOST_SECONDS = 240.0
 """So long it may take until Concertim is right, on a busy machine."""
 TIMING = consumer.Timing(retry=Backoff(0.05, 0.2), exchange_poll=0.3, depth_poll=0.3, settle=0.2)
 
