@@ -110,7 +110,8 @@ class Housekeeper:
         if time.monotonic() - self._saved_at >= SAVE_EVERY:
             self._saved_at = time.monotonic()
             self._try("saving the view that failed", self.save)
-        self._try("resyncs that failed", self._resync_if_due)
+        if reason := self._due():
+            self._try("resyncs that failed", lambda: self._resync_now(reason))
 
     def _try(self, name: str, task: Callable[[], None]) -> None:
         try:
@@ -122,13 +123,15 @@ class Housekeeper:
         else:
             self._repeats.over(name, name)
 
-    def _resync_if_due(self) -> None:
+    def _due(self) -> str:
+        """Why a resync is due now; "" if none is."""
         now = time.monotonic()
         with self._lock:
             reason = self._reason if now >= self._not_before else ""
-            reason = reason or ("the last resync was done in part" if now >= self._again_at else "")
-            if not reason:
-                return
+        return reason or ("the last resync was done in part" if now >= self._again_at else "")
+
+    def _resync_now(self, reason: str) -> None:
+        with self._lock:
             self._reason, self._busy = "", True
         try:
             self._resync(reason)
