@@ -31,7 +31,7 @@ def live(draw: Draw, folder: Path, broker: Broker | None = None) -> None:
         disturbed = False
         for number in range(draw(st.integers(1, 3))):
             if broker is not None and draw(st.booleans()):
-                followed(life, broker, is_first=number == 0)
+                disturbed = followed(life, broker, is_first=number == 0) or disturbed
             else:
                 disturbed = _chapter(life) or disturbed
         for project in life.projects:
@@ -54,8 +54,8 @@ def live(draw: Draw, folder: Path, broker: Broker | None = None) -> None:
 def live_followed(draw: Draw, folder: Path, broker: Broker) -> None:
     """A history of one chapter, in which a listener follows the cloud. Raises as `live` does."""
     with _begun(draw, folder) as life:
-        followed(life, broker, is_first=True)
-        if refusals := life.refusals():
+        is_disturbed = followed(life, broker, is_first=True)
+        if (refusals := life.refusals()) and not is_disturbed:
             raise NeedlessRefusal(refusals)
 
 

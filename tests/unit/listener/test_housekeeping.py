@@ -75,3 +75,18 @@ def test_a_resync_is_requested_until_that_succeeds(
     assert housekeeper.is_idle()
     assert store.resync() is not None
     assert "resyncs that failed: over after 3 times" in caplog.text
+
+
+def test_a_resync_that_failed_is_not_over_while_its_retry_is_not_due(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: ViewStore, reason: str) -> None:
+        raise ViewError("disk full")
+
+    monkeypatch.setattr(ViewStore, "request_resync", fail)
+    housekeeper = keeper(store, Readable())
+    housekeeper.request_soon("messages may be lost")
+    for _ in range(10):
+        housekeeper.turn()
+    assert not housekeeper.is_idle()
+    assert "over after" not in caplog.text
