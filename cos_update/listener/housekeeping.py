@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
 from cos_update.listener.cache import StateCache
 from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.observability.observer import Observer
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
@@ -53,6 +55,7 @@ class Housekeeper:
         self._busy = False
         self._saved_seq = 0
         self._saved_at = time.monotonic()
+        self._repeats = RepeatSuppressor(log)
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def start(self) -> None:
@@ -93,25 +96,35 @@ class Housekeeper:
 
     def _run(self) -> None:
         while not self._stop.wait(TURN):
-            try:
-                self._turn()
-            except CosUpdateError as error:
-                log.warning("%s %s", error, error.hint)
-            except Exception:
-                log.exception("housekeeping failed")
+            self.turn()
 
-    def _turn(self) -> None:
-        self._cache.reload_if_changed()
+    def turn(self) -> None:
+        """Does what is due. Never raises: a task that fails is logged once, tried again, and keeps no other from it."""
+        self._try("reading the saved view that failed", self._cache.reload_if_changed)
         if time.monotonic() - self._saved_at >= SAVE_EVERY:
-            self.save()
+            self._saved_at = time.monotonic()
+            self._try("saving the view that failed", self.save)
+        self._try("resyncs that failed", self._resync_if_due)
+
+    def _try(self, name: str, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except CosUpdateError as error:
+            self._repeats.failed(name, "%s %s", error, error.hint)
+        except Exception:
+            self._repeats.failed(name, "housekeeping failed: %s", traceback.format_exc(), level=logging.ERROR)
+        else:
+            self._repeats.over(name, name)
+
+    def _resync_if_due(self) -> None:
+        now = time.monotonic()
         with self._lock:
-            reason = self._reason if time.monotonic() >= self._not_before else ""
-            if not reason:
+            if not self._reason or now < self._not_before:
                 return
-            self._reason, self._busy = "", True
+            reason, self._reason, self._busy = self._reason, "", True
         try:
             self._resync(reason)
-        except CosUpdateError:
+        except BaseException:
             self.request_soon(reason)
             self._not_before = time.monotonic() + RETRY
             raise
