@@ -45,8 +45,9 @@ class SplicedWriter:
         if not isinstance(view.cloud, CloudMemory):
             write_plain(to_plain(view), file)
             return
-        if self._last and self._last[2] == stamp_of(path) and _is_lasting(self._last[0], view):
-            length = self._last[1]
+        last = self._last  # other threads may load a view meanwhile
+        if last and last[2] == stamp_of(path) and _is_lasting(last[0], view):
+            length = last[1]
             _copy(path, length, file)
             plain = to_plain(_without_lasting(view))
         else:
@@ -71,9 +72,8 @@ class SplicedWriter:
     def is_loaded(self, view: View, plain: Mapping[str, Any], path: Path, stamp: Stamp) -> None:
         """Records that `view`, in its `plain` form, was loaded from the file at `path`. Raises nothing."""
         length = plain.get(LENGTH)
-        self._last = None
-        if type(length) is int and length > 0 and _is_second_part(path, length):
-            self._last = view, length, stamp
+        is_spliced = type(length) is int and 0 < length < stamp[2] and _is_second_part(path, length)
+        self._last = (view, int(length or 0), stamp) if is_spliced else None
 
 
 def _is_second_part(path: Path, start: int) -> bool:

@@ -66,7 +66,7 @@ def plan_of(past: View, inventory: Inventory, actual: Actual, options: str) -> P
         racks = tuple(map(_rack_plan, past.still["racks"]))
         notices = tuple(map(_notice, past.still["notices"]))
         return Plan(rack_plans=racks, notices=notices, in_step=int(past.still["in_step"]))
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -139,7 +139,8 @@ def _notice_plain(notice: Notice) -> list[str]:
 
 
 def _rack_plan(plain: Any) -> RackPlan:
-    stack_id, project_id, owner_id, owner_name, rack_name, status, rack_id, notices = plain
+    *texts, notices = plain
+    stack_id, project_id, owner_id, owner_name, rack_name, status, rack_id = map(str, texts)
     return RackPlan(
         stack_id,
         project_id,

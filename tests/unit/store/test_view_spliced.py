@@ -129,9 +129,13 @@ def test_what_another_process_has_loaded_is_copied_too(
     assert len(copied) == (change in OF_A_PASS)
 
 
-def test_a_file_that_somebody_has_written_anew_is_not_copied(store: ViewStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("length", [None, -1, 7, 10**30, "x"])
+def test_a_file_that_somebody_has_written_anew_is_not_copied(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch, length: object
+) -> None:
     store.save(VIEW)
-    store.path.write_bytes(pickle.dumps(pickle.loads(store.path.read_bytes()), protocol=4))
+    plain = pickle.loads(store.path.read_bytes())
+    store.path.write_bytes(pickle.dumps(plain | ({} if length is None else {spliced.LENGTH: length}), protocol=4))
     copied = copies(monkeypatch)
     once = ViewStore(store.data_dir, "bulk")
     loaded = once.load()

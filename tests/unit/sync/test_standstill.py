@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -163,7 +164,9 @@ def test_what_others_have_posted_ends_it() -> None:
     assert not with_journal_entries(view(), [entry]).still
 
 
-@pytest.mark.parametrize("damage", [{"racks": [["r1"]]}, {"notices": [5]}, {"in_step": "x"}, {"inputs": None}])
+@pytest.mark.parametrize(
+    "damage", [{"racks": [["r1"]]}, {"notices": [5]}, {"in_step": "x"}, {"in_step": inf}, {"inputs": None}]
+)
 def test_what_makes_no_sense_is_not_used(damage: dict[str, object]) -> None:
     past = view()
     assert known_plan(replace(past, still={**past.still, **damage}), Inputs()) is None
