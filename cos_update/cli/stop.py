@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -96,16 +96,16 @@ def stopping(
     The process ends within `within` seconds of the first signal, whatever its threads do.
     """
     stop = Stop(in_hand=in_hand, posts=posts, untouched=untouched)
-    handled: Counter[int] = Counter()
+    deliveries = _Deliveries()
     former = {number: signal.getsignal(number) for number in _ENDS}
     # nohup ignores SIGHUP.
     signals = [number for number in _ENDS if number == signal.SIGINT or former[number] is not signal.SIG_IGN]
 
     def handle(number: int, _: object) -> None:
-        handled[number] += 1
-        stop.end(signal.Signals(number))
+        if deliveries.claim(number):
+            stop.end(signal.Signals(number))
 
-    guard = _Guard(stop, signals, handled, within + REPORTING)
+    guard = _Guard(stop, signals, deliveries, within + REPORTING)
     stop.arm = guard.arm
     for each in signals:
         signal.signal(each, handle)
@@ -117,6 +117,24 @@ def stopping(
         guard.end()
 
 
+class _Deliveries:
+    """Who handles a signal: the main thread, or the guard if the main thread is late. Each delivery is handled once."""
+
+    def __init__(self) -> None:
+        self.by_main_thread: Counter[int] = Counter()
+        self._claims: dict[tuple[int, int], int] = {}
+
+    def claim(self, number: int) -> bool:
+        """In the main thread's handler: whether the next delivery of this signal is still to be handled."""
+        self.by_main_thread[number] += 1
+        return self.claim_for(number, self.by_main_thread[number])
+
+    def claim_for(self, number: int, times: int) -> bool:
+        """Whether the delivery with this count is still to be handled; then it is the calling thread's."""
+        # Atomic, and a signal handler must not wait for a lock.
+        return self._claims.setdefault((number, times), threading.get_ident()) == threading.get_ident()
+
+
 class _Guard:
     """A thread that handles signals if the main thread hangs, and ends the process after the timeout.
 
@@ -124,10 +142,10 @@ class _Guard:
     happens at the moment of the signal.
     """
 
-    def __init__(self, stop: Stop, signals: list[signal.Signals], handled: Mapping[int, int], within: float) -> None:
+    def __init__(self, stop: Stop, signals: list[signal.Signals], deliveries: _Deliveries, within: float) -> None:
         self._stop = stop
         self._signals = frozenset(signals)
-        self._handled = handled
+        self._deliveries = deliveries
         self._within = within
         self._is_armed = False
         self._read_end, self._write_end = os.pipe()
@@ -166,15 +184,17 @@ class _Guard:
                 deadline = deadline or time.monotonic() + self._within
             for number in filter(self._signals.__contains__, numbers):
                 received[number] += 1
-                if not self._is_handled(number, received[number]):
+                times = received[number]
+                if not self._is_handled(number, times) and self._deliveries.claim_for(number, times):
                     self._stop.end(signal.Signals(number))
 
     def _is_handled(self, number: int, times: int) -> bool:
         """Whether the main thread has handled the signal that many times, after waiting up to HANDLING seconds."""
         until = time.monotonic() + HANDLING
-        while self._handled[number] < times and time.monotonic() < until:
+        by_main_thread = self._deliveries.by_main_thread
+        while by_main_thread[number] < times and time.monotonic() < until:
             time.sleep(HANDLING / 10)
-        return self._handled[number] >= times
+        return by_main_thread[number] >= times
 
     def _read(self, deadline: float | None) -> bytes:
         """The numbers of the signals received; none after the deadline."""
