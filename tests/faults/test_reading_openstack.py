@@ -21,8 +21,8 @@ LISTINGS = {
     "networks": ("neutron", r"/networks"),
     "subnets": ("neutron", r"/subnets"),
 }
-FULL = {"subnets": "a reading by changes needs only those of changed networks"}
-"""Why the cloud must be read in full to ask for a listing."""
+FULL = {"subnets": "to list subnets"}
+"""Why a pass must read in full to ask for a listing: one by changes reads subnets only where a network has changed."""
 FAULTS = {
     "error": {"kind": FaultKind.STATUS, "code": 503},
     "internal": {"kind": FaultKind.STATUS, "code": 500},
