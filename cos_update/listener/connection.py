@@ -117,6 +117,12 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
     """
     if isinstance(error, BrokerError):
         return error
+    if _is_lost_at_login(error):
+        return BrokerError(
+            f"The connection ended during the login of user {settings.username!r}, without a reason from the broker",
+            "If it is so again and again, the broker's log tells why; check rmq.rmq_username, rmq.rmq_password and "
+            "rmq.rmq_path.",
+        )
     if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
         return BrokerError(
             f"The broker refused the login of user {settings.username!r}",
@@ -165,6 +171,13 @@ def _explain_refusal(error: pika.exceptions.ChannelClosedByBroker, settings: Bro
             "Stop all listeners and delete it (`rabbitmqctl delete_queue NAME`), or choose another name in rmq.queue.",
         )
     return BrokerError(f"The broker closed the channel: {reason}")
+
+
+def _is_lost_at_login(error: BaseException) -> bool:
+    """Whether a login ended without an answer. pika guesses the cause from when that was; a broker that refuses says
+    so (AMQP's capability `authentication_failure_close`), which pika puts into the text of the same exceptions."""
+    probable = pika.exceptions.ProbableAuthenticationError | pika.exceptions.ProbableAccessDeniedError
+    return isinstance(error, probable) and pika.exceptions.ConnectionClosedByBroker.__name__ not in str(error)
 
 
 def _explain_loss(error: BaseException) -> BrokerError:

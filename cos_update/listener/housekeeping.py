@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
 from cos_update.listener.cache import StateCache
 from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.observability.observer import Observer
+from cos_update.observability.repeats import RepeatSuppressor
+from cos_update.retry import Backoff
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
@@ -22,7 +26,9 @@ TURN = 1.0
 SAVE_EVERY = 30.0
 """Seconds within which changes are merged into the saved view."""
 RETRY = 15.0
-"""Seconds before retrying a resync request that failed."""
+"""Seconds before retrying a resync, or the request for one, that failed."""
+AGAIN = Backoff(RETRY, 600.0)
+"""Seconds before the next resync if a side gave no usable response for a part of the last one."""
 
 
 class Housekeeper:
@@ -50,9 +56,12 @@ class Housekeeper:
         self._lock = threading.Lock()
         self._reason = ""
         self._not_before = 0.0
+        self._in_part = 0
+        self._again_at = math.inf
         self._busy = False
         self._saved_seq = 0
         self._saved_at = time.monotonic()
+        self._repeats = RepeatSuppressor(log)
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def start(self) -> None:
@@ -93,25 +102,40 @@ class Housekeeper:
 
     def _run(self) -> None:
         while not self._stop.wait(TURN):
-            try:
-                self._turn()
-            except CosUpdateError as error:
-                log.warning("%s %s", error, error.hint)
-            except Exception:
-                log.exception("housekeeping failed")
+            self.turn()
 
-    def _turn(self) -> None:
-        self._cache.reload_if_changed()
+    def turn(self) -> None:
+        """Does what is due. Never raises: a task that fails is logged once, tried again, and keeps no other from it."""
+        self._try("reading the saved view that failed", self._cache.reload_if_changed)
         if time.monotonic() - self._saved_at >= SAVE_EVERY:
-            self.save()
+            self._saved_at = time.monotonic()
+            self._try("saving the view that failed", self.save)
+        if reason := self._due():
+            self._try("resyncs that failed", lambda: self._resync_now(reason))
+
+    def _try(self, name: str, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except CosUpdateError as error:
+            self._repeats.failed(name, "%s %s", error, error.hint)
+        except Exception:
+            self._repeats.failed(name, "housekeeping failed: %s", traceback.format_exc(), level=logging.ERROR)
+        else:
+            self._repeats.over(name, name)
+
+    def _due(self) -> str:
+        """Why a resync is due now; "" if none is."""
+        now = time.monotonic()
         with self._lock:
-            reason = self._reason if time.monotonic() >= self._not_before else ""
-            if not reason:
-                return
+            reason = self._reason if now >= self._not_before else ""
+        return reason or ("the last resync was done in part" if now >= self._again_at else "")
+
+    def _resync_now(self, reason: str) -> None:
+        with self._lock:
             self._reason, self._busy = "", True
         try:
             self._resync(reason)
-        except CosUpdateError:
+        except BaseException:
             self.request_soon(reason)
             self._not_before = time.monotonic() + RETRY
             raise
@@ -131,6 +155,7 @@ class Housekeeper:
                 self._pass(own, reason)
         except LockedError:
             log.info("bulk runs on this data dir and will do the resync")
+            self._again_at = math.inf
             store.request_resync(reason)
         self._cache.reload_if_changed()
 
@@ -146,6 +171,8 @@ class Housekeeper:
         except CosUpdateError as error:
             self._observer.pass_failed(error)
             raise
-        if request is not None and not self._stop.is_set():
+        self._in_part = self._in_part + 1 if report.is_unanswered else 0
+        self._again_at = time.monotonic() + AGAIN.after(self._in_part) if self._in_part else math.inf
+        if request is not None and not self._in_part and not self._stop.is_set():
             own.store.clear_resync(request)
         self._observer.pass_ends(report)

@@ -32,6 +32,7 @@ from cos_update.model.settings import BrokerSettings
 from cos_update.model.shards import shard_of
 from cos_update.observability.logs import shut_down
 from cos_update.observability.observer import Observer
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.observability.tally import Tally
 from cos_update.openstack.notifications import parse
 from cos_update.openstack.single_objects import ObjectReader
@@ -79,7 +80,7 @@ class Listener:
         )
         self._bad = Tally(log, "messages are set aside")
         stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
-        self._keys = Check("keys", self._queue.due, stuck_after)
+        self._keys = Check("keys", self._queue.due, stuck_after, pulse=self._requests)
         self._turns = Check("broker", lambda: True, stuck_after)
         self._view_writer: ViewWriter
         self._worker: Worker
@@ -137,6 +138,12 @@ class Listener:
             self._shut_down()
         return self._is_drained and self._worker.given_up == 0
 
+    def is_all_done(self, stop: threading.Event) -> bool:
+        """Whether the queue is empty, and all that was heard of is in Concertim or was handed to a resync."""
+        if not (self._queue.stats().idle and self._housekeeper.is_idle()):
+            return False
+        return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()
+
     def _learn_aside(self, stop: threading.Event) -> bool:
         """Loads the state in a thread; False if stopped before that."""
         return bool(self._aside("learner", lambda: self._learn(stop), stop.is_set))
@@ -160,16 +167,18 @@ class Listener:
     def _learn(self, stop: threading.Event) -> bool:
         """Loads the state, retrying until told to stop; a drain fails at once."""
         failures = 0
+        repeats = RepeatSuppressor(log)
         while not stop.is_set():
             try:
                 self._cache.load()
             except CosUpdateError as error:
                 if self._task.drain:
                     raise
-                log.error("cannot start yet: %s %s", error, error.hint)
+                repeats.failed("start", "cannot start yet: %s %s", error, error.hint, level=logging.ERROR)
                 failures += 1
                 stop.wait(LEARNING.after(failures))
             else:
+                repeats.over("start", "a start that had to wait")
                 return True
         return False
 
@@ -184,6 +193,10 @@ class Listener:
             self._consumer.ack([delivery.delivery_tag])
             return
         self._worker.note(event, delivery.delivery_tag, redelivered=delivery.redelivered)
+
+    def _requests(self) -> object:
+        """Changes with every request to either side."""
+        return self._services.cloud.sessions.requests, self._services.concertim.counts
 
     def _on_turn(self) -> None:
         self._turns.moved()
@@ -204,16 +217,11 @@ class Listener:
                 error = self._consumer.status().error
                 raise BrokerError(error or f"no response from the broker within {CONNECT_WAIT:g} s")
         while not stop.is_set():
-            if self._is_all_done(stop):
+            if self.is_all_done(stop):
                 self._is_drained = True
                 stop.set()
             else:
                 stop.wait(POLL)
-
-    def _is_all_done(self, stop: threading.Event) -> bool:
-        if not (self._queue.stats().idle and self._housekeeper.is_idle()):
-            return False
-        return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()
 
     def _shut_down(self) -> None:
         """Finishes work in progress within the shutdown timeout; the broker keeps the rest."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from cos_update.model.errors import CosUpdateError, LockedError
 from cos_update.model.settings import BrokerSettings
 from cos_update.observability.heartbeat import DaemonStatus
 from cos_update.observability.observer import Observer, ObserverGroup, StatusObserver
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.store import ViewStore
 from cos_update.sync.in_hand import InHand
 from cos_update.sync.reconciler import run_pass
@@ -58,6 +60,7 @@ class SiteListener:
         self._queue = queue
         self._hands: dict[int, _Hand] = {}
         self._passing = threading.Lock()
+        self._repeats = RepeatSuppressor(log)
         self.status = SiteStatus(services)
 
     def run(self, stop: threading.Event, observer: Observer) -> None:
@@ -98,13 +101,17 @@ class SiteListener:
                 if grant is not None and grant.epochs[shard] == epoch:
                     self._listen_under(grant, shard, end, observer)
         except CosUpdateError as error:
-            log.error("shard %d is not listened to: %s %s", shard, error, error.hint)
+            self._failed(shard, f"{error} {error.hint}")
             end.wait(AFTER_FAILURE)
         except Exception:
-            log.exception("shard %d is not listened to", shard)
+            self._failed(shard, traceback.format_exc())
             end.wait(AFTER_FAILURE)
         finally:
             self.status.leave(shard)
+
+    def _failed(self, shard: int, reason: str) -> None:
+        text = "shard %d is not listened to: %s"
+        self._repeats.failed(str(shard), text, shard, reason, level=logging.ERROR)
 
     def _listen_under(self, grant: Grant, shard: int, end: threading.Event, observer: Observer) -> None:
         if not self._caught_up(grant, end, observer):
@@ -116,6 +123,7 @@ class SiteListener:
             broker = replace(self._broker, shard_index=shard, shard_count=self._site.settings.shards)
             listener = Listener(own, broker, Task(self._queue, resync=True))
             self.status.join(shard, listener.status)
+            self._repeats.over(str(shard), f"shard {shard} that was not listened to")
             log.info("listening for shard %d of %d", shard, self._site.settings.shards)
             listener.run(end, ObserverGroup(observer, listener.status))
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 
 from cos_update.model.concertim import Owner
 from cos_update.model.errors import CosUpdateError
+from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.sync.services import Services
 
 log = logging.getLogger("cos_update.listen")
@@ -44,6 +46,7 @@ class ViewWriter:
         self._lock = threading.Lock()
         self._seq: int | None = None
         self._not_before = 0.0
+        self._repeats = RepeatSuppressor(log)
         self._thread = threading.Thread(target=self._run, name="view-writer", daemon=True)
 
     def start(self) -> None:
@@ -85,12 +88,19 @@ class ViewWriter:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK):
-            try:
-                self.turn()
-            except CosUpdateError as error:
-                log.warning("%s %s", error, error.hint)
-            except Exception:
-                log.exception("the view for other services could not be written")
+            self.look()
+
+    def look(self) -> None:
+        """A turn of the thread. Never raises: what fails again and again is logged once."""
+        try:
+            self.turn()
+        except CosUpdateError as error:
+            self._repeats.failed("turn", "%s %s", error, error.hint)
+        except Exception:
+            text = "the view for other services could not be written: %s"
+            self._repeats.failed("turn", text, traceback.format_exc(), level=logging.ERROR)
+        else:
+            self._repeats.over("turn", "a view for other services that could not be written")
 
 
 def _pause(took: float) -> float:

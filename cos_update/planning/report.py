@@ -93,6 +93,16 @@ class Report:
         return ExitCode.IN_PART if in_part else ExitCode.DONE
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether a side gave no usable response for some of it, so that another pass may do what this one could not.
+
+        What Concertim refuses, or what max_deletes holds back, is not of this kind.
+        """
+        unread = any(notice.kind in (NoticeKind.UNREAD, NoticeKind.UNCONFIRMED) for notice in self.notices)
+        undone = any(outcome.result is not Result.REFUSED for outcome in self.undone)
+        return bool(unread or undone or self.stopped or self.stale)
+
+    @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to report: nothing was posted, nothing went wrong and nothing is new."""
         return not self.outcomes and not self.news and self.exit_code is ExitCode.DONE

@@ -32,6 +32,7 @@ from cos_update.planning.report import Report
 from cos_update.store import ViewStore
 from cos_update.sync.reconciler import run_pass
 from cos_update.sync.services import RunOptions, Services
+from tests.histories.broken import NeedlessRefusal, WriteAtRest
 from tests.integration.byhand import HIDDEN, SHOWN, tamper
 from tests.integration.world import World
 
@@ -141,7 +142,8 @@ class Life:
 
     def new_stack(self) -> None:
         names = {stack.name for stack in self.cloud.stacks.values()}
-        name = self.draw(NAMES.filter(lambda n: n not in names))
+        # In a URL the last two of these mean other paths; Heat takes no such names.
+        name = self.draw(NAMES.filter(lambda n: n not in {*names, ".", ".."}))
         # The newer Concertim takes no rack without a cluster type.
         outputs = {"a=b": "x, y=z", "concertim_cluster_type": "hpc"}
         stack = self.cloud.create_stack(self.draw(st.sampled_from(self.projects)), name, outputs=outputs)
@@ -245,6 +247,10 @@ class Life:
         there = self.cloud.servers.keys() | self.cloud.volumes.keys() | self.cloud.networks.keys()
         return {item for stack in tops if stack.project_id in watched for item in _members(stack)} & there
 
+    def alive(self) -> set[str]:
+        """The ids of the stacks at the top that are there."""
+        return {s.id for s in self.cloud.stacks.values() if s.parent_id is None and not s.deleted}
+
     def turn(self, project: Project) -> None:
         """A watched project is watched no more, or again."""
         if project in self.cloud.projects_of(self.cloud.watcher.id):
@@ -310,6 +316,14 @@ class Life:
         return health["ended"] is not None
 
     def one_pass(self, full: str = "") -> Report:
+        with self.services("bulk") as services:
+            return run_pass(
+                services, RunOptions(allow_deletes=True, prune_unwatched=True, full=full), threading.Event()
+            )[0]
+
+    @contextlib.contextmanager
+    def services(self, process: str) -> Iterator[Services]:
+        """The clients of both sides, for one pass or for as long as a daemon runs."""
         auth = {
             "auth_url": self.world.openstack.auth_url,
             "username": "concertim",
@@ -319,13 +333,15 @@ class Life:
             "project_domain_name": "Default",
         }
         settings_ = ConcertimSettings(self.world.concertim.url, "admin", "admin", retries=2)
-        with ConcertimClient(settings_) as client:
-            cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
-            often = Settings(full_read_every=FULL_READ_EVERY, full_cloud_read_every=FULL_CLOUD_READ_EVERY)
-            services = Services(cloud, client, ViewStore(self.world.data_dir, "bulk"), often, settings_)
-            return run_pass(
-                services, RunOptions(allow_deletes=True, prune_unwatched=True, full=full), threading.Event()
-            )[0]
+        cloud = CloudReader(CloudSettings(auth=auth, retries=1), sleep=lambda _: None)
+        often = Settings(
+            data_dir=self.world.data_dir,
+            max_deletes=100,
+            full_read_every=FULL_READ_EVERY,
+            full_cloud_read_every=FULL_CLOUD_READ_EVERY,
+        )
+        with ConcertimClient(settings_) as client, contextlib.closing(cloud):
+            yield Services(cloud, client, ViewStore(self.world.data_dir, process), often, settings_)
 
     def refusals(self) -> list[Recorded]:
         """What Concertim refused; that something is gone, which was asked for to find out, is an answer."""
@@ -338,3 +354,13 @@ def _members(stack: Stack) -> Iterator[str]:
             yield each.physical_id
         else:
             yield from _members(each.nested)
+
+
+def rest(life: Life) -> None:
+    """One more pass writes nothing and asks for nothing that is refused."""
+    life.world.concertim.wire.reset()
+    report = life.one_pass()
+    if life.world.writes():
+        raise WriteAtRest(f"{life.world.writes()} {report}")
+    if life.world.concertim.refusals:
+        raise NeedlessRefusal(life.world.concertim.refusals)

@@ -7,6 +7,8 @@ Concertim never had a reason to refuse anything. At no time does anything go tha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -14,45 +16,24 @@ from hypothesis import strategies as st
 from cos_update.concertim import retry
 from cos_update.fakes import Sandbox
 from cos_update.retry import Backoff
-from tests.histories.life import FAULTS, FULL_CLOUD_READ_EVERY, FULL_READ_EVERY, Draw, Life
+from tests.histories.broken import LostChange, NeedlessRefusal, WrongRemoval
+from tests.histories.life import FAULTS, FULL_CLOUD_READ_EVERY, FULL_READ_EVERY, Draw, Life, rest
+from tests.histories.listening import Broker, followed
 from tests.integration.world import shown, wanted
 
 
-class WrongRemoval(AssertionError):
-    """Something went that should be there."""
+def live(draw: Draw, folder: Path, broker: Broker | None = None) -> None:
+    """One history, drawn by `draw`; with a `broker`, a listener may follow the cloud in any of its chapters.
 
-
-class LostChange(AssertionError):
-    """Concertim does not show what it should."""
-
-
-class WriteAtRest(AssertionError):
-    """Something was posted though nothing had changed."""
-
-
-class NeedlessRefusal(AssertionError):
-    """Concertim was asked for what it had to refuse."""
-
-
-RULES = {
-    "wrong removals": WrongRemoval,
-    "lost changes": LostChange,
-    "writes at rest": WriteAtRest,
-    "needless refusals": NeedlessRefusal,
-}
-
-
-def live(draw: Draw, folder: Path) -> None:
-    """One history, drawn by `draw`. Raises one of the RULES, or whatever else went wrong."""
-    retry.BACKOFF = Backoff(0.01, 10.0)
-    life = Life(draw, folder)
-    with Sandbox(life.world.openstack, life.world.concertim):
-        life.world.add_owners()
-        life.world.configure(full_read_every=FULL_READ_EVERY, full_cloud_read_every=FULL_CLOUD_READ_EVERY)
-        life.cloud.neutron_validates_filters = draw(st.booleans())
+    Raises one of the RULES, or whatever else went wrong.
+    """
+    with _begun(draw, folder) as life:
         disturbed = False
-        for _ in range(draw(st.integers(1, 3))):
-            disturbed = _chapter(life) or disturbed
+        for number in range(draw(st.integers(1, 3))):
+            if broker is not None and draw(st.booleans()):
+                disturbed = followed(life, broker, is_first=number == 0) or disturbed
+            else:
+                disturbed = _chapter(life) or disturbed
         for project in life.projects:
             life.cloud.watch(project)
         report = life.one_pass(full="at last")
@@ -63,11 +44,30 @@ def live(draw: Draw, folder: Path) -> None:
             raise LostChange(f"{both} {report}")
         for _ in range(FULL_READ_EVERY):
             life.one_pass()
-        _rest(life)
+        rest(life)
         (life.world.data_dir / "view.pickle").unlink()
         if life.world.concertim.state.unstored:
             life.one_pass()  # what is not stored is found out anew
-        _rest(life)
+        rest(life)
+
+
+def live_followed(draw: Draw, folder: Path, broker: Broker) -> None:
+    """A history of one chapter, in which a listener follows the cloud. Raises as `live` does."""
+    with _begun(draw, folder) as life:
+        is_disturbed = followed(life, broker, is_first=True)
+        if (refusals := life.refusals()) and not is_disturbed:
+            raise NeedlessRefusal(refusals)
+
+
+@contextmanager
+def _begun(draw: Draw, folder: Path) -> Iterator[Life]:
+    retry.BACKOFF = Backoff(0.01, 10.0)
+    life = Life(draw, folder)
+    with Sandbox(life.world.openstack, life.world.concertim):
+        life.world.add_owners()
+        life.world.configure(full_read_every=FULL_READ_EVERY, full_cloud_read_every=FULL_CLOUD_READ_EVERY)
+        life.cloud.neutron_validates_filters = draw(st.booleans())
+        yield life
 
 
 def _chapter(life: Life) -> bool:
@@ -101,13 +101,3 @@ def _chapter(life: Life) -> bool:
     if not noted & set(life.world.concertim.state.devices) <= life.notes_of_hand():
         raise LostChange("a note of somebody else's")
     return bool(faults) or not is_left_alone
-
-
-def _rest(life: Life) -> None:
-    """One more pass writes nothing and asks for nothing that is refused."""
-    life.world.concertim.wire.reset()
-    report = life.one_pass()
-    if life.world.writes():
-        raise WriteAtRest(f"{life.world.writes()} {report}")
-    if life.world.concertim.refusals:
-        raise NeedlessRefusal(life.world.concertim.refusals)

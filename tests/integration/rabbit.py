@@ -30,7 +30,8 @@ BIN = Path("/usr/lib/rabbitmq/bin")
 SERVICES = ("nova", "heat", "cinder", "neutron", "keystone", "openstack")
 """The exchanges that OpenStack's services publish to."""
 
-_START_TIMEOUT = 60.0
+_START_TIMEOUT = 280.0
+"""Seconds; on a machine that is not busy it takes three."""
 _JOINING = """\
 cluster_formation.peer_discovery_backend = classic_config
 cluster_formation.classic_config.nodes.1 = {name}

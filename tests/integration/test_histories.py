@@ -7,10 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.histories.rules import live
+from tests.histories.__main__ import OTHER_THREADS
+from tests.histories.listening import Broker
+from tests.histories.rules import live, live_followed
+from tests.integration.rabbit import RabbitNode
 
 
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
@@ -20,9 +24,18 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
         live(data.draw, Path(folder))
 
 
+@pytest.mark.broker
+@pytest.mark.filterwarnings(f"ignore:{OTHER_THREADS}")
+@settings(max_examples=3, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_listener_makes_up_for_whatever_its_broker_drops(data: st.DataObject, rabbit_node: RabbitNode) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        live_followed(data.draw, Path(folder), Broker(rabbit_node, restarts=False))
+
+
 def test_the_module_says_how_many_it_has_run() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.histories", "--seconds", "0.5", "--seed", "1"],
+        [sys.executable, "-m", "tests.histories", "--seconds", "0.5", "--seed", "1", "--no-broker"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import forked
 import yaml
 
 from cos_update.concertim.client import ConcertimClient
@@ -25,6 +24,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.report import Report
+from tests.integration import forked
 
 Pass = Callable[..., Report]
 """Runs one pass in the test's own process; keywords are those of an order."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from bus import Message, message
-from hands import key
-
 from cos_update.fakes.openstack.records import Flavor, Network, Project, Server, Stack, Volume
 from cos_update.fakes.openstack.state import CloudState
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
+from tests.integration.listener.bus import Message, message
+from tests.integration.listener.hands import key
 
 STATES = ("active", "stopped", "suspended", "error", "paused", "shelved_offloaded", "building")
 NAMES = ("node", "node_1", "node 1", "node.1", "日本語", "login", "x" * 255)
@@ -88,7 +87,7 @@ class History:
             yield message("compute.instance.delete.end", key(ResourceKind.SERVER, server))
 
     def _new_stack(self) -> Told:
-        stack = self._cloud.create_stack(self._project(), self._name(), outputs={"web": f"https://{self._number}"})
+        stack = self._cloud.create_stack(self._project(), self._name(), outputs=self._told_outputs())
         yield message("orchestration.stack.create.start", key(ResourceKind.STACK, stack))
         holder = self._cloud.add_nested(stack, "group") if self._chance.random() < 0.5 else stack
         for _ in range(self._chance.randrange(1, 4)):
@@ -128,7 +127,7 @@ class History:
 
     def _outputs(self) -> Told:
         for stack in self._one(self._stacks()):
-            self._cloud.set_outputs(stack, {"web": self._name(), "count": self._number})
+            self._cloud.set_outputs(stack, self._told_outputs() | {"count": self._number})
             self._cloud.update_stack(stack)
             yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
 
@@ -304,6 +303,10 @@ class History:
 
     def _flavor(self) -> Flavor:
         return self._chance.choice(list(self._cloud.flavors.values()))
+
+    def _told_outputs(self) -> dict[str, object]:
+        """Those of a stack; the newer Concertim takes no rack without a cluster type."""
+        return {"web": self._name(), "concertim_cluster_type": "hpc"}
 
     def _name(self) -> str:
         """Often one that something else has too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from cos_update.cli.main import main
 from cos_update.listener import consumer, service, watchdog
@@ -12,8 +13,8 @@ PATIENCE = 4.0
 """Seconds that keys may be due without a sign of life of any worker."""
 
 
-def _check(name: str, due: Callable[[], object], retry_policy: float) -> watchdog.Check:
-    return watchdog.Check(name, due, PATIENCE if name == "keys" else retry_policy)
+def _check(name: str, due: Callable[[], object], stuck_after: float, **more: Any) -> watchdog.Check:
+    return watchdog.Check(name, due, PATIENCE if name == "keys" else stuck_after, **more)
 
 
 def shorten() -> None:

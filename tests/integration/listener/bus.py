@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import pika
-from rabbit import RabbitNode
 
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 from cos_update.openstack.notifications import parse
+from tests.integration.rabbit import RabbitNode
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "notifications.jsonl"
 EXCHANGES = ("nova", "heat", "neutron", "openstack", "keystone", "glance")

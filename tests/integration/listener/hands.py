@@ -6,8 +6,6 @@ import threading
 from types import TracebackType
 
 import yaml
-from rabbit import wait_for
-from world import World
 
 from cos_update.concertim.client import ConcertimClient
 from cos_update.listener.attempt import WorkContext
@@ -24,6 +22,8 @@ from cos_update.openstack.inventory import CloudReader
 from cos_update.openstack.single_objects import ObjectReader
 from cos_update.store import ViewStore
 from cos_update.sync.services import Services
+from tests.integration.rabbit import wait_for
+from tests.integration.world import World
 
 
 class Hands:

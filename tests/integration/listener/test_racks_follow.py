@@ -366,3 +366,25 @@ def test_a_stack_in_deletion_whose_nested_stack_is_gone_already_keeps_its_device
     assert shown(world.actual()).keys() == before
     rack = next(rack for rack in world.actual().racks.values() if rack.stack_id == stack.id)
     assert rack.status == "IN_PROGRESS"
+
+
+def test_what_several_keys_wait_for_is_reported_once_and_is_over_with_the_last(
+    world: World, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    stack = world.cloud.create_stack(team(world), "other")
+    servers = node(world), world.cloud.add_server(stack, "other-0")
+    hands.tell(key(ResourceKind.STACK, stack))
+    units = [key(ResourceKind.STACK, each) for each in (alpha(world), stack)]
+    faults = world.openstack.wire.faults
+    down = [faults.add(Fault(FaultKind.STATUS, path=f"/servers/{s.id}$", code=503, times=10**6)) for s in servers]
+    for server in servers:
+        world.cloud.set_server_state(server, "stopped")
+    hands.tell(*(key(ResourceKind.SERVER, server) for server in servers), wait=False)
+    wait_for(lambda: all(hands.queue.failures(unit) for unit in units), what="keys that wait")
+    faults.remove(down[0])
+    wait_for(lambda: device_of(world, servers[0]).status == "STOPPED", what="the first server's state")
+    assert "proceed" not in caplog.text
+    faults.remove(down[1])
+    hands.settled()
+    assert caplog.text.count(" waits: ") == 1
+    assert caplog.text.count(" proceed: over after ") == 1

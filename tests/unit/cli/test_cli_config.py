@@ -62,7 +62,7 @@ def test_a_file_that_says_too_little_is_not_called_ok(path: Path, text: str) -> 
     assert checked.stdout == "warn  the section rmq is missing, which listen needs\n"
 
 
-def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(path: Path) -> None:
     path.write_text(edited().replace("rmq_username:", "rmq_usrname:") + "  tls: maybe\ninterval: 0\n")
     checked = run("--config", str(path), "config", "check")
     assert checked.returncode == 1
@@ -90,7 +90,7 @@ def test_what_is_shown_is_in_effect_and_hides_secrets(path: Path) -> None:
     assert "change-me" not in done.stdout
 
 
-def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
+def test_what_is_odd_is_reported_and_quiet_says_nothing(path: Path) -> None:
     path.write_text("intervall: 5\n" + edited().partition("\nrmq:")[0].replace("http:", "https:"))
     path.chmod(0o644)
     done = run("--config", str(path), "config", "check")

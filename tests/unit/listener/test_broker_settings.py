@@ -102,6 +102,23 @@ def test_a_given_queue_takes_the_place_of_our_own():
             "exists already with other properties",
             "delete_queue",
         ),
+        (
+            pika.exceptions.ProbableAuthenticationError(repr(pika.exceptions.StreamLostError("reset"))),
+            "ended during the login of user 'cos'",
+            "rmq.rmq_password",
+        ),
+        (
+            pika.exceptions.ProbableAccessDeniedError(repr(pika.exceptions.StreamLostError("reset"))),
+            "ended during the login of user 'cos'",
+            "rmq.rmq_path",
+        ),
+        (
+            pika.exceptions.ProbableAuthenticationError(
+                repr(pika.exceptions.ConnectionClosedByBroker(403, "ACCESS_REFUSED - Login was refused"))
+            ),
+            "refused the login of user 'cos'",
+            "rmq.rmq_username",
+        ),
         (pika.exceptions.AMQPConnectionError(TimeoutError()), "does not answer", "rmq.rmq_port"),
         (socket.gaierror(-2, "Name or service not known"), "name cannot be resolved", "rmq.rmq_address"),
         (pika.exceptions.StreamLostError("Stream connection lost"), "Stream connection lost", ""),

@@ -169,3 +169,15 @@ def test_a_data_dir_that_cannot_be_read_is_an_error_for_the_thread_to_tell(scene
     journal.mkdir()
     with pytest.raises(ViewError):
         scene.after(60)
+
+
+def test_what_cannot_be_read_is_logged_once_until_it_can(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    journal = scene.bulk.data_dir / "view.journal"
+    journal.mkdir()
+    for _ in range(100):
+        scene.clock.now += 60
+        scene.writer.look()
+    journal.rmdir()
+    scene.writer.look()
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "over after 100 times" in caplog.text

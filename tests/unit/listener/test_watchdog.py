@@ -15,7 +15,8 @@ class Scene:
     def __init__(self) -> None:
         self.now = 0.0
         self.due = False
-        self.check = Check("workers", lambda: self.due, 60.0, clock=lambda: self.now)
+        self.requests = 0
+        self.check = Check("workers", lambda: self.due, 60.0, clock=lambda: self.now, pulse=lambda: self.requests)
 
     def watch(self, seconds, *, due=False, moving_every=None):
         """The first stall within that time, or None."""
@@ -46,6 +47,14 @@ def test_something_due_that_does_not_move_is_a_stall_when_the_patience_is_over(s
 
 def test_whatever_moves_is_no_stall_even_if_it_never_ends(scene):
     assert scene.watch(10_000, due=True, moving_every=50) is None
+
+
+def test_one_attempt_that_goes_on_asking_is_no_stall(scene):
+    """As when a service hangs: each of its requests ends in time, and all of them together take long."""
+    for _ in range(100):
+        scene.requests += 1
+        assert scene.watch(55, due=True) is None
+    assert scene.watch(10, due=True) == Stall("workers", 60.0)
 
 
 def test_a_long_rest_before_something_becomes_due_does_not_count(scene):
