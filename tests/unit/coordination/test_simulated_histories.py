@@ -8,7 +8,6 @@ import pytest
 
 from tests.simulated.sites import history
 
-
 EACH = 50
 
 
