@@ -24,7 +24,7 @@ from .times import Process, Times
 
 PROJECTS = tuple(f"project-{number}" for number in range(24))
 LEASE = 4
-SETTLED = 12
+SETTLED = 8
 """Leases after which, with nothing wrong any more, every shard is held and written to."""
 
 
@@ -114,13 +114,13 @@ class World:
             with site.share() as grant:
                 if grant is None:
                     continue
-                self.times.sleep(rng.uniform(0, LEASE))  # reading both sides
-                for project in rng.sample(PROJECTS, 6):
+                self.times.sleep(rng.uniform(0, LEASE / 2))  # reading both sides
+                for project in rng.sample(PROJECTS, 12):
                     if grant.shards.covers(project):
                         self._write(process, site, grant, project)
 
     def _write(self, process: Process, site: Site, grant: Grant, project: str) -> None:
-        self.times.sleep(self.rng.uniform(0, 0.5))
+        self.times.sleep(self.rng.uniform(0, 0.3))
         try:
             site.check(grant, project)()
         except Fenced:
@@ -128,7 +128,7 @@ class World:
             return
         shard = shard_of(project, self.shards)
         # It is on the wire now, whatever becomes of the process, which waits for the answer.
-        wire = self.rng.uniform(0, 0.99 * MARGIN * LEASE)
+        wire = self.rng.uniform(0, 0.99 * MARGIN * LEASE) if self.rng.random() < 0.2 else 0.02
         self.times.at(self.times.now + wire, lambda: self._arrives(process, shard))
         self.times.sleep(wire + 0.01)
 
