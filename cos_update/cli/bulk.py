@@ -256,12 +256,13 @@ def _once(
 
 def _tell(report: Report, snapshot: Snapshot) -> None:
     """Prints the whole report on a terminal; for cron and pipes one line, and nothing when all is well."""
-    from cos_update.cli.output.console import console
-    from cos_update.cli.output.plan_text import show
     from cos_update.planning.report import first_words
-    from cos_update.planning.summary import sections
 
     if sys.stdout.isatty():
+        from cos_update.cli.output.console import console
+        from cos_update.cli.output.plan_text import show
+        from cos_update.planning.summary import sections
+
         out = console()
         show(out, sections(snapshot.plan, snapshot.projects, report.outcomes))
         out.print(str(report), soft_wrap=True)

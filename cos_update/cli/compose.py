@@ -17,7 +17,7 @@ LOG_DIR = "/app/var/log"
 _FILE = """\
 # Both daemons of cos-update, sharing one host's folders. The images are built from the project's Dockerfiles.
 # Docker creates missing folders, and the containers take them over from root when they start.
-x-common: &common
+{several}x-common: &common
   # Not needed if OpenStack, Concertim and RabbitMQ can be reached from a Docker network.
   network_mode: host
   read_only: true
@@ -25,7 +25,7 @@ x-common: &common
   restart: unless-stopped
   # More than shutdown_timeout of the configuration.
   stop_grace_period: {stop:.0f}s
-{environment}  volumes:
+{hostname}{environment}  volumes:
 {volumes}
 x-health: &health
   interval: 30s
@@ -46,6 +46,13 @@ services:
     healthcheck:
       <<: *health
       test: [CMD, cos-update, health, {listen}]
+"""
+_SEVERAL = """\
+# One of several machines: print this file on each of them. They share the configuration, and no folder.
+"""
+_HOSTNAME = """\
+  # What this machine is called among the others; both containers of it alike.
+  hostname: {site}
 """
 _FILE_MOUNT = """\
     - type: bind
@@ -68,6 +75,8 @@ def compose_file(installation: Installation) -> str:
     return _FILE.format(
         version=__version__,
         stop=installation.stop_after,
+        several=_SEVERAL if installation.site else "",
+        hostname=_HOSTNAME.format(site=json.dumps(installation.site)) if installation.site else "",
         environment=_environment(installation),
         volumes="".join(_volumes(installation)),
         listen="listen" if rmq is None or rmq.shard_count == 1 else f"listen-{rmq.shard_index}",

@@ -19,7 +19,7 @@ _UNIT = """\
 [Unit]
 Description={title}
 Wants=network-online.target
-After=network-online.target
+After=network-online.target{engines}
 
 [Service]
 Type=exec
@@ -32,7 +32,7 @@ Restart=on-failure
 RestartSec=10
 # A wrong command line needs a person to fix it.
 RestartPreventExitStatus=2
-# More than shutdown_timeout of the configuration.
+# More than shutdown_timeout of the configuration{leases}.
 TimeoutStopSec={stop:.0f}
 
 # It writes to these folders and uses the network, and needs nothing else.
@@ -69,6 +69,10 @@ WantedBy=multi-user.target
 """
 
 
+_ENGINES = " etcd.service redis-server.service redis-sentinel.service"
+"""Where coordination's engine may run on this machine too, it starts first and stops last."""
+
+
 def unit(daemon: Literal["bulk", "listen"], context: Context, installation: Installation) -> str:
     """A unit that runs `daemon` with the program, configuration and folders of this command."""
     settings = installation.settings
@@ -79,6 +83,8 @@ def unit(daemon: Literal["bulk", "listen"], context: Context, installation: Inst
         name=f"cos-update-{daemon}",
         title=f"cos-update {daemon}: {_TITLES[daemon]}",
         command=" ".join(_word(word).replace("$", "$$") for word in command),
+        engines=_ENGINES if installation.site else "",
+        leases=", twice: the leases are returned after the work" if installation.site else "",
         stop=installation.stop_after,
         # With the minus, a missing folder is reported by the program itself, with a hint.
         folders=" ".join(_word(f"-{folder.absolute()}") for folder in (settings.data_dir, settings.log_dir)),

@@ -13,14 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from cos_update.concertim import codec, structure
+from cos_update.concertim import codec
+from cos_update.concertim import structure as structure_read
 from cos_update.concertim.brake import Trial
 from cos_update.concertim.codec import Json, UnexpectedAnswer, User
 from cos_update.concertim.http import READS_AT_ONCE, Http
-from cos_update.concertim.structure import StructureRack
+from cos_update.concertim.structure import StructureRack, is_shown_alike
 from cos_update.concertim.transport import URL_HINT, Answer, ObjectHook, WriteFence
 from cos_update.model.accounts import Accounts, Person
 from cos_update.model.concertim import Actual, ApiFlavour, Device, InstanceDetails, Owner, Rack, Template
@@ -37,6 +38,25 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+class ConcertimReading(NamedTuple):
+    """One reading of Concertim, and whether every device was read in full.
+
+    `structure` is the checksum of the app's structure if every device is exactly as shown in it; else "".
+    """
+
+    actual: Actual
+    in_full: bool
+    structure: str = ""
+
+
+class _Known(NamedTuple):
+    """The devices by memory and the app's structure, this structure (() if it is as before), and its checksum."""
+
+    devices: tuple[Device, ...]
+    shown: tuple[StructureRack, ...]
+    structure: str
+
+
 class ConcertimReader:
     """The reading part of Concertim's API. Thread-safe.
 
@@ -50,7 +70,7 @@ class ConcertimReader:
         self._is_configured = settings.api is not None
         self._wants_creation_times = False
         self._asking = threading.Lock()
-        self._answers: dict[str, tuple[bytes, Any]] = {}
+        self._answers: dict[str, tuple[str, Any]] = {}
 
     def flavour(self) -> ApiFlavour:
         """The flavour of the app's API: the older one has no teams, the newer one no costs of teams.
@@ -93,7 +113,7 @@ class ConcertimReader:
 
     def read_all(self) -> Actual:
         """Everything, in full."""
-        return self.read()[0]
+        return self.read().actual
 
     def read(
         self,
@@ -101,13 +121,14 @@ class ConcertimReader:
         needs_reread: Collection[str] = (),
         due: Sequence[str] = (),
         *,
+        structure: str = "",
         accounts: bool = False,
-    ) -> tuple[Actual, bool]:
-        """Everything, and whether every device was read in full; with `accounts` also these and the costs of devices.
+    ) -> ConcertimReading:
+        """Everything; with `accounts` also these and the costs of devices.
 
         With an earlier reading, `remembered`, only the structure is read, and in full the devices that differ in it, or
         whose ids are in `needs_reread`, and those in the racks `due`. If too many differ, or the app does not offer its
-        structure, all are read in full.
+        structure, all are read in full. `structure` is the checksum of that earlier reading.
 
         Listings are read in sequence, since the app would not be faster in parallel. Racks are read before devices,
         since they are created before them: so no device is seen without its rack.
@@ -115,15 +136,23 @@ class ConcertimReader:
         began = time.time()
         self._forget_the_flavour()
         listed = self._owners_listed()
-        with ThreadPoolExecutor(1, thread_name_prefix="turn") as pool:
-            in_turn = None
-            if remembered is not None and due and self.flavour() is not ApiFlavour.USERS:
-                in_turn = pool.submit(self._in_their_turn, due, remembered)
-            owners, templates, racks = _owners(listed), self.templates(), self.racks()
-            known = {rack.id for rack in racks}
-            found = None if remembered is None else self._devices_by_structure(remembered, needs_reread, in_turn, known)
-        full = found is None
-        devices, shown = found or (self.devices({template.id: template.height for template in templates}), ())
+        with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="turn") as pool:
+            in_turn: list[Future[Mapping[str, Device]]] = []
+            try:
+                if remembered is not None and self.flavour() is not ApiFlavour.USERS:
+                    in_turn = [pool.submit(self._in_its_turn, rack_id, remembered) for rack_id in due]
+                owners, templates, racks = _owners(listed), self.templates(), self.racks()
+                known = {rack.id for rack in racks}
+                seen = "" if needs_reread or accounts else structure
+                found = (
+                    None
+                    if remembered is None
+                    else self._devices_by_structure(remembered, needs_reread, in_turn, known, seen)
+                )
+            finally:
+                for turn in in_turn:
+                    turn.cancel()
+        devices = found.devices if found else self.devices({template.id: template.height for template in templates})
         if any(device.rack_id not in known for device in devices):
             # Their racks were created in between; or they were removed with their racks, and don't count.
             wanted = {device.rack_id for device in devices}
@@ -139,9 +168,9 @@ class ConcertimReader:
             devices={device.id: device for device in devices},
             is_narrowed=self._http.login.is_root is False,
             accounts=self._accounts(listed) if accounts else None,
-            costs=structure.costs(shown) if accounts else {},
+            costs=structure_read.costs(found.shown) if found and accounts else {},
         )
-        return actual, full
+        return ConcertimReading(actual, found is None, found.structure if found else "")
 
     def reread(self, actual: Actual, devices: Sequence[str]) -> Actual | None:
         """`actual` with the current state of these devices, by id; None if the app refuses to show one of them."""
@@ -163,52 +192,63 @@ class ConcertimReader:
         self,
         remembered: Actual,
         needs_reread: Collection[str],
-        in_turn: Future[dict[str, Device]] | None,
+        in_turn: Sequence[Future[Mapping[str, Device]]],
         racks: Collection[str],
-    ) -> tuple[tuple[Device, ...], tuple[StructureRack, ...]] | None:
-        """The devices from memory and the structure, and the structure itself; None: all must be read.
+        seen: str,
+    ) -> _Known | None:
+        """The devices from memory and the structure; None: all must be read.
 
-        `in_turn` gives those that were read at the same time and differ from memory.
+        `in_turn` give those that were read at the same time and differ from memory. `seen` is the checksum of a
+        structure in which every remembered device is as remembered.
         """
         if ApiFlavour.USERS in (self.flavour(), remembered.flavour):
             return None
         try:
-            shown = self.read_structure()
-            fresh = in_turn.result() if in_turn else {}
-            known, rest = structure.sort_out(shown, {**remembered.devices, **fresh}, needs_reread, racks)
+            checksum, shown = self._structure(seen)
+            fresh = {item: device for turn in in_turn for item, device in turn.result().items()}
+            devices = {**remembered.devices, **fresh}
+            if checksum == seen and all(is_shown_alike(fresh[item], remembered.devices[item]) for item in fresh):
+                return _Known(tuple(devices.values()), (), checksum)
+            if shown is None:
+                checksum, shown = self._structure()
+            known, rest = structure_read.sort_out(shown or (), devices, needs_reread, racks)
             if len(rest) * FEW <= max(len(known) + len(rest), FEW):
                 read = (device for item in rest if (device := self.device(item)))
-                return (*known.values(), *read), shown
+                return _Known((*known.values(), *read), shown or (), "" if rest else checksum)
             reason = f"{len(rest)} differ from memory"
         except (Gone, Refused, UnexpectedAnswer) as error:
             reason = str(error)
         log.info("Concertim's devices are read in full: %s", reason)
         return None
 
-    def _in_their_turn(self, racks: Sequence[str], remembered: Actual) -> dict[str, Device]:
-        """By id, the devices in these racks that differ from memory; an unreadable rack waits for its next turn."""
-        found: dict[str, Device] = {}
-        for rack_id in racks:
-            try:
-                shown = self.rack(rack_id)
-            except (Refused, UnexpectedAnswer) as error:
-                log.info("%s; its devices are taken as unchanged", error)
-                continue
-            for device in shown[1] if shown else ():
-                before = remembered.devices.get(device.id)
-                # The structure tells which devices are new or gone.
-                if before is not None and not _is_same(device, before):
-                    found[device.id] = device
-        return found
+    def _in_its_turn(self, rack_id: str, remembered: Actual) -> Mapping[str, Device]:
+        """By id, the devices in this rack that differ from memory; an unreadable rack waits for its next turn."""
+        try:
+            shown = self.rack(rack_id)
+        except (Refused, UnexpectedAnswer) as error:
+            log.info("%s; its devices are taken as unchanged", error)
+            return {}
+        # The structure tells which devices are new or gone.
+        return {
+            device.id: device
+            for device in (shown[1] if shown else ())
+            if (before := remembered.devices.get(device.id)) is not None and not _is_same(device, before)
+        }
 
     def read_structure(self) -> tuple[StructureRack, ...]:
         """All racks and devices without metadata and details: about a tenth of the cost of `devices`.
 
         Raises Gone if the app does not offer it.
         """
+        return self._structure()[1] or ()
+
+    def _structure(self, seen: str = "") -> tuple[str, tuple[StructureRack, ...] | None]:
+        """The checksum of the structure, and the structure: None if it is `seen` and was not decoded before."""
         flavour = self.flavour()
-        object_hook = structure.object_hook_for(flavour)
-        return self._as_before("irv/racks", lambda answer: structure.racks(answer, flavour), flavour, object_hook)
+        object_hook = structure_read.object_hook_for(flavour)
+        return self._as_before(
+            "irv/racks", lambda answer: structure_read.racks(answer, flavour), flavour, object_hook, seen
+        )
 
     def owners(self) -> tuple[Owner, ...]:
         """The teams (older API: users) that are visible to this login."""
@@ -267,29 +307,38 @@ class ConcertimReader:
 
     def _listed_as_before(self, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
         try:
-            return self._as_before(what, lambda answer: codec.listed(answer, what, decode))
+            return self._as_before(what, lambda answer: codec.listed(answer, what, decode))[1] or ()
         except Gone:
             raise self._no_list_of(what) from None
 
     def _as_before(
-        self, path: str, decode: Callable[[object], T], flavour: str = "", object_hook: ObjectHook | None = None
-    ) -> T:
-        """The decoded response; the same objects as last time if the response is the same, byte for byte.
+        self,
+        path: str,
+        decode: Callable[[object], T],
+        flavour: str = "",
+        object_hook: ObjectHook | None = None,
+        seen: str = "",
+    ) -> tuple[str, T | None]:
+        """The checksum of the response, and the decoded response: the same objects as last time if it is the same, byte
+        for byte; None if its checksum is `seen` and it was not decoded before.
 
         `flavour` is the API that it is decoded for, if that matters.
         """
-        checksum, known = self._answers.get(path, (b"", None))
+        checksum, known = self._answers.get(path, ("", None))
 
-        def read(answer: Answer) -> tuple[bytes, object]:
-            found = blake2b(answer.body, key=flavour.encode()).digest()
-            return found, None if found == checksum else answer.json(object_hook)
+        def read(answer: Answer) -> tuple[str, object]:
+            found = blake2b(answer.body, key=flavour.encode()).hexdigest()
+            return found, None if found in (checksum, seen) else answer.json(object_hook)
 
         found, answer = self._http.read(path, read)
-        if found != checksum:
-            known = decode(answer)
-            self._answers[path] = found, known
-        value: T = known
-        return value
+        if found == checksum:
+            value: T = known
+            return found, value
+        if found == seen:
+            return found, None
+        value = decode(answer)
+        self._answers[path] = found, value
+        return found, value
 
     def _index(self, what: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
         return codec.listed(self._listing(what), what, decode)

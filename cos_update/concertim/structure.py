@@ -108,6 +108,12 @@ def _is_as_shown(past: Device, shown: StructureDevice) -> bool:
     return shown[:-1] == (past.id, past.name, past.status, kind, *place, past.template_id)
 
 
+def is_shown_alike(one: Device, other: Device) -> bool:
+    """Whether the structure shows these two states of a device in the same way."""
+    names = ("id", "name", "status", "kind", "location", "template_id", "rack_id")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
 def costs(shown: Iterable[StructureRack]) -> dict[str, str]:
     """The current costs of devices by id, in the app's other format; without unreadable ones."""
     found = ((device.id, _MONEY.fullmatch(device.cost)) for rack in shown for device in rack.devices)

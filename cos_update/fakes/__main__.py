@@ -36,6 +36,7 @@ ADMIN = "admin"
     metavar="N",
     help="The number of their stacks.  [default: one per 10 servers]",
 )
+@click.option("--projects", type=click.IntRange(min=1), default=5, help="The number of watched projects.")
 @click.option("--no-concertim", is_flag=True, help="Serve only the OpenStack.")
 @click.option("--latency", type=float, default=0.0, help="Seconds added to every response.")
 @click.option("--realistic", is_flag=True, help="Make Concertim's calls as slow as the real app's.")
@@ -44,6 +45,7 @@ def main(
     teams: tuple[str, ...],
     size: int | None,
     stacks: int | None,
+    projects: int,
     no_concertim: bool,
     latency: float,
     realistic: bool,
@@ -51,11 +53,11 @@ def main(
     """Serve a fake Concertim, with --size also a fake OpenStack whose projects are its teams."""
     if no_concertim and size is None:
         raise click.UsageError("--no-concertim needs --size.")
-    openstack = None if size is None else OpenStackApp(_cloud(size, stacks))
-    projects = {} if openstack is None else _watched(openstack.state)
+    openstack = None if size is None else OpenStackApp(_cloud(size, stacks, projects))
+    watched = {} if openstack is None else _watched(openstack.state)
     concertim = None if no_concertim else ConcertimApp(ApiFlavour(api), admin_password=ADMIN, realistic_cost=realistic)
     if concertim is not None:
-        for name, project_id in [*(_named(team) for team in teams), *projects.items()]:
+        for name, project_id in [*(_named(team) for team in teams), *watched.items()]:
             concertim.state.add_team(name, project_id)
     served: list[FakeApp] = [app for app in (openstack, concertim) if app is not None]
     for app in served:
@@ -66,7 +68,7 @@ def main(
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with Sandbox(*served):
-        click.echo(json.dumps(_ready(openstack, concertim, projects)))
+        click.echo(json.dumps(_ready(openstack, concertim, watched)))
         signal.sigwait(signals)
 
 
@@ -75,8 +77,8 @@ def _named(team: str) -> tuple[str, str | None]:
     return name, project_id or None
 
 
-def _cloud(size: int, stacks: int | None) -> CloudState:
-    return sized_cloud(size, per_stack=-(-size // stacks) if stacks and size else 10)
+def _cloud(size: int, stacks: int | None, projects: int) -> CloudState:
+    return sized_cloud(size, per_stack=-(-size // stacks) if stacks and size else 10, projects=projects)
 
 
 def _watched(cloud: CloudState) -> dict[str, str]:

@@ -82,7 +82,9 @@ class ChangedListings:
         self.newest: dict[ResourceKind, tuple[Newest, ...]] = {}
         self.dear: list[str] = []
         """Descriptions of listings with so many changes that a full listing would have cost no more."""
-        self.recent: set[str] = set()
+        self.redrawn: set[str] = set()
+        """The ids of networks whose CIDRs may have changed: a network changes with its subnets."""
+        self._recent: set[str] = set()
         """The ids of networks that have changed since the last reading, not those that are listed only as a witness."""
         self.fresh: set[str] = set()
         """The ids of objects read so far."""
@@ -139,17 +141,29 @@ class ChangedListings:
                 lambda since: {"changed_since": f"{since}Z"},
                 lambda _: None,
                 lambda record: neutron.network_from(record, None),
-                self._reading.networks,
+                self._all_networks,
             )
         )
-        if networks.is_whole:
-            return networks
+        return networks if networks.is_whole else replace(networks, found=self._drawn(networks.found))
+
+    def _all_networks(self) -> Mapping[str, Network]:
+        """All networks. The subnets are listed only if the networks' times do not tell which of them have changed."""
+        networks, times = self._reading.listed_networks()
+        if ResourceKind.NETWORK.service not in self._memory.clocks or not all(times.values()):
+            return self._reading.with_cidrs(networks)
+        self._note_recent(times)
+        return self._drawn(networks)
+
+    def _note_recent(self, times: Mapping[str, str]) -> None:
+        recent = time_text(self._memory.clocks[ResourceKind.NETWORK.service] - OVERLAP)
+        self._recent = {item for item, time in times.items() if time >= recent}
+
+    def _drawn(self, networks: Mapping[str, Network]) -> dict[str, Network]:
+        """The networks with their known CIDRs."""
         known = self._memory.networks
-        found = {
-            item: replace(network, cidrs=known[item].cidrs if item in known else None)
-            for item, network in networks.found.items()
-        }
-        return replace(networks, found=found)
+        drawn = {n.id: replace(n, cidrs=known[n.id].cidrs if n.id in known else None) for n in networks.values()}
+        self.redrawn = {item for item, network in drawn.items() if item in self._recent or network != known.get(item)}
+        return drawn
 
     def _changes(self, how: _Listing[T]) -> Changes[T]:
         """The changes of one kind, or all objects if it does not support that. Raises DoubtError."""
@@ -208,8 +222,7 @@ class ChangedListings:
         self.newest[kind] = newest_after(memory, kind, changes)
         elsewhere = {item for item, thing in found.items() if thing.project_id not in self._reading.projects}
         if kind is ResourceKind.NETWORK:
-            recent = time_text(memory.clocks[kind.service] - OVERLAP)
-            self.recent = {each.newest.id for each in answers if each.newest.time >= recent}
+            self._note_recent({each.newest.id: each.newest.time for each in answers})
         kept = {item: thing for item, thing in found.items() if item not in elsewhere}
         self.fresh |= kept.keys()
         return replace(changes, found=kept, deleted=deleted | elsewhere | self._gone)

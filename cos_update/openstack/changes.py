@@ -19,7 +19,8 @@ Neutron, `floatingips?changed_since`
 
 Live and cold migration need a second host and were not observed. Neutron with the default `filter_validation = True`
 rejects `changed_since` (400); then networks are listed in full, and ports and floating IPs with only the fields that
-show changes (0.6 ms of Neutron's CPU each; a server takes Nova 7.6 ms). Cinder before 3.60 ignores the filter.
+show changes (0.6 ms of Neutron's CPU each; a server takes Nova 7.6 ms). Subnets are listed only where networks have no
+time of their last change. Cinder before 3.60 ignores the filter.
 Nova returns new addresses up to 10 s after Neutron's change, and a network's new name only after it has refreshed
 the server's network info cache.
 
@@ -122,7 +123,7 @@ class ChangesReading:
             reading.on_progress(Progress(kind.service, count, is_over=True, has_gaps=has_gaps))
         reading.read_scopes.update(memory.read_scopes)
         inventory = self._look(inventory, recheck)
-        inventory = self._look(inventory, _keys(ResourceKind.NETWORK, self._redrawn(networks)))
+        inventory = self._look(inventory, _keys(ResourceKind.NETWORK, self._listings.redrawn))
         inventory = self._look(inventory, _keys(ResourceKind.VOLUME, self._let_go(inventory)))
         inventory = self._look(inventory, _keys(ResourceKind.SERVER, self._led_to(inventory, networks, wired)))
         known = reading.with_flavors(dict(inventory.servers), inventory.flavors)
@@ -182,17 +183,6 @@ class ChangesReading:
             return changed_ports(each, f"{text}Z")
         except CloudError:
             return None
-
-    def _redrawn(self, networks: Changes[Network]) -> set[str]:
-        """The networks to read by id for their subnets: a changed subnet shows as a change of its network."""
-        if networks.is_whole:
-            return set()
-        known = self._memory.networks
-        return {
-            item
-            for item, network in networks.found.items()
-            if item in self._listings.recent or item not in known or network != known[item]
-        }
 
     def _let_go(self, inventory: Inventory) -> set[str]:
         """The volumes that are no longer attached: Nova may have deleted them together with their server."""

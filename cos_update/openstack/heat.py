@@ -13,6 +13,8 @@ from cos_update.openstack.session import ORCHESTRATION, ProjectSession
 
 DEPTH = 5
 """Heat's default maximum depth of nested stacks, which caps larger `nested_depth` values."""
+LISTED: Mapping[str, str] = {"limit": "1000", "with_count": "true"}
+"""The query of a listing of stacks."""
 MOST_LEVELS = 10
 """How many more times to descend where a tree was cut: at that depth, or at a nested stack that is gone."""
 MOST_REQUESTS = 60

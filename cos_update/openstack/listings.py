@@ -33,7 +33,7 @@ from cos_update.model.openstack import (
 from cos_update.model.progress import OnProgress, Progress, no_progress
 from cos_update.model.settings import ReadScope
 from cos_update.openstack import cinder, neutron, nova
-from cos_update.openstack.heat import is_top_level, read_content, stack_from, stack_url
+from cos_update.openstack.heat import LISTED, is_top_level, read_content, stack_from, stack_url
 from cos_update.openstack.pages import Pages, linked, marked
 from cos_update.openstack.refusals import NotFound
 from cos_update.openstack.session import (
@@ -184,10 +184,18 @@ class Reading:
 
     def networks(self) -> dict[str, Network]:
         """Networks of the requested projects with their subnets' CIDRs."""
+        networks, _ = self.listed_networks()
+        return self.with_cidrs(networks)
+
+    def listed_networks(self) -> tuple[dict[str, Network], dict[str, str]]:
+        """Networks of the requested projects without CIDRs, and when each last changed ("": unknown), by id."""
         provider = _Evidence()
+        times: dict[str, str] = {}
 
         def take(record: Record) -> Network:
             provider.note(whole="provider:network_type" in record)
+            newest = newest_of(record, "updated_at")
+            times[newest.id] = newest.time
             return neutron.network_from(record, None)
 
         def ask(session: ProjectSession, _: bool) -> list[Network]:
@@ -195,7 +203,10 @@ class Reading:
             return self._counted(ResourceKind.NETWORK, pages, {}, "updated_at", take)
 
         found = self._read(_Question(ResourceKind.NETWORK, ask, lambda *_: provider.found))
-        networks = {network.id: network for network in found if network.project_id in self.projects}
+        return {network.id: network for network in found if network.project_id in self.projects}, times
+
+    def with_cidrs(self, networks: dict[str, Network]) -> dict[str, Network]:
+        """The networks with their subnets' CIDRs, if these can be read."""
         cidrs = self._cidrs()
         if cidrs is None:
             return networks
@@ -224,7 +235,7 @@ class Reading:
             others = [item for item in self.projects if item != own]
             path = others[0] if cloud_wide and others else own
             pages = marked(session, ORCHESTRATION, stack_url(session, path), "stacks")
-            return [stack for stack in pages.read({"limit": "1000"}, take) if stack is not None]
+            return [stack for stack in pages.read(LISTED, take) if stack is not None]
 
         def is_honest(stacks: Sequence[Stack], own: str) -> bool:
             # Heat lets only admins use another project's path, and an admin's listing covers all projects.

@@ -20,7 +20,7 @@ from cos_update.model.openstack import Flavor, Network, Server, Stack, StackCont
 from cos_update.model.settings import CloudSettings, ReadScope
 from cos_update.openstack import cinder, neutron, nova
 from cos_update.openstack.absence_check import confirm
-from cos_update.openstack.heat import content_of, is_top_level, show_stack, stack_from, stack_url
+from cos_update.openstack.heat import LISTED, content_of, is_top_level, show_stack, stack_from, stack_url
 from cos_update.openstack.keystone import Watched, watched_projects
 from cos_update.openstack.listings import remembered_flavor
 from cos_update.openstack.pages import linked, listing, marked_listing
@@ -93,7 +93,7 @@ class ObjectReader:
         """The top-level stacks of a project, in one listing. Raises CloudError."""
         session = self._session(project_id)
         url = stack_url(session, project_id)
-        records = marked_listing(session, ORCHESTRATION, url, "stacks", {"limit": "1000"})
+        records = marked_listing(session, ORCHESTRATION, url, "stacks", LISTED)
         stacks = (stack_from(record) for record in records if is_top_level(record))
         return {stack.id: stack for stack in stacks if stack.project_id == project_id}
 

@@ -103,12 +103,13 @@ def remembered_stacks(inventory: Inventory) -> dict[str, RememberedStack]:
         stack.id: RememberedStack(stack.status, stack.updated, content, tuple(_absent(inventory, stack, content)))
         for stack in inventory.stacks.values()
         if (content := inventory.contents.get(stack.id))
-        and _may_remember(stack, content)
+        and may_be_remembered(stack, content)
         and inventory.is_complete(ResourceKind.RESOURCE, stack.project_id, stack.id)
     }
 
 
-def _may_remember(stack: Stack, content: StackContent) -> bool:
+def may_be_remembered(stack: Stack, content: StackContent) -> bool:
+    """Whether a content stays valid as long as the stack's status and update time do."""
     return content.whole and content.outputs is not None and not stack.status.endswith("_IN_PROGRESS")
 
 

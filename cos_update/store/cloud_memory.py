@@ -6,6 +6,7 @@ It is decoded only to read the cloud. If that fails, the cloud is read in full.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from cos_update.model.cloud_memory import CloudMemory, Newest
@@ -20,6 +21,27 @@ _VOLUME = RecordSchema(Volume)
 _NETWORK = RecordSchema(Network)
 _SERVER = RecordSchema(Server)
 _FLAVOR_AT, _ADDRESSES_AT = _SERVER.names.index("flavor"), _SERVER.names.index("addresses")
+
+
+class EncodedCloud:
+    """The cloud memory of a loaded view: decoded on demand, once."""
+
+    def __init__(self, plain: Mapping[str, Any]) -> None:
+        self._plain: Mapping[str, Any] | None = plain
+        self.decoded: CloudMemory | None = None
+        """What `decode` has returned; None before."""
+
+    def decode(self) -> CloudMemory | None:
+        """The cloud memory; None if it is invalid."""
+        if self._plain is not None:
+            with suppress(SchemaError):
+                self.decoded = cloud_from(self._plain)
+            self._plain = None
+        return self.decoded
+
+    def plain(self) -> Mapping[str, Any] | None:
+        """The cloud memory in plain containers."""
+        return self._plain if self.decoded is None else cloud_plain(self.decoded)
 
 
 def cloud_plain(memory: CloudMemory) -> dict[str, Any]:

@@ -281,6 +281,7 @@ def with_journal_entries(view: View, journal_entries: Iterable[JournalEntry]) ->
         stacks=_patched(view.stacks, [journal_entry.stacks for journal_entry in wanted]),
         journal_seq=max(view.journal_seq, wanted[-1].seq),
         recheck={**view.recheck, **_posted_by_others(view, wanted)},
+        still={},
     )
 
 

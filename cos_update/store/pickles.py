@@ -63,14 +63,14 @@ def write_plain(plain: dict[str, Any], file: BinaryIO) -> None:
         _PlainPickler(file, _PROTOCOL).dump(simplified(plain))
 
 
-def write_plain_items(plain: dict[str, Any], file: BinaryIO) -> None:
+def plain_items(plain: dict[str, Any]) -> bytes:
     """Pickles the items of a dict, at least two, so that they are added to the dict on top of the unpickler's stack.
 
     Raises TypeError or RecursionError for what has no plain form.
     """
     opcodes = _referenceless(plain)
     start = opcodes.index(pickle.MARK)
-    file.write(opcodes[start : -len(pickle.STOP)])
+    return opcodes[start : -len(pickle.STOP)]
 
 
 def _referenceless(plain: dict[str, Any]) -> bytes:

@@ -29,7 +29,7 @@ from cos_update.model.concertim import (
 )
 from cos_update.model.kinds import BY_DEVICE_TYPE, ResourceKind
 from cos_update.model.openstack import Output, Project, RememberedStack, StackContent
-from cos_update.store.cloud_memory import cloud_from, cloud_plain
+from cos_update.store.cloud_memory import EncodedCloud, cloud_plain
 from cos_update.store.extras import accounts_from, extras_plain, view_for_from
 from cos_update.store.records import RecordSchema, SchemaError, dict_of, records, texts
 from cos_update.store.view import Origin, Resync, View
@@ -78,6 +78,8 @@ _RESYNC = RecordSchema(Resync)
 
 _KINDS = {kind.value: kind for kind in ResourceKind}
 _FLAVOURS = {flavour.value: flavour for flavour in ApiFlavour}
+_UNDATED = {"created": ""}
+"""Most origins are undated: missing fields that have a default would take longer to find."""
 _UNKNOWN = Origin(ResourceKind.RESOURCE, name="", state="", project_id="")
 
 
@@ -112,9 +114,10 @@ def to_plain(view: View) -> dict[str, Any]:
         "dropped": {key: dict(fields) for key, fields in view.dropped.items()},
         "told": list(view.reported),
         "last_read": view.last_read,
-        "cloud": cloud_plain(view.cloud) if isinstance(view.cloud, CloudMemory) else view.cloud,
+        "cloud": _cloud_plain(view.cloud),
         "recheck": {key: tuple(what) for key, what in view.recheck.items()},
         "former": _plain_all(view.former, device_plain),
+        "still": dict(view.still),
         "journal_seq": view.journal_seq,
         "resync": resync_plain(view.resync),
         **extras_plain(view.view_for, view.view_for_since, actual.accounts),
@@ -148,7 +151,8 @@ def from_plain(plain: object) -> View:
         needs_reread=texts(whole.get("unsure", ()), "unsure"),
         dropped=records(whole.get("dropped", {}), _dropped, "dropped"),
         reported=texts(whole.get("told", ()), "told"),
-        cloud=None if whole.get("cloud") is None else dict_of(whole["cloud"], "cloud"),
+        cloud=None if whole.get("cloud") is None else EncodedCloud(dict_of(whole["cloud"], "cloud")),
+        still=dict_of(whole.get("still", {}), "still"),
         recheck=records(whole.get("recheck", {}), _kind_and_project, "recheck"),
         last_read=_is({"last_read": "", **whole}, "last_read", str),
         former=records(whole.get("former", {}), device_from, "former"),
@@ -291,7 +295,7 @@ def origin_plain(origin: Origin) -> dict[str, Any]:
 
 def origin_from(plain: object) -> Origin:
     """An origin from a dict. Raises SchemaError."""
-    kind, name, state, project_id, stack_id, created = _ORIGIN.values(plain)
+    kind, name, state, project_id, stack_id, created = _ORIGIN.values({**_UNDATED, **dict_of(plain, "origin")})
     return Origin(_word(kind, _KINDS, "kind"), name, state, project_id, stack_id, created)
 
 
@@ -340,12 +344,13 @@ def _plain_all(mapping: Mapping[str, T], convert: Callable[[T], dict[str, Any]])
 
 def cloud_memory(view: View) -> CloudMemory | None:
     """The view's cloud memory; None if there is none, or it is invalid."""
-    if view.cloud is None or isinstance(view.cloud, CloudMemory):
-        return view.cloud
-    try:
-        return cloud_from(view.cloud)
-    except SchemaError:
-        return None
+    return view.cloud.decode() if isinstance(view.cloud, EncodedCloud) else view.cloud
+
+
+def _cloud_plain(cloud: CloudMemory | EncodedCloud | None) -> Mapping[str, Any] | None:
+    if isinstance(cloud, EncodedCloud):
+        return cloud.plain()
+    return None if cloud is None else cloud_plain(cloud)
 
 
 def _kind_and_project(plain: object) -> tuple[str, str]:

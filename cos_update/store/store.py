@@ -33,7 +33,7 @@ from cos_update.store.locks import Locks, unwritable
 from cos_update.store.pickles import OUR_OWN, SHARED, paused_gc, read_plain, write_plain
 from cos_update.store.records import SchemaError
 from cos_update.store.schema import check_schema, from_plain, resync_from, resync_plain, to_plain
-from cos_update.store.spliced import SplicedWriter
+from cos_update.store.spliced import LENGTH, SplicedWriter
 from cos_update.store.view import Resync, View
 
 _BAD_KEPT = 5
@@ -123,7 +123,9 @@ class ViewStore:
             else:
                 try:
                     with paused_gc():
-                        view = _checked(path, self._read_plain(path))
+                        plain = self._read_plain(path)
+                        view = _checked(path, plain)
+                        self._writer.is_loaded(view, plain, path, before)
                 except BadView:
                     if stamp_of(path) is None:
                         continue  # it was just moved
@@ -264,6 +266,7 @@ class ViewStore:
             self._set_aside(self.path, error)
             plain = _nothing()
         plain["resync"] = resync_plain(request)
+        plain.pop(LENGTH, None)
         self._write(lambda file: write_plain(plain, file), request)
 
     def _save(self, view: View) -> View:
@@ -271,8 +274,8 @@ class ViewStore:
         pending = self.resync()
         saved = replace(merged, resync=pending, saved_at=self._clock(), saved_by=self._signature())
         self._write(lambda file: self._writer.write(saved, self.path, file), pending)
+        self._writer.is_in_place(self.path)
         if self._keeps:
-            self._writer.is_in_place(self.path)
             with self._mutex:
                 self._kept = (self._request[0], saved)
         self._journal.remember(merged.journal_seq)

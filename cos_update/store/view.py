@@ -15,6 +15,7 @@ from cos_update.model.concertim import Actual, Device
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Project, RememberedStack
 from cos_update.model.settings import ViewFor
+from cos_update.store.cloud_memory import EncodedCloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,10 @@ class View:
     reported: tuple[str, ...] = ()
     last_read: str = ""
     """The id of the last rack in the rotation of full reads."""
-    cloud: CloudMemory | Mapping[str, Any] | None = None
+    cloud: CloudMemory | EncodedCloud | None = None
     """The basis of incremental readings of the cloud; decoded only on demand (see `cloud_memory`)."""
+    still: Mapping[str, Any] = field(default_factory=dict)
+    """If the last pass changed nothing: its plan, and the checksums of what it read, in plain containers; else {}."""
     recheck: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """OpenStack id -> kind and project, of objects that others have posted since from their own readings."""
     saved_at: float = 0.0

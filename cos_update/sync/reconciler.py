@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from cos_update.concertim.reader import FEW
+from cos_update.concertim.reader import FEW, ConcertimReading
 from cos_update.model.concertim import Actual
 from cos_update.model.errors import CosUpdateError, ViewError
 from cos_update.model.openstack import Inventory, Membership
@@ -47,7 +47,7 @@ from cos_update.sync.cache_policy import (
 from cos_update.sync.cloud_reading import read_cloud, with_absences
 from cos_update.sync.plan_maker import PlanMaker
 from cos_update.sync.services import RunOptions, Services, Snapshot
-from cos_update.sync.standstill import Basis
+from cos_update.sync.standstill import are_same, options_text, plan_of, still
 
 log = logging.getLogger("cos_update.pass")
 
@@ -98,26 +98,25 @@ def read_and_plan(
             shards=services.shards,
         )
         inventory = cloud.inventory
-        actual, in_full = reading.result()
+        actual, in_full, structure = reading.result()
     if view_for is not ViewFor.NONE:
         actual = with_known_people(actual, past.actual)
     planner = _plan_maker(services, run_options, inventory, stacks)
     is_whole = stacks is None and not run_options.projects and not run_options.racks
     dated = view_for is not ViewFor.NONE
-    basis = None
-    if is_whole and services.orders is None:
-        basis = Basis(inventory, actual, past, (planner.rules, planner.scope, dated))
-    known_plan = services.standstill.of(basis) if basis else None
-    if known_plan:
-        plan, found_origins = known_plan
+    may_stand_still = is_whole and services.orders is None
+    order_id = services.concertim_settings.order_id
+    options = options_text(planner.rules, planner.scope, order_id, dated=dated) if may_stand_still else ""
+    # A full reading of the cloud is always planned for.
+    plan = plan_of(past, inventory, actual, options) if may_stand_still and not cloud.why_full else None
+    if plan is not None:
+        found_origins, still_plan = past.origins, past.still
     else:
         read = actual
         actual, plan, in_full = _planned(services, run_options, planner, actual, past, in_full=in_full)
         found_origins = with_unread(origins(planner.inventory, dated=dated), inventory, past.origins)
-        if basis and actual is read and not planner.absence_checks:
-            services.standstill.keep(basis, plan, found_origins)
-        else:
-            services.standstill.forget()
+        is_pure = may_stand_still and actual is read and not planner.absence_checks
+        still_plan = still(plan, inventory, actual, past, options) if is_pure else {}
     observer.planned(len(plan.actions))
     return Snapshot(
         inventory,
@@ -132,6 +131,7 @@ def read_and_plan(
         last_read=due[-1] if due else past.last_read,
         view_for=view_for,
         cloud=with_absences(cloud, planner.absence_checks.values()),
+        still={**still_plan, "structure": structure} if still_plan else {},
     )
 
 
@@ -161,10 +161,11 @@ def _planned(
 
 def _read_concertim(
     services: Services, devices: Actual | None, past: View, due: Sequence[str], observer: Observer, *, accounts: bool
-) -> tuple[Actual, bool]:
-    actual, in_full = services.concertim.read(devices, past.needs_reread, due, accounts=accounts)
-    observer.reading(Progress("Concertim", len(actual.devices), is_over=True))
-    return actual, in_full
+) -> ConcertimReading:
+    structure = str(past.still.get("structure", ""))
+    reading = services.concertim.read(devices, past.needs_reread, due, structure=structure, accounts=accounts)
+    observer.reading(Progress("Concertim", len(reading.actual.devices), is_over=True))
+    return reading
 
 
 def _plan_maker(
@@ -314,6 +315,9 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
     membership = remember(inventory, Membership(past.stacks, past.unowned))
     actual = with_costs(after(snapshot.actual, outcomes), past.actual)
     reported = {notice.key for notice in snapshot.plan.all_notices if notice.kind in REPORTED_ONCE}
+    gone, not_stored = former(past, snapshot.actual, actual, snapshot.origins), dropped(past, outcomes, actual)
+    # The next plan is made from these.
+    is_still = not outcomes and are_same(gone, past.former) and not_stored == past.dropped
     return View(
         actual=actual,
         projects=inventory.projects,
@@ -321,11 +325,12 @@ def known(snapshot: Snapshot, outcomes: Sequence[Outcome]) -> View:
         stacks=membership.stacks,
         unowned=membership.unowned,
         needs_reread=tuple(needs_reread(outcomes)),
-        dropped=dropped(past, outcomes, actual),
+        dropped=not_stored,
         last_read=snapshot.last_read,
         cloud=snapshot.cloud.memory if snapshot.cloud else None,
+        still=snapshot.still if is_still else {},
         reported=tuple(sorted(reported if snapshot.is_whole else reported.union(past.reported))),
-        former=former(past, snapshot.actual, actual, snapshot.origins),
+        former=gone,
         cloud_read_at=inventory.began,
         concertim_read_at=snapshot.actual.began,
         concertim_full_read_at=snapshot.actual.began if snapshot.devices_in_full else past.concertim_full_read_at,

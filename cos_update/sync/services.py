@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cos_update.concertim.client import ConcertimClient
 from cos_update.coordination.site import Grant, Site
@@ -18,7 +19,6 @@ from cos_update.store import Origin, View, ViewStore
 from cos_update.sync.cache_policy import NOTHING
 from cos_update.sync.in_hand import InHand
 from cos_update.sync.publisher import Publisher
-from cos_update.sync.standstill import Standstill
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,6 @@ class Services:
     """Writes the view that other services load."""
     orders: OrderFinder | None = None
     """Looks up the order ids of new racks; None if they are not looked up."""
-    standstill: Standstill = field(default_factory=Standstill)
-    """Spares planning while nothing changes."""
     site: Site | None = None
     """This machine among several that post to the same Concertim; None if it is the only one."""
     grant: Grant | None = None
@@ -94,6 +92,8 @@ class Snapshot:
     """The other services that load the view, for which accounts were read."""
     cloud: CloudReading | None = None
     """How the cloud was read, with the memory for the next reading."""
+    still: Mapping[str, Any] = field(default_factory=dict)
+    """For the view, if the plan changes nothing (see `standstill`); else {}."""
 
     @property
     def projects(self) -> Mapping[str, Project]:

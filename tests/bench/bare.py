@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _NEXT = re.compile(rb'"rel": "next", "href": "([^"]+)"')
+PAGE = 1000
+"""Heat's stacks in a page."""
 _STACK = re.compile(rb'/stacks/([^/"]+/[0-9a-f-]{36})"')
 _TAIL = 1000
 """Bytes at a page's end in which the link to the next one stands."""
@@ -93,8 +95,11 @@ def read_cloud(openstack: Mapping[str, str], per_stack: tuple[str, ...], concurr
     def heat() -> None:
         marker = ""
         found: list[str] = []
-        while page := [match.decode() for match in _STACK.findall(client.get(f"{stacks}?limit=1000{marker}"))]:
+        while True:
+            page = [match.decode() for match in _STACK.findall(client.get(f"{stacks}?limit={PAGE}{marker}"))]
             found += page
+            if len(page) < PAGE:
+                break
             marker = f"&marker={page[-1].rpartition('/')[2]}"
         if per_stack:
             with ThreadPoolExecutor(concurrency) as pool:

@@ -84,6 +84,10 @@ class FakeProcess:
         """The requests since the last reset, without the first `since`."""
         return list(self._get(f"requests?since={since}"))
 
+    def fault(self, **fields: object) -> None:
+        """Adds a fault, with the fields of `Fault`."""
+        self._post("faults", fields)
+
     def churn(self, count: int) -> list[dict[str, str]]:
         """Starts or stops this many servers; returns their new state."""
         return list(self._post("churn", {"count": count})["servers"])
@@ -99,9 +103,10 @@ class FakeProcess:
         return answer.json()
 
 
-def openstack(servers: int, stacks: int) -> FakeProcess:
+def openstack(servers: int, stacks: int, projects: int) -> FakeProcess:
     """A cloud of this size, without latency at first."""
-    return FakeProcess("openstack", ["--no-concertim", "--size", str(servers), "--stacks", str(stacks)])
+    size = ["--size", str(servers), "--stacks", str(stacks), "--projects", str(projects)]
+    return FakeProcess("openstack", ["--no-concertim", *size])
 
 
 def concertim(projects: Mapping[str, str]) -> FakeProcess:

@@ -30,6 +30,7 @@ class Size:
     servers: int
     stacks: int
     latency: float
+    projects: int = 5
 
     def __str__(self) -> str:
         return f"{self.servers:,} servers in {self.stacks:,} stacks, {self.latency * 1000:g} ms latency"
@@ -71,7 +72,7 @@ class Installation:
 
     def __init__(self, size: Size) -> None:
         self.size = size
-        self.openstack = fake_processes.openstack(size.servers, size.stacks)
+        self.openstack = fake_processes.openstack(size.servers, size.stacks, size.projects)
         self.projects: dict[str, str] = self.openstack.ready["projects"]
         self.concertim = fake_processes.concertim(self.projects)
         self._folder = tempfile.TemporaryDirectory(prefix="cos-update-bench-")

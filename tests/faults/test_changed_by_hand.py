@@ -37,7 +37,7 @@ def test_a_rack_of_a_team_without_a_project_goes_with_its_stack(world: World, on
     assert "growing" not in {rack.name for rack in state.racks.values()}
 
 
-def test_a_login_that_lost_its_rights_is_told_what_to_do(world: World) -> None:
+def test_a_login_that_lost_its_rights_learns_what_to_do(world: World) -> None:
     login = next(user for user in world.concertim.state.users.values() if user.login == "admin")
     login.root = False
     for team in world.concertim.state.teams.values():

@@ -163,7 +163,7 @@ def test_after_a_listing_that_named_more_than_a_fifth_the_next_reading_is_full(c
     assert cloud.read().why_full == "more than a fifth of all servers had changed"
 
 
-def test_what_nobody_tells_of_is_seen_by_the_full_reading(cloud: ChangingCloud) -> None:
+def test_what_no_service_tells_is_seen_by_the_full_reading(cloud: ChangingCloud) -> None:
     state = cloud.cloud
     state.delete_volume(cloud.volume, behind_heat=True)
     state.remove_port(state.ports_of[cloud.others[2].id][0])

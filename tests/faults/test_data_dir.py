@@ -57,7 +57,7 @@ def small_disk(world: World) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_is_said_before_anything_is_posted(world: World, small_disk: Path) -> None:
+def test_a_full_disk_is_reported_before_anything_is_posted(world: World, small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(b"x" * 64 * 1024)
     done = world.run("bulk", "--once", expect=1)
     assert str(small_disk) in done.stderr
@@ -65,7 +65,7 @@ def test_a_full_disk_is_said_before_anything_is_posted(world: World, small_disk:
     assert world.writes() == []
 
 
-def test_a_read_only_data_dir_is_said_before_anything_is_posted(world: World, small_disk: Path) -> None:
+def test_a_read_only_data_dir_is_reported_before_anything_is_posted(world: World, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     done = world.run("bulk", "--once", expect=1)
     assert str(small_disk) in done.stderr

@@ -26,7 +26,7 @@ def disabled(world: World) -> Project:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_it_is_said_in_one_line_and_its_racks_stay(world: World, one_pass: Pass, scope: ReadScope) -> None:
+def test_it_is_reported_in_one_line_and_its_racks_stay(world: World, one_pass: Pass, scope: ReadScope) -> None:
     one_pass(scope=scope)
     project = disabled(world)
     for server in world.cloud.servers.values():
@@ -43,7 +43,7 @@ def test_it_is_said_in_one_line_and_its_racks_stay(world: World, one_pass: Pass,
 
 
 @pytest.mark.parametrize("world", ["watcher"], indirect=True)
-def test_a_mere_watcher_is_told_of_it_where_keystone_lists_it(world: World, one_pass: Pass) -> None:
+def test_a_mere_watcher_learns_of_it_where_keystone_lists_it(world: World, one_pass: Pass) -> None:
     one_pass()
     project = disabled(world)
     world.cloud.disabled_projects_listed = True

@@ -65,19 +65,19 @@ def as_nobody(folder: Path, work: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_data_dir_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
+def test_the_data_dir_of_another_user_is_reported_with_the_command_that_fixes_it(folder: Path) -> None:
     output = as_nobody(folder, "ViewStore(folder, 'bulk').prepare()")
     assert f"{folder}/view.lock cannot be written: Permission denied." in output
     assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in output
 
 
-def test_the_log_dir_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
+def test_the_log_dir_of_another_user_is_reported_with_the_command_that_fixes_it(folder: Path) -> None:
     output = as_nobody(folder, "logs.configure(Settings(log_dir=folder), process='bulk'); logging.error('x')")
     assert "updates_bulk.log cannot be written (Permission denied)" in output
     assert f"This runs as uid {NOBODY}: chown -R {NOBODY} {folder}" in output
 
 
-def test_a_configuration_of_another_user_is_said_with_the_command_that_mends_it(folder: Path) -> None:
+def test_a_configuration_of_another_user_is_reported_with_the_command_that_fixes_it(folder: Path) -> None:
     path = folder / "config.yaml"
     path.write_text(config.sample())
     path.chmod(0o640)

@@ -55,6 +55,7 @@ def identified(value: object) -> str:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(OpenStackApp(demo_cloud(admin=False)), ConcertimApp(), tmp_path)
+    world.cloud.page_size["heat"] = 1  # so that pages are read ahead
     with Sandbox(world.openstack, world.concertim):
         world.add_owners()
         world.configure("CM_team_a", shutdown_timeout=TIMEOUT)

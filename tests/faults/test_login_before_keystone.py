@@ -43,7 +43,7 @@ def test_one_such_answer_is_asked_for_again(world: World) -> None:
 
 @pytest.mark.parametrize("version", [True, False], ids=["with a version", "without"])
 @pytest.mark.parametrize("command", [["bulk", "--once"], ["diff"], ["listen", "--drain"]], ids=" ".join)
-def test_the_reason_is_said(world: World, command: list[str], version: bool) -> None:
+def test_the_reason_is_reported(world: World, command: list[str], version: bool) -> None:
     world.configure("CM_team_a", rmq={"rmq_address": "127.0.0.1", "rmq_username": "x", "rmq_password": "x"})
     if not version:
         without_version(world)

@@ -12,6 +12,7 @@ from world import Pass, World, shown, wanted
 from cos_update.model.cloud_memory import CloudMemory
 from cos_update.model.concertim import InstanceDetails
 from cos_update.store import JournalEntry, ViewStore, cloud_memory
+from cos_update.store.cloud_memory import EncodedCloud
 from cos_update.sync.services import RunOptions
 
 CHANGES = "cloud read by changes"
@@ -76,9 +77,10 @@ def test_other_watched_projects_are_read_in_full(world: World, one_pass: Pass) -
 def test_a_memory_that_makes_no_sense_is_none(world: World, one_pass: Pass) -> None:
     one_pass()
     view = view_of(world)
-    assert isinstance(view.cloud, dict)
-    for damaged in ({}, {**view.cloud, "servers": [("x",)]}, {**view.cloud, "newest": {"server": [(1, 2)]}}):
-        ViewStore(world.data_dir, "bulk").save(replace(view, cloud=damaged))
+    assert isinstance(view.cloud, EncodedCloud)
+    plain = view.cloud.plain() or {}
+    for damaged in ({}, {**plain, "servers": [("x",)]}, {**plain, "newest": {"server": [(1, 2)]}}):
+        ViewStore(world.data_dir, "bulk").save(replace(view, cloud=EncodedCloud(damaged)))
         assert "nothing is remembered" in str(one_pass())
 
 

@@ -140,7 +140,7 @@ def test_a_daemon_ends_in_good_order(
     assert ended(process, number) == (0, "")
 
 
-def test_a_drain_whose_broker_cannot_be_reached_heeds_a_stop_and_is_not_done(world: World) -> None:
+def test_a_drain_whose_broker_cannot_be_reached_can_be_stopped_and_is_not_done(world: World) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         point(world, "rabbitmq", nobody.getsockname()[1])

@@ -19,7 +19,7 @@ def news(report: Report) -> set[NoticeKind]:
     return {notice.kind for notice in report.news}
 
 
-def test_a_project_without_a_team_is_told_once_and_counted_always(world: World, one_pass: Pass) -> None:
+def test_a_project_without_a_team_is_reported_once_and_always_counted(world: World, one_pass: Pass) -> None:
     team(world, "CM_team_b").project_id = None
     first = one_pass()
     assert (news(first), first.exit_code) == ({NoticeKind.NO_OWNER}, ExitCode.DONE)
@@ -29,7 +29,7 @@ def test_a_project_without_a_team_is_told_once_and_counted_always(world: World, 
     assert "1 watched projects without a team" in str(second)
 
 
-def test_it_is_told_again_when_it_begins_again(world: World, one_pass: Pass) -> None:
+def test_it_is_reported_again_when_it_begins_again(world: World, one_pass: Pass) -> None:
     project_id = team(world, "CM_team_b").project_id
     for given, expected in ((None, True), (None, False), (project_id, False), (None, True)):
         team(world, "CM_team_b").project_id = given
@@ -45,7 +45,7 @@ def test_a_pass_over_another_project_does_not_make_it_news(world: World, one_pas
     assert one_pass().news == ()
 
 
-def test_swapped_project_ids_are_told_once_and_counted_always(world: World, one_pass: Pass) -> None:
+def test_swapped_project_ids_are_reported_once_and_always_counted(world: World, one_pass: Pass) -> None:
     one_pass()
     racks = len(world.concertim.state.racks)
     one, other = team(world, "CM_team_a"), team(world, "CM_team_b")

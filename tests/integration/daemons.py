@@ -19,7 +19,7 @@ def start(world: World, *arguments: str) -> subprocess.Popen[str]:
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.05)
 
 

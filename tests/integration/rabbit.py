@@ -32,6 +32,10 @@ SERVICES = ("nova", "heat", "cinder", "neutron", "keystone", "openstack")
 
 _START_TIMEOUT = 280.0
 """Seconds; on a machine that is not busy it takes three."""
+_JOINING = """\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = {name}
+"""
 
 
 def available() -> bool:
@@ -60,17 +64,19 @@ def wait_for(condition: Callable[[], Any], timeout: float = 60.0, what: str = "t
 
 
 class RabbitNode:
-    """One broker node, with a plain and a TLS port on loopback."""
+    """One broker node, with a plain and a TLS port on loopback; of a cluster if `beside` names a running node of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: RabbitNode | None = None) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="rabbit-"))
         self.port = free_port()
         self.tls_port = free_port()
         self.authority = Authority(self.home)
         """What the node's certificate and those of its clients are signed with."""
         server = self.authority.sign("server", "127.0.0.1", "localhost")
-        self._name = f"test-{os.getpid()}-{self.port}@localhost"
-        self._epmd_port, self._dist_port, self._ctl_port = free_port(), free_port(), free_port()
+        self.name = f"test-{os.getpid()}-{self.port}@localhost"
+        # An epmd that finds another one on its port ends by itself.
+        self._epmd_port = beside._epmd_port if beside else free_port()
+        self._dist_port, self._ctl_port = free_port(), free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
         (self.home / "plugins").write_text("[].\n")
@@ -81,7 +87,7 @@ class RabbitNode:
             f"ssl_options.certfile = {server}\n"
             f"ssl_options.keyfile = {server}\n"
             "ssl_options.verify = verify_peer\n"
-            "ssl_options.fail_if_no_peer_cert = false\n"
+            "ssl_options.fail_if_no_peer_cert = false\n" + (_JOINING.format(name=beside.name) if beside else "")
         )
         cookie = self.home / ".erlang.cookie"
         cookie.write_text("ONLYFORTESTS")
@@ -92,6 +98,11 @@ class RabbitNode:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self._server is not None and self._server.poll() is None
 
     def start(self) -> RabbitNode:
         """Starts the node and returns when it takes connections."""
@@ -129,7 +140,7 @@ class RabbitNode:
 
     def reset(self) -> None:
         """Sees that the node runs, and removes the services' exchanges of earlier tests."""
-        if self._server is None or self._server.poll() is not None:
+        if not self.is_running:
             self.start()
         self.lose_exchanges()
 
@@ -183,7 +194,7 @@ class RabbitNode:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_LOG_BASE": str(self.home / "log"),
             "RABBITMQ_MNESIA_BASE": str(self.home / "mnesia"),
-            "RABBITMQ_NODENAME": self._name,
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_PID_FILE": str(self.home / "pid"),
@@ -242,6 +253,16 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+@contextlib.contextmanager
+def cluster(nodes: int) -> Iterator[list[RabbitNode]]:
+    """So many nodes, all running."""
+    with contextlib.ExitStack() as held:
+        started: list[RabbitNode] = []
+        for _ in range(nodes):
+            started.append(held.enter_context(RabbitNode(started[0] if started else None)))
+        yield started
+
+
 class Proxy:
     """Forwards TCP connections to a port, and can cut them, also after a given number of bytes."""
 
@@ -292,7 +313,7 @@ class Proxy:
                 client.close()
                 continue
             try:
-                server = socket.create_connection(("127.0.0.1", self.target))
+                server = self._connect()
             except OSError:
                 client.close()
                 continue
@@ -301,6 +322,9 @@ class Proxy:
                 self._pairs.append((client, server))
             threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
             threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.target))
 
     def _pump(self, source: socket.socket, sink: socket.socket, from_broker: bool) -> None:
         with contextlib.suppress(OSError):

@@ -75,7 +75,9 @@ def test_a_resync_that_is_asked_for_is_served_and_cleared(world: World, daemon: 
     until(lambda: store.resync() is None)
 
 
-def test_a_pass_that_takes_longer_than_the_interval_is_said(world: World, daemon: Callable[..., Popen[str]]) -> None:
+def test_a_pass_that_takes_longer_than_the_interval_is_reported(
+    world: World, daemon: Callable[..., Popen[str]]
+) -> None:
     world.concertim.wire.latency = 0.05
     daemon("--interval", "1")
     until(lambda: "longer than the interval" in log_of(world))

@@ -89,7 +89,7 @@ def test_the_lines_fit_and_end_with_a_sum(world: World, checked: Checked) -> Non
     assert not any(line.endswith(" ") for line in lines)
 
 
-def test_a_bad_section_is_said_with_its_line_and_the_rest_is_tried(world: World, checked: Checked) -> None:
+def test_a_bad_section_is_reported_with_its_line_and_the_rest_is_tried(world: World, checked: Checked) -> None:
     change(world, "rmq", rmq_port="amqp")
     found = checked(expect=1)
     assert "rmq.rmq_port: expected" in only_failure(found)["text"]
@@ -98,7 +98,7 @@ def test_a_bad_section_is_said_with_its_line_and_the_rest_is_tried(world: World,
     assert says(found["concertim"][0], "ok", "as admin")
 
 
-def test_a_file_that_cannot_be_read_is_said_and_nothing_is_tried(world: World, checked: Checked) -> None:
+def test_a_file_that_cannot_be_read_is_reported_and_nothing_is_tried(world: World, checked: Checked) -> None:
     (world.folder / "config.yaml").write_text("rmq: {")
     found = checked(expect=1)
     assert "not YAML" in only_failure(found)["text"]
@@ -281,7 +281,7 @@ def test_a_side_that_hangs_does_not_hide_the_other(world: World, checked: Checke
     assert found["concertim" if side == "openstack" else "nova"][0]["status"] == "ok"
 
 
-def test_nobody_waits_as_long_as_a_pass_would() -> None:
+def test_it_does_not_wait_as_long_as_a_pass_would() -> None:
     patient = Settings(CloudSettings(timeout=600.0, retries=9), ConcertimSettings("http://app", "admin", "admin"))
     hasty = impatient(patient)
     assert hasty.openstack

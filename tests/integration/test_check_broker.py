@@ -100,7 +100,7 @@ def test_no_notifications(world: World, broker: RabbitNode, checked: Checked) ->
     assert "check" not in broker.ctl("list_queues", "-q", "name")
 
 
-def test_notifications_are_counted_by_service_and_taken_from_nobody(
+def test_notifications_are_counted_by_service_and_not_consumed(
     world: World, broker: RabbitNode, checked: Checked
 ) -> None:
     ceilometer = "notifications.info"
@@ -248,7 +248,7 @@ def answers(words: bytes) -> Callable[[socket.socket], None]:
         (answers(b"\x15\x03\x01\x00\x02\x02\x46"), "The port is one for TLS", "rmq.tls"),
     ],
 )
-def test_who_is_no_broker_is_told_by_what_it_does(
+def test_what_is_no_broker_is_recognised_by_its_behaviour(
     world: World, checked: Checked, behaves: Callable[[socket.socket], None], text: str, fix: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

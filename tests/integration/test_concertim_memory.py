@@ -201,7 +201,7 @@ def test_the_older_api_is_always_read_in_full(tmp_path: Path) -> None:
         assert reads_of_concertim(world)["devices"] == 1
 
 
-def test_an_update_that_nobody_knows_to_be_done_is_not_taken_for_undone(world: World) -> None:
+def test_an_update_with_an_unknown_outcome_is_not_taken_for_undone(world: World) -> None:
     one_pass(world)
     device = device_of(world, "alpha-node0")
     server = next(s for s in world.cloud.servers.values() if s.name == "alpha-node0")

@@ -38,7 +38,7 @@ def test_a_delta_has_its_own_exit_code_when_asked_for(world: World) -> None:
     world.run("diff", "--dry-run", "--exit-code", expect=5)
 
 
-def test_changes_and_removals_are_told_with_their_reasons(world: World) -> None:
+def test_changes_and_removals_are_shown_with_their_reasons(world: World) -> None:
     world.bulk()
     servers = {server.name: server for server in world.cloud.servers.values()}
     world.cloud.set_server_state(servers["alpha-node1"], "stopped")

@@ -74,7 +74,7 @@ def test_without_a_home_everything_works_that_needs_none(world: World, monkeypat
     world.run("diff", "--dry-run")
 
 
-def test_a_cloud_that_is_in_no_clouds_yaml_is_said_with_where_that_is_looked_for(
+def test_a_cloud_that_is_in_no_clouds_yaml_is_reported_with_the_places_searched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("HOME", raising=False)
@@ -87,7 +87,7 @@ def test_a_cloud_that_is_in_no_clouds_yaml_is_said_with_where_that_is_looked_for
 
 
 @pytest.mark.parametrize("option", ["--config", "--data-dir", "--log-dir"])
-def test_a_home_of_nobody_in_an_option_is_a_path_that_there_is_not(option: str) -> None:
+def test_an_unknown_users_home_in_an_option_is_a_missing_path(option: str) -> None:
     said = CliRunner().invoke(cli, [f"{option}=~nobody-of-that-name/x", "config", "check"])
     assert isinstance(said.exception, SystemExit)
     assert "This is a bug" not in said.output

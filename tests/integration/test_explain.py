@@ -30,6 +30,6 @@ def test_as_json(world: World) -> None:
     assert {"project", "stack", "state"} <= {fact["what"] for fact in found["facts"]}
 
 
-def test_a_name_that_nobody_knows_gets_the_nearest(world: World) -> None:
+def test_an_unknown_name_gets_the_nearest(world: World) -> None:
     done = world.run("explain", "alpha-nod1", expect=1)
     assert "Did you mean alpha-node1" in done.stderr

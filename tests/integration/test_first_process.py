@@ -17,7 +17,7 @@ def children(pid: int) -> list[int]:
 
 
 def test_it_ends_on_sigterm_even_before_its_work_begins(tmp_path: Path) -> None:
-    """The kernel gives the first process no default action. Reading the configuration waits here, for ever."""
+    """The kernel gives the first process no default action. Here, reading the configuration never ends."""
     if subprocess.run(["unshare", "-pf", "true"], capture_output=True).returncode:
         pytest.skip("a process namespace of our own is not permitted here")
     config = tmp_path / "config.yaml"

@@ -112,6 +112,6 @@ def test_the_data_dir_can_come_from_the_configuration(world: World) -> None:
     assert str(world.data_dir) in world.run("health", "listen", expect=1).stdout
 
 
-def test_shards_are_told_apart_and_nothing_else_is_taken(world: World) -> None:
+def test_shards_are_told_apart_and_nothing_else_is_accepted(world: World) -> None:
     assert "health-listen-1.json" in world.run("health", "listen-1", expect=1).stdout
     assert "or listen-N" in world.run("health", "../../etc/passwd", expect=2).stderr

@@ -169,7 +169,7 @@ def test_when_diff_asks(world: World, key: bytes, caret: str) -> None:
     assert world.writes() == []
 
 
-def test_when_diff_asks_and_is_told_to_end(world: World) -> None:
+def test_when_diff_asks_and_gets_sigterm(world: World) -> None:
     with on_terminal(world, "diff") as terminal:
         terminal.wait_for(QUESTION)
         terminal.process.terminate()

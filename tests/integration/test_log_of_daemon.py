@@ -25,7 +25,7 @@ def passes(world: World) -> int:
     return sum(request.path.endswith("/stacks") for request in world.openstack.wire.requests)
 
 
-def test_the_same_refusal_is_said_once_and_its_end_once(world: World, daemon: Start) -> None:
+def test_the_same_refusal_is_reported_once_and_its_end_once(world: World, daemon: Start) -> None:
     world.concertim.wire.faults.add(
         Fault(FaultKind.STATUS, path="/nodes$", method="POST", code=422, body={"errors": {"name": ["is odd"]}})
     )
@@ -39,7 +39,7 @@ def test_the_same_refusal_is_said_once_and_its_end_once(world: World, daemon: St
     assert log_of(world).count(" created alpha-node0 in cluster-1 ") == 1
 
 
-def test_what_could_not_be_read_is_said_once_and_its_end_once(world: World, daemon: Start) -> None:
+def test_what_could_not_be_read_is_reported_once_and_its_end_once(world: World, daemon: Start) -> None:
     world.openstack.wire.faults.add(Fault(FaultKind.STATUS, path="/volumes", code=503))
     daemon("--interval", "1")
 
@@ -54,7 +54,7 @@ def test_what_could_not_be_read_is_said_once_and_its_end_once(world: World, daem
     assert ends() == len(gaps)
 
 
-def test_passes_that_fail_for_the_same_reason_are_said_once(world: World, daemon: Start) -> None:
+def test_passes_that_fail_for_the_same_reason_are_reported_once(world: World, daemon: Start) -> None:
     password = world.cloud.watcher.password
     world.cloud.watcher.password = "changed"
     daemon("--interval", "1")
@@ -66,7 +66,7 @@ def test_passes_that_fail_for_the_same_reason_are_said_once(world: World, daemon
     assert log_of(world).count("passes that failed: over after") == 1
 
 
-def test_another_reason_is_said_at_once(world: World, daemon: Start) -> None:
+def test_another_reason_is_reported_at_once(world: World, daemon: Start) -> None:
     world.cloud.watcher.password = "changed"
     daemon("--interval", "1")
     until(lambda: "pass failed" in log_of(world))

@@ -69,7 +69,7 @@ def test_a_pass_with_everything_said(world: World) -> None:
     assert secrets_in(output + done.stdout) == []
 
 
-def test_what_services_answer_is_not_said_for_people_may_have_secrets_in_it(world: World) -> None:
+def test_responses_of_services_are_not_logged_since_they_may_hold_secrets(world: World) -> None:
     planted = "cGFzc3dvcmQ6IHBsYW50ZWQ="
     for server in world.cloud.servers.values():
         server.user_data = planted

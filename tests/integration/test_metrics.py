@@ -96,7 +96,7 @@ def test_it_listens_on_the_loopback_alone(world: World, daemon: Start, port: int
     assert f"00000000:{port:04X} 00000000:0000 0A" not in listening
 
 
-def test_a_port_that_is_taken_is_said(world: World) -> None:
+def test_a_port_that_is_taken_is_reported(world: World) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

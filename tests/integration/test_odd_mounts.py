@@ -118,7 +118,7 @@ def test_check_says_what_is_odd_and_what_to_do(inside: Run, case: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_view_that_cannot_be_replaced_is_said_before_anything_is_posted(world: World, inside: Run) -> None:
+def test_a_view_that_cannot_be_replaced_is_reported_before_anything_is_posted(world: World, inside: Run) -> None:
     done = inside(MOUNTS["the view is mounted by itself"][0], "bulk", "--once")
     assert done.returncode == 1
     assert "mount its folder" in done.stderr
@@ -132,7 +132,7 @@ def test_a_folder_that_is_mounted_is_as_good_as_any(world: World, inside: Run) -
     assert folder_findings(inside(mounts, "check", "--json"))["data dir"]["status"] == "ok"
 
 
-def test_what_the_file_system_cannot_do_is_done_without_and_said_by_check(world: World, inside: Run) -> None:
+def test_what_the_file_system_cannot_do_is_done_without_and_reported_by_check(world: World, inside: Run) -> None:
     done = inside("", "bulk", "--once", before=WITHOUT_FLUSH_AND_MODES)
     assert (done.returncode, done.stderr) == (0, "")
     world.concertim.wire.reset()

@@ -1,4 +1,4 @@
-"""What is wrong with OpenStack is said in the system's or the service's own words: where, how often, and what to do.
+"""Errors of OpenStack are reported in the words of the system or the service: where, how often, and what to do.
 
 Each cause is a real one: sockets, TLS, DNS, a proxy, and Keystone's own answers.
 """
@@ -117,7 +117,7 @@ WIRE = {
     "silent": ("no answer within 0.3 s from {address}.*after 2 tries", "whether the service runs"),
     "page": ("{address}.*Welcome to nginx!.*after 2 tries", "that answers there"),
 }
-"""By what is wrong with an address: what is said of it, and what is to be done."""
+"""By what is wrong with an address: the message and the hint."""
 
 
 @pytest.mark.parametrize("cause", WIRE)

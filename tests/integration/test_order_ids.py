@@ -96,7 +96,7 @@ def test_other_custom_fields_that_name_the_stack_are_no_orders(killbill: Killbil
     ],
     ids=["500", "404", "no JSON", "another shape", "cut"],
 )
-def test_a_killbill_that_fails_is_told_once_and_left_in_peace_for_a_while(
+def test_a_killbill_that_fails_is_reported_once_and_not_asked_for_a_while(
     killbill: KillbillApp, clock: list[float], caplog: pytest.LogCaptureFixture, fault: Fault, words: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -193,7 +193,7 @@ def test_check_tries_killbill(world: World, killbill: KillbillApp) -> None:
     assert "401: check username, password, apikey and apisecret" in finding["text"]
 
 
-def test_check_points_at_order_ids_where_billing_is_configured_and_nothing_is_said(
+def test_check_points_at_order_ids_where_billing_is_configured_and_nothing_is_reported(
     world: World, killbill: KillbillApp
 ) -> None:
     world.configure(killbill=killbill.section)

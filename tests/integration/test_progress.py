@@ -80,7 +80,7 @@ def test_a_terminal_without_unicode_gets_ascii(world: World) -> None:
     assert terminal.seen.isascii()
 
 
-def test_no_color_is_heeded(world: World) -> None:
+def test_no_color_is_respected(world: World) -> None:
     with on_terminal(world, "bulk", "--once", environ={"NO_COLOR": "1"}) as terminal:
         assert terminal.end() == 0
     assert "posting" in terminal.seen
@@ -125,7 +125,7 @@ def test_nothing_of_the_sort_in_the_daemon(world: World) -> None:
     assert "\x1b" not in terminal.seen
 
 
-def test_what_a_pass_left_alone_is_said_once_on_a_terminal(world: World) -> None:
+def test_what_a_pass_left_alone_is_shown_once_on_a_terminal(world: World) -> None:
     world.concertim.wire.faults.add(
         Fault(FaultKind.STATUS, method="POST", path="nodes", code=422, times=1, body={"errors": {"base": ["no room"]}})
     )

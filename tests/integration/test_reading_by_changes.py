@@ -37,6 +37,16 @@ def test_an_unchanged_cloud_is_as_it_was(reader: ChangingCloud) -> None:
         reader.cloud.pass_time(PASS)
 
 
+def test_an_unchanged_cloud_costs_one_request_a_listing(reader: ChangingCloud) -> None:
+    reader.changes()
+    reader.cloud.pass_time(PASS)
+    reader.changes()
+    asked = Counter("/".join(kind.split("/")[-2:]) for kind in reader.asked if "identity" not in kind)
+    listings = ["servers/detail", "flavors/detail", "volumes/detail", "{project}/stacks"]
+    listings += ["v2.0/networks", "v2.0/ports", "v2.0/floatingips"]
+    assert asked == Counter(listings)
+
+
 HAPPENINGS = {
     "a new server": lambda r: r.cloud.add_server(r.stack, "new", networks=[r.net]),
     "a server renamed": lambda r: r.cloud.rename(r.server, "other"),

@@ -81,7 +81,7 @@ def test_another_password_takes_effect_and_neither_is_in_the_log(world: World, d
         (None, "config.yaml"),
     ],
 )
-def test_a_wrong_configuration_is_said_and_the_daemon_keeps_what_it_has(
+def test_a_wrong_configuration_is_reported_and_the_daemon_keeps_what_it_has(
     world: World, daemon: Start, content: str | None, output: str
 ) -> None:
     process = running(world, daemon, "--interval", "1")

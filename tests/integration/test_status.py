@@ -51,7 +51,7 @@ def test_a_running_daemon_and_its_end(world: World, daemon: Callable[..., Popen[
     assert "bulk ended at" in world.run("status", expect=1).stdout
 
 
-def test_a_damaged_view_is_said_and_not_touched(world: World) -> None:
+def test_a_damaged_view_is_reported_and_not_touched(world: World) -> None:
     world.run("bulk", "--once")
     (world.data_dir / "view.pickle").write_bytes(b"garbage")
     assert "not a valid view" in world.run("status").stdout

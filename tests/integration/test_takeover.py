@@ -65,7 +65,7 @@ def test_a_deployment_whose_handlers_have_stopped_is_safe(handlers: Handlers) ->
     assert list(world.data_dir.iterdir()) == []
 
 
-def test_it_is_told_in_plain_words(world: World) -> None:
+def test_it_is_explained_in_plain_words(world: World) -> None:
     change(world, "killbill", apikey="bob")
     out = world.run("takeover", "--watch-for", "0").stdout
     for words in ("config      ", "note: left to the other services that share this file: killbill",
@@ -132,7 +132,7 @@ def test_a_write_between_two_readings_shows_a_handler(handlers: Handlers) -> Non
 
 
 @pytest.mark.parametrize("section", ["openstack", "concertim"])
-def test_a_configuration_that_is_not_sound_is_told_in_full(world: World, section: str) -> None:
+def test_an_invalid_configuration_is_reported_in_full(world: World, section: str) -> None:
     change(world, section, timeout="soon", retries="many")
     document = taken_over(world, expect=1)
     assert len(texts(document, "config")) == 2

@@ -78,7 +78,7 @@ def test_a_sound_authority_is_trusted_without_further_ado(
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("lacking", FAULTS)
-def test_what_an_authority_lacks_is_said_with_its_name_and_file(
+def test_what_an_authority_lacks_is_reported_with_its_name_and_file(
     secure: Callable[[object], World], authority: Authority, side: str, lacking: str
 ) -> None:
     ca = authority.certificate(lacking)
@@ -88,7 +88,7 @@ def test_what_an_authority_lacks_is_said_with_its_name_and_file(
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_where_nothing_is_said_it_is_as_python_has_it(
+def test_without_a_setting_it_is_as_python_has_it(
     secure: Callable[[object], World], authority: Authority, side: str
 ) -> None:
     world = secure(authority.certificate(KEY_USAGE))
@@ -126,7 +126,7 @@ def test_the_chain_is_verified_without_strictness_too(
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_what_the_service_s_own_certificate_lacks_is_said(tmp_path: Path, authority: Authority, side: str) -> None:
+def test_what_the_service_s_own_certificate_lacks_is_reported(tmp_path: Path, authority: Authority, side: str) -> None:
     with serving(tmp_path, authority.sign("server", "127.0.0.1", lacking=AUTHORITY_KEY_ID)) as world:
         change(world, side, verify={"ca": authority.certificate(), "strict": True})
         text = complaint(world, side)

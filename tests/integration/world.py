@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from cos_update.model.settings import CloudSettings, ConcertimSettings
 from cos_update.openstack.inventory import CloudReader
 from cos_update.planning.desired import Desired, desired_state
 from cos_update.planning.report import Report
+from tests.integration import forked
 
 Pass = Callable[..., Report]
 """Runs one pass in the test's own process; keywords are those of an order."""
@@ -32,14 +32,7 @@ Pass = Callable[..., Report]
 
 def run_program(config: Path, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Runs the real program with this configuration, and checks its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cos_update", "--config", str(config), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "COLUMNS": "100"},
-        stdin=subprocess.DEVNULL,
-    )
+    done = forked.run("--config", str(config), *arguments, environ={**os.environ, "COLUMNS": "100"}, timeout=120)
     if expect is not None:
         assert done.returncode == expect, done.stdout + done.stderr
     return done

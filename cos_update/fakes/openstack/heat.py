@@ -46,7 +46,7 @@ class Heat(Service):
         for end in ("", "/"):
             self.get(router, end, self._root, open_=True)
         stacks = "/v1/{project}/stacks"
-        self.get(router, stacks, self._stacks, query="global_tenant show_nested tenant limit marker")
+        self.get(router, stacks, self._stacks, query="global_tenant show_nested tenant limit marker with_count")
         # aiohttp's own pattern takes no braces.
         named = stacks + "/{name:[^/]+}"
         self.get(router, named, self._redirect, query="resolve_outputs")
@@ -82,7 +82,8 @@ class Heat(Service):
         links = self.next_link(call, page[-1].id) if page and len(page) == size else []
         with_project = everywhere or (call.is_admin and self.state.stacks_name_project)
         items = [self._json(stack, with_project) for stack in page]
-        return listing("stacks", items, "links", links)
+        count = len(stacks) if self._flag(call, "with_count") else None
+        return listing("stacks", items, "links", links, count)
 
     def _json(self, stack: Stack, with_project: bool) -> str:
         return stack.as_json((with_project, self.url), lambda: self._summary(stack, with_project))

@@ -182,9 +182,12 @@ def found(body: object, status: int = 200, headers: Mapping[str, str] | None = N
     return web.Response(status=status, text=json.dumps(body), content_type=JSON, headers=headers)
 
 
-def listing(name: str, items: Sequence[str], links_name: str = "", links: object = None) -> web.Response:
-    """A listing of records that are JSON already; links are left out when there are none."""
+def listing(
+    name: str, items: Sequence[str], links_name: str = "", links: object = None, count: int | None = None
+) -> web.Response:
+    """A listing of records that are JSON already; links are left out when there are none, and so is the count."""
     tail = f', "{links_name}": {json.dumps(links)}' if links else ""
+    tail += "" if count is None else f', "count": {count}'
     return web.Response(text=f'{{"{name}": [{", ".join(items)}]{tail}}}', content_type=JSON)
 
 

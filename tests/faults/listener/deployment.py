@@ -25,7 +25,7 @@ from cos_update.observability.heartbeat import file_of
 from cos_update.store import Resync, ViewStore
 
 SHOWN_AS = {"active": "ACTIVE", "stopped": "STOPPED", "suspended": "SUSPENDED", "error": "FAILED"}
-"""The states of servers that come to pass here, and what Concertim shows of them."""
+"""The states that servers take here, and what Concertim shows of them."""
 IMPATIENT = Path(__file__).with_name("impatient.py")
 
 Deploy = Callable[..., "Deployment"]

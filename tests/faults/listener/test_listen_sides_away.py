@@ -18,7 +18,7 @@ pytestmark = pytest.mark.broker
 
 MB = 1024 * 1024
 LOGGED_IN = "^(?!/identity/v3/?$)"
-"""Whatever needs a login, and the login itself; Keystone's versions are told to everybody."""
+"""All that needs a login, and the login itself; Keystone tells its versions without one."""
 
 
 @contextmanager

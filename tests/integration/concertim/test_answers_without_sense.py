@@ -120,7 +120,9 @@ def test_an_app_that_is_updated_under_a_running_client_is_noticed(connect: Conne
         assert client.read_all().flavour is ApiFlavour.TEAMS
 
 
-def test_a_proxy_that_wants_a_login_is_told_from_concertim(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_wants_a_login_is_not_taken_for_concertim(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ScriptedServer(lambda _: Reply(407, b"", {"Proxy-Authenticate": "Basic"})) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")

@@ -209,7 +209,7 @@ def test_a_fault_of_the_app_is_permanent_and_asked_for_once(app: ConcertimApp, c
     assert requests_of(app, "racks") == 1
 
 
-def test_an_address_without_the_api_is_told_from_an_empty_app(app: ConcertimApp, client: ConcertimClient) -> None:
+def test_an_address_without_the_api_is_not_taken_for_an_empty_app(app: ConcertimApp, client: ConcertimClient) -> None:
     app.wire.faults.add(Fault(FaultKind.STATUS, path="/racks$", code=404))
     with pytest.raises(Unavailable, match="no list of racks") as failure:
         client.racks()
@@ -281,7 +281,7 @@ def newer() -> Iterator[ConcertimApp]:
         yield fake
 
 
-def test_the_newer_api_is_told_by_teams_to_which_nothing_is_charged(newer: ConcertimApp, connect: Connect) -> None:
+def test_the_newer_api_is_recognised_by_teams_without_costs(newer: ConcertimApp, connect: Connect) -> None:
     client = connect(newer.url)
     assert client.read_all().flavour is ApiFlavour.TEAMS  # there is no team to tell it by
     newer.state.add_team("t1", "p1")
@@ -289,7 +289,7 @@ def test_the_newer_api_is_told_by_teams_to_which_nothing_is_charged(newer: Conce
     assert requests_of(newer, "teams") == 2
 
 
-def test_the_newer_api_is_told_by_what_it_asks_for_too(newer: ConcertimApp, connect: Connect) -> None:
+def test_the_newer_api_is_recognised_by_what_it_requires_too(newer: ConcertimApp, connect: Connect) -> None:
     client = connect(newer.url)
     assert client.flavour() is ApiFlavour.TEAMS
     team = newer.state.add_team("t1", "p1")

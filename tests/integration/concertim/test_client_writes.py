@@ -229,7 +229,7 @@ def test_a_refusal_gives_the_apps_reason_and_is_asked_for_once(app: ConcertimApp
     assert len(sent(app, "POST")) == 2
 
 
-def test_who_may_not_write_is_told_so(app: ConcertimApp, connect: Connect) -> None:
+def test_a_login_that_may_not_write_is_reported(app: ConcertimApp, connect: Connect) -> None:
     app.state.add_user("alice", "secret")
     with pytest.raises(Refused, match="Not Authorized") as refusal:
         connect(app.url, username="alice", password="secret").create(TEMPLATE)

@@ -61,14 +61,14 @@ def test_after_a_fault_a_connection_is_not_used_again(server: ScriptedServer) ->
     assert server.requests[0].connection != server.requests[1].connection
 
 
-def test_an_address_where_nobody_listens(connect: Connect) -> None:
+def test_an_address_without_a_listener(connect: Connect) -> None:
     words = r"^Concertim at http://127\.0\.0\.1:1 could not be reached .*: Connection refused; tried 2 times$"
     with pytest.raises(Unavailable, match=words):
         connect("http://127.0.0.1:1", retries=1).racks()
 
 
 @pytest.mark.parametrize("url", ["", "concertim", "127.0.0.1:3000", "ftp://concertim", "http://", "http://[::1"])
-def test_what_is_no_address_is_told_at_once(connect: Connect, url: str) -> None:
+def test_what_is_no_address_is_rejected_at_once(connect: Connect, url: str) -> None:
     with pytest.raises(Unavailable, match="is not the address of a Concertim app") as failure:
         connect(url).racks()
     assert "concertim.concertim_url" in failure.value.hint
@@ -79,7 +79,7 @@ def test_a_slash_at_the_end_of_the_address_makes_no_difference(server: ScriptedS
     assert [request.path for request in server.requests] == ["/users/sign_in.json", "/api/v1/racks"]
 
 
-def test_a_certificate_of_nobody_we_know_is_explained(tls_server: ScriptedServer, connect: Connect) -> None:
+def test_a_certificate_of_an_unknown_authority_is_explained(tls_server: ScriptedServer, connect: Connect) -> None:
     with pytest.raises(Unavailable, match="is not trusted: unable to get local issuer certificate") as failure:
         connect(tls_server.url).racks()
     assert "concertim.verify" in failure.value.hint

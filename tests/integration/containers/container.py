@@ -180,7 +180,7 @@ class Container:
             if options == "ro":
                 lines.append(f"mount -o remount,bind,ro {self._root}{path}")
         if self.read_only:
-            lines.append(f"mount -o remount,ro {self._root}")
+            lines.append(f"mount -o remount,bind,ro {self._root}")
         return "\n".join(lines) + "\n"
 
     def _as_user(self, program: Sequence[str], user: str | None = None) -> list[str]:

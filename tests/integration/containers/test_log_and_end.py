@@ -43,7 +43,7 @@ def test_after_a_rotation_by_the_host_the_log_goes_on(host: Host, container: Mak
     assert "pass ends" in host.logged("updates_bulk.log.1")
 
 
-def test_whoever_follows_the_log_is_told_as_it_goes(host: Host, container: Make) -> None:
+def test_the_log_can_be_followed_live(host: Host, container: Make) -> None:
     bulk = container().start(*PASSES)
     until(lambda: "pass ends" in host.logged())
     with bulk.follow("tail", "-50f", f"{LOG}/updates_bulk.log") as tail:
@@ -80,7 +80,7 @@ def hang_amid_posting(host: Host, container: Make) -> Container:
     return bulk
 
 
-def test_amid_posting_it_ends_within_dockers_time_and_the_next_one_makes_nothing_twice(
+def test_while_posting_it_ends_within_dockers_time_and_the_next_one_makes_nothing_twice(
     host: Host, container: Make
 ) -> None:
     assert hang_amid_posting(host, container).stop() == 0

@@ -43,7 +43,7 @@ def test_these_commands_mend_it(host: Host, container: Make) -> None:
     until(lambda: done(host))
 
 
-def test_a_log_folder_that_is_closed_is_said_and_does_without(host: Host, container: Make) -> None:
+def test_a_log_folder_that_is_closed_is_reported_and_done_without(host: Host, container: Make) -> None:
     host.give(1234)
     host.log.chmod(0o700)
     Container.on_the_host(f"chown 0:0 {host.log}")

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,19 @@ from redis import Redis
 from cos_update.coordination.backend import Backend
 from cos_update.model.settings import CoordinationSettings
 
+_MEMORY = "/dev/shm"
+_ROOM = 2 * 1024**3
+
 
 def available() -> bool:
     """True when both engines are installed."""
     return shutil.which("etcd") is not None and shutil.which("redis-server") is not None
+
+
+def _in_memory() -> str | None:
+    """A folder in memory where there is one with much room, for a busy disk makes an etcd that misses its deadlines."""
+    is_roomy = os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM
+    return _MEMORY if is_roomy else None
 
 
 @dataclass
@@ -35,11 +44,23 @@ class Engine:
     kind: str
     ports: tuple[int, ...]
     processes: list[subprocess.Popen[bytes]]
+    start_node: Callable[[int], subprocess.Popen[bytes]]
 
     def url(self, port: int | None = None) -> str:
         """Its address as tooz takes it; by another port where a proxy is in between."""
         scheme = "etcd3+http" if self.kind == "etcd" else "redis"
         return f"{scheme}://127.0.0.1:{port or self.ports[0]}"
+
+    def kill(self, node: int) -> None:
+        """Ends a node as a power cut would."""
+        _end(self.processes[node])
+
+    def heal(self) -> bool:
+        """Starts the nodes that do not run; returns whether there were any."""
+        dead = [number for number, process in enumerate(self.processes) if process.poll() is not None]
+        for number in dead:
+            self.processes[number] = self.start_node(number)
+        return bool(dead)
 
     def leader(self) -> int:
         """Which of an etcd cluster's nodes leads."""
@@ -68,7 +89,7 @@ class Engine:
 @contextmanager
 def etcd(nodes: int = 1) -> Iterator[Engine]:
     """An etcd cluster."""
-    folder = Path(tempfile.mkdtemp(prefix="etcd-"))
+    folder = Path(tempfile.mkdtemp(prefix="etcd-", dir=_in_memory()))
     clients = [free_port() for _ in range(nodes)]
     peers = [free_port() for _ in range(nodes)]
     cluster = ",".join(f"n{i}=http://127.0.0.1:{port}" for i, port in enumerate(peers))
@@ -103,16 +124,19 @@ def redis() -> Iterator[Engine]:
 @contextmanager
 def _running(kind: str, ports: tuple[int, ...], commands: Sequence[list[str]], folder: Path) -> Iterator[Engine]:
     environ: dict[str, Any] = {**os.environ, "ETCD_UNSUPPORTED_ARCH": "arm64"}
-    with ExitStack() as held:
-        held.callback(shutil.rmtree, folder, ignore_errors=True)
-        processes = []
-        for command in commands:
-            process = subprocess.Popen(
-                command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            held.callback(_end, process)
-            processes.append(process)
-        yield Engine(kind, ports, processes)
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            commands[number], cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    processes = [start(number) for number in range(len(commands))]
+    try:
+        yield Engine(kind, ports, processes, start)
+    finally:
+        for process in processes:
+            _end(process)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -75,6 +75,15 @@ def test_pages_end_without_a_link_and_begin_again_at_a_lost_marker(
     assert listed(asker, team, f"?limit=2&marker={made[1].id}") == ["s2", "s0"]
 
 
+def test_a_page_has_the_count_of_all_stacks_if_that_is_asked_for(
+    asker: Asker, state: CloudState, team: Project
+) -> None:
+    made = [state.create_stack(team, f"s{number}") for number in range(3)]
+    assert "count" not in asker.as_watcher(team, stacks(team, "?limit=2")).json()
+    for query in ("?limit=2&with_count=true", f"?with_count=True&marker={made[1].id}"):
+        assert asker.as_watcher(team, stacks(team, query)).json()["count"] == 3
+
+
 def test_a_deleted_stack_is_in_no_listing_but_shown_by_its_id(asker: Asker, state: CloudState, team: Project) -> None:
     stack = state.create_stack(team, "gone")
     server = state.add_server(state.add_nested(stack, "nodes"), "node")

@@ -82,7 +82,7 @@ def test_a_token_ends_with_the_last_role_in_its_project(asker: Asker, state: Clo
     assert asker.get("/compute/v2.1/servers/detail", token).status_code == 401
 
 
-def test_nobody_logs_in_to_a_deleted_project(asker: Asker, state: CloudState) -> None:
+def test_there_is_no_login_to_a_deleted_project(asker: Asker, state: CloudState) -> None:
     project = state.create_project("CM_team", watched=True)
     state.delete_project(project)
     assert asker.login(by_password(state.watcher), {"project": {"id": project.id}}).status_code == 401

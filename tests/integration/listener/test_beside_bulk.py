@@ -43,7 +43,7 @@ def while_bulk_reads(world: World, meanwhile: Callable[[], None]) -> None:
     world.openstack.wire.reset()
     bulk = threading.Thread(target=world.bulk)
     bulk.start()
-    for listing in ("/subnets", "/servers/detail"):
+    for listing in ("/networks", "/servers/detail"):
         wait_for(lambda path=listing: any(path in r.path for r in world.openstack.wire.requests), 60, "bulk's listings")
     wait_for(lambda: faults.struck(reading), 60, "bulk's reading of Concertim")
     meanwhile()

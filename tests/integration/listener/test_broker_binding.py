@@ -87,7 +87,7 @@ def test_an_existing_queue_is_consumed_and_nothing_is_declared(broker, services,
         channel.queue_delete("set-aside")
 
 
-def test_a_queue_with_other_properties_is_left_alone_and_said_once(broker, services, listen, settings, caplog):
+def test_a_queue_with_other_properties_is_left_alone_and_reported_once(broker, services, listen, settings, caplog):
     services.declare("nova")
     with broker.channel() as channel:
         channel.queue_declare(settings.queue, durable=True)

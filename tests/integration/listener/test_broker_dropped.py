@@ -141,7 +141,7 @@ def test_what_comes_again_is_proof_where_the_oldest_goes_first(broker, services,
     assert len(listener.gaps) == (1 if queue_type == "classic" else 2)
 
 
-def test_a_connection_that_comes_and_goes_is_told_once(services, listen, proxy, queue_type):
+def test_a_connection_that_comes_and_goes_is_reported_once(services, listen, proxy, queue_type):
     services.declare("nova")
     listener = listen(port=proxy.port, queue_type=queue_type).ready()
     for times in range(1, 6):

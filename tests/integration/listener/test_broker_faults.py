@@ -163,7 +163,7 @@ def test_bindings_that_were_lost_unseen_are_a_gap(broker, services, listen, prox
     listener.ready().wait_bodies(services.publish(b"server"))
 
 
-def test_a_refused_login_is_said_once_without_the_password_and_tried_again(broker, listen, caplog):
+def test_a_refused_login_is_reported_once_without_the_password_and_tried_again(broker, listen, caplog):
     broker.ctl("add_user", "late", "first-secret")
     broker.ctl("set_permissions", "late", ".*", ".*", ".*")
     with caplog.at_level(logging.DEBUG):
@@ -298,7 +298,7 @@ def test_a_gap_that_cannot_be_passed_on_is_passed_on_later(services, listen):
     wait_for(lambda: gaps == ["the listener started"] * 2)
 
 
-def test_a_gap_is_told_before_the_first_message_after_it(services, listen):
+def test_a_gap_is_reported_before_the_first_message_after_it(services, listen):
     services.declare("nova")
     assert listen().ready().consumer.stop(10)
     services.publish(b"server")

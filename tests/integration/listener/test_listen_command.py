@@ -96,7 +96,7 @@ def parse_key(event_type: str) -> Key:
     return parse(captured()[event_type].body).keys[0]
 
 
-def test_nothing_is_taken_from_whoever_reads_notifications_info(
+def test_nothing_is_taken_from_other_readers_of_notifications_info(
     world: World, bus: Bus, broker: RabbitNode, listener: Callable[..., Listener]
 ) -> None:
     with broker.channel() as channel:

@@ -368,7 +368,7 @@ def test_a_stack_in_deletion_whose_nested_stack_is_gone_already_keeps_its_device
     assert rack.status == "IN_PROGRESS"
 
 
-def test_what_several_keys_wait_for_is_said_once_and_is_over_with_the_last(
+def test_what_several_keys_wait_for_is_reported_once_and_is_over_with_the_last(
     world: World, hands: Hands, caplog: pytest.LogCaptureFixture
 ) -> None:
     stack = world.cloud.create_stack(team(world), "other")

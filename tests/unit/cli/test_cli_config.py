@@ -62,7 +62,7 @@ def test_a_file_that_says_too_little_is_not_called_ok(path: Path, text: str) -> 
     assert checked.stdout == "warn  the section rmq is missing, which listen needs\n"
 
 
-def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(path: Path) -> None:
     path.write_text(edited().replace("rmq_username:", "rmq_usrname:") + "  tls: maybe\ninterval: 0\n")
     checked = run("--config", str(path), "config", "check")
     assert checked.returncode == 1
@@ -90,7 +90,7 @@ def test_what_is_shown_is_in_effect_and_hides_secrets(path: Path) -> None:
     assert "change-me" not in done.stdout
 
 
-def test_what_is_odd_is_said_and_quiet_says_nothing(path: Path) -> None:
+def test_what_is_odd_is_reported_and_quiet_says_nothing(path: Path) -> None:
     path.write_text("intervall: 5\n" + edited().partition("\nrmq:")[0].replace("http:", "https:"))
     path.chmod(0o644)
     done = run("--config", str(path), "config", "check")
@@ -161,11 +161,23 @@ def test_a_unit_runs_this_program_with_what_is_in_effect(path: Path, tmp_path: P
     assert unit["TimeoutStopSec"] == "75"
 
 
+SEVERAL = "coordination: {backend_url: 'etcd3+https://etcd?ca_cert=/tls/ca.pem'}\n"
+
+
+def test_a_unit_on_one_of_several_machines_outlives_no_engine_and_has_time_to_return_its_leases(path: Path) -> None:
+    path.write_text(f"shutdown_timeout: 60\n{SEVERAL}")
+    done = run("--config", str(path), "config", "sample", "--systemd", "bulk")
+    unit = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert {"etcd.service", "redis-server.service"} <= set(unit["After"].split())
+    assert unit["TimeoutStopSec"] == "135"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-@pytest.mark.parametrize("daemon", ["bulk", "listen"])
-def test_systemd_takes_the_unit_and_finds_it_well_locked_in(tmp_path: Path, daemon: str) -> None:
+@pytest.mark.parametrize(("daemon", "text"), [("bulk", ""), ("listen", SEVERAL)])
+def test_systemd_takes_the_unit_and_finds_it_well_locked_in(path: Path, tmp_path: Path, daemon: str, text: str) -> None:
+    path.write_text(text)
     unit = tmp_path / f"cos-update-{daemon}.service"
-    unit.write_text(run("--config", "/none.yaml", "config", "sample", "--systemd", daemon).stdout)
+    unit.write_text(run("--config", str(path), "config", "sample", "--systemd", daemon).stdout)
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     rated = subprocess.run(

@@ -107,7 +107,7 @@ def test_the_version() -> None:
     assert run("--version").stdout == f"cos-update {__version__}\n"
 
 
-def test_an_error_is_said_in_words_with_what_to_do(tmp_path: Path) -> None:
+def test_an_error_is_reported_in_words_with_what_to_do(tmp_path: Path) -> None:
     done = run("--config", str(tmp_path / "none.yaml"), "config", "check")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: {tmp_path}/none.yaml: no such file.\nBegin with `cos-update config sample")
@@ -286,7 +286,7 @@ def test_a_reader_that_is_slow_is_waited_for_even_where_output_does_not_block() 
     assert process.wait(30) == ExitCode.DONE
 
 
-def test_a_full_disk_below_stdout_is_said() -> None:
+def test_a_full_disk_below_stdout_is_reported() -> None:
     with open("/dev/full", "w") as full:
         done = main_with("print('x')", stdout=full.fileno())
     assert done.returncode == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,19 @@ def test_the_listener_of_a_shard_is_asked_after_by_its_number(path: Path) -> Non
     path.write_text(path.read_text() + "  shard: {count: 3, index: 2}\n")
     found = compose("--config", str(path))["services"]["listener"]
     assert found["healthcheck"]["test"][-1] == "listen-2"
+
+
+def test_both_services_of_one_of_several_machines_have_its_name_and_the_engines_certificate(path: Path) -> None:
+    url = "etcd3+https://etcd?ca_cert=/tls/ca.pem"
+    path.write_text(f"{path.read_text()}coordination: {{backend_url: '{url}', site: north}}\n")
+    document = compose("--config", str(path))
+    assert faults("compose-spec.json", document) == []
+    for service in document["services"].values():
+        assert service["hostname"] == "north"
+        assert mounts(service)["/tls/ca.pem"] == ("/tls/ca.pem", True)
+        assert service["stop_grace_period"] == "31s"
+    path.write_text(path.read_text().replace(", site: north", ""))
+    assert compose("--config", str(path))["services"]["bulk"]["hostname"] == socket.gethostname()
 
 
 def kubernetes() -> list[dict[str, Any]]:

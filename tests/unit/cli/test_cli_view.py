@@ -141,7 +141,7 @@ def test_no_data_dir(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"Error: The data dir {tmp_path}/none does not exist.")
 
 
-def test_a_bad_view_is_said_and_left_where_it_is(tmp_path: Path) -> None:
+def test_a_bad_view_is_reported_and_left_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "view.pickle").write_bytes(b"garbage")
     done = run("--data-dir", str(tmp_path), "view", "dump")
     assert done.returncode == 1

@@ -76,7 +76,7 @@ def test_the_login_to_the_broker_of_each_form(config: Config, name: str, passwor
     assert (found.username, found.password) == ("openstack", password)
 
 
-def test_a_broker_that_is_left_open_stops_nobody_but_the_listener(config: Config) -> None:
+def test_an_unconfigured_broker_stops_only_the_listener(config: Config) -> None:
     loaded = form(config, "broker_left_open")
     loaded.need("openstack", "concertim")
     with pytest.raises(ConfigError, match=r"line 12: rmq\.rmq_address: expected one name or more, found ''"):
@@ -155,7 +155,7 @@ def test_sections_of_others_may_hold_anything(config: Config) -> None:
     assert (loaded.warnings, loaded.faults) == ((), ())
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_the_file(config: Config) -> None:
+def test_all_faults_are_reported_at_once_in_the_order_of_the_file(config: Config) -> None:
     text = (
         "log_level: loud\nrmq:\n  rmq_port: amqp\n  rmq_port: 1\n  rmq_adress: h\n  tls: maybe\n"
         "concertim:\n  url: http://c\n  concertim_username: u\n  concertim_password: !p\n  timeout: -1\n"
@@ -194,7 +194,7 @@ def test_a_missing_section_is_looked_for_among_the_unknown_keys(config: Config) 
     ("broken", "needed"),
     [("rmq", ("openstack", "concertim")), ("concertim", ("openstack", "rmq")), ("openstack", ("concertim",))],
 )
-def test_a_section_that_is_not_needed_stops_nobody(config: Config, broken: str, needed: tuple[str, ...]) -> None:
+def test_a_section_that_is_not_needed_stops_no_command(config: Config, broken: str, needed: tuple[str, ...]) -> None:
     whole = {"openstack": OPENSTACK, "concertim": CONCERTIM, "rmq": RMQ}
     for text in (f"{broken}: 7\n", f"{broken}:\n  timeout: never\n", f"{broken}:\n  password: !x\n", ""):
         loaded = config.load("".join(whole[name] for name in needed) + text)

@@ -70,7 +70,7 @@ def test_acks_that_did_not_arrive_do_not_spoil_the_proof(continuity):
         ),
     ],
 )
-def test_whatever_proves_nothing_is_told_once_the_connection_has_stood(continuity, meanwhile):
+def test_whatever_proves_nothing_is_reported_once_the_connection_has_stood(continuity, meanwhile):
     meanwhile(continuity)
     assert not continuity.is_whole
     assert continuity.due(100.0 + SETTLE - 0.1) == ""
@@ -80,7 +80,7 @@ def test_whatever_proves_nothing_is_told_once_the_connection_has_stood(continuit
     assert continuity.due(200.0) == ""
 
 
-def test_a_connection_that_comes_and_goes_is_told_once(continuity):
+def test_a_connection_that_comes_and_goes_is_reported_once(continuity):
     losses = []
     for second in range(100, 130, 2):
         reconnected(continuity, None, second)

@@ -62,7 +62,7 @@ def test_the_file_and_its_predecessor_stay_within_the_limit(tmp_path):
     assert numbers == list(range(500 - len(numbers), 500))
 
 
-def test_what_cannot_be_written_is_said_once_until_it_can(tmp_path, caplog):
+def test_what_cannot_be_written_is_reported_once_until_it_can(tmp_path, caplog):
     folder = tmp_path / "gone"
     dead_letters = DeadLetters(folder)
     for _ in range(3):

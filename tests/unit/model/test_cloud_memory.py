@@ -102,7 +102,7 @@ def test_changes_are_asked_for_from_the_newest_one_on_and_always_with_an_overlap
         ({"Nova": NOON}, "Cinder sent no time"),
     ],
 )
-def test_clocks_that_do_not_go_with_what_they_said_before(clocks, doubt):  # type: ignore[no-untyped-def]
+def test_clocks_that_contradict_their_earlier_times(clocks, doubt):  # type: ignore[no-untyped-def]
     assert doubt_of_clocks(MEMORY, clocks) == doubt
 
 
@@ -116,7 +116,7 @@ def test_clocks_that_do_not_go_with_what_they_said_before(clocks, doubt):  # typ
         (Changes({"s2": 1}, is_whole=True), True),
     ],
 )
-def test_an_answer_without_the_change_that_was_told_before_is_not_believed(changes, is_believed):  # type: ignore[no-untyped-def]
+def test_a_response_without_a_change_that_was_listed_before_is_not_believed(changes, is_believed):  # type: ignore[no-untyped-def]
     assert (doubt_of_answer(MEMORY, ResourceKind.SERVER, changes) == "") is is_believed
 
 
@@ -165,7 +165,7 @@ SKEW = st.sampled_from([-3.0, 0.0, 3.0])
 
 
 @given(st.data())
-def test_whatever_happens_and_however_late_it_is_committed_what_is_told_is_seen(data: st.DataObject) -> None:
+def test_every_listed_change_is_seen_however_late_it_is_committed(data: st.DataObject) -> None:
     """A service with hosts whose clocks differ by 3 s, and changes that are committed up to 50 s after their time.
 
     What has been committed when a reading begins is known after it.

@@ -44,7 +44,7 @@ def test_one_that_is_silent_is_not(age: float, alive: bool) -> None:
     assert evaluate(heartbeat(age=age), NOW)[0] is alive
 
 
-def test_its_silence_is_said_with_its_beginning_and_the_process() -> None:
+def test_its_silence_is_reported_with_its_beginning_and_the_process() -> None:
     line = evaluate(heartbeat(age=64.0), NOW)[1]
     assert "2026-11-23T02:04:40Z" in line
     assert "pid 12 on host" in line
@@ -154,7 +154,7 @@ def test_none_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": 99}', "null", "\x00"])
-def test_what_is_no_heartbeat_is_said(tmp_path: Path, content: str) -> None:
+def test_what_is_no_heartbeat_is_reported(tmp_path: Path, content: str) -> None:
     path = file_of(tmp_path, "bulk")
     path.write_text(content)
     with pytest.raises(ViewError, match="not a valid heartbeat"):

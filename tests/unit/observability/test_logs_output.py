@@ -105,7 +105,7 @@ def test_a_name_makes_no_second_line(settings: Settings, tmp_path: Path) -> None
         (True, -1, {"ERROR"}),
     ],
 )
-def test_how_much_is_said_where(
+def test_how_much_is_reported_where(
     settings: Settings,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -148,7 +148,9 @@ def test_a_rotated_file_is_opened_again(settings: Settings, tmp_path: Path) -> N
     assert [line.split()[-1] for line in lines(tmp_path / "updates_bulk.log")] == ["three"]
 
 
-def test_a_log_dir_that_vanishes_is_said_once_and_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_dir_that_vanishes_is_reported_once_and_survived(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "log"
     folder.mkdir()
     configure(Settings(log_dir=folder), process="bulk")

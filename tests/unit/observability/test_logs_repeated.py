@@ -28,7 +28,7 @@ def repeats(clock: Clock, caplog: pytest.LogCaptureFixture) -> RepeatSuppressor:
     return RepeatSuppressor(logging.getLogger("test"), clock)
 
 
-def test_it_is_said_once_and_then_at_growing_intervals(
+def test_it_is_reported_once_and_then_at_growing_intervals(
     repeats: RepeatSuppressor, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     logged = []
@@ -49,7 +49,7 @@ def test_another_day_is_named(repeats: RepeatSuppressor, clock: Clock, caplog: p
     assert caplog.messages[-1] == "x (still so, 2 times since 2026-11-23 02:05)"
 
 
-def test_its_end_is_said_with_how_often_it_was(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
+def test_its_end_is_reported_with_how_often_it_was(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         repeats.failed("a", "x")
     repeats.over("a", "Cinder could not be read")
@@ -61,7 +61,7 @@ def test_its_end_is_said_with_how_often_it_was(repeats: RepeatSuppressor, caplog
     assert caplog.messages == ["x"]
 
 
-def test_what_is_new_about_it_is_said_at_once(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_new_about_it_is_reported_at_once(repeats: RepeatSuppressor, caplog: pytest.LogCaptureFixture) -> None:
     for message in ("503 after 4 tries", "500 after 4 tries", "503 after 4 tries", "500 after 4 tries"):
         repeats.failed("cinder", message)
     assert caplog.messages == ["503 after 4 tries", "500 after 4 tries"]

@@ -39,7 +39,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_a_notice_is_said_once_until_it_is_over(logged: pytest.LogCaptureFixture) -> None:
+def test_a_notice_is_reported_once_until_it_is_over(logged: pytest.LogCaptureFixture) -> None:
     log = RunLog()
     for _ in range(3):
         one_pass(log, UNPLACED)

@@ -138,7 +138,7 @@ def test_devices_by_their_looks(there: Device, found: dict[str, str]) -> None:
     assert known(recognised_by_looks(actual, desired_state(ADDRESSED, actual))) == found
 
 
-def test_devices_in_racks_that_stand_for_no_stack_are_nobodys() -> None:
+def test_devices_in_racks_without_a_stack_are_not_managed() -> None:
     actual = concertim(rack("", foreign("i1", details=LIKE_I1)))
     assert recognised_by_looks(actual, desired_state(ADDRESSED, actual)) is actual
 

@@ -37,13 +37,13 @@ def test_a_rack_of_a_project_that_is_no_longer_watched_is_pruned_by_whose_it_is(
     assert len(removed(found)) == len(gone)
 
 
-def test_racks_of_others_are_no_concern_whatever_is_missing_of_their_stacks() -> None:
+def test_racks_of_other_shards_are_left_alone_whatever_is_missing_of_their_stacks() -> None:
     found = plan(cloud(), concertim(rack("s1", "i1"), rack("s2", "i2")), scope=Scope(shards=THEIRS))
     assert found.actions == ()
     assert reasons(found) == ""
 
 
-def test_a_template_gives_its_name_up_to_nobody_who_knows_only_a_part_of_the_flavors() -> None:
+def test_a_template_keeps_its_name_while_only_some_flavors_are_known() -> None:
     """Two machines that each know one of two flavors of one name would take turns else."""
     theirs = Template("t-theirs", "m1.large", 4, "theirs", 8, 8192, 80)
     actual = concertim()

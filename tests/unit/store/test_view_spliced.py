@@ -16,7 +16,7 @@ from cos_update.model.cloud_memory import CloudMemory
 from cos_update.model.concertim import Actual, Device, InstanceDetails, Location, Owner, Rack, Template
 from cos_update.model.kinds import ResourceKind
 from cos_update.model.openstack import Network, Project, RememberedStack, Server, StackContent, Volume
-from cos_update.store import Origin, View, ViewStore, spliced
+from cos_update.store import Origin, View, ViewStore, cloud_memory, spliced
 from cos_update.store.schema import to_plain
 
 DEVICE = Device(
@@ -80,11 +80,22 @@ def store(tmp_path: Path) -> ViewStore:
     return ViewStore(tmp_path, "bulk", keeps=True)
 
 
-def on_disk(store: ViewStore) -> object:
+def on_disk(store: ViewStore) -> dict[str, Any]:
+    """What is on disk, without the key that only the writer minds."""
     content = store.path.read_bytes()
     pickletools.dis(content, out=io.StringIO())
     assert pickle._loads(content) == pickle.loads(content), "Python's own reader minds the frames"  # type: ignore[attr-defined]
-    return pickle.loads(content)
+    plain: dict[str, Any] = pickle.loads(content)
+    plain.pop(spliced.LENGTH, None)
+    return plain
+
+
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are copied from now on."""
+    copied: list[Path] = []
+    copy = spliced._copy
+    monkeypatch.setattr(spliced, "_copy", lambda path, *rest: (copied.append(path), copy(path, *rest)))
+    return copied
 
 
 @pytest.mark.parametrize("change", [*OF_A_PASS, *LASTING])
@@ -98,12 +109,40 @@ def test_what_is_loaded_is_what_was_saved(store: ViewStore, change: str) -> None
 
 @pytest.mark.parametrize("change", [*OF_A_PASS, *LASTING])
 def test_only_what_has_not_changed_is_copied(store: ViewStore, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
-    copied: list[Path] = []
-    copy = spliced._copy
-    monkeypatch.setattr(spliced, "_copy", lambda path, *rest: (copied.append(path), copy(path, *rest)))
     store.save(VIEW)
+    copied = copies(monkeypatch)
     store.save((OF_A_PASS | LASTING)[change](VIEW))
     assert len(copied) == (change in OF_A_PASS)
+
+
+@pytest.mark.parametrize("change", [*OF_A_PASS, *LASTING])
+def test_what_another_process_has_loaded_is_copied_too(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    store.save(VIEW)
+    copied = copies(monkeypatch)
+    once = ViewStore(store.data_dir, "bulk")
+    loaded = once.load()
+    assert loaded is not None
+    saved = once.save((OF_A_PASS | LASTING)[change](replace(loaded, cloud=cloud_memory(loaded))))
+    assert on_disk(once) == to_plain(saved)
+    assert len(copied) == (change in OF_A_PASS)
+
+
+@pytest.mark.parametrize("length", [None, -1, 7, 10**30, "x"])
+def test_a_file_that_somebody_has_written_anew_is_not_copied(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch, length: object
+) -> None:
+    store.save(VIEW)
+    plain = pickle.loads(store.path.read_bytes())
+    store.path.write_bytes(pickle.dumps(plain | ({} if length is None else {spliced.LENGTH: length}), protocol=4))
+    copied = copies(monkeypatch)
+    once = ViewStore(store.data_dir, "bulk")
+    loaded = once.load()
+    assert loaded is not None
+    saved = once.save(replace(loaded, cloud=cloud_memory(loaded)))
+    assert on_disk(once) == to_plain(saved)
+    assert not copied
 
 
 def test_what_another_process_has_written_is_not_copied(store: ViewStore, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_file_that_we_may_not_read_is_set_aside() -> None:
         assert bad_files(folder)
 
 
-def test_a_missing_data_dir_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_data_dir_is_reported_with_what_to_do(tmp_path: Path) -> None:
     store = ViewStore(tmp_path / "none", "bulk")
     assert store.load() is None
     for work in (store.prepare, lambda: store.save(view()), lambda: store.request_resync("x")):
@@ -205,7 +205,7 @@ def test_a_missing_data_dir_is_said_with_what_to_do(tmp_path: Path) -> None:
         assert "mkdir -p" in error.value.hint
 
 
-def test_a_read_only_data_dir_is_said_with_what_to_do() -> None:
+def test_a_read_only_data_dir_is_reported_with_what_to_do() -> None:
     with mounted("size=64k,ro") as folder:
         store = ViewStore(folder, "bulk")
         with pytest.raises(ViewError, match="cannot be written: Read-only file system") as error:
