@@ -21,6 +21,9 @@ from cos_update.model.tls import not_trusted
 _CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection of one host, and again for the AMQP handshake."""
 
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""With rmq.heartbeat 0, nothing else would ever show that the broker is gone without a word."""
+
 _NOT_FOUND, _ACCESS_REFUSED, _RESOURCE_LOCKED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 405, 406, 530
 _HELLO = b"AMQP\x00\x00\x09\x01"
 """The protocol header of AMQP 0-9-1."""
@@ -68,6 +71,7 @@ def connect(settings: BrokerSettings, address: Address) -> pika.BlockingConnecti
         heartbeat=settings.heartbeat,
         socket_timeout=_CONNECT_TIMEOUT,
         stack_timeout=2 * _CONNECT_TIMEOUT,
+        tcp_options=_KEEPALIVE,
         connection_attempts=1,
         ssl_options=pika.SSLOptions(_tls_context(settings), address.host) if settings.tls else None,
         client_properties={"connection_name": f"cos-update listen on {socket.gethostname()}, pid {os.getpid()}"},

@@ -26,7 +26,7 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
 
 @pytest.mark.broker
 @pytest.mark.filterwarnings(f"ignore:{OTHER_THREADS}")
-@settings(max_examples=3, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_listener_makes_up_for_whatever_its_broker_drops(data: st.DataObject, rabbit_node: RabbitNode) -> None:
     with tempfile.TemporaryDirectory() as folder:

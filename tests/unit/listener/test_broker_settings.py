@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pika
 import pika.exceptions
+import pika.tcp_socket_opts
 import pytest
 
 from cos_update.listener import connection
@@ -138,3 +139,21 @@ def test_a_broker_that_takes_the_connection_and_says_nothing(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Exception) as raised:  # noqa: PT011 - pika's
         connection.connect(SETTINGS, connection.Address(*silent.getsockname()))
     assert "does not answer" in str(explain(raised.value, SETTINGS))
+
+
+def test_a_broker_that_vanishes_without_a_word_is_noticed_without_heartbeats_too(monkeypatch):
+    real, kept = pika.tcp_socket_opts.set_sock_opts, []
+
+    def noted(options, made):
+        real(options, made)
+        timing = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        kept.append(made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        kept.extend(made.getsockopt(socket.IPPROTO_TCP, option) for option in timing)
+
+    monkeypatch.setattr(pika.tcp_socket_opts, "set_sock_opts", noted)
+    monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Exception):  # noqa: PT011, B017 - pika's
+        connection.connect(replace(SETTINGS, heartbeat=0), connection.Address(*silent.getsockname()))
+    is_on, idle, interval, count = kept
+    assert is_on
+    assert idle + interval * count <= 120
