@@ -21,7 +21,3 @@ def test_each_write_is_made_by_the_machine_that_holds_its_shard_whatever_befalls
         folder.mkdir()
         writes += history(folder, seed, steps=5).writes
     assert writes > 1000
-
-
-def test_who_may_have_made_the_group_anew_without_an_answer_waits_as_with_a_new_engine(tmp_path: Path) -> None:
-    assert history(tmp_path, 20059).writes
