@@ -53,6 +53,8 @@ class Backend:
         self._member = f"{site}-{uuid.uuid4().hex}".encode()
         self._coordinator: Any = None
         self._joins = False
+        self.may_have_created = False
+        """Whether joining failed with the group perhaps created: the next one to join does not see that it is new."""
         self._doubtful: list[Any] = []
         """Locks that may or may not have been taken or released: they must not be kept alive."""
 
@@ -133,13 +135,13 @@ class Backend:
         """Joins the group; returns whether it had to be created. tooz's own helper sleeps a second in between."""
         from tooz.coordination import GroupAlreadyExist
 
-        is_new = True
+        self.may_have_created = True
         try:
             self._coordinator.create_group(GROUP).get()
         except GroupAlreadyExist:
-            is_new = False
+            self.may_have_created = False
         self._coordinator.join_group(GROUP, member).get()
-        return is_new
+        return self.may_have_created
 
     @contextmanager
     def _in_doubt(self, lock: Any) -> Iterator[None]:

@@ -134,6 +134,8 @@ class Keeper:
             try:
                 is_new = backend.open(joins=True)
             except (BackendError, ConfigError):
+                if backend.may_have_created:
+                    self._hold_off()
                 backend.close()
                 raise
             if is_new:

@@ -150,12 +150,12 @@ class World:
             befalling = self.rng.choice(BEFALLINGS)
             self.told.append(f"{self.times.now - 1000:.2f} {befalling.__name__} {machine.name}")
             befalling(self, machine)
-            self._pass(self.rng.choice((0.05, 0.5, LEASE * 0.4, LEASE * 1.2)))
+            self.let_pass(self.rng.choice((0.05, 0.5, LEASE * 0.4, LEASE * 1.2)))
         for machine in self.machines:
             machine.line.way = "ok"
             go_on(self, machine)
         healed = self.times.now
-        self._pass(LEASE * SETTLED)
+        self.let_pass(LEASE * SETTLED)
         late = {shard for shard in range(self.shards) if self.written.get(shard, 0.0) < healed}
         late &= {shard_of(project, self.shards) for project in PROJECTS}
         assert not late, f"nobody writes to shards {late}: {'; '.join(self.told)}"
@@ -166,7 +166,8 @@ class World:
             for process in machine.processes:
                 self.times.kill(process)
 
-    def _pass(self, seconds: float) -> None:
+    def let_pass(self, seconds: float) -> None:
+        """Time goes by."""
         self.times.run(self.times.now + seconds)
 
 
@@ -201,7 +202,9 @@ def good_line(of: World, machine: Machine) -> None:
 
 
 def forget(of: World, machine: Machine) -> None:
+    """The engine loses its data. No process begins within a lease of it: it could not tell that the engine is new."""
     of.engine.forget()
+    of.let_pass(LEASE)
 
 
 def join(of: World, machine: Machine) -> None:
