@@ -2,7 +2,7 @@
 
 Two machines on one shard. The one that holds it is killed (-9), or its lines swallow everything from one moment to the
 next (as in a power cut); measured is the time from then until the other one has written what changed at that moment.
-Most of it is waiting, so that several lands can be measured at a time (`--parallel`).
+Most of it is waiting, so that several clusters can be measured at a time (`--parallel`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ WAYS = ("kill -9", "power cut")
 
 
 def measure(lease: int, times: int) -> dict[str, list[float]]:
-    """The seconds of so many take-overs of each way to go, in a land of its own."""
+    """The seconds of so many take-overs of each way to go, in a cluster of its own."""
+    import clusters
     import engines
-    import lands
     from rabbit import wait_for
     from sites import is_true, writes_by
     from world import served
@@ -40,7 +40,7 @@ def measure(lease: int, times: int) -> dict[str, list[float]]:
         engine.empty()
         with (
             served(folder, max_deletes=100) as world,
-            lands.land(world, engine, 2, 1, 0, interval=600, lease=lease) as land,
+            clusters.cluster(world, engine, 2, 1, 0, interval=600, lease=lease) as found,
         ):
 
             def settled() -> bool:
@@ -51,8 +51,8 @@ def measure(lease: int, times: int) -> dict[str, list[float]]:
             server = next(s for s in world.cloud.servers.values() if s.name == "node-0")
             for way in WAYS:
                 for number in range(times):
-                    holder = wait_for(lambda: next((m for m in land.machines if m.held()), None), 120)
-                    other = next(m for m in land.machines if m is not holder)
+                    holder = wait_for(lambda: next((m for m in found.machines if m.held()), None), 120)
+                    other = next(m for m in found.machines if m is not holder)
                     wait_for(other.takes_part, 120)
                     wait_for(settled, 120)
                     # So that it goes at any moment between two refreshes.
@@ -79,8 +79,8 @@ def main() -> None:
     """Measures, and prints one line for each way to go."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lease", type=int, default=15)
-    parser.add_argument("--times", type=int, default=10, help="of each way, in each land")
-    parser.add_argument("--parallel", type=int, default=1, help="lands at a time")
+    parser.add_argument("--times", type=int, default=10, help="of each way, in each cluster")
+    parser.add_argument("--parallel", type=int, default=1, help="clusters at a time")
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.parallel, multiprocessing.get_context("spawn")) as pool:
         each = list(pool.map(measure, [arguments.lease] * arguments.parallel, [arguments.times] * arguments.parallel))

@@ -72,7 +72,7 @@ UNSTORED = st.sets(
 """Fields that a Concertim may accept and not store."""
 SKEWED = ("nova", "heat", "cinder", "neutron", "keystone", "concertim")
 ENDS = ("SIGKILL", "SIGHUP", "SIGTERM", "few files")
-"""What may befall a pass of the real program."""
+"""What may interrupt a pass of the real program."""
 MOST_SECONDS = 90.0
 """So long a pass may take that is asked to end, or has few files."""
 HAPPENINGS = (

@@ -46,9 +46,9 @@ POLICIES: dict[str, dict[str, object]] = {
 }
 """Those of an operator, for queues whose names begin so."""
 LOSSES = ("nothing", "purged", "deleted", "made anew", "failed over") * 4
-"""What befalls the queue, besides its policy, while nobody is connected."""
+"""Losses of the queue, besides those by its policy, while nobody is connected."""
 RESTARTED = "restarted"
-"""What befalls it rarely, for it takes seconds."""
+"""Rare losses, since they take seconds."""
 MOST_SECONDS = 240.0
 """So long it may take until Concertim is right, on a busy machine."""
 SOON = Backoff(0.05, 0.2)

@@ -1,4 +1,4 @@
-"""Machines that hold leases and write under them, in simulated time, and what befalls them."""
+"""Machines that hold leases and write under them, in simulated time, and their faults."""
 
 from __future__ import annotations
 
@@ -147,9 +147,9 @@ class World:
         """One history. Raises AssertionError."""
         for _ in range(steps):
             machine = self.rng.choice(self.machines)
-            befalling = self.rng.choice(BEFALLINGS)
-            self.told.append(f"{self.times.now - 1000:.2f} {befalling.__name__} {machine.name}")
-            befalling(self, machine)
+            fault = self.rng.choice(FAULTS)
+            self.told.append(f"{self.times.now - 1000:.2f} {fault.__name__} {machine.name}")
+            fault(self, machine)
             self.let_pass(self.rng.choice((0.05, 0.5, LEASE * 0.4, LEASE * 1.2)))
         for machine in self.machines:
             machine.line.way = "ok"
@@ -212,7 +212,7 @@ def join(of: World, machine: Machine) -> None:
         of.add()
 
 
-BEFALLINGS = (kill, stop, stop, go_on, go_on, bad_line, bad_line, good_line, good_line, forget, join)
+FAULTS = (kill, stop, stop, go_on, go_on, bad_line, bad_line, good_line, good_line, forget, join)
 
 
 def history(folder: Path, seed: int, steps: int = 8) -> World:

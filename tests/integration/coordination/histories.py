@@ -10,8 +10,8 @@ import re
 import time
 from itertools import groupby
 
-from befallings import befallings, change, find_all, go_on, heal_broker
-from lands import Land, pause
+from clusters import Cluster, pause
+from faults import change, faults, find_all, go_on, heal_broker
 from machines import Holding
 from passes import one_pass
 from sites import is_true, writer
@@ -20,7 +20,7 @@ from cos_update.fakes.wire import Recorded
 from cos_update.model.shards import shard_of
 
 SETTLED = 50
-"""Leases within which a history must have come to a good end, once nothing is wrong any more."""
+"""Leases within which a history must have settled, once nothing fails any more."""
 LOGGED_LATE = 0.3
 """Seconds by which the line about a lease may come after the first write under it."""
 LOOK = 0.1
@@ -28,16 +28,16 @@ QUIET = 1.5
 """Seconds without a write that tell nothing is left to do, where no pass tells it."""
 
 
-def history(of: Land, steps: int) -> None:
-    """One history. Raises AssertionError when it has no good end."""
+def history(of: Cluster, steps: int) -> None:
+    """One history. Raises AssertionError when it does not settle."""
     of.told.clear()
     of.world.concertim.wire.reset()
-    possible = befallings(of)
+    possible = faults(of)
     for _ in range(steps):
         of.world.concertim.wire.latency = of.rng.choice((0.0, 0.05, 0.1))
-        machine, befalling = of.rng.choice(of.machines), of.rng.choice(possible)
-        of.told.append(f"{befalling.__name__} {machine.name}")
-        befalling(of, machine)
+        machine, fault = of.rng.choice(of.machines), of.rng.choice(possible)
+        of.told.append(f"{fault.__name__} {machine.name}")
+        fault(of, machine)
         for _ in range(of.rng.randint(0, 6)):
             change(of)
         of.tell()
@@ -54,7 +54,7 @@ def history(of: Land, steps: int) -> None:
     check_made_once(of)
 
 
-def settle(of: Land) -> None:
+def settle(of: Cluster) -> None:
     """Concertim comes to show the cloud, and then nobody writes any more."""
     deadline = time.monotonic() + SETTLED * of.lease
     while not (_rests(of, deadline) and is_true(of.world)):
@@ -62,12 +62,12 @@ def settle(of: Land) -> None:
         pause(LOOK)
 
 
-def _state(of: Land) -> str:
+def _state(of: Cluster) -> str:
     machines = ", ".join(f"{m.name} ({'+'.join(m.running())}) holds {sorted(m.held())}" for m in of.machines)
     return f"{machines}; Concertim {'shows' if is_true(of.world) else 'does not show'} the cloud"
 
 
-def _rests(of: Land, deadline: float) -> bool:
+def _rests(of: Cluster, deadline: float) -> bool:
     """Whether every shard is held, and two more passes of each machine that holds one write nothing."""
     began, before = time.monotonic(), _writes(of)
     passes = {machine.name: machine.passes() for machine in of.machines}
@@ -83,11 +83,11 @@ def _rests(of: Land, deadline: float) -> bool:
     return False
 
 
-def _writes(of: Land) -> int:
+def _writes(of: Cluster) -> int:
     return len(of.world.writes())
 
 
-def check_writers(of: Land) -> None:
+def check_writers(of: Cluster) -> None:
     """Every write to a rack was made by the machine that had taken its shard last, and not handed it over since."""
     said = of.holdings()
     by_shard = {
@@ -114,7 +114,7 @@ def _holds(said: list[Holding], site: str, at: float) -> bool:
     return bool(taken) and taken[0].site == site and not any(h.at > taken[0].at and h.site == site for h in before)
 
 
-def _project_written(of: Land, request: Recorded) -> str | None:
+def _project_written(of: Cluster, request: Recorded) -> str | None:
     """The project of the rack that a write was about; None for reads, templates, and what was gone too soon."""
     if request.method == "GET" or "sign_in" in request.path:
         return None
@@ -129,7 +129,7 @@ def _project_written(of: Land, request: Recorded) -> str | None:
     return of.project_of.get(request.path.rpartition("/")[2])
 
 
-def check_made_once(of: Land) -> None:
+def check_made_once(of: Cluster) -> None:
     """No object was made a second time: so none was removed that was there."""
     for request in of.world.concertim.wire.requests:
         if request.method == "POST" and request.status in (200, 201):
@@ -139,7 +139,7 @@ def check_made_once(of: Land) -> None:
     assert not twice, f"made more than once: {twice}"
 
 
-def check_as_a_stranger(of: Land) -> None:
+def check_as_a_stranger(of: Cluster) -> None:
     """Who reads all anew finds nothing to write."""
     report = one_pass(of.world)
     assert of.world.writes() == [], report

@@ -1,6 +1,6 @@
 """A few random histories of several machines. `python -m tests.histories_of_sites` makes more of them.
 
-Most of a history is waiting for leases to end, so that several lands at a time take hardly longer than one.
+Most of a history is waiting for leases to end, so that several clusters at a time take hardly longer than one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import engines
 import pytest
+from clusters import cluster
 from engines import Engine
 from histories import check_as_a_stranger, history
-from lands import land
 from rabbit import RabbitNode
 from world import served
 
@@ -32,13 +32,13 @@ def live(
     seed: int,
     brokers: Sequence[RabbitNode] = (),
 ) -> None:
-    """Histories of one land, on an engine of its own."""
+    """Histories of one cluster, on an engine of its own."""
     folder.mkdir()
     with engine() as running:
         running.empty()
         with (
             served(folder, max_deletes=100) as world,
-            land(world, running, machines, shards, seed, brokers=brokers) as of,
+            cluster(world, running, machines, shards, seed, brokers=brokers) as of,
         ):
             until = time.monotonic() + SECONDS
             while time.monotonic() < until:
@@ -48,9 +48,7 @@ def live(
 
 @pytest.mark.broker
 @pytest.mark.usefixtures("etcd")
-def test_whatever_befalls_the_machines_each_rack_has_one_writer_and_all_comes_to_a_good_end(
-    tmp_path: Path, broker: RabbitNode
-) -> None:
+def test_each_rack_has_one_writer_and_concertim_becomes_true_whatever_fails(tmp_path: Path, broker: RabbitNode) -> None:
     with ThreadPoolExecutor(4) as pool:
         lives = [
             pool.submit(live, tmp_path / "bulk", engines.etcd, 2, 1, 3),

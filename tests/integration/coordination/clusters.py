@@ -31,7 +31,7 @@ WATCH = 0.05
 
 
 @dataclass
-class Land:
+class Cluster:
     """The machines, and the cloud that they all show."""
 
     world: World
@@ -137,7 +137,7 @@ class Land:
 
 
 @contextmanager
-def land(
+def cluster(
     world: World,
     engine: Engine,
     machines: int,
@@ -147,14 +147,14 @@ def land(
     brokers: Sequence[RabbitNode] = (),
     interval: float = 1,
     lease: int = LEASE,
-) -> Iterator[Land]:
+) -> Iterator[Cluster]:
     """So many machines, all running, on a cloud of several projects."""
     for number in range(4):
         project = world.cloud.create_project(f"CM_more_{number}", watched=True)
         stack = world.cloud.create_stack(project, f"stack-{number}")
         world.cloud.add_server(stack, f"node-{number}")
         world.concertim.state.add_team(project.name, project.id)
-    found = Land(world, engine, brokers, shards, random.Random(seed), interval, lease)
+    found = Cluster(world, engine, brokers, shards, random.Random(seed), interval, lease)
     found.tell()  # and with it the exchanges are there
     ended = threading.Event()
     watcher = threading.Thread(target=found.watch, args=(ended,), daemon=True)
@@ -171,7 +171,7 @@ def land(
         _drop_queues(found)
 
 
-def _drop_queues(of: Land) -> None:
+def _drop_queues(of: Cluster) -> None:
     for node in of.brokers[:1]:
         if not node.is_running:
             node.start()

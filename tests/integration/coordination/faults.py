@@ -1,4 +1,4 @@
-"""What befalls machines, engine and broker in a history, and what happens in the cloud."""
+"""Faults of machines, engine and broker in a history, and changes of the cloud."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pika.exceptions
-from lands import Land, pause
+from clusters import Cluster, pause
 from machines import Line, Machine
 from rabbit import wait_for
 from sites import writes_by
@@ -16,7 +16,7 @@ from cos_update.fakes.openstack.records import Project, Server, Stack
 from cos_update.model.events import Key
 from cos_update.model.kinds import ResourceKind
 
-Befalling = Callable[[Land, Machine], None]
+Fault = Callable[[Cluster, Machine], None]
 
 MANY = 60
 """Servers from which on the cloud does not grow any more."""
@@ -24,7 +24,7 @@ LONGER = (1.2, 2.0)
 """Leases for which a machine is out."""
 
 
-def change(of: Land) -> None:
+def change(of: Cluster) -> None:
     """Something happens in the cloud."""
     cloud, rng = of.world.cloud, of.rng
     projects: list[Project] = [p for p in cloud.projects.values() if p.name.startswith("CM_")]
@@ -57,28 +57,28 @@ def _stack_key(stack: Stack) -> Key:
     return Key(ResourceKind.STACK, stack.id, stack.project_id)
 
 
-def _some(of: Land, machine: Machine) -> tuple[str, ...]:
+def _some(of: Cluster, machine: Machine) -> tuple[str, ...]:
     """All of a machine's daemons, or one of them."""
     return machine.roles if of.rng.random() < 0.6 else (of.rng.choice(machine.roles),)
 
 
-def _how(of: Land) -> str:
+def _how(of: Cluster) -> str:
     return of.rng.choice(("refuse", "swallow"))
 
 
-def kill(of: Land, machine: Machine) -> None:
+def kill(of: Cluster, machine: Machine) -> None:
     machine.end(signal.SIGKILL, *_some(of, machine))
 
 
-def leave(of: Land, machine: Machine) -> None:
+def leave(of: Cluster, machine: Machine) -> None:
     machine.end(signal.SIGTERM, *_some(of, machine))
 
 
-def stop(of: Land, machine: Machine) -> None:
+def stop(of: Cluster, machine: Machine) -> None:
     machine.signal(signal.SIGSTOP, *_some(of, machine))
 
 
-def stop_amid(of: Land, machine: Machine) -> None:
+def stop_amid(of: Cluster, machine: Machine) -> None:
     """Stops a machine that holds a shard, while it posts, for longer than the lease."""
     machine = of.last_taken() or machine
     of.world.concertim.wire.latency = 0.1
@@ -92,7 +92,7 @@ def stop_amid(of: Land, machine: Machine) -> None:
     pause(of.lease * of.rng.choice(LONGER))
 
 
-def lose_engine_amid(of: Land, machine: Machine) -> None:
+def lose_engine_amid(of: Cluster, machine: Machine) -> None:
     """The same with the line to the engine, which swallows all."""
     machine = of.last_taken() or machine
     of.world.concertim.wire.latency = 0.2
@@ -103,39 +103,39 @@ def lose_engine_amid(of: Land, machine: Machine) -> None:
     pause(of.lease * of.rng.choice(LONGER))
 
 
-def go_on(of: Land, machine: Machine) -> None:
+def go_on(of: Cluster, machine: Machine) -> None:
     machine.start()
 
 
-def _break_off(of: Land, *lines: Line) -> None:
+def _break_off(of: Cluster, *lines: Line) -> None:
     how = _how(of)
     for line in lines:
         line.break_off(how)
 
 
-def lose_engine(of: Land, machine: Machine) -> None:
+def lose_engine(of: Cluster, machine: Machine) -> None:
     _break_off(of, machine.to_engine)
 
 
-def lose_concertim(of: Land, machine: Machine) -> None:
+def lose_concertim(of: Cluster, machine: Machine) -> None:
     _break_off(of, machine.to_concertim)
 
 
-def lose_broker(of: Land, machine: Machine) -> None:
+def lose_broker(of: Cluster, machine: Machine) -> None:
     _break_off(of, *machine.to_brokers)
 
 
-def lose_all(of: Land, machine: Machine) -> None:
+def lose_all(of: Cluster, machine: Machine) -> None:
     """As when its cable is pulled."""
     _break_off(of, *machine.lines)
 
 
-def find_all(of: Land, machine: Machine) -> None:
+def find_all(of: Cluster, machine: Machine) -> None:
     for line in machine.lines:
         line.restore()
 
 
-def join(of: Land, machine: Machine) -> None:
+def join(of: Cluster, machine: Machine) -> None:
     """A machine is added, or instead of a fifth one is removed."""
     if len(of.machines) < 4:
         of.add_machine(*of.draw_roles())
@@ -143,7 +143,7 @@ def join(of: Land, machine: Machine) -> None:
         of.remove_machine(machine)
 
 
-def remove(of: Land, machine: Machine) -> None:
+def remove(of: Cluster, machine: Machine) -> None:
     """A machine is removed, or instead of the last one is added."""
     if len(of.machines) > 2:
         if of.rng.random() < 0.5:
@@ -153,24 +153,24 @@ def remove(of: Land, machine: Machine) -> None:
         of.add_machine(*of.draw_roles())
 
 
-def kill_leader(of: Land, machine: Machine) -> None:
+def kill_leader(of: Cluster, machine: Machine) -> None:
     """The engine's leader is gone; if a node is gone already, it comes back instead."""
     if not of.engine.heal():
         with suppress(RuntimeError):  # nobody leads just now
             of.engine.kill(of.engine.leader())
 
 
-def kill_broker(of: Land, machine: Machine) -> None:
+def kill_broker(of: Cluster, machine: Machine) -> None:
     """One of the broker's nodes is gone; if one is gone already, it comes back instead."""
     if not heal_broker(of):
         of.rng.choice(of.brokers).kill()
 
 
-def restart_broker(of: Land, machine: Machine) -> None:
+def restart_broker(of: Cluster, machine: Machine) -> None:
     of.rng.choice(of.brokers).restart()
 
 
-def heal_broker(of: Land) -> bool:
+def heal_broker(of: Cluster) -> bool:
     """Starts the nodes that do not run; returns whether there were any."""
     dead = [node for node in of.brokers if not node.is_running]
     for node in dead:
@@ -178,7 +178,7 @@ def heal_broker(of: Land) -> bool:
     return bool(dead)
 
 
-def lose_queue(of: Land, machine: Machine) -> None:
+def lose_queue(of: Cluster, machine: Machine) -> None:
     """A queue is purged, or deleted."""
     for node in of.brokers:
         with suppress(pika.exceptions.AMQPError, OSError), node.channel() as channel:
@@ -190,9 +190,9 @@ def lose_queue(of: Land, machine: Machine) -> None:
             return
 
 
-def befallings(of: Land) -> list[Befalling]:
-    """What may befall the machines of this land, each as often as it is to be drawn."""
-    often: dict[Befalling, int] = {
+def faults(of: Cluster) -> list[Fault]:
+    """The possible faults, each as often as it is to be drawn."""
+    often: dict[Fault, int] = {
         kill: 2, leave: 1, stop: 3, stop_amid: 3, go_on: 5, lose_engine: 3, lose_engine_amid: 3, lose_concertim: 3,
         lose_all: 2, find_all: 4, join: 1, remove: 1,
     }  # fmt: skip
@@ -202,4 +202,4 @@ def befallings(of: Land) -> list[Befalling]:
         often |= {lose_broker: 4, lose_queue: 2, restart_broker: 1}
     if len(of.brokers) > 1:
         often |= {kill_broker: 2}
-    return [befalling for befalling, count in often.items() for _ in range(count)]
+    return [fault for fault, count in often.items() for _ in range(count)]
