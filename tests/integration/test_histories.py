@@ -24,13 +24,19 @@ def test_any_history_ends_in_step(data: st.DataObject) -> None:
         live(data.draw, Path(folder))
 
 
+@pytest.fixture(scope="module")
+def dropping(rabbit_node: RabbitNode) -> Broker:
+    """The broker of all these histories, with its operator's policies."""
+    return Broker(rabbit_node, restarts=False)
+
+
 @pytest.mark.broker
 @pytest.mark.filterwarnings(f"ignore:{OTHER_THREADS}")
 @settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_listener_makes_up_for_whatever_its_broker_drops(data: st.DataObject, rabbit_node: RabbitNode) -> None:
+def test_a_listener_makes_up_for_whatever_its_broker_drops(data: st.DataObject, dropping: Broker) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        live_followed(data.draw, Path(folder), Broker(rabbit_node, restarts=False))
+        live_followed(data.draw, Path(folder), dropping)
 
 
 def test_the_module_says_how_many_it_has_run() -> None:
