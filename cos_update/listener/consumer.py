@@ -342,13 +342,17 @@ class BrokerConsumer:
             return
         drained = False
         try:
-            self._look_at_depth(channel)
-            # pika may hold messages delivered before the broker's response, which we have not received yet.
-            connection.process_data_events(time_limit=0)
-            drained = self._depth == 0 and not self._pending and self._continuity.is_whole
+            # The broker may send messages that left the queue before its response after it, but before the next one.
+            drained = self._is_empty(connection, channel) and self._is_empty(connection, channel)
         finally:
             for question in questions:
                 question.set_result(drained)
+
+    def _is_empty(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> bool:
+        self._look_at_depth(channel)
+        # pika may hold messages delivered before the broker's response, which we have not received yet.
+        connection.process_data_events(time_limit=0)
+        return self._depth == 0 and not self._pending and self._continuity.is_whole
 
     def _look_at_depth(self, channel: BlockingChannel) -> None:
         """Checks the queue's depth. It loses messages while it overflows, so the end of that is a gap as well."""
