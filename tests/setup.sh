@@ -1,13 +1,13 @@
 #!/bin/sh
 # Makes the environment that the tests run in: .venv with the development tools, and the Debian packages that the tests
-# start or feed: a RabbitMQ broker, the engines of coordination (etcd, Redis), openssl for certificates, and the shells
-# whose completion is tested.
+# start or feed: a RabbitMQ broker, the engines of coordination (etcd, Redis), openssl for certificates, the shells whose
+# completion is tested, and systemd, whose tools check the units.
 # Needs root only if one of these packages is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
 missing=
-for package in rabbitmq-server etcd-server redis-server openssl zsh fish; do
+for package in rabbitmq-server etcd-server redis-server openssl zsh fish systemd; do
   case $(dpkg-query --show --showformat='${Status}' "$package" 2> /dev/null) in
     *' installed') ;;
     *) missing="$missing $package" ;;

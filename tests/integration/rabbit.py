@@ -169,7 +169,11 @@ class RabbitNode:
     @contextlib.contextmanager
     def channel(self) -> Iterator[Any]:
         """A channel of a connection of its own, for the test's own business."""
-        connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", self.port, heartbeat=0))
+        # The defaults of ten seconds are too few on a very busy machine.
+        parameters = pika.ConnectionParameters(
+            "127.0.0.1", self.port, heartbeat=0, socket_timeout=_START_TIMEOUT, stack_timeout=_START_TIMEOUT
+        )
+        connection = pika.BlockingConnection(parameters)
         try:
             yield connection.channel()
         finally:
