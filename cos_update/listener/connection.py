@@ -22,7 +22,7 @@ _CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection of one host, and again for the AMQP handshake."""
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""With rmq.heartbeat 0, nothing else would ever show that the broker is gone without a word."""
+"""With rmq.heartbeat 0, nothing else would show that the broker has vanished."""
 
 _NOT_FOUND, _ACCESS_REFUSED, _RESOURCE_LOCKED, _PRECONDITION_FAILED, _NOT_ALLOWED = 404, 403, 405, 406, 530
 _HELLO = b"AMQP\x00\x00\x09\x01"
@@ -124,8 +124,7 @@ def explain(error: BaseException, settings: BrokerSettings, address: Address | N
     if _is_lost_at_login(error):
         return BrokerError(
             f"The connection ended during the login of user {settings.username!r}, without a reason from the broker",
-            "If it is so again and again, the broker's log tells why; check rmq.rmq_username, rmq.rmq_password and "
-            "rmq.rmq_path.",
+            "If this repeats, the broker's log tells why; check rmq.rmq_username, rmq.rmq_password and rmq.rmq_path.",
         )
     if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
         return BrokerError(

@@ -80,7 +80,7 @@ class Listener:
         )
         self._bad = Tally(log, "messages are set aside")
         stuck_after = services.concertim_settings.timeout + cloud.timeout + 60.0
-        self._keys = Check("keys", self._queue.due, stuck_after, pulse=self._requests)
+        self._keys = Check("keys", self._queue.due, stuck_after, progress=self._requests)
         self._turns = Check("broker", lambda: True, stuck_after)
         self._view_writer: ViewWriter
         self._worker: Worker
@@ -139,7 +139,7 @@ class Listener:
         return self._is_drained and self._worker.given_up == 0
 
     def is_all_done(self, stop: threading.Event) -> bool:
-        """Whether the queue is empty, and all that was heard of is in Concertim or was handed to a resync."""
+        """Whether the queue is empty, and everything received is in Concertim or was handed to a resync."""
         if not (self._queue.stats().idle and self._housekeeper.is_idle()):
             return False
         return bool(self._aside("drained", self._consumer.drained, stop.is_set)) and self._housekeeper.is_idle()

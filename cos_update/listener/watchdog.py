@@ -24,7 +24,7 @@ class Check:
 
     `due` tells whether there is work; it must not take locks of the watched threads, or a deadlock among them would
     stop the watchdog too. Call `moved` at every sign of life, including failed attempts: waiting for an unreachable
-    dependency is not a stall, so `stuck_after` (seconds) must exceed the longest backoff. Every change of `pulse`, for
+    dependency is not a stall, so `stuck_after` (seconds) must exceed the longest backoff. Every change of `progress`, for
     which the same holds as for `due`, is a sign of life too: one attempt may wait for many requests in turn.
     """
 
@@ -34,12 +34,12 @@ class Check:
         due: Callable[[], object],
         stuck_after: float,
         clock: Callable[[], float] = time.monotonic,
-        pulse: Callable[[], object] = lambda: None,
+        progress: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self._due = due
-        self._pulse = pulse
-        self._last_pulse = pulse()
+        self._progress = progress
+        self._last_progress = progress()
         self._stuck_after = stuck_after
         self._clock = clock
         self._since = self._looked = clock()
@@ -67,8 +67,8 @@ class Check:
         now = self._clock()
         asleep = now - self._looked > self._stuck_after / 2
         self._looked = now
-        pulse, self._last_pulse = self._last_pulse, self._pulse()
-        if asleep or pulse != self._last_pulse or not self._is_due():
+        before, self._last_progress = self._last_progress, self._progress()
+        if asleep or before != self._last_progress or not self._is_due():
             self._since = now
         stalled = now - self._since
         return Stall(self.name, stalled) if stalled >= self._stuck_after else None
