@@ -105,7 +105,7 @@ class Housekeeper:
             self.turn()
 
     def turn(self) -> None:
-        """Does what is due. Never raises: a task that fails is logged once, tried again, and does not keep the others from running."""
+        """Does what is due. Never raises: a failing task is logged once and tried again, and the others still run."""
         self._try("reading the saved view that failed", self._cache.reload_if_changed)
         if time.monotonic() - self._saved_at >= SAVE_EVERY:
             self._saved_at = time.monotonic()

@@ -24,8 +24,8 @@ class Check:
 
     `due` tells whether there is work; it must not take locks of the watched threads, or a deadlock among them would
     stop the watchdog too. Call `moved` at every sign of life, including failed attempts: waiting for an unreachable
-    dependency is not a stall, so `stuck_after` (seconds) must exceed the longest backoff. Every change of `progress`, for
-    which the same holds as for `due`, is a sign of life too: one attempt may wait for many requests in turn.
+    dependency is not a stall, so `stuck_after` (seconds) must exceed the longest backoff. Every change of `progress`,
+    for which the same holds as for `due`, is a sign of life too: one attempt may wait for many requests in turn.
     """
 
     def __init__(

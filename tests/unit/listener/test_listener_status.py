@@ -22,7 +22,7 @@ class Clock:
         return self.now
 
 
-def pulse_of(status: BrokerStatus, *checks: Check) -> ListenerStatus:
+def status_of(status: BrokerStatus, *checks: Check) -> ListenerStatus:
     return ListenerStatus(lambda: status, lambda: QueueStats(2, 1, 4, 9.0), lambda: 5, checks or (idle_check(0.0),))
 
 
@@ -37,23 +37,23 @@ def idle_check(idle: float, stuck_after: float = 100.0) -> Check:
 
 
 def test_it_says_where_it_consumes_and_what_is_to_do() -> None:
-    text = pulse_of(CONNECTED).collect().text
+    text = status_of(CONNECTED).collect().text
     assert text == "consuming cos-update of rmq-1:5672 since 1970-01-01T00:00:00Z; 3 keys to do, 4 waiting"
 
 
 def test_without_a_connection_it_says_why_and_is_not_stuck() -> None:
-    status = pulse_of(BrokerStatus("cos-update", error="rmq-1:5672: connection refused")).collect()
+    status = status_of(BrokerStatus("cos-update", error="rmq-1:5672: connection refused")).collect()
     assert "no connection: rmq-1:5672: connection refused" in status.text
     assert status.idle == 0.0
 
 
 def test_it_is_as_idle_as_the_worst_check() -> None:
-    status = pulse_of(CONNECTED, idle_check(50.0, stuck_after=1000.0), idle_check(30.0, stuck_after=60.0)).collect()
+    status = status_of(CONNECTED, idle_check(50.0, stuck_after=1000.0), idle_check(30.0, stuck_after=60.0)).collect()
     assert (status.idle, status.stuck_after) == (30.0, 60.0)
 
 
 def test_events_and_effects_are_told_with_their_time() -> None:
-    status = pulse_of(CONNECTED)
+    status = status_of(CONNECTED)
     assert status.collect().details["last_effect"] is None
     status.event("compute.instance.update", keys=1)
     status.effect(lag=0.1)
@@ -66,7 +66,7 @@ def test_events_and_effects_are_told_with_their_time() -> None:
 
 @pytest.mark.parametrize("depth", [None, 7])
 def test_its_figures_are_those_that_metrics_know(depth: int | None) -> None:
-    figures = pulse_of(BrokerStatus("cos-update", depth=depth)).figures()
+    figures = status_of(BrokerStatus("cos-update", depth=depth)).figures()
     missing = {"queue_messages"} if depth is None else set()
     of_several_machines = {"leases", "takeovers", "fenced"}
     assert set(figures) == FIGURES.keys() - missing - of_several_machines

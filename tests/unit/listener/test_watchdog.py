@@ -16,7 +16,7 @@ class Scene:
         self.now = 0.0
         self.due = False
         self.requests = 0
-        self.check = Check("workers", lambda: self.due, 60.0, clock=lambda: self.now, pulse=lambda: self.requests)
+        self.check = Check("workers", lambda: self.due, 60.0, clock=lambda: self.now, progress=lambda: self.requests)
 
     def watch(self, seconds, *, due=False, moving_every=None):
         """The first stall within that time, or None."""
