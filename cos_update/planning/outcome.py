@@ -33,6 +33,8 @@ class Outcome:
     record: Record | None = None
     dropped: tuple[Change, ...] = ()
     """Values that Concertim has accepted but not stored: from what it shows to what was sent."""
+    is_fault: bool = False
+    """Whether Concertim failed (5xx) rather than rejected it: another pass may succeed."""
 
 
 @dataclass(frozen=True, slots=True)

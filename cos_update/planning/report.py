@@ -96,10 +96,10 @@ class Report:
     def is_unanswered(self) -> bool:
         """Whether a side gave no usable response for some of it, so that another pass may do what this one could not.
 
-        What Concertim refuses, or what max_deletes holds back, is not of this kind.
+        What Concertim rejects, or what max_deletes holds back, is not of this kind.
         """
         unread = any(notice.kind in (NoticeKind.UNREAD, NoticeKind.UNCONFIRMED) for notice in self.notices)
-        undone = any(outcome.result is not Result.REFUSED for outcome in self.undone)
+        undone = any(outcome.result is not Result.REFUSED or outcome.is_fault for outcome in self.undone)
         return bool(unread or undone or self.stopped or self.stale)
 
     @property

@@ -21,6 +21,7 @@ from cos_update.retry import Backoff
 UNANSWERED = [
     ("openstack", Fault(FaultKind.STATUS, service="nova", path="/servers", code=503, times=10**6)),
     ("concertim", Fault(FaultKind.CUT, path="/devices/", method="PATCH", times=10**6)),
+    ("concertim", Fault(FaultKind.STATUS, path="/devices/", method="PATCH", code=500, times=10**6)),
 ]
 
 
