@@ -41,11 +41,12 @@ def test_of_two_machines_one_posts_and_the_other_ends_at_once(world: World, etcd
 
 
 def test_with_shards_each_machine_posts_its_own_projects(world: World, engine: Engine, start: Start) -> None:
-    sites = [site_of(world, name, engine.url(), shards=6) for name in ("one", "two")]
-    for site in sites:
-        start(site, *BULK)
+    first, second = sites = [site_of(world, name, engine.url(), shards=6) for name in ("one", "two")]
+    start(first, *BULK)
+    until(lambda: first.log().count("is held by this site") >= 6)
+    start(second, *BULK)
     until(lambda: is_true(world))
-    until(lambda: sum("handed over" in site.log() for site in sites) == 1)
+    until(lambda: "handed over" in first.log())
     world.concertim.wire.reset()
     for site in sites:
         done = site.log().count("pass ends")
