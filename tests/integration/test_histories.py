@@ -31,6 +31,7 @@ def dropping(rabbit_node: RabbitNode) -> Broker:
 
 
 @pytest.mark.broker
+@pytest.mark.timeout(900)  # half a minute, unless the machine is very busy
 @pytest.mark.filterwarnings(f"ignore:{OTHER_THREADS}")
 @settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
