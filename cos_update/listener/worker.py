@@ -19,7 +19,6 @@ from functools import partial
 from cos_update.listener import in_place, whole_stack
 from cos_update.listener.ack_tracker import AckTracker
 from cos_update.listener.attempt import WorkContext, WorkOutcome, WorkResult, WorkResults
-from cos_update.listener.bursts import WINDOW, Bursts
 from cos_update.listener.cache import StateCache
 from cos_update.listener.dead_letters import DeadLetters
 from cos_update.listener.delivery import DeliveryTag
@@ -40,6 +39,11 @@ SETTLING = (3.0, 10.0, 30.0)
 """Seconds before objects that OpenStack is still changing are read again, once; then their next notification counts."""
 LAGGING = 5.0
 """Seconds after which Nova's network info cache of a server has caught up with Neutron."""
+WINDOW = 0.05
+POURING = 10
+"""The number of messages within `WINDOW` seconds from which more are expected for the same objects."""
+LONGEST_HOLD = 2.0
+"""Maximum seconds that work waits for a burst of messages to end."""
 MOST_BUGS = 3
 """Maximum number of attempts at a key that end in an unexpected error."""
 
@@ -81,7 +85,7 @@ class Worker:
         self._looks: dict[Key, int] = {}
         self._bugs: dict[Key, int] = {}
         self._waiting: dict[Key, str] = {}
-        self._bursts: Bursts[Key] = Bursts()
+        self._flow = _Flow()
         self._threads: list[threading.Thread] = []
         self._tracker: AckTracker[Key] = AckTracker()
         self.given_up = 0
@@ -99,7 +103,7 @@ class Worker:
         The receiver of a `redelivered` message may have died between posting to a rack and recording that: the known
         state of the rack is not reliable.
         """
-        self._bursts.count()
+        self._flow.count()
         units: dict[Key, set[Key]] = defaultdict(set)
         for key in event.keys:
             if self._cache.concerns(key):
@@ -128,10 +132,8 @@ class Worker:
             self._moved()
             if unit is None:
                 return
-            while self._bursts.holds(unit):
-                time.sleep(WINDOW / 2)
-            units = [unit, *self._queue.get_more(partial(self._go_together, unit), TOGETHER - 1)]
-            self._bursts.begin(units)
+            self._flow.wait_for_lull()
+            units = [unit, *self._queue.get_more(partial(_go_together, unit), TOGETHER - 1)]
             try:
                 self._attempt(units)
             except Exception:
@@ -143,9 +145,6 @@ class Worker:
                     self._queue.done(each)
             self._failures.report()
             self._moved()
-
-    def _go_together(self, first: Key, other: Key) -> bool:
-        return _may_go_together(first, other) and not self._bursts.holds(other)
 
     def _attempt(self, units: list[Key]) -> None:
         tasks: dict[Key, set[Key]] = {}
@@ -278,7 +277,31 @@ class Worker:
                 self._sent[unit] = min(sent, self._sent.get(unit, sent))
 
 
-def _may_go_together(first: Key, other: Key) -> bool:
+class _Flow:
+    """The rate of messages. Counted in one thread, read in others."""
+
+    def __init__(self) -> None:
+        self._began = self._last = 0.0
+        self._count = self._before = 0
+
+    def count(self) -> None:
+        now = time.monotonic()
+        if now - self._began >= WINDOW:
+            self._before = self._count if now - self._began < 2 * WINDOW else 0
+            self._began, self._count = now, 0
+        self._count += 1
+        self._last = now
+
+    def wait_for_lull(self) -> None:
+        """Waits until a burst of messages is over, or for the maximum time."""
+        until = time.monotonic() + LONGEST_HOLD
+        while (now := time.monotonic()) < until and now - self._last < WINDOW:
+            if max(self._count, self._before) < POURING:
+                return
+            time.sleep(WINDOW / 2)
+
+
+def _go_together(first: Key, other: Key) -> bool:
     """Whether two units are processed together: stacks of one project, or objects of one project of unknown stack."""
     if first.kind in (ResourceKind.FLAVOR, ResourceKind.PROJECT) or other.project_id != first.project_id:
         return False
