@@ -40,7 +40,7 @@ def measure(lease: int, times: int) -> dict[str, list[float]]:
         engine.empty()
         with (
             served(folder, max_deletes=100) as world,
-            clusters.cluster(world, engine, 2, 1, 0, interval=600, lease=lease) as found,
+            clusters.cluster(world, engine, 2, 1, 0, interval=600, lease=lease) as of,
         ):
 
             def settled() -> bool:
@@ -51,8 +51,8 @@ def measure(lease: int, times: int) -> dict[str, list[float]]:
             server = next(s for s in world.cloud.servers.values() if s.name == "node-0")
             for way in WAYS:
                 for number in range(times):
-                    holder = wait_for(lambda: next((m for m in found.machines if m.held()), None), 120)
-                    other = next(m for m in found.machines if m is not holder)
+                    holder = wait_for(lambda: next((m for m in of.machines if m.held()), None), 120)
+                    other = next(m for m in of.machines if m is not holder)
                     wait_for(other.takes_part, 120)
                     wait_for(settled, 120)
                     # So that it goes at any moment between two refreshes.

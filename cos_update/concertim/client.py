@@ -132,7 +132,7 @@ class ConcertimClient(ConcertimReader):
         try:
             self._http.delete(_path(record))
         except Refused as refusal:
-            if not is_fault(refusal) or self._looked(refusal, lambda: self._now(record)) is not None:
+            if not refusal.is_fault or self._looked(refusal, lambda: self._now(record)) is not None:
                 raise
             log.warning("Concertim returned an error for a removal that succeeded: %s", refusal)
 
@@ -160,7 +160,7 @@ class ConcertimClient(ConcertimReader):
             except UnexpectedAnswer as error:
                 trouble = TransientError(str(error), sent=True)
             except Refused as refusal:
-                if is_fault(refusal):
+                if refusal.is_fault:
                     return self._found_after(refusal, look)
                 # "Taken" may be due to the first attempt, applied after our lookup.
                 if not first and look and (found := look()):
@@ -192,7 +192,7 @@ class ConcertimClient(ConcertimReader):
         try:
             answer = self._http.patch(_path(record), body)
         except Refused as refusal:
-            if not is_fault(refusal):
+            if not refusal.is_fault:
                 raise
             now = self._looked(refusal, lambda: self._now(record))
             if now is None:
@@ -277,11 +277,6 @@ class ConcertimClient(ConcertimReader):
                 return next(
                     (d for d in held if d.object_id == record.object_id and d.template_id == record.template_id), None
                 )
-
-
-def is_fault(refusal: Refused) -> bool:
-    """Whether the app failed, rather than refused: it may have done all of it, or some."""
-    return refusal.status is not None and refusal.status >= INTERNAL_ERROR
 
 
 def _path(record: Record) -> str:

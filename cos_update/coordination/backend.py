@@ -54,12 +54,12 @@ class Backend:
         self._coordinator: Any = None
         self._joins = False
         self.may_have_created = False
-        """Whether joining failed with the group perhaps created: the next one to join does not see that it is new."""
+        """Whether this site has created the group, or may have: the engine is new, or has lost its data."""
         self._doubtful: list[Any] = []
         """Locks that may or may not have been taken or released: they must not be kept alive."""
 
-    def open(self, *, joins: bool) -> bool:
-        """Connects. Returns whether the engine knew no site at all: it is new, or has lost its data.
+    def open(self, *, joins: bool) -> None:
+        """Connects; see `may_have_created` afterwards, also after a failure.
 
         Raises ConfigError if tooz or its driver is not installed or rejects the address.
         """
@@ -68,8 +68,7 @@ class Backend:
         self._joins = joins
         if joins:
             member = _capabilities(Member(self._site, self._settings.shards))
-            return self._call(lambda: self._join(member))
-        return False
+            self._call(lambda: self._join(member))
 
     def refresh(self) -> None:
         """Extends everything that was taken by another lease duration from now."""
@@ -131,8 +130,8 @@ class Backend:
             threading.Thread(target=_end, args=(coordinator,), name="coordination-end", daemon=True).start()
         self._calls.close()
 
-    def _join(self, member: Mapping[str, Any]) -> bool:
-        """Joins the group; returns whether it had to be created. tooz's own helper sleeps a second in between."""
+    def _join(self, member: Mapping[str, Any]) -> None:
+        """Joins the group, which is created if there is none. tooz's own helper sleeps a second in between."""
         from tooz.coordination import GroupAlreadyExist
 
         self.may_have_created = True
@@ -141,7 +140,6 @@ class Backend:
         except GroupAlreadyExist:
             self.may_have_created = False
         self._coordinator.join_group(GROUP, member).get()
-        return self.may_have_created
 
     @contextmanager
     def _in_doubt(self, lock: Any) -> Iterator[None]:

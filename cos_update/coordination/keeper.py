@@ -132,14 +132,13 @@ class Keeper:
         if self._backend is None:
             backend = self._connect()
             try:
-                is_new = backend.open(joins=True)
+                backend.open(joins=True)
             except (BackendError, ConfigError):
-                if backend.may_have_created:
-                    self._hold_off()
                 backend.close()
                 raise
-            if is_new:
-                self._hold_off()
+            finally:
+                if backend.may_have_created:
+                    self._hold_off()
             self._backend, self._refreshed, self._announced = backend, float("-inf"), None
         return self._backend
 

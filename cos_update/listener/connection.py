@@ -177,8 +177,11 @@ def _explain_refusal(error: pika.exceptions.ChannelClosedByBroker, settings: Bro
 
 
 def _is_lost_at_login(error: BaseException) -> bool:
-    """Whether a login ended without an answer. pika guesses the cause from when that was; a broker that refuses says
-    so (AMQP's capability `authentication_failure_close`), which pika puts into the text of the same exceptions."""
+    """Whether a login ended without a response.
+
+    pika guesses the cause from when that was. A broker that refuses says so (AMQP's capability
+    `authentication_failure_close`), which pika puts into the text of the same exceptions.
+    """
     probable = pika.exceptions.ProbableAuthenticationError | pika.exceptions.ProbableAccessDeniedError
     return isinstance(error, probable) and pika.exceptions.ConnectionClosedByBroker.__name__ not in str(error)
 

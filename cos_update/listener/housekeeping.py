@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -114,14 +113,7 @@ class Housekeeper:
             self._try("resyncs that failed", lambda: self._resync_now(reason))
 
     def _try(self, name: str, task: Callable[[], None]) -> None:
-        try:
-            task()
-        except CosUpdateError as error:
-            self._repeats.failed(name, "%s %s", error, error.hint)
-        except Exception:
-            self._repeats.failed(name, "housekeeping failed: %s", traceback.format_exc(), level=logging.ERROR)
-        else:
-            self._repeats.over(name, name)
+        self._repeats.attempt(name, task, "housekeeping failed", name)
 
     def _due(self) -> str:
         """Why a resync is due now; "" if none is."""
@@ -155,7 +147,7 @@ class Housekeeper:
                 self._pass(own, reason)
         except LockedError:
             log.info("bulk runs on this data dir and will do the resync")
-            self._again_at = math.inf
+            self._in_part, self._again_at = 0, math.inf
             store.request_resync(reason)
         self._cache.reload_if_changed()
 

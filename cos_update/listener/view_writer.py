@@ -8,11 +8,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 
 from cos_update.model.concertim import Owner
-from cos_update.model.errors import CosUpdateError
 from cos_update.observability.repeats import RepeatSuppressor
 from cos_update.sync.services import Services
 
@@ -92,15 +90,8 @@ class ViewWriter:
 
     def look(self) -> None:
         """A turn of the thread. Never raises: what fails again and again is logged once."""
-        try:
-            self.turn()
-        except CosUpdateError as error:
-            self._repeats.failed("turn", "%s %s", error, error.hint)
-        except Exception:
-            text = "the view for other services could not be written: %s"
-            self._repeats.failed("turn", text, traceback.format_exc(), level=logging.ERROR)
-        else:
-            self._repeats.over("turn", "a view for other services that could not be written")
+        text = "the view for other services could not be written"
+        self._repeats.attempt("turn", self.turn, text, "a view for other services that could not be written")
 
 
 def _pause(took: float) -> float:

@@ -235,12 +235,12 @@ class Worker:
             self._mark(unit, dirty | {unit} if result.needs_reread else dirty, sent)
             self._tracker.give_back(unit)
             if result.outcome is WorkOutcome.FAILED:
-                self._no_longer_waits(unit, but=result.reason)
+                self._wait_for(unit, result.reason)
                 self._repeats.failed(result.reason, "%s %s waits: %s", unit.kind, unit.id, result.reason)
             self._queue.add_rate_limited(unit)
             self._queue.done(unit)
             return
-        self._no_longer_waits(unit)
+        self._wait_for(unit, "")
         for other in result.to:
             self._mark(other, {other}, sent)
         self._tracker.pass_on(unit, result.to)
@@ -252,15 +252,15 @@ class Worker:
         self._queue.done(unit)
         self._context.observer.effect(_lag(sent))
 
-    def _no_longer_waits(self, unit: Key, but: str = "") -> None:
-        """The key waits for the reason `but`, or for nothing. A reason is over when the last of its keys is."""
+    def _wait_for(self, unit: Key, reason: str) -> None:
+        """Records why the key waits ("": it does not). A reason is over when no key waits for it any more."""
         with self._lock:
-            reason = self._waiting.pop(unit, "")
-            if but:
-                self._waiting[unit] = but
-            is_over = bool(reason) and reason not in self._waiting.values()
+            before = self._waiting.pop(unit, "")
+            if reason:
+                self._waiting[unit] = reason
+            is_over = bool(before) and before not in self._waiting.values()
         if is_over:
-            self._repeats.over(reason, f"waiting keys ({reason}) proceed")
+            self._repeats.over(before, f"waiting keys ({before}) proceed")
 
     def _look_again(self, unit: Key, result: WorkResult, dirty: set[Key]) -> None:
         """Schedules another read: OpenStack may finish a change without another notification."""

@@ -73,6 +73,11 @@ class Refused(ConcertimError):
         super().__init__(message, hint, status)
         self.found = found
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the app failed (5xx), rather than rejected it: it may have done all of it, or some."""
+        return self.status is not None and self.status >= 500
+
 
 class Gone(ConcertimError):
     """The object no longer exists in Concertim (404)."""

@@ -9,10 +9,12 @@ import logging
 import re
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cos_update.model.errors import CosUpdateError
 from cos_update.observability.facts import Facts, extra
 
 
@@ -65,6 +67,20 @@ class RepeatSuppressor:
             into.debug(f"{message} (still so)", *about, extra=more)
         else:
             into.log(level, f"{message}%s", *about, suffix, extra=more)
+
+    def attempt(self, key: str, task: Callable[[], object], bug: str, over: str) -> None:
+        """Runs a task that is tried again later, and logs its failure; never raises.
+
+        An error of ours is logged with its hint, any other with `bug` and its traceback; `over` is as in `over`.
+        """
+        try:
+            task()
+        except CosUpdateError as error:
+            self.failed(key, "%s %s", error, error.hint)
+        except Exception:
+            self.failed(key, "%s: %s", bug, traceback.format_exc(), level=logging.ERROR)
+        else:
+            self.over(key, over)
 
     def over(
         self, key: str, message: str, *, level: int = logging.WARNING, logger: logging.Logger | None = None

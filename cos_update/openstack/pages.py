@@ -40,16 +40,13 @@ def marked_listing(session: ProjectSession, service: str, path: str, key: str, p
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """How to request the pages of one listing.
-
-    `following` derives the next page's query from a response, its query, and the number of records seen so far.
-    """
+    """How to request the pages of one listing; `following` derives the next query from a response and its own query."""
 
     session: ProjectSession
     service: str
     path: str
     key: str
-    following: Callable[[Record, Query, int], Query | None]
+    following: Callable[[Record, Query], Query | None]
     microversion: str | None = None
 
     def read(self, params: Query, take: Callable[[Record], T]) -> list[T]:
@@ -100,7 +97,7 @@ class Pages:
             raise CloudError("a response in an unexpected format")
         fresh = [item for item in page if item["id"] not in seen]
         seen.update(item["id"] for item in fresh)
-        following = self.following(body, asked, len(seen))
+        following = self.following(body, asked)
         if page and not fresh and following is not None:
             # Heat starts over from the first page if the marker was deleted.
             raise _MarkerGoneError
@@ -114,7 +111,7 @@ def linked(session: ProjectSession, service: str, path: str, key: str, microvers
     the link's query is used, since its host may be internal to the service.
     """
 
-    def following(body: Record, _: Query, __: int) -> Query | None:
+    def following(body: Record, _: Query) -> Query | None:
         links = body.get(f"{key}_links") or []
         found = next((link.get("href") for link in links if link.get("rel") == "next"), None)
         if not found:
@@ -128,14 +125,13 @@ def linked(session: ProjectSession, service: str, path: str, key: str, microvers
 def marked(session: ProjectSession, service: str, path: str, key: str) -> Pages:
     """A listing without reliable page links (Heat): the last id is the next page's marker.
 
-    Heat leaves out stacks that are deleted while it lists them, so a page that is not full does not prove the end. It
-    is the end if all that Heat counts (`with_count`) were seen; without a count, an empty page is.
+    Heat leaves out stacks that are deleted while it lists them, so only an empty page proves the end. But a first page
+    is also the last if it has as many stacks as Heat counts (`with_count`).
     """
 
-    def following(body: Record, asked: Query, seen: int) -> Query | None:
-        page, count = body[key], body.get("count")
-        is_full = len(page) >= int(str(asked["limit"]))
-        if not page or (not is_full and isinstance(count, int) and seen >= count):
+    def following(body: Record, asked: Query) -> Query | None:
+        page = body[key]
+        if not page or ("marker" not in asked and body.get("count") == len(page)):
             return None
         return {**asked, "marker": str(page[-1].get("id"))}
 

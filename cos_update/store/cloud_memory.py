@@ -33,9 +33,10 @@ class EncodedCloud:
 
     def decode(self) -> CloudMemory | None:
         """The cloud memory; None if it is invalid."""
-        if self._plain is not None:
+        plain = self._plain  # another thread may decode it meanwhile, to the same
+        if plain is not None:
             with suppress(SchemaError):
-                self.decoded = cloud_from(self._plain)
+                self.decoded = cloud_from(plain)
             self._plain = None
         return self.decoded
 

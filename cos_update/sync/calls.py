@@ -20,7 +20,6 @@ from cos_update.planning.recognition import device_with_identity
 from cos_update.planning.stored import not_stored
 
 FORBIDDEN = 403
-SERVER_ERROR = 500
 SILENCE = 3
 """The number of consecutive calls without a usable response after which the rest is skipped."""
 NOT_BEGUN = "stopped before its turn"
@@ -118,7 +117,7 @@ def attempt(run: Run, action: Action) -> Outcome:
         # With the hint, since later passes will fail as well without the permission.
         reason = f"{error} {error.hint}".rstrip() if error.status == FORBIDDEN else str(error)
         record = _as_it_is(run.concertim, action)
-        return run.book(Outcome(action, Result.REFUSED, reason, record, is_fault=_is_fault(error)))
+        return run.book(Outcome(action, Result.REFUSED, reason, record, is_fault=error.is_fault))
     except Unavailable as error:
         return run.book(Outcome(action, Result.FAILED, str(error), _as_it_is(run.concertim, action)))
 
@@ -140,10 +139,6 @@ def _after_fault(action: Action, error: Refused, found: Record) -> Outcome:
     if not_stored(action, found):
         return Outcome(action, Result.REFUSED, str(error), found, is_fault=True)
     return Outcome(action, Result.DONE, f"done, although the app returned an error: {error}", found)
-
-
-def _is_fault(error: Refused) -> bool:
-    return error.status is not None and error.status >= SERVER_ERROR
 
 
 def _as_it_is(concertim: Concertim, action: Action) -> Device | None:

@@ -1,4 +1,4 @@
-"""Spares planning while nothing changes: the view tells of the last plan, if it changed nothing, what it was made from.
+"""Spares planning while nothing changes: the view holds the last plan if it changed nothing, and what it was made from.
 
 Planning is pure, so equal inputs give an equal plan. What the view holds is compared with the view itself, where
 unchanged records are the same objects from reading to reading; of the rest it has a checksum.
@@ -54,7 +54,7 @@ def still(plan: Plan, inventory: Inventory, actual: Actual, past: View, options:
 
 
 def plan_of(past: View, inventory: Inventory, actual: Actual, options: str) -> Plan | None:
-    """The plan that the view tells of, if it follows from these inputs too; racks without notices are left out of it.
+    """The plan that the view holds, if it follows from these inputs too; racks without notices are left out of it.
 
     It does not depend on when a reading began or on what devices have cost.
     """

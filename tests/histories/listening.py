@@ -1,7 +1,7 @@
 """A listener that follows a cloud, while the broker drops what it could not deliver.
 
-The real listener runs in this process, with shorter waits, on a real broker; whoever runs full passes does so because
-the listener asks for it, and for no other reason.
+The real listener runs in this process, with shorter waits, on a real broker. Full passes run only because the listener
+asks for them.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Follower:
         self.disturbed: set[str] = set()
         """The sides that have faltered."""
         self.said: list[str] = []
-        """What happened, in order, for whoever reads a failure."""
+        """What happened, in order, for the message of a failure."""
 
     def __enter__(self) -> Follower:
         self._proxy.__enter__()

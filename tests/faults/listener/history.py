@@ -87,7 +87,7 @@ class History:
             yield message("compute.instance.delete.end", key(ResourceKind.SERVER, server))
 
     def _new_stack(self) -> Told:
-        stack = self._cloud.create_stack(self._project(), self._name(), outputs=self._told_outputs())
+        stack = self._cloud.create_stack(self._project(), self._name(), outputs=self._new_outputs())
         yield message("orchestration.stack.create.start", key(ResourceKind.STACK, stack))
         holder = self._cloud.add_nested(stack, "group") if self._chance.random() < 0.5 else stack
         for _ in range(self._chance.randrange(1, 4)):
@@ -127,7 +127,7 @@ class History:
 
     def _outputs(self) -> Told:
         for stack in self._one(self._stacks()):
-            self._cloud.set_outputs(stack, self._told_outputs() | {"count": self._number})
+            self._cloud.set_outputs(stack, self._new_outputs() | {"count": self._number})
             self._cloud.update_stack(stack)
             yield message("orchestration.stack.update.end", key(ResourceKind.STACK, stack))
 
@@ -304,7 +304,7 @@ class History:
     def _flavor(self) -> Flavor:
         return self._chance.choice(list(self._cloud.flavors.values()))
 
-    def _told_outputs(self) -> dict[str, object]:
+    def _new_outputs(self) -> dict[str, object]:
         """Those of a stack; the newer Concertim takes no rack without a cluster type."""
         return {"web": self._name(), "concertim_cluster_type": "hpc"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -178,8 +177,3 @@ def _drop_queues(of: Cluster) -> None:
         with node.channel() as channel:
             for queue in of.queues():
                 channel.queue_delete(queue)
-
-
-def pause(seconds: float) -> None:
-    """Time goes by."""
-    time.sleep(seconds)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import pika.exceptions
-from clusters import Cluster, pause
+from clusters import Cluster
 from machines import Line, Machine
 from rabbit import wait_for
 from sites import writes_by
@@ -78,29 +79,29 @@ def stop(of: Cluster, machine: Machine) -> None:
     machine.signal(signal.SIGSTOP, *_some(of, machine))
 
 
-def stop_amid(of: Cluster, machine: Machine) -> None:
-    """Stops a machine that holds a shard, while it posts, for longer than the lease."""
-    machine = of.last_taken() or machine
-    of.world.concertim.wire.latency = 0.1
-    for _ in range(8):
+def _busy_holder(of: Cluster, machine: Machine, changes: int, latency: float) -> Machine:
+    """A machine that holds a shard (else this one), with much to post to a slow Concertim."""
+    of.world.concertim.wire.latency = latency
+    for _ in range(changes):
         change(of)
     of.tell()
+    return of.last_taken() or machine
+
+
+def stop_amid(of: Cluster, machine: Machine) -> None:
+    """Stops a machine that holds a shard, while it posts, for longer than the lease."""
+    machine = _busy_holder(of, machine, 8, 0.1)
     before = len(writes_by(of.world).get(machine.name, ()))
     with suppress(AssertionError):
         wait_for(lambda: len(writes_by(of.world).get(machine.name, ())) > before, 3.0)
     machine.signal(signal.SIGSTOP)
-    pause(of.lease * of.rng.choice(LONGER))
+    time.sleep(of.lease * of.rng.choice(LONGER))
 
 
 def lose_engine_amid(of: Cluster, machine: Machine) -> None:
     """The same with the line to the engine, which swallows all."""
-    machine = of.last_taken() or machine
-    of.world.concertim.wire.latency = 0.2
-    for _ in range(12):
-        change(of)
-    of.tell()
-    machine.to_engine.break_off("swallow")
-    pause(of.lease * of.rng.choice(LONGER))
+    _busy_holder(of, machine, 12, 0.2).to_engine.break_off("swallow")
+    time.sleep(of.lease * of.rng.choice(LONGER))
 
 
 def go_on(of: Cluster, machine: Machine) -> None:

@@ -10,7 +10,7 @@ import re
 import time
 from itertools import groupby
 
-from clusters import Cluster, pause
+from clusters import Cluster
 from faults import change, faults, find_all, go_on, heal_broker
 from machines import Holding
 from passes import one_pass
@@ -41,7 +41,7 @@ def history(of: Cluster, steps: int) -> None:
         for _ in range(of.rng.randint(0, 6)):
             change(of)
         of.tell()
-        pause(of.rng.choice((0.0, 0.1, 0.3, 0.6, of.lease * 0.5, of.lease * 1.2)))
+        time.sleep(of.rng.choice((0.0, 0.1, 0.3, 0.6, of.lease * 0.5, of.lease * 1.2)))
     of.world.concertim.wire.latency = 0.0
     of.engine.heal()
     heal_broker(of)
@@ -59,7 +59,7 @@ def settle(of: Cluster) -> None:
     deadline = time.monotonic() + SETTLED * of.lease
     while not (_rests(of, deadline) and is_true(of.world)):
         assert time.monotonic() < deadline, f"not settled: {_state(of)}"
-        pause(LOOK)
+        time.sleep(LOOK)
 
 
 def _state(of: Cluster) -> str:
@@ -79,7 +79,7 @@ def _rests(of: Cluster, deadline: float) -> bool:
         have_passed = all(machine.passes() > passes[machine.name] + 1 for machine in holders if "bulk" in machine.roles)
         if is_held and have_passed and time.monotonic() - began > QUIET:
             return True
-        pause(LOOK)
+        time.sleep(LOOK)
     return False
 
 
